@@ -1,0 +1,2 @@
+/** Small named helpers, one concept each. Imports nothing of ours. */
+export { chain, isPromise, type MaybePromise } from './maybe-promise.ts';
