@@ -1,6 +1,6 @@
 /**
  * The seam and its general-purpose devices. Read first: block-device.ts.
- * Imports base and errors only.
+ * Imports base and errors only (and lru-cache, for the read cache).
  */
 export {
   type BlockDevice,
@@ -16,3 +16,9 @@ export {
   type WriteOptions,
   type ZeroOptions,
 } from './block-device.ts';
+export { appendExtent } from './extent-list.ts';
+export { Gate, nothingToClose } from './gate.ts';
+export * from './limits.ts';
+export { MemoryDevice, type MemoryDeviceOptions } from './memory-device.ts';
+export { ZeroDevice } from './zero-device.ts';
+export { appendZeroes, lendZeroes, ZEROES } from './zeroes.ts';

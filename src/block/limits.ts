@@ -1,0 +1,22 @@
+/** Limits of the general-purpose devices. Each has a line in docs/LIMITS.md. */
+
+/** Largest payload of one read or write in bytes; the NBD document lets a client count on 32 MiB. */
+export const MAXIMUM_IO_BYTES = 32 * 1024 * 1024;
+
+/** Largest device in bytes: offsets stay exact in a double, with room for sums. */
+export const MAXIMUM_DEVICE_BYTES = 2 ** 52;
+
+/** Memory devices allocate in pages of this many bytes. */
+export const MEMORY_PAGE_BYTES = 64 * 1024;
+
+/** Unit of the read cache in bytes. 128 KiB: measured in bench/read-cache.ts. */
+export const CACHE_BLOCK_BYTES = 128 * 1024;
+
+/** Bytes that may be evicted from the read cache while a socket still sends them; beyond, nothing is lent. */
+export const CACHE_EVICTED_PINNED_BYTES = 64 * 1024 * 1024;
+
+/** Free cache buffers kept for the next miss, in bytes. */
+export const CACHE_SPARE_BYTES = 4 * 1024 * 1024;
+
+/** Shared run of zeroes in bytes, lent for everything that reads as zeroes. */
+export const ZEROES_BYTES = 1024 * 1024;
