@@ -101,7 +101,7 @@ describe('the packages', () => {
   const lock = JSON.parse(read('package-lock.json')) as {
     readonly packages: Record<
       string,
-      { readonly hasInstallScript?: boolean; readonly dev?: boolean }
+      { readonly hasInstallScript?: boolean; readonly optionalDependencies?: object }
     >;
   };
 
@@ -110,6 +110,17 @@ describe('the packages', () => {
     expect(read('package-lock.json')).not.toMatch(/"resolved":/);
     expect(read('.npmrc')).not.toMatch(/registry\s*=/);
     expect(read('.npmrc')).toMatch(/^omit-lockfile-registry-resolved=true$/m);
+  });
+
+  it('are locked for every platform, or `npm ci` refuses the lock (scripts/complete-lock.ts)', () => {
+    const missing = Object.entries(lock.packages).flatMap(([parent, entry]) =>
+      Object.keys(entry.optionalDependencies ?? {}).filter(
+        (name) =>
+          lock.packages[`${parent}/node_modules/${name}`] === undefined &&
+          lock.packages[`node_modules/${name}`] === undefined,
+      ),
+    );
+    expect(missing).toEqual([]);
   });
 
   it('build nothing when they are installed, but for the one that brings Node.js', () => {
