@@ -1,6 +1,8 @@
 /**
  * The seam and its general-purpose devices. Read first: block-device.ts.
  * Imports base and errors only (and lru-cache, for the read cache).
+ *
+ * A device around a device closes it.
  */
 export {
   type BlockDevice,
@@ -16,9 +18,22 @@ export {
   type WriteOptions,
   type ZeroOptions,
 } from './block-device.ts';
+export { CachedDevice } from './cached-device.ts';
+export { CheckedDevice } from './checked-device.ts';
 export { appendExtent } from './extent-list.ts';
+export {
+  type FaultPlan,
+  FaultyDevice,
+  type FaultyRequest,
+  failAtRandom,
+  type InjectedFault,
+} from './faulty-device.ts';
 export { Gate, nothingToClose } from './gate.ts';
 export * from './limits.ts';
 export { MemoryDevice, type MemoryDeviceOptions } from './memory-device.ts';
+export { type DeviceGauges, MeteredDevice } from './metered-device.ts';
+export { ReadCache, type ReadCacheGauges, type ReadCacheOptions } from './read-cache.ts';
+export { ReadOnlyDevice } from './read-only-device.ts';
+export { SliceDevice } from './slice-device.ts';
 export { ZeroDevice } from './zero-device.ts';
 export { appendZeroes, lendZeroes, ZEROES } from './zeroes.ts';

@@ -20,3 +20,6 @@ export const CACHE_SPARE_BYTES = 4 * 1024 * 1024;
 
 /** Shared run of zeroes in bytes, lent for everything that reads as zeroes. */
 export const ZEROES_BYTES = 1024 * 1024;
+
+/** Most bytes that one `extents` call looks at piece by piece before it stops early. */
+export const EXTENT_SCAN_BYTES = 8 * 1024 * 1024 * 1024;

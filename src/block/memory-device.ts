@@ -15,7 +15,7 @@ import type {
 } from './block-device.ts';
 import { appendExtent } from './extent-list.ts';
 import { Gate, nothingToClose } from './gate.ts';
-import { MAXIMUM_IO_BYTES, MEMORY_PAGE_BYTES } from './limits.ts';
+import { EXTENT_SCAN_BYTES, MAXIMUM_IO_BYTES, MEMORY_PAGE_BYTES } from './limits.ts';
 import { appendZeroes } from './zeroes.ts';
 
 interface Page {
@@ -125,7 +125,7 @@ export class MemoryDevice implements BlockDevice {
   extents(offset: number, length: number, limit: number): Extent[] {
     this.#gate.check('extents', offset, length);
     const found: Extent[] = [];
-    const end = offset + length;
+    const end = Math.min(offset + length, offset + EXTENT_SCAN_BYTES);
     for (let at = offset; at < end; ) {
       const index = Math.floor(at / MEMORY_PAGE_BYTES);
       const next = Math.min(end, (index + 1) * MEMORY_PAGE_BYTES);
