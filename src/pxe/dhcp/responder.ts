@@ -1,0 +1,157 @@
+/**
+ * One DHCP packet to at most one reply: decode, classify, ask the catalog, answer by mode. Knows no
+ * socket; dhcp/server.ts does.
+ */
+import type { BootCatalog, BootClient, Lease, LeaseStore } from '../boot-catalog.ts';
+import type { PxeReporter } from '../events.ts';
+import type { AddressPool } from './address-pool.ts';
+import { type BootFileRules, bootFileFor } from './boot-file.ts';
+import type { BootInstructions } from './build-reply.ts';
+import { type ClientStage, classifyClient } from './classify-client.ts';
+import { DropCounter } from './drop-counter.ts';
+import { fullReply } from './full-reply.ts';
+import type { FullRules } from './full-rules.ts';
+import { type ProxyPort, proxyListensTo, proxyReply } from './proxy-reply.ts';
+import { type ReplyDestination, replyDestination } from './reply-address.ts';
+import { type DhcpPacket, decodeDhcp, encodeDhcp } from './wire/packet.ts';
+
+export type ResponderMode =
+  | { readonly kind: 'proxy' }
+  | { readonly kind: 'full'; readonly rules: FullRules; readonly pool: AddressPool };
+
+export interface ResponderSetup {
+  readonly mode: ResponderMode;
+  readonly serverAddress: number;
+  readonly bootFiles: BootFileRules;
+  readonly catalog: BootCatalog;
+  readonly leases: LeaseStore;
+  readonly report: PxeReporter;
+  readonly now: () => number;
+}
+
+export interface Answer {
+  readonly bytes: Buffer;
+  readonly destination: ReplyDestination;
+}
+
+type Wanted =
+  | { readonly kind: 'boot'; readonly stage: ClientStage; readonly client: BootClient }
+  | { readonly kind: 'plain' };
+
+export class DhcpResponder {
+  readonly #setup: ResponderSetup;
+  readonly #drops: DropCounter;
+
+  constructor(setup: ResponderSetup) {
+    this.#setup = setup;
+    this.#drops = new DropCounter((reason, count) => {
+      setup.report({ type: 'dhcp-dropped', reason, count });
+    });
+  }
+
+  /** For packets that never reach `answer`. */
+  drop(reason: string): void {
+    this.#drops.drop(reason, this.#setup.now());
+  }
+
+  /** Never rejects: what goes wrong is reported, and the client repeats itself. */
+  async answer(bytes: Buffer, port: ProxyPort): Promise<Answer | undefined> {
+    try {
+      const request = this.#decode(bytes);
+      if (request === undefined) return undefined;
+      const reply = await this.#reply(request, port);
+      if (reply === undefined) return undefined;
+      return { bytes: encodeDhcp(reply), destination: replyDestination(request, reply) };
+    } catch (error) {
+      this.#setup.report({ type: 'failure', where: 'dhcp', error });
+      return undefined;
+    }
+  }
+
+  #decode(bytes: Buffer): DhcpPacket | undefined {
+    const decoded = decodeDhcp(bytes);
+    if (decoded.kind === 'violation') {
+      this.drop(decoded.violation);
+      return undefined;
+    }
+    // Replies of the other server reach us too when it broadcasts them to port 67: not for us.
+    return decoded.packet.op === 'request' ? decoded.packet : undefined;
+  }
+
+  async #reply(request: DhcpPacket, port: ProxyPort): Promise<DhcpPacket | undefined> {
+    const { mode } = this.#setup;
+    switch (mode.kind) {
+      case 'proxy':
+        return proxyListensTo(request, port) ? this.#proxyReply(request) : undefined;
+      case 'full':
+        return this.#fullReply(request, mode);
+    }
+  }
+
+  async #proxyReply(request: DhcpPacket): Promise<DhcpPacket | undefined> {
+    const wanted = this.#wanted(request);
+    if (wanted.kind === 'plain') return undefined;
+    const boot = await this.#instructions(wanted);
+    if (boot === undefined) return undefined;
+    return proxyReply(request, { ...boot, firmware: wanted.client.firmware });
+  }
+
+  async #fullReply(
+    request: DhcpPacket,
+    mode: Extract<ResponderMode, { kind: 'full' }>,
+  ): Promise<DhcpPacket | undefined> {
+    const wanted = this.#wanted(request);
+    const boot = wanted.kind === 'boot' ? await this.#instructions(wanted) : undefined;
+    const { rules, pool } = mode;
+    const outcome = fullReply(request, { rules, pool, boot, now: this.#setup.now() });
+    if (outcome.save !== undefined) await this.#save(outcome.save);
+    if (outcome.event !== undefined) this.#setup.report(outcome.event);
+    return outcome.reply;
+  }
+
+  /** An ACK promises that a restart will not give the address away, so it waits for the store. */
+  async #save(lease: Lease): Promise<void> {
+    await this.#setup.leases.save(lease);
+  }
+
+  #wanted(request: DhcpPacket): Wanted {
+    if (
+      request.message !== 'DISCOVER' &&
+      request.message !== 'REQUEST' &&
+      request.message !== 'INFORM'
+    ) {
+      return { kind: 'plain' };
+    }
+    const classified = classifyClient(request);
+    if (classified.kind !== 'unknown-architecture') return classified;
+    this.drop(`unknown-architecture-${classified.code ?? 'none'}`);
+    return { kind: 'plain' };
+  }
+
+  /** undefined: the catalog wants nothing to do with this machine, or could not tell. */
+  async #instructions(
+    wanted: Extract<Wanted, { kind: 'boot' }>,
+  ): Promise<BootInstructions | undefined> {
+    const { catalog, report, bootFiles, serverAddress } = this.#setup;
+    const { client, stage } = wanted;
+    const decision = await this.#decide(catalog, client);
+    const outcome = decision === 'ignore' ? 'ignored' : 'answered';
+    const isIpxe = stage === 'ipxe' || stage === 'ipxe-without-http';
+    report({ type: 'dhcp-boot-request', client, stage: isIpxe ? 'ipxe' : 'firmware', outcome });
+    if (decision === 'ignore') return undefined;
+    return { stage, fileName: bootFileFor(stage, client, bootFiles), serverAddress };
+  }
+
+  /** In full mode a catalog that throws must not cost the machine its address. */
+  async #decide(
+    catalog: BootCatalog,
+    client: BootClient,
+  ): Promise<'boot' | 'local-disk' | 'ignore'> {
+    try {
+      return (await catalog.decide(client)).kind;
+    } catch (error) {
+      this.#setup.report({ type: 'failure', where: 'catalog.decide', error });
+      return 'ignore';
+    }
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * HTTP for machines that boot: scripts, kernels, initrds, boot loaders, and the report of a guest that
+ * it is up. A listener of its own, apart from the API: no token, read-only, on the boot network.
+ */
+import { createReadStream } from 'node:fs';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { BootCatalog, BootFile, BootFileRequest } from '../boot-catalog.ts';
+import { isLoaderName, type LoaderFiles } from '../boot-loaders.ts';
+import { BOOT_PATH } from '../boot-urls.ts';
+import type { PxeReporter } from '../events.ts';
+import {
+  HTTP_IDLE_TIMEOUT_MS,
+  HTTP_REQUEST_TIMEOUT_MS,
+  MAX_HTTP_BODY_BYTES,
+  MAX_HTTP_CONNECTIONS,
+} from '../limits.ts';
+import { listenFault } from '../listen-fault.ts';
+import { parseMac } from '../mac-address.ts';
+import { LAYER_ID } from '../script/kernel-command-line.ts';
+import { requestedRange } from './byte-range.ts';
+import { CONTENT_TYPE, loaderContentType } from './content-type.ts';
+
+export interface HttpSetup {
+  readonly address: string;
+  readonly port: number;
+  readonly catalog: BootCatalog;
+  readonly loaders: LoaderFiles;
+  /** The boot script of a machine: this is a boot. Called for GET only. */
+  readonly script: (mac: string) => Promise<string>;
+  readonly report: PxeReporter;
+}
+
+export interface BootHttpServer {
+  readonly bound: { readonly address: string; readonly port: number };
+  close(): Promise<void>;
+}
+
+/** @throws Fault ADDRESS_IN_USE, PERMISSION_DENIED, INVALID_INPUT */
+export async function startHttpServer(setup: HttpSetup): Promise<BootHttpServer> {
+  const server = fastify({
+    bodyLimit: MAX_HTTP_BODY_BYTES,
+    requestTimeout: HTTP_REQUEST_TIMEOUT_MS,
+    connectionTimeout: HTTP_IDLE_TIMEOUT_MS,
+    // HEAD must not count as a boot, so it is never derived from GET.
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+  });
+  server.server.maxConnections = MAX_HTTP_CONNECTIONS;
+  server.setErrorHandler((error, _request, reply) => answerError(setup, error, reply));
+  server.setNotFoundHandler((_request, reply) => notFound(reply));
+  // Reports of guests may come with any body, or none; it is not read.
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null));
+  addRoutes(server, setup);
+  try {
+    await server.listen({ host: setup.address, port: setup.port });
+  } catch (error) {
+    await server.close();
+    throw listenFault(error, {
+      service: 'The boot HTTP server',
+      address: setup.address,
+      port: setup.port,
+      field: 'pxe.ports.http',
+      usualOwners: 'another web server',
+    });
+  }
+  const bound = server.addresses().find((entry) => typeof entry !== 'string');
+  return {
+    bound: { address: bound?.address ?? setup.address, port: bound?.port ?? setup.port },
+    close: () => server.close(),
+  };
+}
+
+function addRoutes(server: FastifyInstance, setup: HttpSetup): void {
+  const method = ['GET', 'HEAD'];
+  server.route<{ Querystring: { mac?: string | string[] } }>({
+    method: ['GET', 'POST'],
+    url: `${BOOT_PATH}/ready`,
+    handler: (request, reply) => ready(setup, request.query.mac, request, reply),
+  });
+  server.route<{ Params: { name: string } }>({
+    method,
+    url: `${BOOT_PATH}/:name`,
+    handler: (request, reply) => serveNamed(setup, request.params.name, request, reply),
+  });
+  server.route<{ Params: { mac: string; layerId: string; role: string } }>({
+    method,
+    url: `${BOOT_PATH}/:mac/:layerId/:role`,
+    handler: (request, reply) => serveBootFile(setup, request.params, request, reply),
+  });
+}
+
+function answerError(setup: HttpSetup, error: unknown, reply: FastifyReply): FastifyReply {
+  const status = (error as { statusCode?: unknown }).statusCode;
+  // Fastify's own refusals: a body too large, a path that is no URL …
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return reply.code(status).type('text/plain').send('the request cannot be understood\n');
+  }
+  setup.report({ type: 'failure', where: 'http', error });
+  return reply.code(500).type('text/plain').send('an internal error, see the log of the server\n');
+}
+
+function notFound(reply: FastifyReply): FastifyReply {
+  return reply.code(404).type('text/plain').send('no such file\n');
+}
+
+function ready(
+  { report }: HttpSetup,
+  given: string | readonly string[] | undefined,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const mac = typeof given === 'string' ? parseMac(given) : undefined;
+  if (mac === undefined) {
+    return reply.code(400).type('text/plain').send('mac: expected a MAC address\n');
+  }
+  report({ type: 'machine-ready', mac, address: request.ip });
+  return reply.code(204).send();
+}
+
+async function serveNamed(
+  setup: HttpSetup,
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const mac = name.endsWith('.ipxe') ? parseMac(name.slice(0, -'.ipxe'.length)) : undefined;
+  if (mac !== undefined) {
+    reply.type(CONTENT_TYPE.script).header('cache-control', 'no-store');
+    return reply.send(request.method === 'HEAD' ? '' : await setup.script(mac));
+  }
+  if (!isLoaderName(name)) return notFound(reply);
+  const loader = await setup.loaders.load(name);
+  if (loader.kind === 'missing') {
+    setup.report({ type: 'loader-missing', file: name, message: loader.message });
+    return reply.code(404).type('text/plain').send(`${loader.message}\n`);
+  }
+  const { content } = loader;
+  reply.type(loaderContentType(name));
+  const range = applyRange(request, reply, { size: content.length, tag: undefined });
+  if (range === undefined) return reply;
+  if (request.method === 'HEAD') return reply.header('content-length', range.length).send();
+  setup.report({ type: 'loader-served', address: request.ip, file: name });
+  return reply.send(content.subarray(range.start, range.start + range.length));
+}
+
+async function serveBootFile(
+  setup: HttpSetup,
+  params: { readonly mac: string; readonly layerId: string; readonly role: string },
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const mac = parseMac(params.mac);
+  const { layerId, role } = params;
+  if (mac === undefined || !LAYER_ID.test(layerId)) return notFound(reply);
+  if (role !== 'kernel' && role !== 'initrd') return notFound(reply);
+  const wanted: BootFileRequest = { mac, layerId, role };
+  const file = await setup.catalog.openFile(wanted);
+  if (file === undefined) return notFound(reply);
+  reply.type(CONTENT_TYPE.binary);
+  // A layer never changes, so its id makes a strong validator.
+  const range = applyRange(request, reply, { size: file.size, tag: `"${layerId}-${role}"` });
+  if (range === undefined) return reply;
+  reply.header('content-length', range.length);
+  if (request.method === 'HEAD') return reply.send();
+  return sendFile(setup, wanted, { file, range, reply });
+}
+
+interface ChosenRange {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Sets status and headers; undefined: it has answered that there is no such range. */
+function applyRange(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  resource: { readonly size: number; readonly tag: string | undefined },
+): ChosenRange | undefined {
+  const { size, tag } = resource;
+  reply.header('accept-ranges', 'bytes');
+  if (tag !== undefined) reply.header('etag', tag);
+  const condition = request.headers['if-range'];
+  const header = condition === undefined || condition === tag ? request.headers.range : undefined;
+  const range = requestedRange(header, size);
+  switch (range.kind) {
+    case 'whole':
+      return { start: 0, length: size };
+    case 'part':
+      reply.code(206).header('content-range', `bytes ${range.first}-${range.last}/${size}`);
+      return { start: range.first, length: range.last - range.first + 1 };
+    case 'unsatisfiable':
+      reply
+        .code(416)
+        .header('content-range', `bytes */${size}`)
+        .type('text/plain')
+        .send('no such range\n');
+      return undefined;
+  }
+}
+
+function sendFile(
+  setup: HttpSetup,
+  wanted: BootFileRequest,
+  served: { readonly file: BootFile; readonly range: ChosenRange; readonly reply: FastifyReply },
+): FastifyReply {
+  const { file, range, reply } = served;
+  const stream = createReadStream(file.path, {
+    start: range.start,
+    end: Math.max(range.start, range.start + range.length - 1),
+  });
+  let bytes = 0;
+  stream.on('data', (chunk) => {
+    bytes += chunk.length;
+  });
+  reply.raw.once('close', () => {
+    const complete = reply.raw.writableFinished && bytes === range.length;
+    setup.report({ type: 'file-served', ...wanted, bytes, complete });
+  });
+  return reply.send(range.length === 0 ? '' : stream);
+}

@@ -1,0 +1,33 @@
+/**
+ * DHCP, TFTP and HTTP for machines that boot over the network. Knows machines and images only through
+ * its port, BootCatalog. Start with start-pxe.ts; docs/BOOT.md says what real firmware does.
+ */
+export type {
+  BootCatalog,
+  BootClient,
+  BootDecision,
+  BootFile,
+  BootFileRequest,
+  BootFileRole,
+  BootPlan,
+  ClientArchitecture,
+  Firmware,
+  Initramfs,
+  Lease,
+  LeaseStore,
+  MachineBootPlan,
+} from './boot-catalog.ts';
+export {
+  type AddressRange,
+  DEFAULT_LOADER_FOLDERS,
+  DEFAULT_PORTS,
+  type DhcpConfig,
+  type FullDhcpConfig,
+  type PxeConfig,
+  type PxePorts,
+  type Reservation,
+} from './config.ts';
+export type { PxeEvent, PxeReporter } from './events.ts';
+export { hyphenated, parseMac } from './mac-address.ts';
+export { MACHINE_NAME } from './script/kernel-command-line.ts';
+export { type PxeDependencies, type RunningPxe, startPxe } from './start-pxe.ts';

@@ -1,0 +1,37 @@
+/** A machine's boot script: asks the catalog, writes the script, tells what was served. */
+import { Fault } from '../../errors/index.ts';
+import type { BootCatalog } from '../boot-catalog.ts';
+import type { PxeReporter } from '../events.ts';
+import { errorScript, localDiskScript, machineScript, type ScriptContext } from './boot-script.ts';
+
+export interface ScriptSetup {
+  readonly catalog: BootCatalog;
+  readonly baseUrl: string;
+  readonly nbd: ScriptContext['nbd'];
+  readonly report: PxeReporter;
+}
+
+/** Never rejects: an error is a script too, for the machine's screen is where it is looked for. */
+export async function bootScriptFor(mac: string, setup: ScriptSetup): Promise<string> {
+  const { catalog, report, baseUrl, nbd } = setup;
+  const context: ScriptContext = { mac, baseUrl, nbd };
+  try {
+    const plan = await catalog.bootRequested(mac);
+    switch (plan.kind) {
+      case 'boot': {
+        const text = machineScript(plan, context);
+        report({ type: 'script-served', mac, outcome: 'boot', message: undefined });
+        return text;
+      }
+      case 'local-disk':
+        report({ type: 'script-served', mac, outcome: 'local-disk', message: plan.reason });
+        return localDiskScript(plan.reason, context);
+    }
+  } catch (error) {
+    const message = error instanceof Fault ? error.message : 'an internal error, see the log';
+    if (!(error instanceof Fault))
+      report({ type: 'failure', where: 'catalog.bootRequested', error });
+    report({ type: 'script-served', mac, outcome: 'error', message });
+    return errorScript(message, context);
+  }
+}
