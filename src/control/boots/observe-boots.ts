@@ -1,0 +1,25 @@
+import type { Control } from '../control.ts';
+import { bootProgress } from './boot-progress.ts';
+import { endBoot } from './end-boot.ts';
+
+/**
+ * Called by the service's ticker, about once a second: looks at every boot under way.
+ * @param now milliseconds since the epoch
+ */
+export function observeBoots(control: Control, now: number): void {
+  const { boots } = control.catalog;
+  for (const boot of boots.underWay()) {
+    const change = bootProgress(boot, control.dataPlane.machineLive(boot.machineId), now);
+    if (change === undefined) continue;
+    control.change((record) => {
+      switch (change.kind) {
+        case 'first-block':
+          boots.stage(boot.id, 'first-block', change.at);
+          break;
+        case 'ended':
+          endBoot(control, record, boot, change.how, change.at, change.durationMs);
+          break;
+      }
+    });
+  }
+}

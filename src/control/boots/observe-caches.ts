@@ -1,0 +1,25 @@
+import type { Control } from '../control.ts';
+
+/**
+ * Called by the service's ticker: one event for each time that a machine's write cache becomes full
+ * (its writes get ENOSPC; no other machine notices).
+ */
+export function observeCaches(control: Control): void {
+  for (const machine of control.catalog.machines.all()) {
+    const { cacheFull, cacheUsedBytes } = control.dataPlane.machineLive(machine.id);
+    if (!cacheFull) {
+      control.fullCaches.delete(machine.id);
+      continue;
+    }
+    if (control.fullCaches.has(machine.id)) continue;
+    control.change((record) =>
+      record({
+        kind: 'machine.cache-full',
+        subject: `machine/${machine.name}`,
+        message: `the write cache of ${machine.name} is full: its writes fail`,
+        data: { usedBytes: cacheUsedBytes, quotaBytes: machine.quotaBytes ?? null },
+      }),
+    );
+    control.fullCaches.add(machine.id);
+  }
+}

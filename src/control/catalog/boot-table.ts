@@ -1,0 +1,96 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { BOOT_ENDS, type BootEnd, type BootRecord, type BootStage } from './records.ts';
+import { integer, oneOf, optionalInteger, type Row, text } from './row.ts';
+
+const STAGE_COLUMNS: Readonly<Record<BootStage, string>> = {
+  script: 'script_at',
+  kernel: 'kernel_at',
+  initrd: 'initrd_at',
+  'first-block': 'first_block_at',
+  ready: 'ready_at',
+};
+
+export class BootTable {
+  readonly #insert: StatementSync;
+  readonly #stages: Readonly<Record<BootStage, StatementSync>>;
+  readonly #end: StatementSync;
+  readonly #prune: StatementSync;
+  readonly #last: StatementSync;
+  readonly #underWay: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#insert = database.prepare(`
+      INSERT INTO boots (machine_id, vdisk_name, version, started_at) VALUES (?, ?, ?, ?)
+      RETURNING id`);
+    // The first of each stage counts: firmware asks for a file more than once.
+    const stage = (name: BootStage): StatementSync => {
+      const column = STAGE_COLUMNS[name];
+      return database.prepare(`UPDATE boots SET ${column} = coalesce(${column}, ?) WHERE id = ?`);
+    };
+    this.#stages = {
+      script: stage('script'),
+      kernel: stage('kernel'),
+      initrd: stage('initrd'),
+      'first-block': stage('first-block'),
+      ready: stage('ready'),
+    };
+    this.#end = database.prepare(
+      'UPDATE boots SET ended = ?, ended_at = ?, duration_ms = ? WHERE id = ?',
+    );
+    this.#prune = database.prepare(`
+      DELETE FROM boots WHERE machine_id = ? AND id NOT IN (
+        SELECT id FROM boots WHERE machine_id = ? ORDER BY id DESC LIMIT ?)`);
+    this.#last = database.prepare(
+      'SELECT * FROM boots WHERE machine_id = ? ORDER BY id DESC LIMIT 1',
+    );
+    this.#underWay = database.prepare('SELECT * FROM boots WHERE ended IS NULL ORDER BY id');
+  }
+
+  /** @returns its id */
+  insert(machineId: string, vdiskName: string, version: number, startedAt: number): number {
+    const row = this.#insert.get(machineId, vdiskName, version, startedAt);
+    return integer(row ?? {}, 'id');
+  }
+
+  stage(id: number, stage: BootStage, at: number): void {
+    this.#stages[stage].run(at, id);
+  }
+
+  end(id: number, how: BootEnd, at: number, durationMs: number | undefined): void {
+    this.#end.run(how, at, durationMs ?? null, id);
+  }
+
+  /** Keeps the machine's last `keep` boots. */
+  prune(machineId: string, keep: number): void {
+    this.#prune.run(machineId, machineId, keep);
+  }
+
+  last(machineId: string): BootRecord | undefined {
+    const row = this.#last.get(machineId);
+    return row === undefined ? undefined : record(row);
+  }
+
+  underWay(): readonly BootRecord[] {
+    return this.#underWay.all().map(record);
+  }
+}
+
+function record(row: Row): BootRecord {
+  return {
+    id: integer(row, 'id'),
+    machineId: text(row, 'machine_id'),
+    vdiskName: text(row, 'vdisk_name'),
+    version: integer(row, 'version'),
+    startedAt: integer(row, 'started_at'),
+    stages: {
+      script: optionalInteger(row, 'script_at'),
+      kernel: optionalInteger(row, 'kernel_at'),
+      initrd: optionalInteger(row, 'initrd_at'),
+      'first-block': optionalInteger(row, 'first_block_at'),
+      ready: optionalInteger(row, 'ready_at'),
+    },
+    endedAt: optionalInteger(row, 'ended_at'),
+    durationMs: optionalInteger(row, 'duration_ms'),
+    ended: row['ended'] === null ? undefined : oneOf(row, 'ended', BOOT_ENDS),
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * What Rootcast knows: one SQLite database, one table class per record. Everything is synchronous
+ * and on one thread, so what runs inside `transaction` sees and makes one consistent state.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { BootTable } from './boot-table.ts';
+import { databaseFault, openDatabase } from './database.ts';
+import { EnrolmentTable } from './enrolment-table.ts';
+import { EventTable } from './event-table.ts';
+import { LeaseTable } from './lease-table.ts';
+import { MachineTable } from './machine-table.ts';
+import { RemovalTable } from './removal-table.ts';
+import { TaskTable } from './task-table.ts';
+import { VdiskTable } from './vdisk-table.ts';
+import { VersionTable } from './version-table.ts';
+
+export class Catalog {
+  readonly #database: DatabaseSync;
+  readonly vdisks: VdiskTable;
+  readonly versions: VersionTable;
+  readonly machines: MachineTable;
+  readonly enrolments: EnrolmentTable;
+  readonly boots: BootTable;
+  readonly leases: LeaseTable;
+  readonly events: EventTable;
+  readonly tasks: TaskTable;
+  readonly removals: RemovalTable;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.vdisks = new VdiskTable(database);
+    this.versions = new VersionTable(database);
+    this.machines = new MachineTable(database);
+    this.enrolments = new EnrolmentTable(database);
+    this.boots = new BootTable(database);
+    this.leases = new LeaseTable(database);
+    this.events = new EventTable(database);
+    this.tasks = new TaskTable(database);
+    this.removals = new RemovalTable(database);
+  }
+
+  /**
+   * All of `work` or nothing of it. One inside another is part of the outer one.
+   * @throws Fault NO_SPACE, UNAVAILABLE, PERMISSION_DENIED for what SQLite reports; whatever `work`
+   *   throws otherwise
+   */
+  transaction<T>(work: () => T): T {
+    if (this.#database.isTransaction) return work();
+    try {
+      this.#database.exec('BEGIN IMMEDIATE');
+      const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors, a full disk among them.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw databaseFault(error);
+    }
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+}
+
+/**
+ * @param path of the database file, or `:memory:`
+ * @throws Fault IN_USE (another service has it open), UNAVAILABLE (damaged, or written by a newer
+ *   Rootcast), PERMISSION_DENIED, NO_SPACE
+ */
+export function openCatalog(path: string): Catalog {
+  return new Catalog(openDatabase(path));
+}

@@ -1,0 +1,64 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { VdiskRecord } from './records.ts';
+import { integer, type Row, text } from './row.ts';
+
+const SELECT = 'SELECT id, name, description, created_at FROM vdisks';
+
+export class VdiskTable {
+  readonly #insert: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #byName: StatementSync;
+  readonly #all: StatementSync;
+  readonly #count: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#insert = database.prepare(
+      'INSERT INTO vdisks (id, name, description, created_at) VALUES (?, ?, ?, ?)',
+    );
+    this.#delete = database.prepare('DELETE FROM vdisks WHERE id = ?');
+    this.#byId = database.prepare(`${SELECT} WHERE id = ?`);
+    this.#byName = database.prepare(`${SELECT} WHERE name = ?`);
+    this.#all = database.prepare(`${SELECT} ORDER BY name`);
+    this.#count = database.prepare('SELECT count(*) AS n FROM vdisks');
+  }
+
+  insert(record: VdiskRecord): void {
+    this.#insert.run(record.id, record.name, record.description, record.createdAt);
+  }
+
+  /** Its versions go with it. */
+  delete(id: string): void {
+    this.#delete.run(id);
+  }
+
+  byId(id: string): VdiskRecord | undefined {
+    return optional(this.#byId.get(id));
+  }
+
+  byName(name: string): VdiskRecord | undefined {
+    return optional(this.#byName.get(name));
+  }
+
+  all(): readonly VdiskRecord[] {
+    return this.#all.all().map(record);
+  }
+
+  count(): number {
+    const row = this.#count.get();
+    return row === undefined ? 0 : integer(row, 'n');
+  }
+}
+
+function optional(row: Row | undefined): VdiskRecord | undefined {
+  return row === undefined ? undefined : record(row);
+}
+
+function record(row: Row): VdiskRecord {
+  return {
+    id: text(row, 'id'),
+    name: text(row, 'name'),
+    description: text(row, 'description'),
+    createdAt: integer(row, 'created_at'),
+  };
+}

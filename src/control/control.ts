@@ -1,0 +1,90 @@
+/**
+ * What every operation works with. Operations are functions of (control, input); this holds the
+ * catalog, the ports and the running tasks, and makes changes and their events one transaction.
+ */
+import type { Catalog } from './catalog/catalog.ts';
+import type { EventRecord } from './catalog/records.ts';
+import { MAX_EVENTS } from './limits.ts';
+import type { Clock, DataPlane, ImageStore } from './ports.ts';
+import { TaskRunner } from './tasks/task-runner.ts';
+
+export interface ControlOptions {
+  readonly catalog: Catalog;
+  readonly dataPlane: DataPlane;
+  readonly images: ImageStore;
+  readonly clock: Clock;
+  /** A fresh unique id, e.g. crypto.randomUUID. */
+  readonly newId: () => string;
+  /** Name of this server, for people. */
+  readonly serverName: string;
+  /** Version of the program. */
+  readonly version: string;
+  /** Called for every event once it is kept: the service's log. */
+  readonly onEvent?: (event: EventRecord) => void;
+}
+
+export interface NewEvent {
+  /** Dotted word, e.g. `machine.added`. */
+  readonly kind: string;
+  readonly subject: string;
+  /** A sentence for people. */
+  readonly message: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+export type RecordEvent = (event: NewEvent) => void;
+
+export class Control {
+  readonly catalog: Catalog;
+  readonly dataPlane: DataPlane;
+  readonly images: ImageStore;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly serverName: string;
+  readonly version: string;
+  readonly startedAt: number;
+  readonly tasks: TaskRunner;
+  /** Machines whose full write cache has been told of (observe-caches.ts). */
+  readonly fullCaches = new Set<string>();
+  readonly #onEvent: (event: EventRecord) => void;
+
+  constructor(options: ControlOptions) {
+    this.catalog = options.catalog;
+    this.dataPlane = options.dataPlane;
+    this.images = options.images;
+    this.clock = options.clock;
+    this.newId = options.newId;
+    this.serverName = options.serverName;
+    this.version = options.version;
+    this.startedAt = options.clock.now();
+    this.tasks = new TaskRunner(options.catalog, options.clock, options.newId);
+    this.#onEvent = options.onEvent ?? (() => {});
+  }
+
+  /** A change and the events that tell of it: kept together or not at all, told once kept. */
+  change<T>(work: (record: RecordEvent) => T): T {
+    const told: EventRecord[] = [];
+    const result = this.catalog.transaction(() =>
+      work(({ kind, subject, message, data = {} }) => {
+        const event = { at: this.clock.now(), kind, subject, message, data };
+        told.push(this.catalog.events.insert(event, MAX_EVENTS));
+      }),
+    );
+    for (const event of told) this.#onEvent(event);
+    return result;
+  }
+}
+
+export function createControl(options: ControlOptions): Control {
+  return new Control(options);
+}
+
+/** Keeps one event that comes with no change of the catalog. */
+export function recordEvent(control: Control, event: NewEvent): void {
+  control.change((record) => record(event));
+}
+
+/** Ends the running tasks as failed ("the service stopped") and waits for them. */
+export async function closeControl(control: Control): Promise<void> {
+  await control.tasks.close();
+}

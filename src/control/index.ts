@@ -1,0 +1,46 @@
+/**
+ * The control plane: what Rootcast knows (catalog/), what it can be asked to do (operations/), and
+ * the ports through which the rest of the service does it (ports.ts). Read first: control.ts.
+ */
+export { observeBoots } from './boots/observe-boots.ts';
+export { observeCaches } from './boots/observe-caches.ts';
+export { type Catalog, openCatalog } from './catalog/catalog.ts';
+export {
+  layersInUse,
+  listMachineDisks,
+  listVdiskDisks,
+  type MachineDisk,
+  machineDisk,
+  machineDiskById,
+  machineIds,
+  type VdiskDisk,
+  vdiskDisk,
+} from './catalog/disks.ts';
+export type { EventRecord, LeaseRecord, TaskRecord } from './catalog/records.ts';
+export {
+  type Control,
+  type ControlOptions,
+  closeControl,
+  createControl,
+  type NewEvent,
+  recordEvent,
+} from './control.ts';
+export * from './operations/index.ts';
+export type {
+  BootFileNames,
+  CacheMode,
+  Clock,
+  DataPlane,
+  DataPlaneTotals,
+  ImageStore,
+  ImportedLayer,
+  ImportProgress,
+  ImportRequest,
+  MachineConnection,
+  MachineLive,
+} from './ports.ts';
+export { recoverControl } from './recover.ts';
+export * from './schemas/index.ts';
+export { parseByteSize } from './values/byte-size.ts';
+export { parseMac } from './values/mac-address.ts';
+export { parseName } from './values/name.ts';

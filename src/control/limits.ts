@@ -1,0 +1,31 @@
+/** Every limit of the control plane (docs/LIMITS.md). Sizes are in bytes, times in milliseconds. */
+
+/** Names become NBD export names, kernel arguments and file names; 63 as a DNS label. */
+export const MAX_NAME_LENGTH = 63;
+export const MAX_DESCRIPTION_LENGTH = 500;
+export const MAX_PATH_LENGTH = 4096;
+/** Linux on x86 keeps 2048 bytes of command line; the boot script adds its own part. */
+export const MAX_KERNEL_ARGUMENTS_LENGTH = 1024;
+export const MAX_ARCH_LENGTH = 32;
+/** Longest spelling of a SIZE that is looked at. */
+export const MAX_SIZE_TEXT_LENGTH = 24;
+/** One block of an overlay; below that not a single write would fit. */
+export const MIN_QUOTA_BYTES = 4096;
+export const MAX_QUOTA_BYTES = 2 ** 50;
+
+export const MAX_MACHINES = 10_000;
+export const MAX_VDISKS = 1_000;
+/** Unknown machines remembered; beyond it the one unseen for longest is forgotten. */
+export const MAX_ENROLMENTS = 4096;
+export const MAX_RUNNING_TASKS = 8;
+/** Finished tasks kept for `task list`. */
+export const MAX_FINISHED_TASKS = 1000;
+export const MAX_EVENTS = 100_000;
+export const MAX_EVENTS_PER_PAGE = 1000;
+export const DEFAULT_EVENTS_PER_PAGE = 100;
+export const MAX_BOOTS_PER_MACHINE = 20;
+
+/** A boot is over when the guest has asked for no block for so long. */
+export const BOOT_QUIET_MS = 5_000;
+/** A boot that was requested and never read a block is given up after so long. */
+export const BOOT_ABANDONED_MS = 10 * 60_000;

@@ -1,0 +1,177 @@
+import { Fault } from '../../errors/index.ts';
+import type { VdiskRecord, VersionRecord } from '../catalog/records.ts';
+import type { Control } from '../control.ts';
+import { MAX_VDISKS } from '../limits.ts';
+import type { ImportedLayer, ImportProgress } from '../ports.ts';
+import type { TaskView } from '../schemas/activity.ts';
+import type { ImportVdiskInput, VdiskView } from '../schemas/vdisk.ts';
+import type { ReportProgress } from '../tasks/task-runner.ts';
+import { parseKernelArguments } from '../values/kernel-arguments.ts';
+import { parseName } from '../values/name.ts';
+import { taskView } from './task-view.ts';
+import { vdiskView } from './vdisk-view.ts';
+
+const KIND = 'vdisk.import';
+
+interface Import {
+  readonly name: string;
+  readonly path: string;
+  readonly description: string;
+  readonly format: string | undefined;
+  readonly kernel: string | undefined;
+  readonly initrd: string | undefined;
+  readonly kernelArguments: string;
+}
+
+/**
+ * Starts a task; the vDisk is there when the task has succeeded, and nothing of it is when it has
+ * not.
+ * @throws Fault INVALID_INPUT, ALREADY_EXISTS, LIMIT_EXCEEDED. The task fails with what
+ *   ImageStore.importImage throws.
+ */
+export function importVdisk(control: Control, input: ImportVdiskInput): TaskView {
+  const wanted: Import = {
+    name: parseName(input.name, 'vdisk.name'),
+    path: parsePath(input.path, 'path'),
+    description: input.description ?? '',
+    format: input.format,
+    kernel: input.kernel === undefined ? undefined : parsePath(input.kernel, 'kernel'),
+    initrd: input.initrd === undefined ? undefined : parsePath(input.initrd, 'initrd'),
+    kernelArguments: parseKernelArguments(input.kernelArguments ?? '', 'kernelArguments'),
+  };
+  const subject = `vdisk/${wanted.name}`;
+  refuseTakenName(control, wanted.name, control.tasks.isRunning(KIND, subject));
+  const task = control.change((record) => {
+    record({
+      kind: 'vdisk.import-started',
+      subject,
+      message: `import of ${wanted.path} as ${wanted.name} started`,
+      data: { path: wanted.path },
+    });
+    return control.tasks.start(KIND, subject, (report, signal) =>
+      runImport(control, wanted, report, signal),
+    );
+  });
+  return taskView(task);
+}
+
+async function runImport(
+  control: Control,
+  wanted: Import,
+  report: ReportProgress,
+  signal: AbortSignal,
+): Promise<VdiskView> {
+  try {
+    const { path, format, kernel, initrd } = wanted;
+    const progress = (done: ImportProgress): void => report(percent(done), 'importing');
+    const layer = await control.images.importImage(
+      { path, format, kernel, initrd },
+      progress,
+      signal,
+    );
+    return await keepLayer(control, wanted, layer, signal);
+  } catch (error) {
+    tellFailure(control, wanted.name, signal.aborted ? signal.reason : error);
+    throw error;
+  }
+}
+
+function percent({ bytesDone, bytesTotal }: ImportProgress): number {
+  return bytesTotal === 0 ? 0 : Math.min(99, (bytesDone / bytesTotal) * 100);
+}
+
+/** The layer becomes version 1 of the vDisk, or goes again. */
+async function keepLayer(
+  control: Control,
+  wanted: Import,
+  layer: ImportedLayer,
+  signal: AbortSignal,
+): Promise<VdiskView> {
+  try {
+    signal.throwIfAborted();
+    return control.change((record) => {
+      refuseTakenName(control, wanted.name, false);
+      const createdAt = control.clock.now();
+      const vdisk: VdiskRecord = {
+        id: control.newId(),
+        name: wanted.name,
+        description: wanted.description,
+        createdAt,
+      };
+      control.catalog.vdisks.insert(vdisk);
+      control.catalog.versions.insert(firstVersion(vdisk, layer, wanted.kernelArguments));
+      const bootable = layer.bootFiles.kernel !== undefined;
+      const hint = bootable ? '' : '; no kernel was found in it, so it cannot be booted over PXE';
+      record({
+        kind: 'vdisk.imported',
+        subject: `vdisk/${vdisk.name}`,
+        message: `vDisk ${vdisk.name} imported from ${wanted.path}${hint}`,
+        data: { contentId: layer.contentId, size: layer.size, dataBytes: layer.dataBytes },
+      });
+      return vdiskView(control, vdisk);
+    });
+  } catch (error) {
+    await control.images.removeLayer(layer.layerId);
+    throw error;
+  }
+}
+
+function firstVersion(
+  vdisk: VdiskRecord,
+  layer: ImportedLayer,
+  kernelArguments: string,
+): VersionRecord {
+  return {
+    ...layer,
+    vdiskId: vdisk.id,
+    number: 1,
+    state: 'production',
+    kernelArguments,
+    createdAt: vdisk.createdAt,
+  };
+}
+
+function tellFailure(control: Control, name: string, reason: unknown): void {
+  const cancelled = reason instanceof Fault && reason.code === 'CANCELLED';
+  const message = reason instanceof Error ? reason.message : String(reason);
+  try {
+    control.change((record) =>
+      record({
+        kind: cancelled ? 'vdisk.import-cancelled' : 'vdisk.import-failed',
+        subject: `vdisk/${name}`,
+        message: cancelled ? `import of ${name} cancelled` : `import of ${name} failed: ${message}`,
+        data: reason instanceof Fault ? { code: reason.code } : {},
+      }),
+    );
+  } catch {
+    // The catalog cannot be written; the task still carries the first error, which matters more.
+  }
+}
+
+/** @throws Fault ALREADY_EXISTS, LIMIT_EXCEEDED */
+function refuseTakenName({ catalog }: Control, name: string, beingImported: boolean): void {
+  if (beingImported || catalog.vdisks.byName(name) !== undefined) {
+    const how = beingImported ? 'is being imported' : 'is there already';
+    throw new Fault('ALREADY_EXISTS', `a vDisk ${name} ${how}`, {
+      field: 'vdisk.name',
+      value: name,
+      expected: 'a name that no other vDisk has',
+    });
+  }
+  if (catalog.vdisks.count() >= MAX_VDISKS) {
+    throw new Fault('LIMIT_EXCEEDED', 'there are too many vDisks', {
+      field: 'vdisks',
+      value: MAX_VDISKS,
+      expected: `at most ${MAX_VDISKS}`,
+    });
+  }
+}
+
+function parsePath(value: string, field: string): string {
+  if (value.startsWith('/') && !value.includes('\0')) return value;
+  throw new Fault('INVALID_INPUT', `${field} is not an absolute path`, {
+    field,
+    value,
+    expected: 'an absolute path on the machine the service runs on',
+  });
+}

@@ -1,0 +1,25 @@
+/** One use case a file; each takes the control, and an input that its schema describes. */
+export { addMachine } from './add-machine.ts';
+export {
+  type BootClientInput,
+  type BootDecision,
+  decideBoot,
+  type LocalBootReason,
+} from './decide-boot.ts';
+export { deleteMachine } from './delete-machine.ts';
+export { deleteVdisk } from './delete-vdisk.ts';
+export { setEnrolmentPolicy, showEnrolmentPolicy } from './enrolment-policy.ts';
+export { approveEnrolment, listEnrolments, refuseEnrolment } from './enrolments.ts';
+export { importVdisk } from './import-vdisk.ts';
+export { deleteLease, listLeases, loadLeases, saveLease } from './leases.ts';
+export { listEvents } from './list-events.ts';
+export { listMachines } from './list-machines.ts';
+export { listVdisks } from './list-vdisks.ts';
+export { type NotedStage, noteBootStage } from './note-boot-stage.ts';
+export { type BootPlan, requestBoot } from './request-boot.ts';
+export { resetMachine } from './reset-machine.ts';
+export { showMachine } from './show-machine.ts';
+export { showStatus } from './show-status.ts';
+export { showVdisk } from './show-vdisk.ts';
+export { cancelTask, listTasks, showTask } from './tasks.ts';
+export { updateMachine } from './update-machine.ts';

@@ -1,0 +1,83 @@
+import { BOOT_STAGES, type BootRecord, type MachineRecord } from '../catalog/records.ts';
+import type { Control } from '../control.ts';
+import type { MachineLive } from '../ports.ts';
+import type { BootView, MACHINE_STATES, MachineView } from '../schemas/machine.ts';
+import { iso, isoOrNull } from './time-view.ts';
+
+export type MachineState = (typeof MACHINE_STATES)[number];
+
+/** Booting while a boot is under way, running while connected, off otherwise. */
+export function machineState(connections: number, boot: BootRecord | undefined): MachineState {
+  if (boot !== undefined && boot.ended === undefined) return 'booting';
+  return connections > 0 ? 'running' : 'off';
+}
+
+/** A machine's page of truth. */
+export function machineView(control: Control, machine: MachineRecord): MachineView {
+  const { catalog, dataPlane } = control;
+  const live = dataPlane.machineLive(machine.id);
+  const boot = catalog.boots.last(machine.id);
+  const state = machineState(live.connections.length, boot);
+  const production = catalog.versions.production(machine.vdiskId)?.number;
+  const version = state === 'off' ? production : (boot?.version ?? production);
+  return {
+    id: machine.id,
+    name: machine.name,
+    mac: machine.mac,
+    state,
+    vdisk: catalog.vdisks.byId(machine.vdiskId)?.name ?? machine.vdiskId,
+    version: version ?? null,
+    server: state === 'off' ? null : control.serverName,
+    enabled: machine.enabled,
+    enrolment: machine.enrolment,
+    createdAt: iso(machine.createdAt),
+    kernelArguments: machine.kernelArguments,
+    export: machineExport(machine.name),
+    cacheMode: machine.cacheMode,
+    cache: cacheView(live, machine.quotaBytes),
+    bytesRead: live.bytesRead,
+    bytesWritten: live.bytesWritten,
+    readRequests: live.readRequests,
+    writeRequests: live.writeRequests,
+    lastRequestAt: isoOrNull(live.lastRequestAt),
+    connections: live.connections.map(({ address, connectedAt, tls }) => ({
+      address,
+      connectedAt: iso(connectedAt),
+      tls,
+    })),
+    lastBoot: boot === undefined ? null : bootView(boot),
+  };
+}
+
+export function machineExport(machineName: string): string {
+  return `machine/${machineName}`;
+}
+
+function cacheView(live: MachineLive, quotaBytes: number | undefined): MachineView['cache'] {
+  const percent =
+    quotaBytes === undefined
+      ? null
+      : Math.min(100, Math.round((live.cacheUsedBytes / quotaBytes) * 1000) / 10);
+  return {
+    usedBytes: live.cacheUsedBytes,
+    quotaBytes: quotaBytes ?? null,
+    percent,
+    full: live.cacheFull,
+  };
+}
+
+function bootView(boot: BootRecord): BootView {
+  const timeline = BOOT_STAGES.flatMap((stage) => {
+    const at = boot.stages[stage];
+    return at === undefined ? [] : [{ stage, at, afterMs: at - boot.startedAt }];
+  }).sort((a, b) => a.at - b.at);
+  return {
+    startedAt: iso(boot.startedAt),
+    vdisk: boot.vdiskName,
+    version: boot.version,
+    durationMs: boot.durationMs ?? null,
+    ended: boot.ended ?? null,
+    endedAt: isoOrNull(boot.endedAt),
+    timeline: timeline.map(({ stage, at, afterMs }) => ({ stage, at: iso(at), afterMs })),
+  };
+}

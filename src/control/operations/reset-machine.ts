@@ -1,0 +1,32 @@
+import { Fault } from '../../errors/index.ts';
+import type { Control } from '../control.ts';
+import type { MachineView } from '../schemas/machine.ts';
+import { findMachine } from './find.ts';
+import { machineView } from './machine-view.ts';
+
+/**
+ * Throws the machine's write cache away: its disk is the vDisk's again. Refused while it is
+ * connected, since a reconnect would find other blocks under a mounted file system.
+ * @throws Fault NOT_FOUND, IN_USE
+ */
+export async function resetMachine(control: Control, name: string): Promise<MachineView> {
+  const machine = findMachine(control.catalog, name);
+  const { connections } = control.dataPlane.machineLive(machine.id);
+  if (connections.length > 0) {
+    throw new Fault('IN_USE', `machine ${name} is connected; turn it off first`, {
+      field: 'machine.connections',
+      value: connections.length,
+      expected: 'a machine without connections',
+    });
+  }
+  await control.dataPlane.renewOverlay(machine.id);
+  control.fullCaches.delete(machine.id);
+  control.change((record) =>
+    record({
+      kind: 'machine.reset',
+      subject: `machine/${name}`,
+      message: `write cache of ${name} discarded`,
+    }),
+  );
+  return machineView(control, machine);
+}

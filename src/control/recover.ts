@@ -1,0 +1,45 @@
+import type { Removal } from './catalog/records.ts';
+import { type Control, recordEvent } from './control.ts';
+
+/**
+ * Once at start, before anything is served: tasks that a crash interrupted become failed, and
+ * deletions it cut short are carried out.
+ */
+export async function recoverControl(control: Control): Promise<void> {
+  control.change((record) => {
+    for (const task of control.tasks.failInterrupted()) {
+      record({
+        kind: 'task.interrupted',
+        subject: task.subject,
+        message: `${task.kind} was interrupted: the service stopped`,
+        data: { taskId: task.id },
+      });
+    }
+  });
+  for (const removal of control.catalog.removals.all()) {
+    try {
+      await removeFromDisk(control, removal);
+    } catch (error) {
+      // Tried again at the next start; what it holds is disk space only.
+      recordEvent(control, {
+        kind: 'service.removal-failed',
+        subject: 'service',
+        message: `could not delete ${removal.kind} ${removal.id}: ${String(error)}`,
+        data: { ...removal },
+      });
+    }
+  }
+}
+
+/** Deletes what the catalog has already forgotten (catalog/removal-table.ts). */
+export async function removeFromDisk(control: Control, removal: Removal): Promise<void> {
+  switch (removal.kind) {
+    case 'layer':
+      await control.images.removeLayer(removal.id);
+      break;
+    case 'machine':
+      await control.dataPlane.removeMachine(removal.id);
+      break;
+  }
+  control.catalog.removals.delete(removal);
+}

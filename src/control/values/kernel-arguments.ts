@@ -1,0 +1,19 @@
+import { Fault } from '../../errors/index.ts';
+import { MAX_KERNEL_ARGUMENTS_LENGTH } from '../limits.ts';
+
+const PRINTABLE = /^[\x20-\x7e]*$/;
+/** What iPXE would read as the end of the command, or expand (https://ipxe.org/scripting). */
+const SCRIPT = /\$\{|(?:^| )(?:&&|\|\||;)(?: |$)/;
+
+/** @throws Fault INVALID_INPUT */
+export function parseKernelArguments(value: string, field: string): string {
+  const text = value.trim();
+  if (text.length <= MAX_KERNEL_ARGUMENTS_LENGTH && PRINTABLE.test(text) && !SCRIPT.test(text)) {
+    return text;
+  }
+  throw new Fault('INVALID_INPUT', `${field} cannot be put on a kernel command line`, {
+    field,
+    value,
+    expected: `at most ${MAX_KERNEL_ARGUMENTS_LENGTH} printable ASCII characters without '\${' and the words '&&', '||' and ';'`,
+  });
+}
