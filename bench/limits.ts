@@ -1,0 +1,22 @@
+/** The limits of a measurement; what exceeds them is repeated or marked. */
+
+/** The machine must be this idle before a cell is measured. */
+export const MIN_IDLE_SHARE = 0.8;
+
+/** While a cell runs, no more of the machine than this may go to neither server nor client. */
+export const MAX_FOREIGN_SHARE = 0.15;
+
+/** How often a cell waits for an idle machine, or is measured again, before it is taken as it is and marked. */
+export const MAX_QUIET_TRIES = 4;
+
+/** How long the machine is watched to tell how idle it is. */
+export const IDLE_WATCH_MS = 400;
+
+/** A server that is not up by then will not come up. */
+export const START_TIMEOUT_MS = 30_000;
+
+/** A server that has not left by then after SIGTERM is killed. */
+export const STOP_TIMEOUT_MS = 10_000;
+
+/** A client that runs longer than its time plus this hangs. */
+export const CLIENT_GRACE_MS = 60_000;

@@ -1,0 +1,28 @@
+import type { Access } from '../workloads.ts';
+
+/** What a round gives every server to serve. */
+export interface Stage {
+  /** The shared image: a raw file, warm in the page cache. No target may write to it. */
+  readonly image: string;
+  /** An empty folder of this start's own. */
+  readonly scratch: string;
+}
+
+export interface RunningTarget {
+  /** The root of the process tree whose CPU time is the server's. */
+  readonly pid: number;
+  readonly uri: string;
+  stop(): Promise<void>;
+}
+
+/** A server that can be measured. Each start is a fresh process with fresh overlays. */
+export interface Target {
+  readonly id: string;
+  readonly title: string;
+  /** Which workloads it takes part in. */
+  readonly accesses: readonly Access[];
+  /** What is missing to run it; undefined when it can run. */
+  readonly missing: string | undefined;
+  version(): string;
+  start(stage: Stage): Promise<RunningTarget>;
+}
