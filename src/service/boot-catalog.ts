@@ -1,0 +1,139 @@
+/** PXE's port onto the control plane: every answer is one operation. */
+import {
+  type Control,
+  decideBoot,
+  deleteLease,
+  loadLeases,
+  noteBootStage,
+  recordEvent,
+  requestBoot,
+  saveLease,
+} from '../control/index.ts';
+import { Fault } from '../errors/index.ts';
+import type {
+  BootCatalog,
+  BootClient,
+  BootDecision,
+  BootFile,
+  BootFileRequest,
+  BootPlan,
+  LeaseStore,
+  PxeEvent,
+} from '../pxe/index.ts';
+import type { LayerShelf } from './layer-shelf.ts';
+import type { Log } from './log.ts';
+
+const LOCAL_REASONS: Readonly<Record<'waiting' | 'refused' | 'disabled', string>> = {
+  waiting: 'This machine waits for approval (rootcast enrolment list).',
+  refused: 'This machine was refused (rootcast enrolment list).',
+  disabled: 'This machine is disabled.',
+};
+
+/** The file that holds a boot file in the layer's boot folder. */
+const FILE_NAMES = { kernel: 'vmlinuz', initrd: 'initrd' } as const;
+
+export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
+  return {
+    decide(client: BootClient): BootDecision {
+      const decision = decideBoot(control, { mac: client.mac, arch: client.architecture });
+      return decision.kind === 'boot'
+        ? { kind: 'boot' }
+        : { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason] };
+    },
+
+    async bootRequested(mac: string): Promise<BootPlan> {
+      const decision = decideBoot(control, { mac, arch: 'unknown' });
+      if (decision.kind === 'local') {
+        return { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason] };
+      }
+      const plan = await requestBoot(control, mac);
+      if (plan.bootFiles.kernel === undefined) {
+        throw new Fault(
+          'NOT_FOUND',
+          `vDisk ${plan.vdiskName} has no kernel: import it again with --kernel and --initrd`,
+        );
+      }
+      return {
+        kind: 'boot',
+        machine: plan.machineName,
+        vdisk: plan.vdiskName,
+        version: String(plan.version),
+        layerId: plan.layerId,
+        hasInitrd: plan.bootFiles.initrd !== undefined,
+        initramfs: plan.bootFiles.initramfs === 'dracut' ? 'dracut' : 'initramfs-tools',
+        rootPartition: plan.bootFiles.rootPartition,
+        rootFilesystem: plan.bootFiles.rootFilesystem,
+        kernelArguments: plan.kernelArguments === '' ? [] : plan.kernelArguments.split(' '),
+      };
+    },
+
+    openFile({ layerId, role }: BootFileRequest): BootFile | undefined {
+      return layers.bootFile(layerId, FILE_NAMES[role]);
+    },
+  };
+}
+
+export function leaseStore(control: Control): LeaseStore {
+  return {
+    load: () =>
+      loadLeases(control).map(({ ip, mac, expiresAt, state }) => ({
+        address: ip,
+        mac,
+        expiresAt,
+        state: state === 'declined' ? 'declined' : 'bound',
+      })),
+    save: ({ address, mac, expiresAt, state }) =>
+      saveLease(control, { ip: address, mac, expiresAt, state }),
+    remove: (address) => deleteLease(control, address),
+  };
+}
+
+/** What PXE reports: stages of a boot for its timeline, trouble for the event log, the rest for the log. */
+export function pxeReporter(control: Control, log: Log): (event: PxeEvent) => void {
+  return (event) => {
+    switch (event.type) {
+      case 'script-served':
+        if (event.outcome === 'boot') noteBootStage(control, event.mac, 'script');
+        else log.warn(event, 'boot script');
+        return;
+      case 'file-served':
+        if (event.complete) noteBootStage(control, event.mac, event.role);
+        return;
+      case 'machine-ready':
+        noteBootStage(control, event.mac, 'ready');
+        return;
+      case 'loader-missing':
+        recordEvent(control, {
+          kind: 'pxe.loader-missing',
+          subject: event.file,
+          message: event.message,
+        });
+        log.warn(event, 'boot loader missing');
+        return;
+      case 'dhcp-pool-exhausted':
+        recordEvent(control, {
+          kind: 'dhcp.pool-exhausted',
+          subject: event.mac,
+          message: `no free address for ${event.mac}: widen pxe.dhcp.rangeStart … rangeEnd`,
+        });
+        log.warn(event, 'address pool exhausted');
+        return;
+      case 'dhcp-declined':
+      case 'dhcp-refused':
+      case 'dhcp-dropped':
+      case 'tftp-failed':
+        log.warn(event, 'pxe');
+        return;
+      case 'failure':
+        log.error({ where: event.where, err: event.error }, 'pxe');
+        return;
+      case 'dhcp-boot-request':
+      case 'dhcp-lease':
+      case 'dhcp-released':
+      case 'tftp-served':
+      case 'loader-served':
+        log.info(event, 'pxe');
+        return;
+    }
+  };
+}

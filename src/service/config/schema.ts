@@ -1,0 +1,149 @@
+import { type Static, type TSchema, Type } from 'typebox';
+
+/**
+ * Every setting of the service, once: its type, default, meaning, environment variable and flag all
+ * follow from here (settings.ts). Nested the way a configuration file is written.
+ */
+
+const hostPort = (description: string, byDefault: string) =>
+  Type.String({
+    description: `HOST:PORT ${description}`,
+    default: byDefault,
+    pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:\\s]+):[0-9]{1,5}$',
+  });
+
+const ipv4 = (description: string) =>
+  Type.String({ description, pattern: '^([0-9]{1,3}\\.){3}[0-9]{1,3}$' });
+
+const port = (description: string, byDefault: number) =>
+  Type.Integer({ description, default: byDefault, minimum: 0, maximum: 65535 });
+
+/** Sizes are written 512M, 2GiB …; settings.ts turns them into bytes. */
+const bytes = (description: string, byDefault: number) =>
+  Type.Integer({ description, default: byDefault, minimum: 0, format: 'bytes' });
+
+const tls = Type.Object({
+  mode: Type.Union([Type.Literal('off'), Type.Literal('allowed'), Type.Literal('required')], {
+    default: 'off',
+    description: 'TLS of the NBD server: off, allowed (the client may ask) or required',
+  }),
+  certificate: Type.Optional(
+    Type.String({ description: 'PEM file with the server certificate chain' }),
+  ),
+  key: Type.Optional(
+    Type.String({ description: 'PEM file with the private key of the certificate' }),
+  ),
+  ca: Type.Optional(
+    Type.String({ description: 'PEM file with the authorities that sign client certificates' }),
+  ),
+  clientCertificates: Type.Boolean({
+    default: false,
+    description: 'refuse NBD clients without a certificate signed by nbd.tls.ca',
+  }),
+  psk: Type.Optional(
+    Type.String({ description: 'file of pre-shared keys, a line each: identity:hex' }),
+  ),
+});
+
+const nbd = Type.Object({
+  listen: hostPort('where the NBD server listens', '0.0.0.0:10809'),
+  unix: Type.Optional(Type.String({ description: 'also listen for NBD on this Unix socket' })),
+  advertise: Type.Optional(
+    hostPort(
+      'address of the NBD server as booting machines reach it; default: pxe.address and the port',
+      '',
+    ),
+  ),
+  connectionsMax: Type.Integer({
+    default: 4096,
+    minimum: 1,
+    maximum: 65536,
+    description: 'NBD connections at once, over all workers',
+  }),
+  tls,
+});
+
+const dhcp = Type.Object({
+  mode: Type.Union([Type.Literal('off'), Type.Literal('proxy'), Type.Literal('full')], {
+    default: 'off',
+    description: 'off; proxy: beside an existing DHCP server; full: hand out addresses too',
+  }),
+  rangeStart: Type.Optional(ipv4('first address of the range (full mode)')),
+  rangeEnd: Type.Optional(ipv4('last address of the range (full mode)')),
+  netmask: Type.Optional(ipv4('network mask given to machines (full mode)')),
+  router: Type.Optional(ipv4('default gateway given to machines (full mode)')),
+  dns: Type.Array(ipv4('name server'), {
+    default: [],
+    description: 'name servers given to machines',
+  }),
+  reservations: Type.Array(
+    Type.String({ pattern: '^[0-9a-fA-F:.-]+=([0-9]{1,3}\\.){3}[0-9]{1,3}$' }),
+    {
+      default: [],
+      description: 'fixed addresses, each MAC=ADDRESS (full mode)',
+    },
+  ),
+  domain: Type.Optional(Type.String({ description: 'domain name given to machines (full mode)' })),
+  leaseSeconds: Type.Integer({
+    default: 86_400,
+    minimum: 60,
+    description: 'lease time (full mode)',
+  }),
+  port: port('UDP port of the DHCP server', 67),
+  proxyPort: port('UDP port of the proxy boot server', 4011),
+  clientPort: port('UDP port that clients listen on', 68),
+});
+
+const pxe = Type.Object({
+  address: Type.Optional(
+    ipv4('address of this server on the boot network; setting it starts the PXE services'),
+  ),
+  broadcast: Type.Optional(ipv4('broadcast address of the boot network; default: looked up')),
+  dhcp,
+  tftp: Type.Object({
+    enabled: Type.Boolean({ default: true, description: 'serve boot loaders by TFTP' }),
+    port: port('UDP port of the TFTP server', 69),
+  }),
+  http: Type.Object({ port: port('TCP port of the boot HTTP server', 8481) }),
+  uefiLoader: Type.Union([Type.Literal('ipxe.efi'), Type.Literal('snponly.efi')], {
+    default: 'ipxe.efi',
+    description: 'boot loader for UEFI machines; snponly.efi uses the firmware as network driver',
+  }),
+  loaders: Type.String({
+    default: '/usr/lib/ipxe',
+    description: 'folder with undionly.kpxe and ipxe.efi (Debian package ipxe)',
+  }),
+});
+
+export const CONFIG_SCHEMA = Type.Object({
+  data: Type.String({
+    default: './data',
+    minLength: 1,
+    description: 'folder that holds everything',
+  }),
+  workers: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 64,
+    description: 'NBD worker threads; 0: one less than the machine has cores, at least 1',
+  }),
+  http: Type.Object({ listen: hostPort('where the REST API listens', '127.0.0.1:8480') }),
+  nbd,
+  cache: Type.Object({
+    read: bytes('memory for the read cache of base images, over all workers', 512 * 1024 * 1024),
+  }),
+  log: Type.Object({
+    level: Type.Union(
+      (['debug', 'info', 'warn', 'error', 'silent'] as const).map((level) => Type.Literal(level)),
+      { default: 'info', description: 'least severe log line to write (JSON, on standard error)' },
+    ),
+  }),
+  drainSeconds: Type.Integer({
+    default: 10,
+    minimum: 0,
+    description: 'how long a stop waits for requests in progress',
+  }),
+  pxe,
+}) satisfies TSchema;
+
+export type Config = Static<typeof CONFIG_SCHEMA>;

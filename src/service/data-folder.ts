@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Fault } from '../errors/index.ts';
+
+/**
+ * The folder that holds everything:
+ *
+ *   catalog.sqlite   records            lock.sqlite   held while a service runs on the folder
+ *   admin.token      bearer token       server.json   where the running service listens
+ *   repository/      volumes            layers/       manifest and boot files of each layer
+ */
+export interface DataFolder {
+  readonly path: string;
+  readonly catalog: string;
+  readonly repository: string;
+  readonly layers: string;
+  /** Lets another service have the folder. */
+  unlock(): void;
+}
+
+/**
+ * Makes what is missing and takes the folder for this process.
+ * @throws Fault PERMISSION_DENIED, IN_USE (another service runs on it), NO_SPACE
+ */
+export function openDataFolder(given: string): DataFolder {
+  const path = resolve(given);
+  const folder = {
+    path,
+    catalog: join(path, 'catalog.sqlite'),
+    repository: join(path, 'repository'),
+    layers: join(path, 'layers'),
+  };
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    mkdirSync(folder.repository, { recursive: true, mode: 0o700 });
+    mkdirSync(folder.layers, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw folderFault(path, cause);
+  }
+  return { ...folder, unlock: lock(path) };
+}
+
+/**
+ * Node has no flock, SQLite has: an exclusive transaction is a lock that dies with the process,
+ * whatever way it dies.
+ */
+function lock(path: string): () => void {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(join(path, 'lock.sqlite'), { timeout: 0 });
+    database.exec('BEGIN EXCLUSIVE');
+    const held = database;
+    return () => held.close();
+  } catch (cause) {
+    database?.close();
+    if (!/locked/.test((cause as Error).message)) throw folderFault(path, cause);
+    throw new Fault(
+      'IN_USE',
+      `data: another Rootcast service runs on ${path}; stop it or choose another folder with --data`,
+      { field: 'data', value: path, expected: 'a folder no other service uses' },
+      { cause },
+    );
+  }
+}
+
+function folderFault(path: string, cause: unknown): Fault {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const kind =
+    code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
+      ? 'PERMISSION_DENIED'
+      : code === 'ENOSPC'
+        ? 'NO_SPACE'
+        : 'INVALID_INPUT';
+  return new Fault(
+    kind,
+    `data: cannot use the folder ${path}: ${message}`,
+    { field: 'data', value: path, expected: 'a folder this user may write to (--data DIR)' },
+    { cause },
+  );
+}
+
+/** Replaces a small file so that a crash leaves the old or the new one. */
+export function replaceFile(path: string, text: string, mode: number): void {
+  const fresh = `${path}.new`;
+  const file = openSync(fresh, 'w', mode);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(fresh, path);
+}
+
+/** The bearer token of the API: given, or made at the first start and kept in DIR/admin.token. */
+export function adminToken(folder: DataFolder, given: string | undefined): string {
+  if (given !== undefined && given !== '') return given;
+  const path = join(folder.path, 'admin.token');
+  try {
+    const kept = readFileSync(path, 'utf8').trim();
+    if (kept !== '') return kept;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw folderFault(path, error);
+  }
+  const token = randomBytes(32).toString('base64url');
+  replaceFile(path, `${token}\n`, 0o600);
+  return token;
+}

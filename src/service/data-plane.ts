@@ -1,0 +1,208 @@
+/**
+ * The control thread's half of the data path: says what an export is made of (StackPlan), keeps the
+ * overlays' generations, and answers for the workers' live figures. No block passes through here.
+ */
+import type {
+  Catalog,
+  DataPlane,
+  DataPlaneTotals,
+  MachineDisk,
+  MachineLive,
+} from '../control/index.ts';
+import {
+  listMachineDisks,
+  listVdiskDisks,
+  machineDisk,
+  machineDiskById,
+  vdiskDisk,
+} from '../control/index.ts';
+import { Fault } from '../errors/index.ts';
+import type { ExportSummary, StackPlan } from '../exports/index.ts';
+import type { LayerShelf } from './layer-shelf.ts';
+import type { Generation, OverlayBook, OverlayOwner } from './overlay-book.ts';
+import type { PoolOwner, WorkerPool } from './workers/worker-pool.ts';
+
+const MACHINE = 'machine/';
+const VDISK = 'vdisk/';
+
+export interface ServiceDataPlaneOptions {
+  readonly catalog: Catalog;
+  readonly overlays: OverlayBook;
+  readonly layers: LayerShelf;
+  readonly readCacheBytesMax: number;
+  /** The service cannot go on: a worker died. */
+  readonly died: (error: Error) => void;
+}
+
+export class ServiceDataPlane implements DataPlane, PoolOwner {
+  readonly #options: ServiceDataPlaneOptions;
+  #pool: WorkerPool | undefined;
+
+  constructor(options: ServiceDataPlaneOptions) {
+    this.#options = options;
+  }
+
+  /** The workers need this object to start, and it needs them to answer. */
+  attach(pool: WorkerPool): void {
+    this.#pool = pool;
+  }
+
+  // What the workers ask
+
+  async open(name: string): Promise<StackPlan> {
+    if (name.startsWith(MACHINE)) return this.#openMachine(name);
+    if (name.startsWith(VDISK)) return this.#openVdisk(name);
+    throw noExport(name);
+  }
+
+  list(): readonly ExportSummary[] {
+    const { catalog } = this.#options;
+    return [
+      ...listVdiskDisks(catalog).map((disk) => ({
+        name: `${VDISK}${disk.vdiskName}`,
+        description: `version ${disk.version}, read-only`,
+      })),
+      ...listMachineDisks(catalog).map((disk) => ({
+        name: `${MACHINE}${disk.machineName}`,
+        description: `${disk.vdiskName}, write cache ${disk.cacheMode}`,
+      })),
+    ];
+  }
+
+  released(key: string): void {
+    this.#options.overlays
+      .released(key)
+      .catch((error: unknown) => this.#options.died(error as Error));
+  }
+
+  cacheFull(): void {
+    // The overlay's own figure says so too, and the ticker turns it into an event (observeCaches).
+  }
+
+  died(error: Error): void {
+    this.#options.died(error);
+  }
+
+  // What the control plane asks
+
+  machineLive(machineId: string): MachineLive {
+    const disk = machineDiskById(this.#options.catalog, machineId);
+    const gauges = this.#options.overlays.gauges(machineId);
+    const connections =
+      disk === undefined ? [] : this.#connectionsOf(`${MACHINE}${disk.machineName}`);
+    return {
+      connections: connections.map(({ client, connectedAt }) => ({
+        address: client.address,
+        connectedAt,
+        tls: client.tls,
+      })),
+      bytesRead: gauges?.bytesRead ?? 0,
+      bytesWritten: gauges?.bytesWritten ?? 0,
+      readRequests: gauges?.readRequests ?? 0,
+      writeRequests: gauges?.writeRequests ?? 0,
+      cacheUsedBytes: gauges?.ownedBytes ?? 0,
+      cacheFull: gauges?.full ?? false,
+      lastRequestAt: gauges?.lastRequestAt,
+    };
+  }
+
+  async renewOverlay(machineId: string): Promise<void> {
+    const disk = this.#machine(machineId);
+    await this.#options.overlays.renew(ownerOf(disk));
+  }
+
+  async machineChanged(machineId: string): Promise<void> {
+    const disk = this.#machine(machineId);
+    this.#options.overlays.setQuota(machineId, disk.quotaBytes);
+  }
+
+  async removeMachine(machineId: string): Promise<void> {
+    const disk = machineDiskById(this.#options.catalog, machineId);
+    if (disk !== undefined) this.#pool?.endExport(`${MACHINE}${disk.machineName}`);
+    await this.#options.overlays.remove(machineId);
+  }
+
+  vdiskConnections(vdiskId: string): number {
+    const { catalog } = this.#options;
+    const names = new Set([
+      ...listVdiskDisks(catalog)
+        .filter((disk) => disk.vdiskId === vdiskId)
+        .map((disk) => `${VDISK}${disk.vdiskName}`),
+      ...listMachineDisks(catalog)
+        .filter((disk) => disk.vdiskId === vdiskId)
+        .map((disk) => `${MACHINE}${disk.machineName}`),
+    ]);
+    return (this.#pool?.connections() ?? []).filter((open) => names.has(open.exportName)).length;
+  }
+
+  totals(): DataPlaneTotals {
+    const pool = this.#pool;
+    return {
+      workers: pool?.size ?? 0,
+      connections: pool?.connections().length ?? 0,
+      readCacheBytes: pool?.total('readCacheBytes') ?? 0,
+      readCacheBytesMax: this.#options.readCacheBytesMax,
+      readCacheHits: pool?.total('readCacheHits') ?? 0,
+      readCacheMisses: pool?.total('readCacheMisses') ?? 0,
+    };
+  }
+
+  /** Opens the overlays that exist, so that their fill is known before anybody connects. */
+  async loadOverlays(): Promise<void> {
+    for (const disk of listMachineDisks(this.#options.catalog)) {
+      await this.#options.overlays.load(ownerOf(disk));
+    }
+  }
+
+  async #openMachine(name: string): Promise<StackPlan> {
+    const { catalog, overlays, layers } = this.#options;
+    const disk = machineDisk(catalog, name.slice(MACHINE.length));
+    if (disk === undefined) throw noExport(name);
+    if (!disk.enabled) {
+      throw new Fault('PERMISSION_DENIED', `machine ${disk.machineName} is disabled`);
+    }
+    const overlay = await overlays.use(ownerOf(disk));
+    try {
+      const layer = await layers.plan(overlay.layerId, disk.size);
+      const description = `${disk.vdiskName} version ${disk.version}`;
+      return { key: overlay.key, name, description, layer, overlay: planOf(overlay) };
+    } catch (error) {
+      await overlays.released(overlay.key);
+      throw error;
+    }
+  }
+
+  async #openVdisk(name: string): Promise<StackPlan> {
+    const { catalog, layers } = this.#options;
+    const disk = vdiskDisk(catalog, name.slice(VDISK.length));
+    if (disk === undefined) throw noExport(name);
+    const layer = await layers.plan(disk.layerId, disk.size);
+    const description = `version ${disk.version}, read-only`;
+    return { key: `layer:${disk.layerId}`, name, description, layer, overlay: undefined };
+  }
+
+  #machine(machineId: string): MachineDisk {
+    const disk = machineDiskById(this.#options.catalog, machineId);
+    if (disk !== undefined) return disk;
+    throw new Fault('NOT_FOUND', `no machine with id ${machineId}`, {
+      field: 'machineId',
+      value: machineId,
+    });
+  }
+
+  #connectionsOf(exportName: string) {
+    return (this.#pool?.connections() ?? []).filter((open) => open.exportName === exportName);
+  }
+}
+
+const planOf = ({ state, data, map }: Generation) => ({ state, data, map });
+
+const ownerOf = (disk: MachineDisk): OverlayOwner => ({
+  machineId: disk.machineId,
+  layerId: disk.layerId,
+  size: disk.size,
+  quotaBytes: disk.quotaBytes,
+});
+
+const noExport = (name: string) =>
+  new Fault('EXPORT_NOT_FOUND', `no export named ${JSON.stringify(name)}`);

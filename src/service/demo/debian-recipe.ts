@@ -1,0 +1,148 @@
+/**
+ * What goes into the Debian image of the demo and of the boot tests: the packages, our own files (the
+ * same `boot/` that a user copies into an image) and what is switched off because no diskless machine
+ * needs it. The cached image is named by the hash of this recipe, so whoever changes it gets a new image.
+ */
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Raise it when the way the image is put together changes (debian-image.ts). */
+const RECIPE_VERSION = 1;
+
+const BOOT_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../../../boot');
+
+const PACKAGES = [
+  'systemd-sysv',
+  'udev',
+  'kmod',
+  'iproute2',
+  'nbd-client',
+  'initramfs-tools',
+  'busybox',
+  'zstd',
+  'linux-image-cloud-amd64',
+];
+
+/** Where the files of `boot/` go in an image; boot/README.md tells users the same. */
+const BOOT_FILES: ReadonlyMap<string, string> = new Map([
+  ['initramfs-tools/modules.d/rootcast', 'usr/share/initramfs-tools/modules.d/rootcast'],
+  [
+    'initramfs-tools/scripts/init-bottom/rootcast-hostname',
+    'usr/share/initramfs-tools/scripts/init-bottom/rootcast-hostname',
+  ],
+  ['systemd/rootcast-ready.service', 'etc/systemd/system/rootcast-ready.service'],
+  ['rootcast-ready', 'usr/local/sbin/rootcast-ready'],
+]);
+
+/**
+ * A root shell on the serial console for whoever drives the machine. No echo and no prompt, so that a
+ * program which writes a command reads its output and nothing else.
+ */
+const CONSOLE_UNIT = `[Unit]
+Description=Root shell on the serial console
+After=basic.target
+ConditionPathExists=/dev/ttyS0
+
+[Service]
+Type=simple
+Environment=HOME=/root TERM=dumb PS1= PS2= PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+WorkingDirectory=/root
+ExecStartPre=/bin/stty -F /dev/ttyS0 -echo -onlcr
+ExecStart=/bin/bash --noprofile --norc
+StandardInput=tty-force
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS0
+Restart=always
+RestartSec=0
+# bash at a terminal takes no notice of SIGTERM.
+KillSignal=SIGHUP
+
+[Install]
+WantedBy=multi-user.target
+`;
+
+/** Only the named modules: a small initramfs is a fast boot. */
+const INITRAMFS_CONF = 'MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=19\n';
+
+const MASKED_UNITS = [
+  'apt-daily.timer',
+  'apt-daily-upgrade.timer',
+  'dpkg-db-backup.timer',
+  'e2scrub_all.timer',
+  'e2scrub_reap.service',
+  'fstrim.timer',
+  'getty.target',
+  'getty-static.service',
+  'serial-getty@ttyS0.service',
+  'nbd-client.service',
+  'systemd-pstore.service',
+  'systemd-timesyncd.service',
+  'systemd-networkd.service',
+];
+
+export interface RecipeFile {
+  /** Below the image's root folder, no leading slash. */
+  readonly path: string;
+  readonly content: string;
+  readonly mode: number;
+}
+
+export interface ImageRecipe {
+  readonly packages: readonly string[];
+  /** There before the packages are configured, so that the first initramfs is already ours. */
+  readonly files: readonly RecipeFile[];
+  /** Shell commands run in the finished tree; `$1` is its folder. */
+  readonly finish: readonly string[];
+  /** Size of the whole disk in bytes. */
+  readonly diskBytes: number;
+  /** Where the one partition begins, in bytes. */
+  readonly partitionOffset: number;
+  /** SHA-256 of all of the above, hex. */
+  readonly hash: string;
+}
+
+const DISK_BYTES = 1024 * 1024 * 1024;
+const PARTITION_OFFSET = 1024 * 1024;
+
+export async function imageRecipe(codename: string): Promise<ImageRecipe> {
+  const files: RecipeFile[] = [
+    { path: 'etc/initramfs-tools/conf.d/rootcast', content: INITRAMFS_CONF, mode: 0o644 },
+    { path: 'etc/systemd/system/rootcast-console.service', content: CONSOLE_UNIT, mode: 0o644 },
+    { path: 'etc/fstab', content: '# the root file system comes over NBD\n', mode: 0o644 },
+  ];
+  for (const [from, to] of BOOT_FILES) {
+    const content = await readFile(join(BOOT_FOLDER, from), 'utf8');
+    files.push({ path: to, content, mode: content.startsWith('#!') ? 0o755 : 0o644 });
+  }
+  const finish = [
+    'chroot "$1" systemctl enable rootcast-ready.service rootcast-console.service',
+    `chroot "$1" systemctl mask ${MASKED_UNITS.join(' ')}`,
+    'chroot "$1" passwd -d root',
+    // An empty machine-id is made anew at every boot; without /etc/hostname DHCP's name holds.
+    ': > "$1/etc/machine-id"; rm -f "$1/etc/hostname"',
+    'rm -rf "$1/var/cache/apt" "$1/var/lib/apt/lists" "$1/var/cache/debconf"/*-old "$1/var/log"/*.log',
+  ];
+  const content = {
+    version: RECIPE_VERSION,
+    codename,
+    packages: PACKAGES,
+    files,
+    finish,
+    diskBytes: DISK_BYTES,
+    partitionOffset: PARTITION_OFFSET,
+  };
+  const hash = createHash('sha256').update(JSON.stringify(content)).digest('hex');
+  return { ...content, hash };
+}
+
+/** Files of `boot/` that no image gets: a file added there without a place here is a mistake. */
+export async function bootFilesWithoutAPlace(): Promise<string[]> {
+  const entries = await readdir(BOOT_FOLDER, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name !== 'README.md')
+    .map((entry) => relative(BOOT_FOLDER, join(entry.parentPath, entry.name)))
+    .filter((path) => !BOOT_FILES.has(path));
+}

@@ -1,0 +1,119 @@
+/**
+ * A private network for machines and servers of the demo and the tests: an unnamed network namespace
+ * with a bridge. It is held open by one process that waits for the end of its standard input, so it
+ * goes away with us, however we end; taps and bridge go with it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { endProcess, runProgram } from './run-program.ts';
+
+/** The server's address and the network of every laboratory; a namespace each, so they never meet. */
+export const SERVER_ADDRESS = '10.77.0.1';
+const PREFIX = 24;
+const BRIDGE = 'boot0';
+const END_GRACE_MS = 5_000;
+
+const RELAY = join(dirname(fileURLToPath(import.meta.url)), 'relay-process.ts');
+
+type Command = readonly [string, ...string[]];
+
+export interface NamespaceChild {
+  readonly process: ChildProcess;
+  /** What the process has written so far to standard output and standard error. */
+  output(): string;
+  end(): Promise<void>;
+}
+
+export class NetworkNamespace {
+  readonly #holder: ChildProcess;
+  readonly #pid: number;
+  readonly #children = new Set<ChildProcess>();
+  #taps = 0;
+
+  private constructor(holder: ChildProcess, pid: number) {
+    this.#holder = holder;
+    this.#pid = pid;
+  }
+
+  /** @throws ProgramError without root or without iproute2 */
+  static async create(): Promise<NetworkNamespace> {
+    const holder = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec cat >/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    holder.stdout.once('data', () => resolve());
+    holder.once('error', reject);
+    holder.once('exit', (code) => reject(new Error(`unshare --net exited with ${code}`)));
+    await promise;
+    if (holder.pid === undefined) throw new Error('unshare has no process id');
+    const namespace = new NetworkNamespace(holder, holder.pid);
+    await namespace.#setUp();
+    return namespace;
+  }
+
+  async #setUp(): Promise<void> {
+    await this.run(['ip', 'link', 'set', 'lo', 'up']);
+    await this.run(['ip', 'link', 'add', BRIDGE, 'type', 'bridge', 'forward_delay', '0']);
+    await this.run(['ip', 'address', 'add', `${SERVER_ADDRESS}/${PREFIX}`, 'dev', BRIDGE]);
+    await this.run(['ip', 'link', 'set', BRIDGE, 'up']);
+  }
+
+  /** The command as it must be spelled to run in this namespace. */
+  inside(command: Command): [string, ...string[]] {
+    return ['nsenter', '--target', String(this.#pid), '--net', '--', ...command];
+  }
+
+  async run(command: Command): Promise<string> {
+    return runProgram(this.inside(command));
+  }
+
+  /** Starts a process that lives in the namespace and ends with us, however we end. */
+  start(command: Command, environment: Readonly<Record<string, string>> = {}): NamespaceChild {
+    const [program, ...args] = this.inside(['setpriv', '--pdeathsig', 'KILL', ...command]);
+    const child = spawn(program, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    this.#children.add(child);
+    child.once('close', () => this.#children.delete(child));
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    child.once('error', (error) => {
+      output += `${error.message}\n`;
+    });
+    return { process: child, output: () => output, end: () => endProcess(child, END_GRACE_MS) };
+  }
+
+  /** A new port of the bridge for a virtual machine; the name of its tap device. */
+  async addTap(): Promise<string> {
+    const name = `tap${this.#taps}`;
+    this.#taps += 1;
+    await this.run(['ip', 'tuntap', 'add', name, 'mode', 'tap']);
+    await this.run(['ip', 'link', 'set', name, 'master', BRIDGE, 'up']);
+    return name;
+  }
+
+  /**
+   * Makes a TCP port of the namespace reachable from outside, as a Unix socket at `path` (Unix
+   * sockets are found by path, whatever the network namespace).
+   */
+  async relay(path: string, host: string, port: number): Promise<void> {
+    const relay = this.start([process.execPath, RELAY, path, host, String(port)]);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    relay.process.stdout?.once('data', () => resolve());
+    relay.process.once('exit', () => reject(new Error(`the relay left: ${relay.output()}`)));
+    await promise;
+  }
+
+  /** Ends everything started in the namespace, then the namespace. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#children].map((child) => endProcess(child, END_GRACE_MS)));
+    this.#holder.removeAllListeners('exit');
+    await endProcess(this.#holder, END_GRACE_MS);
+  }
+}

@@ -1,0 +1,43 @@
+import type { FastifyInstance } from 'fastify';
+import { Fault } from '../errors/index.ts';
+import type { HostPort } from './config/index.ts';
+
+/** Listens and returns the URL; a refusal becomes a Fault that names the setting. */
+export async function listenHttp(app: FastifyInstance, { host, port }: HostPort): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (cause) {
+    await app.close();
+    throw listenFault('http.listen', `${host}:${port}`, cause);
+  }
+}
+
+/** Why a listener could not start, in terms of its setting. */
+export function listenFault(field: string, value: string, cause: unknown): Fault {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const details = { field, value };
+  switch (code) {
+    case 'EADDRINUSE':
+      return new Fault(
+        'ADDRESS_IN_USE',
+        `${field}: ${value} is taken by another program (ss -ltnp shows which); choose another port or stop it`,
+        { ...details, expected: 'a free port' },
+        { cause },
+      );
+    case 'EACCES':
+    case 'EPERM':
+      return new Fault(
+        'PERMISSION_DENIED',
+        `${field}: this user may not listen on ${value}; run as root, give CAP_NET_BIND_SERVICE, or choose a port above 1023`,
+        details,
+        { cause },
+      );
+    default:
+      return new Fault(
+        'INVALID_INPUT',
+        `${field}: cannot listen on ${value}: ${message}`,
+        details,
+        { cause },
+      );
+  }
+}

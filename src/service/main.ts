@@ -1,0 +1,19 @@
+/**
+ * The entry point: `serve` runs the service in this process; everything else is the CLI, which talks
+ * to a running service over HTTP.
+ */
+import { Fault } from '../errors/index.ts';
+
+const [command, ...rest] = process.argv.slice(2);
+
+if (command === 'serve') {
+  const { runServe } = await import('./run-serve.ts');
+  process.exitCode = await runServe(rest).catch((error: unknown) => {
+    if (!(error instanceof Fault)) throw error;
+    process.stderr.write(`rootcast: ${error.code}: ${error.message}\n`);
+    return 1;
+  });
+} else {
+  const { processIo, runCli } = await import('../cli/index.ts');
+  process.exitCode = await runCli(process.argv.slice(2), processIo());
+}

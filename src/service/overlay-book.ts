@@ -1,0 +1,287 @@
+/**
+ * Which overlay each machine has, and since when.
+ *
+ * A machine's overlay comes in generations. A boot of a `server` machine begins a new one; what is
+ * still connected from the boot before keeps the old one, which is deleted when its last reader has
+ * left. The newest generation on disk is the current one, so a crash between "create" and "delete"
+ * costs nothing but the sweep at the next start. A generation remembers the layer it stands on in
+ * its name: a machine that runs keeps its version, whatever happens to the vDisk meanwhile.
+ *
+ *   volume names   overlay.<machineId>.<generation>.<layerId>.data | .map
+ */
+import { KeyedMutex } from '../base/index.ts';
+import { Fault } from '../errors/index.ts';
+import type { VolumeControl, VolumeData, VolumeLocator } from '../repositories/index.ts';
+import {
+  formatOverlay,
+  type OverlayGauges,
+  overlayMapBytes,
+  readOverlayGauges,
+  recoverOverlay,
+  setOverlayQuota,
+} from '../vdisk/index.ts';
+
+/** Both ports of a repository. */
+export type Repository = VolumeControl & VolumeData;
+
+export interface OverlayOwner {
+  readonly machineId: string;
+  readonly layerId: string;
+  /** Size of the virtual disk in bytes. */
+  readonly size: number;
+  readonly quotaBytes: number | undefined;
+}
+
+/** One overlay, open in no, one or several workers. */
+export interface Generation {
+  readonly machineId: string;
+  readonly number: number;
+  readonly layerId: string;
+  /** Names it towards the workers. */
+  readonly key: string;
+  readonly data: VolumeLocator;
+  readonly map: VolumeLocator;
+  readonly state: SharedArrayBuffer;
+}
+
+interface Entry extends Generation {
+  /** Plans handed to workers and not yet given back. */
+  uses: number;
+  retired: boolean;
+}
+
+const NAME = /^overlay\.([0-9a-f-]+)\.(\d+)\.([0-9a-z-]+)\.(data|map)$/;
+
+const volumeId = (machineId: string, number: number, layerId: string, role: 'data' | 'map') =>
+  `overlay.${machineId}.${number}.${layerId}.${role}`;
+
+interface Found {
+  readonly number: number;
+  readonly layerId: string;
+  readonly volumes: string[];
+}
+
+export class OverlayBook {
+  readonly #repository: Repository;
+  readonly #bootId: string;
+  readonly #workers: number;
+  readonly #mutex = new KeyedMutex();
+  /** Newest generation on disk, not yet opened since the service started. */
+  readonly #onDisk: Map<string, Found>;
+  readonly #current = new Map<string, Entry>();
+  readonly #byKey = new Map<string, Entry>();
+
+  private constructor(
+    repository: Repository,
+    bootId: string,
+    workers: number,
+    onDisk: Map<string, Found>,
+  ) {
+    this.#repository = repository;
+    this.#bootId = bootId;
+    this.#workers = workers;
+    this.#onDisk = onDisk;
+  }
+
+  /** Reads what is on disk and deletes what no machine needs any more. */
+  static async open(options: {
+    readonly repository: Repository;
+    /** Changes when the host restarts: tells whether the page cache survived. */
+    readonly bootId: string;
+    readonly workers: number;
+    readonly machineIds: ReadonlySet<string>;
+  }): Promise<OverlayBook> {
+    const { repository, machineIds } = options;
+    const found = findGenerations(await repository.listVolumes());
+    const newest = new Map<string, Found>();
+    for (const [machineId, generations] of found) {
+      // A half-made generation has only one of its two volumes; it was never handed to anybody.
+      const whole = generations.filter((generation) => generation.volumes.length === 2);
+      const last = machineIds.has(machineId) ? whole.at(-1) : undefined;
+      if (last !== undefined) newest.set(machineId, last);
+      for (const stale of generations.filter((generation) => generation !== last)) {
+        await deleteVolumes(repository, stale.volumes);
+      }
+    }
+    return new OverlayBook(repository, options.bootId, options.workers, newest);
+  }
+
+  /** The machine's current overlay, opened or made on demand; counts one use until `released`. */
+  use(owner: OverlayOwner): Promise<Generation> {
+    return this.#mutex.run(owner.machineId, async () => {
+      const entry = await this.#ensure(owner);
+      entry.uses++;
+      return entry;
+    });
+  }
+
+  /** The layer under the machine's current overlay; undefined when it has none yet. */
+  currentLayerId(machineId: string): string | undefined {
+    return (this.#current.get(machineId) ?? this.#onDisk.get(machineId))?.layerId;
+  }
+
+  async released(key: string): Promise<void> {
+    const entry = this.#byKey.get(key);
+    if (entry === undefined) return;
+    await this.#mutex.run(entry.machineId, async () => {
+      entry.uses--;
+      await this.#deleteIfUnused(entry);
+    });
+  }
+
+  /** Begins a new, empty generation. */
+  renew(owner: OverlayOwner): Promise<void> {
+    return this.#mutex.run(owner.machineId, async () => {
+      const old = this.#current.get(owner.machineId);
+      const stored = this.#onDisk.get(owner.machineId);
+      const number = Math.max(old?.number ?? 0, stored?.number ?? 0) + 1;
+      const fresh = await this.#create(owner, number);
+      this.#onDisk.delete(owner.machineId);
+      this.#current.set(owner.machineId, fresh);
+      if (stored !== undefined) await deleteVolumes(this.#repository, stored.volumes);
+      if (old !== undefined) {
+        old.retired = true;
+        await this.#deleteIfUnused(old);
+      }
+    });
+  }
+
+  /** Deletes the machine's overlay; what is open is deleted when its last reader leaves. */
+  remove(machineId: string): Promise<void> {
+    return this.#mutex.run(machineId, async () => {
+      const stored = this.#onDisk.get(machineId);
+      this.#onDisk.delete(machineId);
+      if (stored !== undefined) await deleteVolumes(this.#repository, stored.volumes);
+      const entry = this.#current.get(machineId);
+      this.#current.delete(machineId);
+      if (entry === undefined) return;
+      entry.retired = true;
+      await this.#deleteIfUnused(entry);
+    });
+  }
+
+  setQuota(machineId: string, quotaBytes: number | undefined): void {
+    const entry = this.#current.get(machineId);
+    if (entry !== undefined) setOverlayQuota(entry.state, quotaBytes);
+  }
+
+  gauges(machineId: string): OverlayGauges | undefined {
+    const entry = this.#current.get(machineId);
+    return entry === undefined ? undefined : readOverlayGauges(entry.state);
+  }
+
+  machineOf(key: string): string | undefined {
+    return this.#byKey.get(key)?.machineId;
+  }
+
+  /** Opens what is on disk, so that its figures can be shown before anybody connects. */
+  async load(owner: OverlayOwner): Promise<void> {
+    await this.#mutex.run(owner.machineId, async () => {
+      if (this.#onDisk.has(owner.machineId)) await this.#ensure(owner);
+    });
+  }
+
+  async #ensure(owner: OverlayOwner): Promise<Entry> {
+    const open = this.#current.get(owner.machineId);
+    if (open !== undefined) return open;
+    const stored = this.#onDisk.get(owner.machineId);
+    const entry =
+      stored === undefined
+        ? await this.#create(owner, 1)
+        : await this.#attach(owner, stored.number, stored.layerId);
+    this.#onDisk.delete(owner.machineId);
+    this.#current.set(owner.machineId, entry);
+    return entry;
+  }
+
+  async #create(owner: OverlayOwner, number: number): Promise<Entry> {
+    const { machineId, layerId, size } = owner;
+    const data = volumeId(machineId, number, layerId, 'data');
+    const map = volumeId(machineId, number, layerId, 'map');
+    try {
+      const volume = await this.#repository.createVolume({ id: map, size: overlayMapBytes(size) });
+      const device = await this.#repository.open(volume.locator, { write: true });
+      try {
+        await formatOverlay(device, { size, bootId: this.#bootId });
+      } finally {
+        await device.close();
+      }
+      // The data volume comes last: where both exist, the map is known to be formatted.
+      await this.#repository.createVolume({ id: data, size });
+      return await this.#attach(owner, number, layerId);
+    } catch (error) {
+      await deleteVolumes(this.#repository, [data, map]);
+      throw error;
+    }
+  }
+
+  async #attach(owner: OverlayOwner, number: number, layerId: string): Promise<Entry> {
+    const { machineId, size, quotaBytes } = owner;
+    const { locator: data } = await this.#repository.showVolume(
+      volumeId(machineId, number, layerId, 'data'),
+    );
+    const { locator: map } = await this.#repository.showVolume(
+      volumeId(machineId, number, layerId, 'map'),
+    );
+    const device = await this.#repository.open(map, { write: true });
+    try {
+      const state = await recoverOverlay({
+        map: device,
+        size,
+        bootId: this.#bootId,
+        quotaBytes,
+        workers: this.#workers,
+      });
+      const key = `machine:${machineId}:${number}`;
+      const entry = { machineId, number, layerId, key, data, map, state, uses: 0, retired: false };
+      this.#byKey.set(key, entry);
+      return entry;
+    } finally {
+      await device.close();
+    }
+  }
+
+  async #deleteIfUnused(entry: Entry): Promise<void> {
+    if (!entry.retired || entry.uses > 0) return;
+    this.#byKey.delete(entry.key);
+    const { machineId, number, layerId } = entry;
+    await deleteVolumes(
+      this.#repository,
+      (['data', 'map'] as const).map((role) => volumeId(machineId, number, layerId, role)),
+    );
+  }
+}
+
+/** Deletes volumes; one that is already gone is fine. */
+async function deleteVolumes(volumes: VolumeControl, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    try {
+      await volumes.deleteVolume(id);
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === 'NOT_FOUND')) throw error;
+    }
+  }
+}
+
+function findGenerations(volumes: readonly { readonly id: string }[]): Map<string, Found[]> {
+  const found = new Map<string, Map<number, Found>>();
+  for (const { id } of volumes) {
+    const match = NAME.exec(id);
+    const [, machineId, number, layerId] = match ?? [];
+    if (machineId === undefined || number === undefined || layerId === undefined) continue;
+    const generations = found.get(machineId) ?? new Map<number, Found>();
+    found.set(machineId, generations);
+    const generation = generations.get(Number(number));
+    if (generation === undefined) {
+      generations.set(Number(number), { number: Number(number), layerId, volumes: [id] });
+    } else {
+      generation.volumes.push(id);
+    }
+  }
+  return new Map(
+    [...found].map(([machineId, generations]) => [
+      machineId,
+      [...generations.values()].sort((a, b) => a.number - b.number),
+    ]),
+  );
+}

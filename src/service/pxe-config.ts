@@ -1,0 +1,61 @@
+import { Fault } from '../errors/index.ts';
+import { DEFAULT_LOADER_FOLDERS, type DhcpConfig, type PxeConfig } from '../pxe/index.ts';
+import { type Config, splitHostPort } from './config/index.ts';
+
+/** The PXE servers' configuration out of the service's; undefined when PXE is not configured. */
+export function pxeConfig(config: Config, nbdPort: number): PxeConfig | undefined {
+  const { pxe } = config;
+  if (pxe.address === undefined) return undefined;
+  const advertised =
+    config.nbd.advertise === undefined
+      ? { host: pxe.address, port: nbdPort }
+      : splitHostPort(config.nbd.advertise, 'nbd.advertise');
+  return {
+    serverAddress: pxe.address,
+    broadcastAddress: pxe.broadcast ?? '255.255.255.255',
+    dhcp: dhcpConfig(pxe.dhcp),
+    tftp: pxe.tftp.enabled,
+    ports: {
+      dhcp: pxe.dhcp.port,
+      dhcpClient: pxe.dhcp.clientPort,
+      bootServer: pxe.dhcp.proxyPort,
+      tftp: pxe.tftp.port,
+      http: pxe.http.port,
+    },
+    httpBaseUrl: undefined,
+    nbd: { address: advertised.host, port: advertised.port },
+    loaderFolders: [pxe.loaders, ...DEFAULT_LOADER_FOLDERS],
+    uefiLoader: pxe.uefiLoader,
+  };
+}
+
+function dhcpConfig(dhcp: Config['pxe']['dhcp']): DhcpConfig {
+  switch (dhcp.mode) {
+    case 'off':
+      return { mode: 'off' };
+    case 'proxy':
+      return { mode: 'proxy' };
+    case 'full': {
+      const { rangeStart: first, rangeEnd: last, netmask } = dhcp;
+      if (first === undefined || last === undefined || netmask === undefined) {
+        throw new Fault(
+          'INVALID_INPUT',
+          'pxe.dhcp: full mode needs rangeStart, rangeEnd and netmask',
+        );
+      }
+      return {
+        mode: 'full',
+        netmask,
+        ranges: [{ first, last }],
+        reservations: dhcp.reservations.map((text) => {
+          const [mac = '', address = ''] = text.split('=');
+          return { mac, address };
+        }),
+        router: dhcp.router,
+        dnsServers: dhcp.dns,
+        domainName: dhcp.domain,
+        leaseSeconds: dhcp.leaseSeconds,
+      };
+    }
+  }
+}

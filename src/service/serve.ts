@@ -1,0 +1,230 @@
+/**
+ * The composition root of the control thread: opens things in the order in which they need each
+ * other, and closes them in the opposite order.
+ */
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { createLocalRepository } from '../adapters/local/index.ts';
+import { buildApi } from '../api/index.ts';
+import {
+  type Catalog,
+  type Clock,
+  type Control,
+  closeControl,
+  createControl,
+  machineIds,
+  observeBoots,
+  observeCaches,
+  openCatalog,
+  recordEvent,
+  recoverControl,
+} from '../control/index.ts';
+import { type RunningPxe, startPxe } from '../pxe/index.ts';
+import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
+import { type Config, splitHostPort, workerCount } from './config/index.ts';
+import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
+import { ServiceDataPlane } from './data-plane.ts';
+import { createImageStore } from './image-store.ts';
+import { LayerShelf } from './layer-shelf.ts';
+import { listenHttp } from './listen-http.ts';
+import { createLog, type Log } from './log.ts';
+import { OverlayBook, type Repository } from './overlay-book.ts';
+import { pxeConfig } from './pxe-config.ts';
+import { tlsFiles } from './tls-files.ts';
+import { WorkerPool } from './workers/worker-pool.ts';
+
+export interface RunningService {
+  /** Where the REST API listens, e.g. `http://127.0.0.1:8480`. */
+  readonly http: string;
+  /** Where the NBD server listens. */
+  readonly nbd: string;
+  readonly pxe: RunningPxe['addresses'] | undefined;
+  /** Resolves with the error when the service cannot go on. */
+  readonly failed: Promise<Error>;
+  stop(): Promise<void>;
+}
+
+const TICK_MS = 1000;
+const VERSION: string = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  }
+).version;
+
+const systemClock: Clock = { now: () => Date.now() };
+
+/** Undoes what was opened, last first; what fails to close is logged and does not stop the rest. */
+class Closers {
+  readonly #steps: { name: string; close: () => unknown }[] = [];
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(name: string, close: () => unknown): void {
+    this.#steps.push({ name, close });
+  }
+
+  async closeAll(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step.close();
+      } catch (err) {
+        this.#log.error({ err }, `closing ${step.name}`);
+      }
+    }
+  }
+}
+
+/**
+ * Starts everything and returns when every listener is up.
+ * @throws Fault with what was wrong; nothing stays open then
+ */
+export async function serve(
+  config: Config,
+  givenToken: string | undefined,
+): Promise<RunningService> {
+  const log = createLog(config.log.level, 'rootcast');
+  const closers = new Closers(log);
+  try {
+    return await compose(config, givenToken, log, closers);
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+}
+
+async function compose(
+  config: Config,
+  givenToken: string | undefined,
+  log: Log,
+  closers: Closers,
+): Promise<RunningService> {
+  const folder = openDataFolder(config.data);
+  closers.add('data folder', folder.unlock);
+  const token = adminToken(folder, givenToken);
+  const catalog = openCatalog(folder.catalog);
+  closers.add('catalog', () => catalog.close());
+  const repository = await createLocalRepository({ folder: folder.repository, log });
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+
+  const { dataPlane, pool, layers } = await startDataPath(config, {
+    folder,
+    catalog,
+    repository,
+    log,
+    fail,
+  });
+  closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
+
+  const control = createControl({
+    catalog,
+    dataPlane,
+    images: await createImageStore({ folder, repository, catalog, layers }),
+    clock: systemClock,
+    newId: randomUUID,
+    serverName: hostname(),
+    version: VERSION,
+    onEvent: (event) => log.info({ event }, event.message),
+  });
+  closers.add('tasks', () => closeControl(control));
+  await recoverControl(control);
+  await dataPlane.loadOverlays();
+  startTicker(control, closers, log);
+
+  const app = buildApi({ control, token, logger: log.child({ name: 'api' }) });
+  const http = await listenHttp(app, splitHostPort(config.http.listen, 'http.listen'));
+  closers.add('REST API', () => app.close());
+  const pxe = await startPxeServices(config, control, layers, pool.port, log);
+  if (pxe !== undefined) closers.add('PXE', () => pxe.close());
+
+  const nbd = `nbd://${config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'))}:${pool.port}`;
+  replaceFile(
+    join(folder.path, 'server.json'),
+    `${JSON.stringify({ http, nbd, pid: process.pid })}\n`,
+    0o644,
+  );
+  recordEvent(control, {
+    kind: 'service.started',
+    subject: hostname(),
+    message: `Rootcast ${VERSION} started`,
+  });
+  return { http, nbd, pxe: pxe?.addresses, failed, stop: () => closers.closeAll() };
+}
+
+async function startDataPath(
+  config: Config,
+  parts: {
+    readonly folder: DataFolder;
+    readonly catalog: Catalog;
+    readonly repository: Repository;
+    readonly log: Log;
+    readonly fail: (error: Error) => void;
+  },
+): Promise<{ dataPlane: ServiceDataPlane; pool: WorkerPool; layers: LayerShelf }> {
+  const { folder, catalog, repository } = parts;
+  const workers = workerCount(config);
+  const overlays = await OverlayBook.open({
+    repository,
+    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    workers,
+    machineIds: new Set(machineIds(catalog)),
+  });
+  const layers = new LayerShelf(repository, folder.layers);
+  const dataPlane = new ServiceDataPlane({
+    catalog,
+    overlays,
+    layers,
+    readCacheBytesMax: config.cache.read,
+    died: parts.fail,
+  });
+  const pool = await WorkerPool.start(
+    workers,
+    {
+      repositoryFolder: folder.repository,
+      listen: splitHostPort(config.nbd.listen, 'nbd.listen'),
+      unix: config.nbd.unix,
+      tls: tlsFiles(config.nbd.tls),
+      connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
+      readCacheBytes: Math.floor(config.cache.read / workers),
+      logLevel: config.log.level,
+    },
+    dataPlane,
+  );
+  dataPlane.attach(pool);
+  return { dataPlane, pool, layers };
+}
+
+function startTicker(control: Control, closers: Closers, log: Log): void {
+  const ticker = setInterval(() => {
+    try {
+      observeBoots(control, systemClock.now());
+      observeCaches(control);
+    } catch (err) {
+      log.error({ err }, 'observing machines');
+    }
+  }, TICK_MS);
+  closers.add('ticker', () => clearInterval(ticker));
+}
+
+async function startPxeServices(
+  config: Config,
+  control: Control,
+  layers: LayerShelf,
+  nbdPort: number,
+  log: Log,
+): Promise<RunningPxe | undefined> {
+  const pxe = pxeConfig(config, nbdPort);
+  if (pxe === undefined) return undefined;
+  return startPxe(pxe, bootCatalog(control, layers), {
+    leases: leaseStore(control),
+    report: pxeReporter(control, log.child({ name: 'pxe' })),
+    clock: systemClock,
+  });
+}

@@ -1,0 +1,80 @@
+/**
+ * What the control thread and a data worker say to each other: opening and closing, never a block.
+ * Both sides handle every kind (exhaustive switches); a request carries a number that its answer repeats.
+ */
+import type { FaultCode } from '../../errors/index.ts';
+import type { ExportClient, ExportSummary, StackPlan } from '../../exports/index.ts';
+import type { HostPort } from '../config/index.ts';
+
+export interface TlsFiles {
+  readonly mode: 'off' | 'allowed' | 'required';
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  readonly ca: string | undefined;
+  readonly clientCertificates: boolean;
+  readonly psk: string | undefined;
+}
+
+/** Given to the worker when it starts (`workerData`). */
+export interface WorkerStart {
+  /** 0 for the first worker; names its slot in shared statistics. */
+  readonly worker: number;
+  readonly repositoryFolder: string;
+  readonly listen: HostPort;
+  /** Several workers listen on one port. */
+  readonly reusePort: boolean;
+  readonly unix: string | undefined;
+  readonly tls: TlsFiles;
+  readonly connectionsMax: number;
+  readonly readCacheBytes: number;
+  readonly logLevel: string;
+  /** This worker's figures (see gauges.ts), read by the control thread without asking. */
+  readonly gauges: SharedArrayBuffer;
+}
+
+export interface WorkerConnection {
+  /** Unique within the worker. */
+  readonly id: number;
+  /** StackPlan.key of what it has open. */
+  readonly key: string;
+  readonly exportName: string;
+  readonly client: ExportClient;
+  readonly connectedAt: number;
+}
+
+export type ToWorker =
+  | { readonly kind: 'plan'; readonly request: number; readonly plan: StackPlan }
+  | {
+      readonly kind: 'exports';
+      readonly request: number;
+      readonly exports: readonly ExportSummary[];
+    }
+  | {
+      readonly kind: 'refused';
+      readonly request: number;
+      readonly code: FaultCode;
+      readonly message: string;
+    }
+  | { readonly kind: 'end-export'; readonly name: string }
+  | { readonly kind: 'drain'; readonly timeoutMs: number };
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly port: number }
+  | {
+      readonly kind: 'failed';
+      readonly code: FaultCode;
+      readonly message: string;
+    }
+  | {
+      readonly kind: 'open';
+      readonly request: number;
+      readonly name: string;
+      readonly client: ExportClient;
+    }
+  | { readonly kind: 'list'; readonly request: number }
+  /** The worker has closed the devices of a plan; one for every `plan` it was given. */
+  | { readonly kind: 'released'; readonly key: string }
+  | { readonly kind: 'connected'; readonly connection: WorkerConnection }
+  | { readonly kind: 'disconnected'; readonly id: number }
+  | { readonly kind: 'cache-full'; readonly key: string }
+  | { readonly kind: 'drained' };

@@ -1,0 +1,186 @@
+import { createServer } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import { Fault } from '../../errors/index.ts';
+import type { ExportClient, ExportSummary, StackPlan } from '../../exports/index.ts';
+import type { HostPort } from '../config/index.ts';
+import { listenFault } from '../listen-http.ts';
+import { createGauges, type Gauge, readGauges } from './gauges.ts';
+import type { FromWorker, ToWorker, WorkerConnection, WorkerStart } from './messages.ts';
+
+/** What the workers ask of the control thread. */
+export interface PoolOwner {
+  /** @throws Fault EXPORT_NOT_FOUND and the like, answered to the client as such */
+  open(name: string, client: ExportClient): Promise<StackPlan>;
+  list(): readonly ExportSummary[];
+  /** A worker closed what it was given by one `open`. */
+  released(key: string): void;
+  cacheFull(key: string): void;
+  /** A worker died. Its connections are gone; the service must not go on as if nothing happened. */
+  died(error: Error): void;
+}
+
+interface Member {
+  readonly worker: Worker;
+  readonly gauges: SharedArrayBuffer;
+  readonly connections: Map<number, WorkerConnection>;
+  drained: boolean;
+}
+
+const WORKER_FILE = new URL('./data-worker.ts', import.meta.url);
+
+/** The data workers, seen from the control thread. */
+export class WorkerPool {
+  readonly #owner: PoolOwner;
+  readonly #members: Member[] = [];
+  #port = 0;
+  #stopping = false;
+
+  private constructor(owner: PoolOwner) {
+    this.#owner = owner;
+  }
+
+  /**
+   * Starts `count` workers on one port. Port 0 is chosen by the first; the others follow it.
+   * @throws Fault ADDRESS_IN_USE, PERMISSION_DENIED, INVALID_INPUT (TLS files)
+   */
+  static async start(
+    count: number,
+    base: Omit<WorkerStart, 'worker' | 'gauges' | 'reusePort'>,
+    owner: PoolOwner,
+  ): Promise<WorkerPool> {
+    const pool = new WorkerPool(owner);
+    if (count > 1) await refuseTakenPort(base.listen);
+    try {
+      for (let worker = 0; worker < count; worker++) {
+        pool.#port = await pool.#startOne({
+          ...base,
+          worker,
+          reusePort: count > 1,
+          listen: { host: base.listen.host, port: worker === 0 ? base.listen.port : pool.#port },
+          unix: worker === 0 ? base.unix : undefined,
+          gauges: createGauges(),
+        });
+      }
+      return pool;
+    } catch (error) {
+      await pool.#terminate();
+      throw error;
+    }
+  }
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  connections(): WorkerConnection[] {
+    return this.#members.flatMap((member) => [...member.connections.values()]);
+  }
+
+  /** A gauge summed over the workers. */
+  total(gauge: Gauge): number {
+    return this.#members.reduce((sum, member) => sum + readGauges(member.gauges)[gauge], 0);
+  }
+
+  endExport(name: string): void {
+    for (const member of this.#members) post(member, { kind: 'end-export', name });
+  }
+
+  /** Answers what was accepted, then ends every worker. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(
+      this.#members.map(
+        (member) =>
+          new Promise<void>((resolve) => {
+            if (member.drained) return resolve();
+            member.worker.on('message', (message: FromWorker) => {
+              if (message.kind === 'drained') resolve();
+            });
+            member.worker.once('exit', () => resolve());
+            post(member, { kind: 'drain', timeoutMs });
+          }),
+      ),
+    );
+    await this.#terminate();
+  }
+
+  async #terminate(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#members.map((member) => member.worker.terminate()));
+  }
+
+  #startOne(start: WorkerStart): Promise<number> {
+    const worker = new Worker(WORKER_FILE, { workerData: start, name: `nbd-${start.worker}` });
+    const member: Member = { worker, gauges: start.gauges, connections: new Map(), drained: false };
+    this.#members.push(member);
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'listening') resolve(message.port);
+        else if (message.kind === 'failed') reject(new Fault(message.code, message.message));
+        else this.#receive(member, message);
+      });
+      worker.on('error', (error) => {
+        reject(error);
+        if (!this.#stopping) this.#owner.died(error as Error);
+      });
+      worker.on('exit', (code) => {
+        if (!this.#stopping) this.#owner.died(new Error(`data worker left with code ${code}`));
+      });
+    });
+  }
+
+  #receive(member: Member, message: Exclude<FromWorker, { kind: 'listening' | 'failed' }>): void {
+    switch (message.kind) {
+      case 'open':
+        this.#owner.open(message.name, message.client).then(
+          (plan) => post(member, { kind: 'plan', request: message.request, plan }),
+          (error: unknown) => post(member, refusal(message.request, error)),
+        );
+        return;
+      case 'list':
+        post(member, { kind: 'exports', request: message.request, exports: this.#owner.list() });
+        return;
+      case 'released':
+        this.#owner.released(message.key);
+        return;
+      case 'connected':
+        member.connections.set(message.connection.id, message.connection);
+        return;
+      case 'disconnected':
+        member.connections.delete(message.id);
+        return;
+      case 'cache-full':
+        this.#owner.cacheFull(message.key);
+        return;
+      case 'drained':
+        member.drained = true;
+        return;
+    }
+  }
+}
+
+/**
+ * Listening with SO_REUSEPORT would share the port with another service of this user that does the
+ * same, without a word. Without it the port has to be free.
+ */
+async function refuseTakenPort({ host, port }: HostPort): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once('error', (cause) => reject(listenFault('nbd.listen', `${host}:${port}`, cause)));
+    probe.listen({ host, port }, () => probe.close(() => resolve()));
+  });
+}
+
+function post(member: Member, message: ToWorker): void {
+  member.worker.postMessage(message);
+}
+
+function refusal(request: number, error: unknown): ToWorker {
+  const code = error instanceof Fault ? error.code : 'INTERNAL';
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'refused', request, code, message };
+}

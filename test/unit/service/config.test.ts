@@ -1,0 +1,88 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Fault } from '../../../src/errors/index.ts';
+import {
+  loadConfig,
+  serveHelp,
+  splitHostPort,
+  workerCount,
+} from '../../../src/service/config/index.ts';
+
+function fileWith(text: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'rootcast-config-')), 'rootcast.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+function faultOf(args: string[], environment: Record<string, string> = {}): Fault {
+  try {
+    loadConfig(args, environment);
+  } catch (error) {
+    expect(error).toBeInstanceOf(Fault);
+    return error as Fault;
+  }
+  throw new Error(`accepted ${args.join(' ')}`);
+}
+
+describe('configuration', () => {
+  test('defaults stand alone', () => {
+    const { config } = loadConfig([], {});
+    expect(config.http.listen).toBe('127.0.0.1:8480');
+    expect(config.nbd.listen).toBe('0.0.0.0:10809');
+    expect(config.nbd.tls.mode).toBe('off');
+    expect(config.pxe.dhcp.mode).toBe('off');
+    expect(config.nbd.advertise).toBeUndefined();
+  });
+
+  test('a flag wins over the environment, the environment over the file', () => {
+    const file = fileWith(
+      'log: {level: error}\ncache: {read: 64M}\nnbd: {listen: "127.0.0.1:1"}\n',
+    );
+    const environment = { ROOTCAST_LOG_LEVEL: 'warn', ROOTCAST_NBD: '127.0.0.1:2' };
+    const { config } = loadConfig(['--config', file, '--nbd', '127.0.0.1:3'], environment);
+    expect(config.cache.read).toBe(64 * 2 ** 20);
+    expect(config.log.level).toBe('warn');
+    expect(config.nbd.listen).toBe('127.0.0.1:3');
+  });
+
+  test.each([
+    [['--http', 'nonsense'], 'http.listen'],
+    [['--workers', 'many'], 'workers'],
+    [['--workers', '65'], 'workers'],
+    [['--log-level', 'loud'], 'log.level'],
+    [['--cache-read', '5 parsecs'], 'cache.read'],
+    [['--pxe-dhcp-mode', 'full'], 'pxe.dhcp.mode'],
+    [['--nbd-tls-mode', 'required'], 'nbd.tls.mode'],
+    [['--config', fileWith('nbd: {listne: "127.0.0.1:1"}\n')], 'nbd.listne'],
+    [['--config', '/nonexistent/rootcast.yaml'], 'config'],
+  ])('%j is refused by the name of %s', (args, field) => {
+    const fault = faultOf(args);
+    expect(fault.code).toBe('INVALID_INPUT');
+    expect(fault.details.field).toBe(field);
+    expect(fault.details.expected).not.toBe('');
+  });
+
+  test('an unknown flag is refused', () => {
+    expect(faultOf(['--colour']).message).toContain('--colour');
+  });
+
+  test('the help names every setting', () => {
+    expect(serveHelp()).toContain('--nbd-tls-mode');
+    expect(serveHelp()).toContain('--pxe-dhcp-range-start');
+  });
+
+  test('workers default to one less than the cores, at least one', () => {
+    const { config } = loadConfig([], {});
+    expect(workerCount(config, 8)).toBe(7);
+    expect(workerCount(config, 1)).toBe(1);
+    expect(workerCount(loadConfig(['--workers', '3'], {}).config, 8)).toBe(3);
+  });
+
+  test('HOST:PORT is split, with or without brackets', () => {
+    expect(splitHostPort('[::1]:8080', 'x')).toEqual({ host: '::1', port: 8080 });
+    expect(splitHostPort('0.0.0.0:1', 'x')).toEqual({ host: '0.0.0.0', port: 1 });
+    expect(() => splitHostPort('a:70000', 'x')).toThrow(/70000/);
+  });
+});

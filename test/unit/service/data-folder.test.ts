@@ -1,0 +1,37 @@
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { adminToken, openDataFolder } from '../../../src/service/data-folder.ts';
+
+const fresh = () => join(mkdtempSync(join(tmpdir(), 'rootcast-data-')), 'data');
+
+describe('data folder', () => {
+  test('one service at a time', () => {
+    const path = fresh();
+    const first = openDataFolder(path);
+    expect(() => openDataFolder(path)).toThrowError(expect.objectContaining({ code: 'IN_USE' }));
+    first.unlock();
+    openDataFolder(path).unlock();
+  });
+
+  test('a path that is a file is refused by its field', () => {
+    const path = fresh().replace(/data$/, 'file');
+    writeFileSync(path, '');
+    expect(() => openDataFolder(path)).toThrowError(
+      expect.objectContaining({ details: expect.objectContaining({ field: 'data' }) }),
+    );
+  });
+
+  test('the token is made once, kept, and readable by its owner only', () => {
+    const folder = openDataFolder(fresh());
+    const token = adminToken(folder, undefined);
+    expect(token.length).toBeGreaterThanOrEqual(32);
+    expect(adminToken(folder, undefined)).toBe(token);
+    const path = join(folder.path, 'admin.token');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readFileSync(path, 'utf8').trim()).toBe(token);
+    expect(adminToken(folder, 'given')).toBe('given');
+    folder.unlock();
+  });
+});
