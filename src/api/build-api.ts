@@ -1,0 +1,143 @@
+/** The REST API: one plugin per resource under /v1, each route one operation of the control plane. */
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import bearerAuth from '@fastify/bearer-auth';
+import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify';
+import Type from 'typebox';
+import type { Control } from '../control/index.ts';
+import { Fault } from '../errors/index.ts';
+import { faultOfError } from './fault-of-error.ts';
+import {
+  KEEP_ALIVE_MS,
+  MAX_BODY_BYTES,
+  MAX_PARAMETER_LENGTH,
+  REQUEST_TIMEOUT_MS,
+} from './limits.ts';
+import { PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
+import type { ApiInstance, SchemaTypes } from './route-provider.ts';
+import { eventRoutes, leaseRoutes, statusRoutes } from './routes/activity.ts';
+import { enrolmentPolicyRoutes, enrolmentRoutes } from './routes/enrolments.ts';
+import { machineRoutes } from './routes/machines.ts';
+import { taskRoutes } from './routes/tasks.ts';
+import { vdiskRoutes } from './routes/vdisks.ts';
+import { faultOfValidation, validatorCompiler } from './validation.ts';
+
+export interface ApiOptions {
+  readonly control: Control;
+  /** The bearer token that every route but /v1/health asks for. Not empty. */
+  readonly token: string;
+  readonly logger?: FastifyBaseLogger;
+}
+
+/** Does not listen: `await app.listen({ host, port })`, and `await app.close()` to drain. */
+export function buildApi(options: ApiOptions): FastifyInstance {
+  const { control, token, logger } = options;
+  if (token === '') throw new Fault('INVALID_INPUT', 'the API token is empty', { field: 'token' });
+  const app: ApiInstance = fastify({
+    ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
+    bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    frameworkErrors: (error, request, reply) => {
+      const { fault, status } = faultOfError(error);
+      sendProblem(reply as unknown as FastifyReply, problemOf(fault, request.id, status));
+    },
+    clientErrorHandler: (_error, socket) => answerUnreadable(socket),
+    schemaErrorFormatter: faultOfValidation,
+  }).withTypeProvider<SchemaTypes>();
+  app.setValidatorCompiler(validatorCompiler());
+  errorsAsProblems(app);
+  app.register(swagger, { openapi: openApiHead(control.version) });
+  app.register(healthRoute(control), { prefix: '/v1' });
+  app.register(guardedRoutes(control, token), { prefix: '/v1' });
+  return app as unknown as FastifyInstance;
+}
+
+function errorsAsProblems(app: ApiInstance): void {
+  app.setErrorHandler((error, request, reply) => {
+    const { fault, status } = faultOfError(error);
+    const problem = problemOf(fault, request.id, status);
+    if (fault.code === 'INTERNAL') request.log.error({ err: error }, 'request failed');
+    else request.log.info({ code: fault.code, field: fault.details.field }, fault.message);
+    if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
+    return sendProblem(reply, problem);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const fault = new Fault('NOT_FOUND', `there is no ${request.method} ${request.url}`, {
+      field: 'url',
+      expected: 'a route of /v1/openapi.json',
+    });
+    return sendProblem(reply, problemOf(fault, request.id));
+  });
+}
+
+function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(problem);
+}
+
+/** Bytes that are not HTTP, or headers beyond Node's limit: there is no request to answer. */
+function answerUnreadable(socket: Socket): void {
+  if (!socket.writable) return;
+  const fault = new Fault('INVALID_INPUT', 'this is not an HTTP request');
+  const body = JSON.stringify(problemOf(fault, randomUUID()));
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: ${PROBLEM_TYPE}\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function openApiHead(version: string): NonNullable<FastifyDynamicSwaggerOptions['openapi']> {
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Rootcast', version, description: 'Boots many machines from one shared image.' },
+    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+    security: [{ token: [] }],
+  };
+}
+
+function healthRoute(control: Control) {
+  const Health = Type.Object({ status: Type.Literal('ok'), version: Type.String() });
+  return async (app: ApiInstance): Promise<void> => {
+    app.get(
+      '/health',
+      {
+        schema: {
+          operationId: 'health',
+          summary: 'Whether the service answers; needs no token',
+          tags: ['status'],
+          security: [],
+          response: { 200: Health },
+        },
+      },
+      () => ({ status: 'ok' as const, version: control.version }),
+    );
+  };
+}
+
+function guardedRoutes(control: Control, token: string) {
+  return async (app: ApiInstance): Promise<void> => {
+    // Compares in constant time, before a byte of the body is read.
+    await app.register(bearerAuth, {
+      keys: new Set([token]),
+      addHook: false,
+      specCompliance: 'rfc6749', // 'bearer' in any case, RFC 9110 §11.1
+      verifyErrorLogLevel: 'info',
+    });
+    const verify = app.verifyBearerAuth;
+    if (verify === undefined) throw new Fault('INTERNAL', 'bearer-auth is not registered');
+    app.addHook('onRequest', verify);
+    app.register(vdiskRoutes(control));
+    app.register(machineRoutes(control));
+    app.register(enrolmentRoutes(control));
+    app.register(enrolmentPolicyRoutes(control));
+    app.register(taskRoutes(control));
+    app.register(eventRoutes(control));
+    app.register(leaseRoutes(control));
+    app.register(statusRoutes(control));
+    app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  };
+}
