@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Access } from '../workloads.ts';
-import { findFreePort, startServer } from './server-process.ts';
+import { startServer } from './server-process.ts';
 import type { RunningTarget, Stage, Target } from './target.ts';
 
 const PROJECT = resolve(import.meta.dirname, '../..');
@@ -19,26 +19,22 @@ const MACHINE = 'bench';
 const run = promisify(execFile);
 
 async function start({ image, scratch }: Stage, exportName: string): Promise<RunningTarget> {
-  const [http, nbd] = [await findFreePort(), await findFreePort()];
   const data = join(scratch, 'data');
-  const listen = ['--http', `127.0.0.1:${http}`, '--nbd', `127.0.0.1:${nbd}`];
+  const listen = ['--http', '127.0.0.1:0', '--nbd', '127.0.0.1:0'];
   const server = await startServer(PROGRAM, ['serve', '--data', data, ...listen], (output) =>
     /^ready$/m.test(output),
   );
-  const cli = (...args: readonly string[]) =>
-    run(PROGRAM, [...args, '--server', `http://127.0.0.1:${http}`, '--data', data]);
+  const cli = (...args: readonly string[]) => run(PROGRAM, [...args, '--data', data]);
   try {
     await cli('vdisk', 'import', image, '--name', VDISK);
     await cli('machine', 'add', MACHINE, '--mac', '02:00:00:00:00:01', '--vdisk', VDISK);
+    const nbd = /^nbd (nbd:\/\/\S+)$/m.exec(server.output())?.[1];
+    if (nbd === undefined) throw new Error('it did not say where it serves NBD');
+    return { pid: server.pid, uri: `${nbd}/${exportName}`, stop: () => server.stop() };
   } catch (error) {
     await server.stop();
     throw new Error(`${String(error)}\n${server.output()}`, { cause: error });
   }
-  return {
-    pid: server.pid,
-    uri: `nbd://127.0.0.1:${nbd}/${exportName}`,
-    stop: () => server.stop(),
-  };
 }
 
 function version(): string {
