@@ -1,0 +1,4 @@
+/** Kernel, initrd and root of an image. Read first: find-boot-files.ts. */
+export type { BootFiles, Initramfs } from './boot-files.ts';
+export { copyBootFile } from './copy-boot-file.ts';
+export { type FindBootFilesOptions, findBootFiles } from './find-boot-files.ts';

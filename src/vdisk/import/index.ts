@@ -1,0 +1,9 @@
+/** Images become layers. Read first: import-image.ts. */
+export {
+  type ImportDependencies,
+  type ImportedImage,
+  type ImportImageProgress,
+  type ImportImageRequest,
+  importImage,
+} from './import-image.ts';
+export { type LayerFiles, layerFiles, removeLayer, removeLeftovers } from './layer-files.ts';

@@ -1,0 +1,25 @@
+/**
+ * vDisks: images become sealed layers, and machines write into overlays above them.
+ * Imports base, errors, block and repositories only.
+ */
+export type { BootFiles, Initramfs } from './boot-files/index.ts';
+export { IMAGE_FORMATS, type ImageFormat } from './formats/index.ts';
+export {
+  type ImportDependencies,
+  type ImportedImage,
+  type ImportImageProgress,
+  type ImportImageRequest,
+  importImage,
+  type LayerFiles,
+  layerFiles,
+  removeLayer,
+  removeLeftovers,
+} from './import/index.ts';
+export {
+  CHUNK_BYTES,
+  type ChunkHash,
+  type ManifestHeader,
+  readChunkHashes,
+  readManifestHeader,
+  readPresentChunks,
+} from './manifest/index.ts';
