@@ -4,14 +4,16 @@
  */
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BackgroundProcess } from './background-process.ts';
 import { findOvmf } from './machine-needs.ts';
-import type { NamespaceChild, NetworkNamespace } from './namespace.ts';
+import type { NetworkNamespace } from './namespace.ts';
 import { SerialConsole } from './serial-console.ts';
 
 export type Firmware = 'bios' | 'uefi';
 
 export interface MachineOptions {
-  readonly namespace: NetworkNamespace;
+  /** The namespace whose bridge it is plugged into, or QEMU's own network with us at 10.0.2.2. */
+  readonly network: NetworkNamespace | 'user';
   readonly firmware: Firmware;
   /** Six hex pairs with colons. */
   readonly mac: string;
@@ -25,46 +27,37 @@ export interface MachineOptions {
 export class Machine {
   readonly console: SerialConsole;
   readonly mac: string;
-  readonly #child: NamespaceChild;
+  readonly #child: BackgroundProcess;
 
-  private constructor(mac: string, child: NamespaceChild) {
+  private constructor(mac: string, child: BackgroundProcess) {
     this.mac = mac;
     this.#child = child;
     this.console = new SerialConsole(child.process);
   }
 
   static async start(options: MachineOptions): Promise<Machine> {
-    const tap = await options.namespace.addTap();
-    const child = options.namespace.start([
+    const { network } = options;
+    const command: [string, ...string[]] = [
       'qemu-system-x86_64',
       ...(await firmwareArguments(options)),
-      ...[
-        '-accel',
-        'tcg,thread=single',
-        '-cpu',
-        'qemu64,-svm',
-        '-smp',
-        '1',
-        '-m',
-        String(options.memoryMiB),
-      ],
-      ...['-nodefaults', '-nographic', '-serial', 'stdio', '-monitor', 'none'],
-      ...['-device', 'virtio-rng-pci,romfile='],
-      ...['-netdev', `tap,id=boot,ifname=${tap},script=no,downscript=no`],
+      ...['-accel', 'tcg,thread=single', '-cpu', 'qemu64,-svm', '-smp', '1'],
+      ...['-m', String(options.memoryMiB), '-nodefaults', '-nographic'],
+      ...['-serial', 'stdio', '-monitor', 'none', '-device', 'virtio-rng-pci,romfile='],
+      ...['-netdev', network === 'user' ? 'user,id=boot' : await tapNetwork(network)],
       ...['-device', networkCard(options)],
       ...bootArguments(options),
-    ]);
+    ];
+    const child = network === 'user' ? BackgroundProcess.start(command) : network.start(command);
     return new Machine(options.mac, child);
   }
 
   get running(): boolean {
-    return this.#child.process.exitCode === null && this.#child.process.signalCode === null;
+    return this.#child.running;
   }
 
   /** Pulls the plug. */
-  async kill(): Promise<void> {
-    this.#child.process.kill('SIGKILL');
-    await this.#child.end();
+  kill(): Promise<void> {
+    return this.#child.kill();
   }
 
   /** Resolves when the machine has turned itself off. */
@@ -75,6 +68,10 @@ export class Machine {
     this.#child.process.once('exit', () => resolve());
     await promise.finally(() => clearTimeout(timer));
   }
+}
+
+async function tapNetwork(namespace: NetworkNamespace): Promise<string> {
+  return `tap,id=boot,ifname=${await namespace.addTap()},script=no,downscript=no`;
 }
 
 async function firmwareArguments(options: MachineOptions): Promise<string[]> {
@@ -102,6 +99,6 @@ function networkCard(options: MachineOptions): string {
 
 function bootArguments(options: MachineOptions): string[] {
   const { direct } = options;
-  if (direct === undefined) return ['-boot', 'n'];
+  if (direct === undefined) return [];
   return ['-kernel', direct.kernel, '-initrd', direct.initrd, '-append', direct.append];
 }

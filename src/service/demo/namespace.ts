@@ -6,29 +6,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { endProcess, runProgram } from './run-program.ts';
+import { BackgroundProcess, endProcess } from './background-process.ts';
+import { runProgram } from './run-program.ts';
 
 /** The server's address and the network of every laboratory; a namespace each, so they never meet. */
 export const SERVER_ADDRESS = '10.77.0.1';
 const PREFIX = 24;
 const BRIDGE = 'boot0';
-const END_GRACE_MS = 5_000;
 
 const RELAY = join(dirname(fileURLToPath(import.meta.url)), 'relay-process.ts');
 
 type Command = readonly [string, ...string[]];
 
-export interface NamespaceChild {
-  readonly process: ChildProcess;
-  /** What the process has written so far to standard output and standard error. */
-  output(): string;
-  end(): Promise<void>;
-}
-
 export class NetworkNamespace {
   readonly #holder: ChildProcess;
   readonly #pid: number;
-  readonly #children = new Set<ChildProcess>();
+  readonly #children = new Set<BackgroundProcess>();
   #taps = 0;
 
   private constructor(holder: ChildProcess, pid: number) {
@@ -69,24 +62,11 @@ export class NetworkNamespace {
   }
 
   /** Starts a process that lives in the namespace and ends with us, however we end. */
-  start(command: Command, environment: Readonly<Record<string, string>> = {}): NamespaceChild {
-    const [program, ...args] = this.inside(['setpriv', '--pdeathsig', 'KILL', ...command]);
-    const child = spawn(program, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...environment },
-    });
+  start(command: Command, environment: Readonly<Record<string, string>> = {}): BackgroundProcess {
+    const child = BackgroundProcess.start(this.inside(command), environment);
     this.#children.add(child);
-    child.once('close', () => this.#children.delete(child));
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        output += text;
-      });
-    }
-    child.once('error', (error) => {
-      output += `${error.message}\n`;
-    });
-    return { process: child, output: () => output, end: () => endProcess(child, END_GRACE_MS) };
+    child.process.once('close', () => this.#children.delete(child));
+    return child;
   }
 
   /** A new port of the bridge for a virtual machine; the name of its tap device. */
@@ -106,14 +86,14 @@ export class NetworkNamespace {
     const relay = this.start([process.execPath, RELAY, path, host, String(port)]);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     relay.process.stdout?.once('data', () => resolve());
-    relay.process.once('exit', () => reject(new Error(`the relay left: ${relay.output()}`)));
+    relay.process.once('exit', () => reject(new Error(`the relay left: ${relay.output}`)));
     await promise;
   }
 
   /** Ends everything started in the namespace, then the namespace. */
   async close(): Promise<void> {
-    await Promise.all([...this.#children].map((child) => endProcess(child, END_GRACE_MS)));
+    await Promise.all([...this.#children].map((child) => child.end()));
     this.#holder.removeAllListeners('exit');
-    await endProcess(this.#holder, END_GRACE_MS);
+    await endProcess(this.#holder, 0);
   }
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 
 /** How much of a failed program's own words an error carries. */
 const TAIL_CHARACTERS = 4_000;
@@ -72,14 +72,4 @@ export function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) =
   stream.on('end', () => {
     if (rest !== '') onLine(rest);
   });
-}
-
-/** Ends a child process by its own id, by force if it has not left after `graceMs`. */
-export async function endProcess(child: ChildProcess, graceMs: number): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  const left = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  child.kill('SIGTERM');
-  const force = setTimeout(() => child.kill('SIGKILL'), graceMs);
-  await left;
-  clearTimeout(force);
 }

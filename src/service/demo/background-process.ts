@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+
+const END_GRACE_MS = 5_000;
+/** How much of a process's output is kept for whoever asks what it said. */
+const OUTPUT_LIMIT = 1024 * 1024;
+
+/** A program that runs beside us and never outlives us: the kernel kills it when we die. */
+export class BackgroundProcess {
+  readonly process: ChildProcess;
+  #output = '';
+
+  private constructor(process: ChildProcess) {
+    this.process = process;
+    for (const stream of [process.stdout, process.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => this.#hear(text));
+    }
+    process.once('error', (error) => this.#hear(`${error.message}\n`));
+  }
+
+  static start(
+    command: readonly [string, ...string[]],
+    environment: Readonly<Record<string, string>> = {},
+  ): BackgroundProcess {
+    // setpriv (util-linux) asks for the signal, then becomes the program: the process id stays.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    return new BackgroundProcess(child);
+  }
+
+  /** What it has written so far to standard output and standard error (the end of it, if it is long). */
+  get output(): string {
+    return this.#output;
+  }
+
+  get running(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  /** Asks it to leave; kills it when it does not. */
+  end(): Promise<void> {
+    return endProcess(this.process, END_GRACE_MS);
+  }
+
+  async kill(): Promise<void> {
+    await endProcess(this.process, 0);
+  }
+
+  #hear(text: string): void {
+    this.#output = (this.#output + text).slice(-OUTPUT_LIMIT);
+  }
+}
+
+/** Ends a child process by its own id: politely first, by force after `graceMs` (0: at once). */
+export async function endProcess(child: ChildProcess, graceMs: number): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const left = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  if (graceMs === 0) child.kill('SIGKILL');
+  else child.kill('SIGTERM');
+  const force = setTimeout(() => child.kill('SIGKILL'), graceMs);
+  await left;
+  clearTimeout(force);
+}

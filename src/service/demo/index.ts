@@ -1,0 +1,11 @@
+/** The boot laboratory (a Debian image, a private network, QEMU machines) and the demo that shows it. */
+export { BackgroundProcess } from './background-process.ts';
+export {
+  type DebianImage,
+  ensureDebianImage,
+  IMAGE_PROGRAMS,
+} from './debian-image.ts';
+export { Machine } from './machine.ts';
+export { findOvmf } from './machine-needs.ts';
+export { NetworkNamespace, SERVER_ADDRESS } from './namespace.ts';
+export { runProgram } from './run-program.ts';

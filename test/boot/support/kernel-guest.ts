@@ -1,0 +1,100 @@
+/**
+ * A Linux kernel without a disk: the Debian image's own kernel and initramfs (it has nbd, virtio-net,
+ * nbd-client and busybox), with an archive on top that brings a few programs of this host and an init
+ * that gives a shell on the serial console instead of looking for a root file system.
+ */
+import { readFile, realpath, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { type DebianImage, Machine, runProgram } from '../../../src/service/demo/index.ts';
+import { findProgram } from '../../support/requires.ts';
+import { type ArchiveFile, cpioArchive } from './cpio.ts';
+
+const FOLDER = 0o040755;
+const PROGRAM = 0o100755;
+
+/** The guest's own address in QEMU's user network; we are 10.0.2.2 there. */
+const GUEST_ADDRESS = '10.0.2.15';
+export const HOST_AS_SEEN_BY_THE_GUEST = '10.0.2.2';
+
+const INIT = `#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mkdir -p /dev /proc /sys /mnt /tmp
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+for module in virtio_pci virtio_net nbd crc32c_generic; do modprobe $module; done
+ifconfig lo up
+ifconfig eth0 ${GUEST_ADDRESS} up
+stty -F /dev/ttyS0 -echo -onlcr
+exec < /dev/ttyS0 > /dev/ttyS0 2>&1
+echo GUEST-READY
+while :; do setsid sh; done
+`;
+
+export async function startKernelGuest(
+  image: DebianImage,
+  folder: string,
+  programs: readonly string[],
+): Promise<Machine> {
+  const files = await hostPrograms(programs);
+  files.push({ path: 'rootcast-init', mode: PROGRAM, content: Buffer.from(INIT) });
+  const initrd = join(folder, 'guest-initrd.img');
+  // The kernel unpacks one archive after the other; an uncompressed one must begin on four bytes.
+  await writeFile(
+    initrd,
+    Buffer.concat([padTo4(await readFile(image.initrd)), cpioArchive(files)]),
+  );
+  const append = 'console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init';
+  const machine = await Machine.start({
+    network: 'user',
+    firmware: 'bios',
+    mac: '52:54:00:4e:42:44',
+    folder,
+    memoryMiB: 512,
+    direct: { kernel: image.kernel, initrd, append },
+  });
+  try {
+    await machine.console.waitFor(/GUEST-READY/, 90_000);
+  } catch (error) {
+    await machine.kill();
+    throw error;
+  }
+  return machine;
+}
+
+/** Programs of this host, each with its own loader and libraries, so that they shadow nothing. */
+async function hostPrograms(programs: readonly string[]): Promise<ArchiveFile[]> {
+  const archive = new Map<string, ArchiveFile>();
+  const add = (path: string, content: Buffer): void => {
+    for (const above of foldersAbove(path)) {
+      archive.set(above, { path: above, mode: FOLDER, content: Buffer.alloc(0) });
+    }
+    archive.set(path, { path, mode: PROGRAM, content });
+  };
+  for (const name of programs) {
+    const path = findProgram(name);
+    if (path === undefined) throw new Error(`${name} is not installed`);
+    add(`opt/host/bin/${name}`, await readFile(await realpath(path)));
+    const libraries = await runProgram(['ldd', path]);
+    for (const [, library] of libraries.matchAll(/(\/\S+) \(0x/g)) {
+      if (library === undefined) continue;
+      add(`opt/host/lib/${basename(library)}`, await readFile(await realpath(library)));
+    }
+    add(`usr/local/sbin/${name}`, Buffer.from(wrapper(name)));
+  }
+  return [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function wrapper(name: string): string {
+  const lib = '/opt/host/lib';
+  return `#!/bin/sh\nexec ${lib}/ld-linux-x86-64.so.2 --library-path ${lib} /opt/host/bin/${name} "$@"\n`;
+}
+
+function foldersAbove(path: string): string[] {
+  const folder = dirname(path);
+  return folder === '.' ? [] : [...foldersAbove(folder), folder];
+}
+
+function padTo4(bytes: Buffer): Buffer {
+  return Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
+}
