@@ -1,0 +1,75 @@
+/**
+ * What one NBD server allows. Every limit has its line in docs/LIMITS.md. Bytes and milliseconds.
+ * Limits of single protocol fields: wire/limits.ts.
+ */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export interface NbdLimits {
+  /** Open connections; one more is closed before the greeting. */
+  readonly connections: number;
+  /** From accept to the start of transmission, TLS included. Then the connection is closed. */
+  readonly handshakeMs: number;
+  /** Options in one handshake. Then the connection is closed. */
+  readonly options: number;
+  /** Maximum payload as advertised by NBD_INFO_BLOCK_SIZE. */
+  readonly advertisedPayload: number;
+  /** Largest read or write that is served. Clients that never ask for block sizes use up to 48 MiB. */
+  readonly payload: number;
+  /** Requests of one connection that wait for the device. Then its socket is not read. */
+  readonly requestsInFlight: number;
+  /** Payloads and replies that one connection keeps in memory. Then its socket is not read. */
+  readonly bytesInFlight: number;
+  /** The same for all connections together. */
+  readonly totalBytesInFlight: number;
+  /** What a connection may hold even when the total is used up, so that none can starve another. */
+  readonly guaranteedBytes: number;
+  /** Replies that a client has not taken yet. Then its socket is not read. */
+  readonly unsentBytes: number;
+  /** A large payload of which nothing arrives for this long closes the connection. */
+  readonly payloadStallMs: number;
+  /** Extents in one block status reply. */
+  readonly extents: number;
+  /** Free payload buffers that are kept for the next request. */
+  readonly pooledBytes: number;
+  /** How long a client that is still in the handshake gets to take NBD_REP_ERR_SHUTDOWN. */
+  readonly drainHandshakeMs: number;
+  /** How long the last replies of an ended connection get to reach a client that does not close. */
+  readonly lingerMs: number;
+}
+
+export const DEFAULT_LIMITS: NbdLimits = Object.freeze({
+  connections: 4096,
+  handshakeMs: 15_000,
+  options: 256,
+  advertisedPayload: 32 * MIB,
+  payload: 64 * MIB,
+  requestsInFlight: 1024,
+  bytesInFlight: 64 * MIB,
+  totalBytesInFlight: 512 * MIB,
+  guaranteedBytes: 256 * KIB,
+  unsentBytes: 8 * MIB,
+  payloadStallMs: 60_000,
+  extents: 65_536,
+  pooledBytes: 16 * MIB,
+  drainHandshakeMs: 250,
+  lingerMs: 2_000,
+});
+
+/** Reads up to this size are copied into the batch of replies; longer ones are lent or pooled. */
+export const COPIED_READ = 16 * KIB;
+
+/** Memory in which the replies of a batch are put together. Several COPIED_READ fit. */
+export const SLAB_SIZE = 256 * KIB;
+
+/** Free slabs that are kept. */
+export const POOLED_SLABS = 32;
+
+/** Reads from this size on are worth asking for holes. */
+export const SPARSE_READ = 64 * KIB;
+
+/** Content chunks of one sparse read; a more fragmented one goes out as plain data. */
+export const SPARSE_CHUNKS = 16;
+
+/** Payloads from this size on are watched for stalls. */
+export const WATCHED_PAYLOAD = 256 * KIB;

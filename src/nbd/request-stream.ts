@@ -1,0 +1,242 @@
+/**
+ * Bytes → requests with their payloads. Owns what is left over between two reads of the socket:
+ * a piece of a header, a payload that is still arriving, a payload that is thrown away, or a request
+ * that must wait because a limit is reached (then everything behind it waits too: order is kept).
+ *
+ * A payload that arrived in one piece is passed on as a view of the chunk; one that did not is put
+ * together once, in a pooled buffer.
+ */
+import type { BufferPool } from './buffer-pool.ts';
+import { NBD_CMD_DISC, NBD_CMD_READ } from './wire/constants.ts';
+import {
+  COMPACT_REQUEST_SIZE,
+  decodeExtendedRequest,
+  decodeRequest,
+  EXTENDED_REQUEST_SIZE,
+  type Request,
+} from './wire/index.ts';
+
+export interface RequestConsumer {
+  /** 0, or the NBD error to answer with. */
+  check(request: Request): number;
+  /** Whether a request that will hold `bytes` may start now. */
+  admits(bytes: number): boolean;
+  execute(request: Request, payload: Buffer | undefined, release: (() => void) | undefined): void;
+  /** Called when the payload, if any, has been thrown away. */
+  reject(request: Request, error: number): void;
+  /** A payload of `bytes` is being put together. */
+  collecting(bytes: number): void;
+  collected(bytes: number): void;
+  /** NBD_CMD_DISC: nothing comes after it. */
+  disconnect(): void;
+  /** The stream cannot be trusted any more. */
+  violation(reason: string): void;
+}
+
+interface Collecting {
+  readonly request: Request;
+  readonly buffer: Buffer;
+  filled: number;
+}
+
+interface Skipping {
+  readonly request: Request;
+  readonly error: number;
+  left: number;
+}
+
+interface Rest {
+  readonly chunk: Buffer;
+  readonly at: number;
+}
+
+export class RequestStream {
+  readonly #consumer: RequestConsumer;
+  readonly #buffers: BufferPool;
+  readonly #decode: typeof decodeRequest;
+  readonly #headerSize: number;
+  readonly #hostilePayload: number;
+  readonly #carry = Buffer.alloc(EXTENDED_REQUEST_SIZE);
+  #carried = 0;
+  #collecting: Collecting | undefined;
+  #skipping: Skipping | undefined;
+  #stalled: Request | undefined;
+  #backlog: Rest[] = [];
+  #ended = false;
+
+  /** @param hostilePayload a longer payload than this is a violation */
+  constructor(
+    consumer: RequestConsumer,
+    buffers: BufferPool,
+    extended: boolean,
+    hostilePayload: number,
+  ) {
+    this.#consumer = consumer;
+    this.#buffers = buffers;
+    this.#decode = extended ? decodeExtendedRequest : decodeRequest;
+    this.#headerSize = extended ? EXTENDED_REQUEST_SIZE : COMPACT_REQUEST_SIZE;
+    this.#hostilePayload = hostilePayload;
+  }
+
+  /** A request waits for `admits`: the socket should not be read, `resume` goes on. */
+  get stalled(): boolean {
+    return this.#stalled !== undefined;
+  }
+
+  /** A request has been begun and not yet handed on: its client may expect an answer. */
+  get busy(): boolean {
+    return (
+      this.#stalled !== undefined || this.#collecting !== undefined || this.#skipping !== undefined
+    );
+  }
+
+  /** Bytes that the payload being put together still lacks; 0 when there is none. */
+  get missing(): number {
+    const collecting = this.#collecting;
+    return collecting === undefined ? 0 : collecting.request.payloadLength - collecting.filled;
+  }
+
+  push(chunk: Buffer): void {
+    if (this.#ended) return;
+    if (this.#stalled !== undefined) this.#backlog.push({ chunk, at: 0 });
+    else this.#run(chunk, 0);
+  }
+
+  /** Goes on where a limit stopped it; returns whether everything read so far is done. */
+  resume(): boolean {
+    while (!this.#ended) {
+      const request = this.#stalled;
+      if (request !== undefined && !this.#consumer.admits(bytesHeld(request))) return false;
+      const rest = this.#backlog.shift();
+      if (rest === undefined) return true;
+      this.#stalled = undefined;
+      const at = request === undefined ? rest.at : this.#dispatch(request, rest.chunk, rest.at);
+      this.#run(rest.chunk, at);
+    }
+    return true;
+  }
+
+  /** The connection is gone: gives back what it holds. */
+  close(): void {
+    this.#ended = true;
+    this.#stalled = undefined;
+    this.#backlog = [];
+    const collecting = this.#collecting;
+    if (collecting === undefined) return;
+    this.#collecting = undefined;
+    this.#buffers.give(collecting.buffer);
+    this.#consumer.collected(collecting.request.payloadLength);
+  }
+
+  #run(chunk: Buffer, start: number): void {
+    let at = start;
+    while (at < chunk.length && !this.#ended) {
+      if (this.#collecting !== undefined) at = this.#collect(this.#collecting, chunk, at);
+      else if (this.#skipping !== undefined) at = this.#skip(this.#skipping, chunk, at);
+      else at = this.#header(chunk, at);
+      if (this.#stalled !== undefined) {
+        this.#backlog.unshift({ chunk, at });
+        return;
+      }
+    }
+  }
+
+  #header(chunk: Buffer, start: number): number {
+    let at = start;
+    let source = chunk;
+    if (this.#carried > 0) {
+      const wanted = this.#headerSize - this.#carried;
+      const copied = chunk.copy(this.#carry, this.#carried, at, at + wanted);
+      this.#carried += copied;
+      at += copied;
+      if (this.#carried < this.#headerSize) return at;
+      source = this.#carry;
+    }
+    const decoded =
+      source === chunk
+        ? this.#decode(chunk, at, chunk.length)
+        : this.#decode(source, 0, this.#headerSize);
+    switch (decoded.kind) {
+      case 'need-more':
+        this.#carried = chunk.copy(this.#carry, 0, at);
+        return chunk.length;
+      case 'violation':
+        this.#ended = true;
+        this.#consumer.violation(decoded.violation);
+        return at;
+      case 'request':
+        if (source === chunk) at += decoded.size;
+        this.#carried = 0;
+        return this.#begin(decoded, chunk, at);
+    }
+  }
+
+  /** A whole header is there; returns how far the chunk is used up. */
+  #begin(request: Request, chunk: Buffer, at: number): number {
+    if (request.type === NBD_CMD_DISC) {
+      this.#ended = true;
+      this.#consumer.disconnect();
+      return at;
+    }
+    if (request.payloadLength > this.#hostilePayload) {
+      this.#ended = true;
+      this.#consumer.violation('payload-length');
+      return at;
+    }
+    const error = this.#consumer.check(request);
+    if (error !== 0) {
+      if (request.payloadLength === 0) this.#consumer.reject(request, error);
+      else this.#skipping = { request, error, left: request.payloadLength };
+      return at;
+    }
+    if (!this.#consumer.admits(bytesHeld(request))) {
+      this.#stalled = request;
+      return at;
+    }
+    return this.#dispatch(request, chunk, at);
+  }
+
+  #dispatch(request: Request, chunk: Buffer, at: number): number {
+    const { payloadLength } = request;
+    if (payloadLength === 0) {
+      this.#consumer.execute(request, undefined, undefined);
+      return at;
+    }
+    const end = at + payloadLength;
+    if (end <= chunk.length) {
+      this.#consumer.execute(request, chunk.subarray(at, end), undefined);
+      return end;
+    }
+    this.#consumer.collecting(payloadLength);
+    this.#collecting = { request, buffer: this.#buffers.take(payloadLength), filled: 0 };
+    return at;
+  }
+
+  #collect(collecting: Collecting, chunk: Buffer, at: number): number {
+    const { request, buffer } = collecting;
+    const wanted = request.payloadLength - collecting.filled;
+    const copied = chunk.copy(buffer, collecting.filled, at, at + wanted);
+    collecting.filled += copied;
+    if (collecting.filled < request.payloadLength) return at + copied;
+    this.#collecting = undefined;
+    this.#consumer.collected(request.payloadLength);
+    const payload = buffer.subarray(0, request.payloadLength);
+    this.#consumer.execute(request, payload, () => this.#buffers.give(buffer));
+    return at + copied;
+  }
+
+  #skip(skipping: Skipping, chunk: Buffer, at: number): number {
+    const skipped = Math.min(skipping.left, chunk.length - at);
+    skipping.left -= skipped;
+    if (skipping.left === 0) {
+      this.#skipping = undefined;
+      this.#consumer.reject(skipping.request, skipping.error);
+    }
+    return at + skipped;
+  }
+}
+
+/** What a request will keep in memory until it is answered, headers aside. */
+function bytesHeld(request: Request): number {
+  return request.type === NBD_CMD_READ ? request.length : request.payloadLength;
+}

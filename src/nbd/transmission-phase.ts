@@ -1,0 +1,237 @@
+/**
+ * The transmission phase of one connection: joins the stream of requests, their execution, the
+ * batch of replies and the limits. A read event runs through here as
+ *
+ *   data → RequestStream → rules → Transmission → device → Replies → ReplyBatch → one write
+ *
+ * and stops early when `Flow` finds that the connection holds too much; it goes on when the device
+ * has finished something, the client has taken something, or others have given back.
+ */
+import type { Duplex } from 'node:stream';
+import type { Counters } from './counters.ts';
+import { FailureLog } from './failure.ts';
+import { Flow } from './flow.ts';
+import type { Entered } from './handshake-session.ts';
+import { WATCHED_PAYLOAD } from './limits.ts';
+import { Replies } from './replies.ts';
+import { ReplyBatch } from './reply-batch.ts';
+import { type RequestConsumer, RequestStream } from './request-stream.ts';
+import { checkRequest, type RequestRules, requestRules } from './rules.ts';
+import type { Shared } from './shared.ts';
+import { Transmission } from './transmission.ts';
+import { NBD_ESHUTDOWN } from './wire/constants.ts';
+import type { Request } from './wire/index.ts';
+
+/** What the phase needs from its connection. */
+export interface TransmissionPort {
+  readonly socket: Duplex;
+  /** Start or stop reading the socket. */
+  read(on: boolean): void;
+  /** End the connection once everything is sent. */
+  end(reason: string): void;
+  drop(reason: string): void;
+}
+
+export class TransmissionPhase implements RequestConsumer {
+  readonly #shared: Shared;
+  readonly #port: TransmissionPort;
+  readonly #rules: RequestRules;
+  readonly #flow: Flow;
+  readonly #batch: ReplyBatch;
+  readonly #transmission: Transmission;
+  readonly #stream: RequestStream;
+  readonly #wake = (): void => this.#resume();
+  #draining = false;
+  /** Why the connection ends as soon as everything is answered; undefined while it lives on. */
+  #leaving: string | undefined;
+  #flushing: NodeJS.Immediate | undefined;
+  #cancelWatch: (() => void) | undefined;
+  #closed = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(
+    shared: Shared,
+    port: TransmissionPort,
+    entered: Entered,
+    counters: Counters,
+    logContext: object,
+  ) {
+    this.#shared = shared;
+    this.#port = port;
+    const { limits } = shared;
+    const { geometry } = entered.opened.device;
+    const { style } = entered.negotiated;
+    this.#rules = requestRules({
+      style,
+      flags: entered.flags,
+      size: geometry.size,
+      minimumIo: geometry.minimumIo,
+      blockStatus: entered.blockStatus,
+      payload: limits.payload,
+      advertisedPayload: limits.advertisedPayload,
+    });
+    this.#flow = new Flow(limits, shared.budget);
+    this.#batch = new ReplyBatch(shared.slabs, port.socket, (bytes) => this.#onSent(bytes));
+    this.#transmission = new Transmission({
+      device: entered.opened.device,
+      rules: this.#rules,
+      extents: limits.extents,
+      replies: new Replies(style, this.#batch),
+      batch: this.#batch,
+      buffers: shared.buffers,
+      counters,
+      failures: new FailureLog(shared.log, logContext),
+      onWaiting: (bytes) => this.#flow.take(bytes),
+      onSettled: (bytes) => this.#onSettled(bytes),
+    });
+    const extended = style === 'extended';
+    this.#stream = new RequestStream(this, shared.buffers, extended, this.#rules.hostilePayload);
+  }
+
+  get inFlight(): number {
+    return this.#transmission.inFlight;
+  }
+
+  /** Replies that the client has not taken, in bytes. */
+  get unsent(): number {
+    return this.#flow.unsent;
+  }
+
+  data(chunk: Buffer): void {
+    this.#stream.push(chunk);
+    this.#afterRequests();
+  }
+
+  /** Answers what has been accepted, refuses what comes, then ends. */
+  drain(reason: string): void {
+    this.#draining = true;
+    this.#leave(reason);
+  }
+
+  /** The client will send nothing more. What it has sent is still answered. */
+  leave(reason: string): void {
+    this.#leave(reason);
+  }
+
+  /** The socket is gone. Resolves when the device works on nothing of ours any more. */
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelWatch?.();
+    this.#shared.budget.forget(this.#wake);
+    this.#stream.close();
+    this.#flush();
+    if (this.inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  check(request: Request): number {
+    return this.#draining ? NBD_ESHUTDOWN : checkRequest(this.#rules, request);
+  }
+
+  admits(bytes: number): boolean {
+    return this.#flow.admits(bytes, this.#batch.bytes, this.#transmission.inFlight);
+  }
+
+  execute(request: Request, payload: Buffer | undefined, release: (() => void) | undefined): void {
+    this.#transmission.execute(request, payload, release);
+  }
+
+  reject(request: Request, error: number): void {
+    const message = error === NBD_ESHUTDOWN ? 'the server is shutting down' : 'invalid request';
+    this.#transmission.reject(request, error, message);
+  }
+
+  collecting(bytes: number): void {
+    this.#flow.take(bytes);
+    if (bytes >= WATCHED_PAYLOAD) this.#watch(this.#stream.missing);
+  }
+
+  collected(bytes: number): void {
+    this.#flow.give(bytes);
+    this.#cancelWatch?.();
+    this.#cancelWatch = undefined;
+  }
+
+  disconnect(): void {
+    this.#leave('the client disconnected');
+  }
+
+  violation(reason: string): void {
+    // What has been executed is answered first: the client may be a buggy one with data to lose.
+    this.#flush();
+    this.#port.drop(`protocol violation: ${reason}`);
+  }
+
+  #afterRequests(): void {
+    this.#flush();
+    if (this.#stream.stalled) this.#stall();
+    if (this.#leaving !== undefined) this.#leaveIfIdle();
+  }
+
+  #flush(): void {
+    if (this.#flushing !== undefined) {
+      clearImmediate(this.#flushing);
+      this.#flushing = undefined;
+    }
+    const bytes = this.#batch.flush();
+    if (bytes > 0) this.#flow.sending(bytes);
+  }
+
+  #stall(): void {
+    this.#port.read(false);
+    if (this.#flow.blockedByTotal) this.#shared.budget.wait(this.#wake);
+  }
+
+  #resume(): void {
+    if (this.#closed || !this.#stream.stalled) return;
+    const done = this.#stream.resume();
+    this.#afterRequests();
+    if (done && !this.#stream.stalled) this.#port.read(true);
+  }
+
+  #onSent(bytes: number): void {
+    this.#flow.sent(bytes);
+    if (this.#stream.stalled) this.#resume();
+    else if (this.#leaving !== undefined) this.#leaveIfIdle();
+  }
+
+  #onSettled(bytes: number): void {
+    this.#flow.give(bytes);
+    if (this.#closed) {
+      this.#flush();
+      if (this.inFlight === 0) this.#onIdle?.();
+      return;
+    }
+    // Completions come in flocks, each in its own callback: those of one turn of the event loop
+    // leave together. The last one has nothing to wait for.
+    if (this.inFlight === 0) this.#flush();
+    else this.#flushing ??= setImmediate(() => this.#flush());
+    if (this.#stream.stalled) this.#resume();
+    if (this.#leaving !== undefined) this.#leaveIfIdle();
+  }
+
+  #leave(reason: string): void {
+    this.#leaving ??= reason;
+    this.#leaveIfIdle();
+  }
+
+  #leaveIfIdle(): void {
+    if (this.#leaving === undefined || this.inFlight > 0) return;
+    // Half a request is waited for only while more can come; its client ends that by closing.
+    if (this.#draining && this.#stream.busy) return;
+    if (this.#stream.stalled) return;
+    this.#flush();
+    this.#port.end(this.#leaving);
+  }
+
+  /** A client that holds memory of ours for a payload it never sends is closed. */
+  #watch(missing: number): void {
+    this.#cancelWatch = this.#shared.timers.after(this.#shared.limits.payloadStallMs, () => {
+      const now = this.#stream.missing;
+      if (now === missing && now > 0) this.#port.drop('a payload stopped arriving');
+      else this.#watch(now);
+    });
+  }
+}
