@@ -1,4 +1,7 @@
 /** Small named helpers, one concept each. Imports nothing of ours. */
+export { Gather } from './gather.ts';
+export { GroupCommit } from './group-commit.ts';
+export { KeyedMutex } from './keyed-mutex.ts';
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts';
 export { RangeLock } from './range-lock.ts';
 export { SharedBitmap } from './shared-bitmap.ts';

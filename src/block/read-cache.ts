@@ -12,7 +12,7 @@
  *   is lent and readers get copies, so slow clients cannot make the cache outgrow its size.
  */
 import { LRUCache } from 'lru-cache';
-import { isPromise, type MaybePromise } from '../base/index.ts';
+import { Gather, isPromise, type MaybePromise } from '../base/index.ts';
 import type { Loan, ReadableBlockDevice } from './block-device.ts';
 import { CACHE_BLOCK_BYTES, CACHE_EVICTED_PINNED_BYTES, CACHE_SPARE_BYTES } from './limits.ts';
 
@@ -146,7 +146,7 @@ export class ReadCache {
     target: Buffer,
     offset: number,
   ): MaybePromise<void> {
-    let waits: Promise<void>[] | undefined;
+    let gather: Gather | undefined;
     const unit = this.blockBytes;
     for (let done = 0; done < target.length; ) {
       const block = Math.floor((offset + done) / unit);
@@ -159,13 +159,13 @@ export class ReadCache {
         slot.buffer.copy(target, done, from, to);
       } else {
         this.#misses += 1;
+        gather ??= new Gather();
         const copy = { target, targetStart: done, from, to };
-        const wait = this.#fill(layer, source, block, copy);
-        if (isPromise(wait)) (waits ??= []).push(wait);
+        gather.run(() => this.#fill(layer, source, block, copy));
       }
       done += to - from;
     }
-    return waits === undefined ? undefined : settleAll(waits);
+    return gather?.settle();
   }
 
   /** Brings the blocks of the range in. */
@@ -175,14 +175,13 @@ export class ReadCache {
     offset: number,
     length: number,
   ): MaybePromise<void> {
-    let waits: Promise<void>[] | undefined;
+    const gather = new Gather();
     const last = Math.floor((offset + length - 1) / this.blockBytes);
     for (let block = Math.floor(offset / this.blockBytes); block <= last; block++) {
       if (this.#slots.get(layer * LAYER_STRIDE + block) !== undefined) continue;
-      const wait = this.#fill(layer, source, block, undefined);
-      if (isPromise(wait)) (waits ??= []).push(wait);
+      gather.run(() => this.#fill(layer, source, block, undefined));
     }
-    return waits === undefined ? undefined : settleAll(waits);
+    return gather.settle();
   }
 
   gauges(): ReadCacheGauges {
@@ -338,14 +337,4 @@ class SlotLoan implements Loan {
     if (slot !== undefined) this.#cache.unpin(slot);
     if (slots !== undefined) for (const each of slots) this.#cache.unpin(each);
   }
-}
-
-/**
- * Waits for all, then reports the first failure: a reader's buffer must not be written to after its
- * read has settled.
- */
-async function settleAll(waits: readonly Promise<void>[]): Promise<void> {
-  if (waits.length === 1) return waits[0];
-  const results = await Promise.allSettled(waits);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

@@ -23,3 +23,17 @@ export {
   readManifestHeader,
   readPresentChunks,
 } from './manifest/index.ts';
+export { type LayerOptions, openLayer } from './layer-device.ts';
+export {
+  type FormatOptions,
+  type FullReason,
+  formatOverlay,
+  type OverlayGauges,
+  type OverlayOptions,
+  openOverlay,
+  overlayMapBytes,
+  type RecoverOptions,
+  readOverlayGauges,
+  recoverOverlay,
+  setOverlayQuota,
+} from './overlay/index.ts';

@@ -1,0 +1,129 @@
+import { type FileHandle, mkdir, open, readdir, stat, statfs, unlink } from 'node:fs/promises';
+import { MAXIMUM_DEVICE_BYTES } from '../../block/index.ts';
+import { Fault, type FaultCode } from '../../errors/index.ts';
+import {
+  checkVolumeId,
+  type RepositorySpace,
+  type Volume,
+  type VolumeControl,
+} from '../../repositories/index.ts';
+import { LOCAL_ADAPTER, VOLUME_ENDING, volumePath } from './volume-path.ts';
+
+/** A folder of sparse files, one a volume. */
+export class LocalVolumeControl implements VolumeControl {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Makes the folder if there is none. */
+  static async attach(folder: string): Promise<LocalVolumeControl> {
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o750 });
+    } catch (error) {
+      throw faultOf(error, `cannot use the folder ${folder}`);
+    }
+    return new LocalVolumeControl(folder);
+  }
+
+  async createVolume(volume: { readonly id: string; readonly size: number }): Promise<Volume> {
+    const { id, size } = volume;
+    checkVolumeId(id);
+    if (!Number.isSafeInteger(size) || size < 1 || size > MAXIMUM_DEVICE_BYTES) {
+      throw new Fault('INVALID_INPUT', `a volume cannot have ${size} bytes`, {
+        field: 'volume.size',
+        value: size,
+        expected: `1 to ${MAXIMUM_DEVICE_BYTES}`,
+      });
+    }
+    const path = volumePath(this.#folder, id);
+    let handle: FileHandle;
+    try {
+      handle = await open(path, 'wx', 0o640);
+    } catch (error) {
+      throw faultOf(error, `cannot create volume ${id}`);
+    }
+    try {
+      await handle.truncate(size);
+      await handle.sync();
+      await syncFolder(this.#folder);
+    } catch (error) {
+      await unlink(path);
+      throw faultOf(error, `cannot create volume ${id}`);
+    } finally {
+      await handle.close();
+    }
+    return this.showVolume(id);
+  }
+
+  async deleteVolume(id: string): Promise<void> {
+    checkVolumeId(id);
+    try {
+      await unlink(volumePath(this.#folder, id));
+      await syncFolder(this.#folder);
+    } catch (error) {
+      throw faultOf(error, `cannot delete volume ${id}`);
+    }
+  }
+
+  async showVolume(id: string): Promise<Volume> {
+    checkVolumeId(id);
+    const path = volumePath(this.#folder, id);
+    try {
+      const { size, blocks } = await stat(path);
+      const locator = { adapter: LOCAL_ADAPTER, volume: id, address: { path } };
+      return { id, size, allocated: blocks * 512, locator };
+    } catch (error) {
+      throw faultOf(error, `cannot find volume ${id}`);
+    }
+  }
+
+  async listVolumes(): Promise<readonly Volume[]> {
+    const volumes: Volume[] = [];
+    for (const name of (await readdir(this.#folder)).sort()) {
+      if (!name.endsWith(VOLUME_ENDING)) continue;
+      try {
+        volumes.push(await this.showVolume(name.slice(0, -VOLUME_ENDING.length)));
+      } catch (error) {
+        // Deleted since the folder was read, or a file that is none of ours.
+        if (!(error instanceof Fault) || !IGNORED_IN_LISTS.has(error.code)) throw error;
+      }
+    }
+    return volumes;
+  }
+
+  async space(): Promise<RepositorySpace> {
+    const { bsize, blocks, bavail } = await statfs(this.#folder);
+    return { total: blocks * bsize, free: bavail * bsize };
+  }
+}
+
+const IGNORED_IN_LISTS: ReadonlySet<FaultCode> = new Set(['NOT_FOUND', 'INVALID_INPUT']);
+
+/** A new or removed name survives the death of the host only after this. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const CODES: Readonly<Record<string, FaultCode>> = {
+  ENOENT: 'NOT_FOUND',
+  EEXIST: 'ALREADY_EXISTS',
+  ENOSPC: 'NO_SPACE',
+  EDQUOT: 'NO_SPACE',
+  EFBIG: 'LIMIT_EXCEEDED',
+  EACCES: 'PERMISSION_DENIED',
+  EPERM: 'PERMISSION_DENIED',
+  EROFS: 'PERMISSION_DENIED',
+};
+
+function faultOf(error: unknown, what: string): Fault {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const detail = error instanceof Error ? error.message : String(error);
+  return new Fault(CODES[code] ?? 'INTERNAL', `${what}: ${detail}`, {}, { cause: error });
+}

@@ -1,0 +1,7 @@
+/** A machine's write cache over a layer. Read first: overlay-device.ts. */
+export { type FormatOptions, formatOverlay } from './format-overlay.ts';
+export { overlayMapBytes } from './map-layout.ts';
+export { type OverlayOptions, openOverlay } from './overlay-device.ts';
+export { type OverlayGauges, readOverlayGauges, setOverlayQuota } from './overlay-gauges.ts';
+export type { FullReason } from './overlay-state.ts';
+export { type RecoverOptions, recoverOverlay } from './recover-overlay.ts';

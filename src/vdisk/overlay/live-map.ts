@@ -1,0 +1,113 @@
+/**
+ * Changes of the bits. The live map in the map volume is changed first, through to the page cache,
+ * then the bits in shared memory: what a reader has seen, and what was acknowledged, is in the map
+ * that a restarted process finds. Every method is called under the state mutex.
+ */
+import { chain, type MaybePromise, type SharedBitmap } from '../../base/index.ts';
+import { type BlockDevice, PLAIN } from '../../block/index.ts';
+import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
+import type { OverlayState } from './overlay-state.ts';
+
+/** Blocks [from, to). */
+export interface BlockRange {
+  from: number;
+  to: number;
+}
+
+export class LiveMap {
+  readonly #state: OverlayState;
+  readonly #map: BlockDevice;
+  readonly #scratch = Buffer.alloc(MAP_PAGE_BYTES);
+  /** Where the zeroed bits begin in the map. */
+  readonly #zeroedStart: number;
+
+  constructor(state: OverlayState, map: BlockDevice) {
+    this.#state = state;
+    this.#map = map;
+    this.#zeroedStart = state.geometry.ownedPages * MAP_PAGE_BYTES;
+  }
+
+  /** The blocks are owned from now on. At most as many as one map page describes. */
+  markOwned(from: number, to: number): MaybePromise<void> {
+    const { owned } = this.#state;
+    const fresh = to - from - owned.count(from, to);
+    if (fresh === 0) return undefined;
+    return chain(this.#persist(0, from, to, true), () => {
+      owned.set(from, to);
+      this.#state.ownedBlocks += fresh;
+    });
+  }
+
+  /** No block in the range is owned from now on. @returns where blocks were: few and coarse ranges. */
+  async clearOwned(from: number, to: number): Promise<BlockRange[]> {
+    const { owned } = this.#state;
+    const freed: BlockRange[] = [];
+    for (let at = owned.nextSet(from, to); at < to; ) {
+      const pageEnd = (Math.floor(at / BLOCKS_PER_MAP_PAGE) + 1) * BLOCKS_PER_MAP_PAGE;
+      const end = lastSetEnd(owned, at, Math.min(to, pageEnd));
+      await this.#persist(0, at, end, false);
+      this.#state.ownedBlocks -= owned.count(at, end);
+      owned.clear(at, end);
+      const last = freed.at(-1);
+      if (last !== undefined && last.to === at) last.to = end;
+      else freed.push({ from: at, to: end });
+      at = owned.nextSet(end, to);
+    }
+    return freed;
+  }
+
+  /** Blocks of these units that are not owned read as zeroes from now on, and ever after. */
+  async markZeroed(from: number, to: number): Promise<void> {
+    const { zeroed } = this.#state;
+    for (let at = zeroed.nextClear(from, to); at < to; ) {
+      const pageEnd = (Math.floor(at / BLOCKS_PER_MAP_PAGE) + 1) * BLOCKS_PER_MAP_PAGE;
+      const end = Math.min(to, pageEnd);
+      await this.#persist(this.#zeroedStart, at, end, true);
+      zeroed.set(at, end);
+      at = zeroed.nextClear(end, to);
+    }
+  }
+
+  /**
+   * Writes the bytes that hold bits [from, to) of the bitmap at `start` to the live map, as they will
+   * be, and notes their pages as changed since the last flush.
+   */
+  #persist(start: number, from: number, to: number, value: boolean): MaybePromise<void> {
+    const { mapBytes, dirty, geometry } = this.#state;
+    const unit = this.#map.geometry.minimumIo;
+    const first = start + (from >>> 3);
+    const end = start + ((to + 7) >>> 3);
+    const alignedFirst = first - (first % unit);
+    const alignedEnd = Math.min(mapBytes.length, Math.ceil(end / unit) * unit);
+    const length = alignedEnd - alignedFirst;
+    const bytes =
+      length <= this.#scratch.length ? this.#scratch.subarray(0, length) : Buffer.alloc(length);
+    bytes.set(mapBytes.subarray(alignedFirst, alignedEnd));
+    fillBits(bytes, from + (start - alignedFirst) * 8, to + (start - alignedFirst) * 8, value);
+    dirty.set(Math.floor(first / MAP_PAGE_BYTES), Math.floor((end - 1) / MAP_PAGE_BYTES) + 1);
+    return this.#map.write(bytes, geometry.liveOffset + alignedFirst, PLAIN);
+  }
+}
+
+/** The end of the last run of set bits in [from, to), of which `from` is set. */
+function lastSetEnd(bitmap: SharedBitmap, from: number, to: number): number {
+  let end = from;
+  for (let at = from; at < to; at = bitmap.nextSet(end, to)) end = bitmap.nextClear(at, to);
+  return end;
+}
+
+/** Sets or clears bits [from, to), the lowest bit of the first byte being bit 0. */
+function fillBits(bytes: Uint8Array, from: number, to: number, value: boolean): void {
+  for (let bit = from; bit < to; ) {
+    const index = bit >>> 3;
+    if ((bit & 7) === 0 && to - bit >= 8) {
+      const whole = (to - bit) >>> 3;
+      bytes.fill(value ? 0xff : 0, index, index + whole);
+      bit += whole * 8;
+    } else {
+      const mask = 1 << (bit & 7);
+      bytes[index] = value ? (bytes[index] ?? 0) | mask : (bytes[index] ?? 0) & ~mask;
+      bit += 1;
+    }
+  }
+}

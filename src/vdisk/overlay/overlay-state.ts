@@ -1,0 +1,237 @@
+/**
+ * The state of an open overlay: one SharedArrayBuffer, handed to every worker that serves it.
+ *
+ *     0      identity: magic, layout version, workers
+ *     128    the state mutex: held to change bits, to write blocks that are not owned yet, and to
+ *            change what is being reclaimed
+ *     256    the flush mutex: held by the one flush that runs; taken before the state mutex
+ *     384    flush counters and the failure that ended flushing
+ *     512    full flag, reclaim counters
+ *     640    size, quota, owned blocks (doubles; changed under the state mutex)
+ *     768    the ranges being reclaimed (pairs of block numbers)
+ *     1024   statistics: 128 bytes for each worker, written by that worker only
+ *     …      dirty: one bit for each page of the map changed since the last flush
+ *     …      owned and zeroed bits, laid out as in the map volume (map-layout.ts)
+ *
+ * Everything after the statistics is untouched zero memory until bits are set: an overlay that
+ * nobody wrote to costs a few KiB.
+ */
+import { SharedBitmap, SharedMutex } from '../../base/index.ts';
+import { ERRNOS, type Errno } from '../../errors/index.ts';
+import { MAP_PAGE_BYTES, MAXIMUM_WORKERS, RECLAIMS_AT_ONCE } from './limits.ts';
+import { type MapGeometry, mapGeometry } from './map-layout.ts';
+
+const MAGIC = 0x52434f56; // "RCOV"
+const LAYOUT_VERSION = 1;
+
+const WORD = {
+  magic: 0,
+  version: 1,
+  workers: 2,
+  stateMutex: 32,
+  flushMutex: 64,
+  flushStarted: 96,
+  flushCompleted: 97,
+  flushFailure: 98,
+  full: 128,
+  reclaims: 129,
+  reclaimEpoch: 130,
+} as const;
+
+const DOUBLE = { size: 80, quota: 81, ownedBlocks: 82 } as const;
+
+const RECLAIM_BYTES = 768;
+const STATISTICS_BYTES = 1024;
+const STATISTICS_SLOT_BYTES = 128;
+
+/** Fields of a worker's statistics, as indices of doubles. */
+export const STATISTIC = {
+  bytesRead: 0,
+  bytesWritten: 1,
+  readRequests: 2,
+  writeRequests: 3,
+  flushes: 4,
+  lastRequestAt: 5,
+  reclaimFailures: 6,
+} as const;
+
+/** Why a write did not fit: the machine's quota is used up, or the repository is full. */
+export type FullReason = 'quota' | 'repository';
+
+const FULL_REASONS: readonly FullReason[] = ['quota', 'repository'];
+
+export class OverlayState {
+  readonly size: number;
+  readonly workers: number;
+  readonly geometry: MapGeometry;
+  readonly words: Int32Array;
+  readonly owned: SharedBitmap;
+  readonly zeroed: SharedBitmap;
+  readonly dirty: SharedBitmap;
+  /** The bytes of owned and zeroed, as they are on disk. */
+  readonly mapBytes: Uint8Array;
+  readonly stateMutex: SharedMutex;
+  readonly flushMutex: SharedMutex;
+  readonly #doubles: Float64Array;
+  readonly #reclaims: Int32Array;
+  readonly #buffer: SharedArrayBuffer;
+
+  /** @throws RangeError when the buffer is not the state of an overlay. */
+  constructor(buffer: SharedArrayBuffer) {
+    this.#buffer = buffer;
+    this.words = new Int32Array(buffer, 0, STATISTICS_BYTES / 4);
+    if (this.words[WORD.magic] !== MAGIC || this.words[WORD.version] !== LAYOUT_VERSION) {
+      throw new RangeError('not the state of an overlay');
+    }
+    this.#doubles = new Float64Array(buffer, 0, STATISTICS_BYTES / 8);
+    this.#reclaims = new Int32Array(buffer, RECLAIM_BYTES, RECLAIMS_AT_ONCE * 2);
+    this.size = this.#doubles[DOUBLE.size] ?? 0;
+    this.workers = this.words[WORD.workers] ?? 0;
+    this.geometry = mapGeometry(this.size);
+    const at = offsets(this.geometry, this.workers);
+    const { blocks, units, ownedPages, zeroedPages } = this.geometry;
+    this.dirty = new SharedBitmap(buffer, at.dirty, ownedPages + zeroedPages);
+    this.owned = new SharedBitmap(buffer, at.maps, blocks);
+    this.zeroed = new SharedBitmap(buffer, at.maps + ownedPages * MAP_PAGE_BYTES, units);
+    this.mapBytes = new Uint8Array(buffer, at.maps, this.geometry.mapBytes);
+    this.stateMutex = new SharedMutex(this.words, WORD.stateMutex);
+    this.flushMutex = new SharedMutex(this.words, WORD.flushMutex);
+  }
+
+  /** @param quotaBytes undefined: no quota */
+  static allocate(
+    size: number,
+    workers: number,
+    quotaBytes: number | undefined,
+  ): SharedArrayBuffer {
+    if (!Number.isInteger(workers) || workers < 1 || workers > MAXIMUM_WORKERS) {
+      throw new RangeError(`an overlay for ${workers} workers: 1 to ${MAXIMUM_WORKERS}`);
+    }
+    const geometry = mapGeometry(size);
+    const buffer = new SharedArrayBuffer(offsets(geometry, workers).maps + geometry.mapBytes);
+    const words = new Int32Array(buffer);
+    words[WORD.magic] = MAGIC;
+    words[WORD.version] = LAYOUT_VERSION;
+    words[WORD.workers] = workers;
+    const doubles = new Float64Array(buffer, 0, STATISTICS_BYTES / 8);
+    doubles[DOUBLE.size] = size;
+    doubles[DOUBLE.quota] = quotaBytes ?? Number.POSITIVE_INFINITY;
+    return buffer;
+  }
+
+  /** @param worker 0 … workers − 1 */
+  statistics(worker: number): Float64Array {
+    if (!Number.isInteger(worker) || worker < 0 || worker >= this.workers) {
+      throw new RangeError(`worker ${worker} of an overlay for ${this.workers}`);
+    }
+    const start = STATISTICS_BYTES + worker * STATISTICS_SLOT_BYTES;
+    return new Float64Array(this.#buffer, start, STATISTICS_SLOT_BYTES / 8);
+  }
+
+  get quotaBytes(): number {
+    return this.#doubles[DOUBLE.quota] ?? 0;
+  }
+
+  set quotaBytes(bytes: number) {
+    this.#doubles[DOUBLE.quota] = bytes;
+  }
+
+  get ownedBlocks(): number {
+    return this.#doubles[DOUBLE.ownedBlocks] ?? 0;
+  }
+
+  /** Under the state mutex. */
+  set ownedBlocks(blocks: number) {
+    this.#doubles[DOUBLE.ownedBlocks] = blocks;
+  }
+
+  /** Why the last write that needed space did not fit; undefined when there is room. */
+  get full(): FullReason | undefined {
+    return FULL_REASONS[Atomics.load(this.words, WORD.full) - 1];
+  }
+
+  /** @returns whether it changed. */
+  setFull(reason: FullReason | undefined): boolean {
+    const next = reason === undefined ? 0 : FULL_REASONS.indexOf(reason) + 1;
+    return Atomics.exchange(this.words, WORD.full, next) !== next;
+  }
+
+  // Flush numbers count up and wrap around; they are compared by their difference.
+
+  get lastFlushStarted(): number {
+    return Atomics.load(this.words, WORD.flushStarted);
+  }
+
+  /** Under the flush mutex. */
+  startFlush(): number {
+    return (Atomics.add(this.words, WORD.flushStarted, 1) + 1) | 0;
+  }
+
+  /** Under the flush mutex. */
+  completeFlush(number: number): void {
+    Atomics.store(this.words, WORD.flushCompleted, number);
+  }
+
+  /** Whether a flush that began as number `number` or later has completed. */
+  isFlushed(number: number): boolean {
+    return ((Atomics.load(this.words, WORD.flushCompleted) - number) | 0) >= 0;
+  }
+
+  get flushFailure(): Errno | undefined {
+    return ERRNOS[Atomics.load(this.words, WORD.flushFailure) - 1];
+  }
+
+  set flushFailure(errno: Errno) {
+    Atomics.store(this.words, WORD.flushFailure, ERRNOS.indexOf(errno) + 1);
+  }
+
+  /** Whether any of these blocks is being reclaimed. Under the state mutex. */
+  isReclaiming(from: number, to: number): boolean {
+    if (Atomics.load(this.words, WORD.reclaims) === 0) return false;
+    for (let slot = 0; slot < this.#reclaims.length; slot += 2) {
+      const start = this.#reclaims[slot] ?? 0;
+      const end = this.#reclaims[slot + 1] ?? 0;
+      if (start < to && from < end) return true;
+    }
+    return false;
+  }
+
+  /** Announces that blocks are being reclaimed. Under the state mutex. @returns a slot, or -1. */
+  startReclaim(from: number, to: number): number {
+    for (let slot = 0; slot < this.#reclaims.length; slot += 2) {
+      if (this.#reclaims[slot + 1] !== 0) continue;
+      this.#reclaims[slot] = from;
+      this.#reclaims[slot + 1] = to;
+      Atomics.add(this.words, WORD.reclaims, 1);
+      return slot;
+    }
+    return -1;
+  }
+
+  /** Under the state mutex. Wakes everybody who waits in `reclaimed`. */
+  endReclaim(slot: number): void {
+    this.#reclaims[slot] = 0;
+    this.#reclaims[slot + 1] = 0;
+    Atomics.sub(this.words, WORD.reclaims, 1);
+    Atomics.add(this.words, WORD.reclaimEpoch, 1);
+    Atomics.notify(this.words, WORD.reclaimEpoch);
+  }
+
+  /** Taken under the state mutex, before `reclaimed`. */
+  get reclaimEpoch(): number {
+    return Atomics.load(this.words, WORD.reclaimEpoch);
+  }
+
+  /** Settles when a reclaim has ended since `epoch` was read. */
+  async reclaimed(epoch: number): Promise<void> {
+    const sleep = Atomics.waitAsync(this.words, WORD.reclaimEpoch, epoch);
+    if (sleep.async) await sleep.value;
+  }
+}
+
+function offsets(geometry: MapGeometry, workers: number): { dirty: number; maps: number } {
+  const dirty = STATISTICS_BYTES + workers * STATISTICS_SLOT_BYTES;
+  const pages = geometry.ownedPages + geometry.zeroedPages;
+  const end = dirty + SharedBitmap.bytesFor(pages);
+  return { dirty, maps: Math.ceil(end / MAP_PAGE_BYTES) * MAP_PAGE_BYTES };
+}
