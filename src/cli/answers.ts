@@ -1,0 +1,155 @@
+/**
+ * What the server answers, as far as the CLI shows it. The CLI talks HTTP only and shares no code
+ * with the server; /v1/openapi.json is the contract, and the CLI's tests run against the real API.
+ */
+export interface Items<T> {
+  readonly items: readonly T[];
+}
+
+export interface Version {
+  readonly number: number;
+  readonly state: string;
+  readonly contentId: string;
+  readonly size: number;
+  readonly dataBytes: number;
+  readonly format: string;
+  readonly kernel: string | null;
+  readonly initrd: string | null;
+  readonly rootPartition: string;
+  readonly rootFilesystem: string | null;
+  readonly initramfs: string;
+  readonly kernelArguments: string;
+  readonly createdAt: string;
+}
+
+export interface Vdisk {
+  readonly name: string;
+  readonly description: string;
+  readonly production: number | null;
+  readonly size: number;
+  readonly dataBytes: number;
+  readonly bootable: boolean;
+  readonly machines: number;
+  readonly connections: number;
+  readonly export: string;
+  readonly createdAt: string;
+  readonly versions: readonly Version[];
+}
+
+export interface Boot {
+  readonly startedAt: string;
+  readonly vdisk: string;
+  readonly version: number;
+  readonly durationMs: number | null;
+  readonly ended: string | null;
+  readonly timeline: readonly { readonly stage: string; readonly afterMs: number }[];
+}
+
+export interface Machine {
+  readonly name: string;
+  readonly mac: string;
+  readonly state: string;
+  readonly vdisk: string;
+  readonly version: number | null;
+  readonly server: string | null;
+  readonly enabled: boolean;
+  readonly enrolment: string;
+  readonly kernelArguments: string;
+  readonly export: string;
+  readonly cacheMode: string;
+  readonly cache: {
+    readonly usedBytes: number;
+    readonly quotaBytes: number | null;
+    readonly percent: number | null;
+    readonly full: boolean;
+  };
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly lastRequestAt: string | null;
+  readonly connections: readonly {
+    readonly address: string;
+    readonly connectedAt: string;
+    readonly tls: boolean;
+  }[];
+  readonly lastBoot: Boot | null;
+}
+
+export interface Task {
+  readonly id: string;
+  readonly kind: string;
+  readonly subject: string;
+  readonly state: 'running' | 'succeeded' | 'failed' | 'cancelled';
+  readonly percent: number;
+  readonly message: string;
+  readonly result: unknown;
+  readonly error: Refusal | null;
+  readonly createdAt: string;
+  readonly endedAt: string | null;
+}
+
+/** The parts of a problem (RFC 9457) or of a task's error that people need. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly field?: string;
+  readonly value?: unknown;
+  readonly expected?: string;
+}
+
+export interface Enrolment {
+  readonly mac: string;
+  readonly arch: string;
+  readonly state: string;
+  readonly firstSeenAt: string;
+  readonly lastSeenAt: string;
+}
+
+export interface EnrolmentPolicy {
+  readonly mode: string;
+  readonly template: {
+    readonly vdisk: string;
+    readonly namePattern: string;
+    readonly cacheMode: string;
+    readonly quotaBytes: number | null;
+  } | null;
+}
+
+export interface EventEntry {
+  readonly at: string;
+  readonly kind: string;
+  readonly subject: string;
+  readonly message: string;
+}
+
+export interface Lease {
+  readonly ip: string;
+  readonly mac: string;
+  readonly machine: string | null;
+  readonly state: string;
+  readonly expiresAt: string;
+}
+
+export interface Status {
+  readonly server: string;
+  readonly version: string;
+  readonly startedAt: string;
+  readonly uptimeMs: number;
+  readonly vdisks: number;
+  readonly machines: {
+    readonly total: number;
+    readonly off: number;
+    readonly booting: number;
+    readonly running: number;
+  };
+  readonly enrolmentsWaiting: number;
+  readonly tasksRunning: number;
+  readonly workers: number;
+  readonly connections: number;
+  readonly readCache: {
+    readonly bytes: number;
+    readonly bytesMax: number;
+    readonly hits: number;
+    readonly misses: number;
+  };
+  readonly space: { readonly totalBytes: number; readonly freeBytes: number };
+}

@@ -1,0 +1,17 @@
+/** What a command line has around it; tests give their own. */
+export interface CliIo {
+  /** Results. With --json, one JSON document and nothing else. */
+  stdout(text: string): void;
+  /** Progress and errors. */
+  stderr(text: string): void;
+  /** Where a progress bar can be drawn; undefined when stderr is not a terminal. */
+  readonly terminal: NodeJS.WritableStream | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Calls `handler` at each Ctrl-C instead of ending the program. @returns how to stop that */
+  onInterrupt(handler: () => void): () => void;
+  sleep(ms: number): Promise<void>;
+  readonly fetch: typeof globalThis.fetch;
+  /** Of this program, for --version. */
+  readonly version: string;
+}

@@ -1,0 +1,57 @@
+/** The command line: parses it, runs one command, and says with its exit code how that went. */
+import { Command, CommanderError } from 'commander';
+import { CliError, EXIT_OK, EXIT_USAGE } from './cli-error.ts';
+import type { CliIo } from './cli-io.ts';
+import { eventsCommand, leasesCommand, statusCommand } from './commands/activity.ts';
+import { enrolmentCommand } from './commands/enrolment.ts';
+import { machineCommand } from './commands/machine.ts';
+import { taskCommand } from './commands/task.ts';
+import { vdiskCommand } from './commands/vdisk.ts';
+
+/**
+ * @param argv without node and script
+ * @returns the exit code: 0 done, 1 the server said no, 2 wrong usage, 3 the server cannot be
+ *   reached
+ */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  const program = buildProgram(io);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return EXIT_OK;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    if (!(error instanceof CliError)) throw error;
+    io.stderr(`rootcast: ${error.message}\n`);
+    return error.exitCode;
+  }
+}
+
+function buildProgram(io: CliIo): Command {
+  const program = new Command('rootcast')
+    .description('Boots many machines from one shared disk image over PXE and NBD.')
+    .version(io.version)
+    .option('--server <url>', 'the service (or ROOTCAST_SERVER)')
+    .option('--data <dir>', "the service's data folder, for its address and token")
+    .option('--json', 'print JSON on standard output')
+    .addHelpText('after', '\nThe service itself: rootcast serve --help\n');
+  program.addCommand(vdiskCommand(io));
+  program.addCommand(machineCommand(io));
+  program.addCommand(enrolmentCommand(io));
+  program.addCommand(taskCommand(io));
+  program.addCommand(eventsCommand(io));
+  program.addCommand(leasesCommand(io));
+  program.addCommand(statusCommand(io));
+  for (const command of withSubcommands(program)) {
+    command.exitOverride();
+    command.showSuggestionAfterError();
+    command.configureOutput({
+      writeOut: (text) => io.stdout(text),
+      writeErr: (text) => io.stderr(text),
+    });
+  }
+  return program;
+}
+
+function withSubcommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
