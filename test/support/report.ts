@@ -4,7 +4,7 @@
  * scripts/test.sh (which also knows whether the checks passed): it gets the numbers through a file.
  */
 import { writeFileSync } from 'node:fs';
-import type { Reporter, TestCase, TestModule } from 'vitest/node';
+import type { Reporter, TestCase, TestModule, Vitest } from 'vitest/node';
 
 export interface Counts {
   readonly passed: number;
@@ -18,11 +18,12 @@ export interface Skip {
   readonly reason: string;
 }
 
+const NO_REASON = 'NO REASON GIVEN';
 const REASON_IN_TITLE = /\[skipped: ([^\]]+)\]/;
 
 /** The reason is in the title (`describeWith`) or the note of `context.skip(note)`. */
 export function skipReason(title: string, note: string | undefined): string {
-  return REASON_IN_TITLE.exec(title)?.[1] ?? note ?? 'NO REASON GIVEN';
+  return REASON_IN_TITLE.exec(title)?.[1] ?? note ?? NO_REASON;
 }
 
 export function formatCounts(counts: Counts): string {
@@ -59,6 +60,13 @@ function describeSkip(module: TestModule, test: TestCase): Skip {
 }
 
 export default class Report implements Reporter {
+  /** Tests that `-t` left out were not asked for: they are counted, but there is nothing to explain. */
+  #narrowed = false;
+
+  onInit(vitest: Vitest): void {
+    this.#narrowed = vitest.config.testNamePattern !== undefined;
+  }
+
   onTestRunEnd(modules: readonly TestModule[], strayErrors: readonly unknown[]): void {
     let passed = 0;
     let failed = strayErrors.length;
@@ -73,7 +81,8 @@ export default class Report implements Reporter {
       }
     }
     if (failed > 0 || passed === 0) process.exitCode = 1;
-    this.#print({ passed, failed, skipped: skips.length }, skips);
+    const explained = this.#narrowed ? skips.filter(({ reason }) => reason !== NO_REASON) : skips;
+    this.#print({ passed, failed, skipped: skips.length }, explained);
   }
 
   #print(counts: Counts, skips: readonly Skip[]): void {

@@ -78,18 +78,26 @@ export async function replay(
   return { bytesRead, bytesWritten };
 }
 
-/** Reads everything the machine has written once more, in runs of neighbouring blocks. */
-export async function verifyWritten(disk: ReplayDisk, model: DiskModel): Promise<number> {
-  const MAX_RUN = 64;
-  const blocks = model.writtenBlocks();
-  let bytes = 0;
-  for (let i = 0; i < blocks.length; ) {
-    const first = blocks[i] ?? 0;
+/** Longest run of neighbouring blocks that is verified with one read. */
+const VERIFY_RUN = 64;
+
+/**
+ * Reads these blocks once more, in runs of neighbours.
+ * @param blocks in ascending order
+ * @returns how many blocks were right: all of them
+ */
+export async function verifyBlocks(
+  disk: ReplayDisk,
+  model: DiskModel,
+  blocks: readonly number[],
+): Promise<number> {
+  let verified = 0;
+  while (verified < blocks.length) {
+    const first = blocks[verified] ?? 0;
     let run = 1;
-    while (run < MAX_RUN && blocks[i + run] === first + run) run++;
+    while (run < VERIFY_RUN && blocks[verified + run] === first + run) run++;
     await checkedRead(disk, model, first * BLOCK, run * BLOCK);
-    bytes += run * BLOCK;
-    i += run;
+    verified += run;
   }
-  return bytes;
+  return verified;
 }
