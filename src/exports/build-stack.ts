@@ -7,62 +7,75 @@
  *   layer      holes, shared read cache   layer
  *   volume     the repository's storage   volume
  *
- * Below the overlay its two volumes, `data` and `map`, come from the same repository.
+ * Below the overlay its two volumes, `data` and `map`, come from the same repository. A layer is open
+ * once per worker, whatever stands on it.
  */
 import { type BlockDevice, CheckedDevice, type ReadCache, ReadOnlyDevice } from '../block/index.ts';
 import type { VolumeData } from '../repositories/index.ts';
-import { openLayer, openOverlay } from '../vdisk/index.ts';
-import type { LayerPlan, OverlayPlan, StackPlan } from './stack-plan.ts';
+import { type FullReason, openLayer, openOverlay } from '../vdisk/index.ts';
+import { BorrowedLayer } from './borrowed-layer.ts';
+import { LayerTable } from './layer-table.ts';
+import type { OverlayPlan, StackPlan } from './stack-plan.ts';
 
 export interface StackParts {
   readonly volumes: VolumeData;
   readonly readCache: ReadCache;
   /** This worker's number: its slot in an overlay's shared statistics. */
   readonly worker: number;
-  /** A write of this overlay was refused for want of space. */
-  readonly onFull: (key: string) => void;
+  /** A write of this export was refused for want of space. */
+  readonly onFull: (exportName: string, reason: FullReason) => void;
 }
 
-/** Builds the stack. What was opened is closed again when a later layer fails to open. */
-export async function buildStack(plan: StackPlan, parts: StackParts): Promise<BlockDevice> {
-  const layer = await buildLayer(plan.layer, parts);
-  if (plan.overlay === undefined) return new CheckedDevice(new ReadOnlyDevice(layer));
-  try {
-    return new CheckedDevice(await buildOverlay(plan.key, plan.overlay, layer, parts));
-  } catch (error) {
-    await layer.close();
-    throw error;
-  }
+/** A built stack: the device on top, and what closes all of it. */
+export interface Stack {
+  readonly device: BlockDevice;
+  close(): Promise<void>;
 }
 
-async function buildLayer(plan: LayerPlan, parts: StackParts) {
-  const volume = await parts.volumes.open(plan.volume, { write: false });
-  return openLayer({
-    volume,
-    presentChunks: plan.presentChunks,
-    layerId: plan.layerId,
-    cache: parts.readCache,
-  });
+export type StackBuilder = (plan: StackPlan) => Promise<Stack>;
+
+/** Builds stacks for one worker. What was opened is closed again when the rest fails to open. */
+export function stackBuilder(parts: StackParts): StackBuilder {
+  const { volumes, readCache: cache } = parts;
+  const layers = new LayerTable(async ({ layerId, volume, presentChunks }) =>
+    openLayer({
+      volume: await volumes.open(volume, { write: false }),
+      presentChunks,
+      layerId,
+      cache,
+    }),
+  );
+  return async (plan) => {
+    const layer = await layers.use(plan.layer);
+    try {
+      const inner =
+        plan.overlay === undefined
+          ? new ReadOnlyDevice(new BorrowedLayer(layer.device))
+          : await openOverlayOf(plan.name, plan.overlay, layer.device, parts);
+      const device = new CheckedDevice(inner);
+      const close = async (): Promise<void> => {
+        await device.close();
+        await layer.release();
+      };
+      return { device, close };
+    } catch (error) {
+      await layer.release();
+      throw error;
+    }
+  };
 }
 
-async function buildOverlay(
-  key: string,
+async function openOverlayOf(
+  exportName: string,
   plan: OverlayPlan,
-  base: Awaited<ReturnType<typeof buildLayer>>,
+  base: Parameters<typeof openOverlay>[0]['base'],
   parts: StackParts,
 ): Promise<BlockDevice> {
   const data = await parts.volumes.open(plan.data, { write: true });
   try {
     const map = await parts.volumes.open(plan.map, { write: true });
-    const { worker } = parts;
-    return openOverlay({
-      state: plan.state,
-      base,
-      data,
-      map,
-      worker,
-      onFull: () => parts.onFull(key),
-    });
+    const onFull = (reason: FullReason): void => parts.onFull(exportName, reason);
+    return openOverlay({ state: plan.state, base, data, map, worker: parts.worker, onFull });
   } catch (error) {
     await data.close();
     throw error;

@@ -1,4 +1,4 @@
-import type { BlockDevice } from '../block/index.ts';
+import type { Stack, StackBuilder } from './build-stack.ts';
 import type { ExportClient, ExportProvider, ExportSummary, OpenExport } from './export.ts';
 import type { StackPlan } from './stack-plan.ts';
 
@@ -11,17 +11,17 @@ export interface PlanSource {
 }
 
 interface Live {
-  readonly device: Promise<BlockDevice>;
+  readonly stack: Promise<Stack>;
   users: number;
 }
 
 /** The live stacks of one worker: connections to the same thing share one stack of devices. */
 export class ExportTable implements ExportProvider {
   readonly #source: PlanSource;
-  readonly #build: (plan: StackPlan) => Promise<BlockDevice>;
+  readonly #build: StackBuilder;
   readonly #live = new Map<string, Live>();
 
-  constructor(source: PlanSource, build: (plan: StackPlan) => Promise<BlockDevice>) {
+  constructor(source: PlanSource, build: StackBuilder) {
     this.#source = source;
     this.#build = build;
   }
@@ -30,14 +30,14 @@ export class ExportTable implements ExportProvider {
     return this.#source.list(client);
   }
 
-  async open(name: string, client: ExportClient): Promise<OpenExport & { readonly key: string }> {
+  async open(name: string, client: ExportClient): Promise<OpenExport> {
     const plan = await this.#source.plan(name, client);
-    const live = this.#live.get(plan.key) ?? { device: this.#build(plan), users: 0 };
+    const live = this.#live.get(plan.key) ?? { stack: this.#build(plan), users: 0 };
     this.#live.set(plan.key, live);
     live.users++;
-    let device: BlockDevice;
+    let stack: Stack;
     try {
-      device = await live.device;
+      stack = await live.stack;
     } catch (error) {
       this.#leave(plan.key, live);
       this.#source.release(plan.key);
@@ -45,16 +45,15 @@ export class ExportTable implements ExportProvider {
     }
     let open = true;
     return {
-      key: plan.key,
       name: plan.name,
       description: plan.description,
-      device,
+      device: stack.device,
       readOnly: plan.overlay === undefined,
       close: async () => {
         if (!open) return;
         open = false;
         // The overlay may be deleted as soon as it is released: first the devices, then the release.
-        if (this.#leave(plan.key, live)) await device.close();
+        if (this.#leave(plan.key, live)) await stack.close();
         this.#source.release(plan.key);
       },
     };

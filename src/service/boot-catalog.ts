@@ -32,7 +32,10 @@ const LOCAL_REASONS: Readonly<Record<'waiting' | 'refused' | 'disabled', string>
 /** The file that holds a boot file in the layer's boot folder. */
 const FILE_NAMES = { kernel: 'vmlinuz', initrd: 'initrd' } as const;
 
-export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
+/**
+ * @param bootUrl where machines reach the boot HTTP server; they report there when they are up
+ */
+export function bootCatalog(control: Control, layers: LayerShelf, bootUrl: string): BootCatalog {
   return {
     decide(client: BootClient): BootDecision {
       const decision = decideBoot(control, { mac: client.mac, arch: client.architecture });
@@ -63,7 +66,12 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
         initramfs: plan.bootFiles.initramfs === 'dracut' ? 'dracut' : 'initramfs-tools',
         rootPartition: plan.bootFiles.rootPartition,
         rootFilesystem: plan.bootFiles.rootFilesystem,
-        kernelArguments: plan.kernelArguments === '' ? [] : plan.kernelArguments.split(' '),
+        kernelArguments: [
+          ...(plan.kernelArguments === '' ? [] : plan.kernelArguments.split(' ')),
+          // One image, many machines: without a name of its own each would have the image's.
+          `systemd.hostname=${plan.machineName}`,
+          `rootcast.ready=${bootUrl}/boot/ready?mac=${mac}`,
+        ],
       };
     },
 

@@ -75,10 +75,6 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
       .catch((error: unknown) => this.#options.died(error as Error));
   }
 
-  cacheFull(): void {
-    // The overlay's own figure says so too, and the ticker turns it into an event (observeCaches).
-  }
-
   died(error: Error): void {
     this.#options.died(error);
   }
@@ -91,17 +87,17 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     const connections =
       disk === undefined ? [] : this.#connectionsOf(`${MACHINE}${disk.machineName}`);
     return {
-      connections: connections.map(({ client, connectedAt }) => ({
-        address: client.address,
+      connections: connections.map(({ address, connectedAt, tls }) => ({
+        address,
         connectedAt,
-        tls: client.tls,
+        tls,
       })),
       bytesRead: gauges?.bytesRead ?? 0,
       bytesWritten: gauges?.bytesWritten ?? 0,
       readRequests: gauges?.readRequests ?? 0,
       writeRequests: gauges?.writeRequests ?? 0,
       cacheUsedBytes: gauges?.ownedBytes ?? 0,
-      cacheFull: gauges?.full ?? false,
+      cacheFull: gauges?.full !== undefined,
       lastRequestAt: gauges?.lastRequestAt,
     };
   }

@@ -22,7 +22,10 @@ import {
 } from '../vdisk/index.ts';
 
 /** Both ports of a repository. */
-export type Repository = VolumeControl & VolumeData;
+export interface Repository {
+  readonly volumes: VolumeControl;
+  readonly data: VolumeData;
+}
 
 export interface OverlayOwner {
   readonly machineId: string;
@@ -92,7 +95,7 @@ export class OverlayBook {
     readonly machineIds: ReadonlySet<string>;
   }): Promise<OverlayBook> {
     const { repository, machineIds } = options;
-    const found = findGenerations(await repository.listVolumes());
+    const found = findGenerations(await repository.volumes.listVolumes());
     const newest = new Map<string, Found>();
     for (const [machineId, generations] of found) {
       // A half-made generation has only one of its two volumes; it was never handed to anybody.
@@ -100,7 +103,7 @@ export class OverlayBook {
       const last = machineIds.has(machineId) ? whole.at(-1) : undefined;
       if (last !== undefined) newest.set(machineId, last);
       for (const stale of generations.filter((generation) => generation !== last)) {
-        await deleteVolumes(repository, stale.volumes);
+        await deleteVolumes(repository.volumes, stale.volumes);
       }
     }
     return new OverlayBook(repository, options.bootId, options.workers, newest);
@@ -138,7 +141,7 @@ export class OverlayBook {
       const fresh = await this.#create(owner, number);
       this.#onDisk.delete(owner.machineId);
       this.#current.set(owner.machineId, fresh);
-      if (stored !== undefined) await deleteVolumes(this.#repository, stored.volumes);
+      if (stored !== undefined) await deleteVolumes(this.#repository.volumes, stored.volumes);
       if (old !== undefined) {
         old.retired = true;
         await this.#deleteIfUnused(old);
@@ -151,7 +154,7 @@ export class OverlayBook {
     return this.#mutex.run(machineId, async () => {
       const stored = this.#onDisk.get(machineId);
       this.#onDisk.delete(machineId);
-      if (stored !== undefined) await deleteVolumes(this.#repository, stored.volumes);
+      if (stored !== undefined) await deleteVolumes(this.#repository.volumes, stored.volumes);
       const entry = this.#current.get(machineId);
       this.#current.delete(machineId);
       if (entry === undefined) return;
@@ -199,31 +202,34 @@ export class OverlayBook {
     const data = volumeId(machineId, number, layerId, 'data');
     const map = volumeId(machineId, number, layerId, 'map');
     try {
-      const volume = await this.#repository.createVolume({ id: map, size: overlayMapBytes(size) });
-      const device = await this.#repository.open(volume.locator, { write: true });
+      const volume = await this.#repository.volumes.createVolume({
+        id: map,
+        size: overlayMapBytes(size),
+      });
+      const device = await this.#repository.data.open(volume.locator, { write: true });
       try {
         await formatOverlay(device, { size, bootId: this.#bootId });
       } finally {
         await device.close();
       }
       // The data volume comes last: where both exist, the map is known to be formatted.
-      await this.#repository.createVolume({ id: data, size });
+      await this.#repository.volumes.createVolume({ id: data, size });
       return await this.#attach(owner, number, layerId);
     } catch (error) {
-      await deleteVolumes(this.#repository, [data, map]);
+      await deleteVolumes(this.#repository.volumes, [data, map]);
       throw error;
     }
   }
 
   async #attach(owner: OverlayOwner, number: number, layerId: string): Promise<Entry> {
     const { machineId, size, quotaBytes } = owner;
-    const { locator: data } = await this.#repository.showVolume(
+    const { locator: data } = await this.#repository.volumes.showVolume(
       volumeId(machineId, number, layerId, 'data'),
     );
-    const { locator: map } = await this.#repository.showVolume(
+    const { locator: map } = await this.#repository.volumes.showVolume(
       volumeId(machineId, number, layerId, 'map'),
     );
-    const device = await this.#repository.open(map, { write: true });
+    const device = await this.#repository.data.open(map, { write: true });
     try {
       const state = await recoverOverlay({
         map: device,
@@ -246,7 +252,7 @@ export class OverlayBook {
     this.#byKey.delete(entry.key);
     const { machineId, number, layerId } = entry;
     await deleteVolumes(
-      this.#repository,
+      this.#repository.volumes,
       (['data', 'map'] as const).map((role) => volumeId(machineId, number, layerId, role)),
     );
   }

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { createLocalRepository } from '../adapters/local/index.ts';
+import { LocalVolumeControl, LocalVolumeData } from '../adapters/local/index.ts';
 import { buildApi } from '../api/index.ts';
 import {
   type Catalog,
@@ -14,6 +14,7 @@ import {
   type Control,
   closeControl,
   createControl,
+  layersInUse,
   machineIds,
   observeBoots,
   observeCaches,
@@ -26,12 +27,12 @@ import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
 import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
-import { createImageStore } from './image-store.ts';
+import { createImageStore, sweepLayers } from './image-store.ts';
 import { LayerShelf } from './layer-shelf.ts';
 import { listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { OverlayBook, type Repository } from './overlay-book.ts';
-import { pxeConfig } from './pxe-config.ts';
+import { bootUrl, pxeConfig } from './pxe-config.ts';
 import { tlsFiles } from './tls-files.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
 
@@ -108,7 +109,11 @@ async function compose(
   const token = adminToken(folder, givenToken);
   const catalog = openCatalog(folder.catalog);
   closers.add('catalog', () => catalog.close());
-  const repository = await createLocalRepository({ folder: folder.repository, log });
+  const repository: Repository = {
+    volumes: await LocalVolumeControl.attach(folder.repository),
+    data: new LocalVolumeData({ log }),
+  };
+  await sweepLayers(folder.layers, repository.volumes, new Set(layersInUse(catalog)));
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
@@ -126,7 +131,7 @@ async function compose(
   const control = createControl({
     catalog,
     dataPlane,
-    images: await createImageStore({ folder, repository, catalog, layers }),
+    images: createImageStore({ folder, repository, layers }),
     clock: systemClock,
     newId: randomUUID,
     serverName: hostname(),
@@ -138,7 +143,11 @@ async function compose(
   await dataPlane.loadOverlays();
   startTicker(control, closers, log);
 
-  const app = buildApi({ control, token, logger: log.child({ name: 'api' }) });
+  const app = buildApi({
+    control,
+    token,
+    logger: log.child({ name: 'api' }, { level: config.log.level === 'debug' ? 'debug' : 'warn' }),
+  });
   const http = await listenHttp(app, splitHostPort(config.http.listen, 'http.listen'));
   closers.add('REST API', () => app.close());
   const pxe = await startPxeServices(config, control, layers, pool.port, log);
@@ -176,7 +185,7 @@ async function startDataPath(
     workers,
     machineIds: new Set(machineIds(catalog)),
   });
-  const layers = new LayerShelf(repository, folder.layers);
+  const layers = new LayerShelf(repository.volumes, folder.layers);
   const dataPlane = new ServiceDataPlane({
     catalog,
     overlays,
@@ -187,7 +196,6 @@ async function startDataPath(
   const pool = await WorkerPool.start(
     workers,
     {
-      repositoryFolder: folder.repository,
       listen: splitHostPort(config.nbd.listen, 'nbd.listen'),
       unix: config.nbd.unix,
       tls: tlsFiles(config.nbd.tls),
@@ -222,7 +230,7 @@ async function startPxeServices(
 ): Promise<RunningPxe | undefined> {
   const pxe = pxeConfig(config, nbdPort);
   if (pxe === undefined) return undefined;
-  return startPxe(pxe, bootCatalog(control, layers), {
+  return startPxe(pxe, bootCatalog(control, layers, bootUrl(pxe)), {
     leases: leaseStore(control),
     report: pxeReporter(control, log.child({ name: 'pxe' })),
     clock: systemClock,

@@ -19,7 +19,6 @@ export interface TlsFiles {
 export interface WorkerStart {
   /** 0 for the first worker; names its slot in shared statistics. */
   readonly worker: number;
-  readonly repositoryFolder: string;
   readonly listen: HostPort;
   /** Several workers listen on one port. */
   readonly reusePort: boolean;
@@ -35,10 +34,9 @@ export interface WorkerStart {
 export interface WorkerConnection {
   /** Unique within the worker. */
   readonly id: number;
-  /** StackPlan.key of what it has open. */
-  readonly key: string;
   readonly exportName: string;
-  readonly client: ExportClient;
+  readonly address: string;
+  readonly tls: boolean;
   readonly connectedAt: number;
 }
 
@@ -76,5 +74,4 @@ export type FromWorker =
   | { readonly kind: 'released'; readonly key: string }
   | { readonly kind: 'connected'; readonly connection: WorkerConnection }
   | { readonly kind: 'disconnected'; readonly id: number }
-  | { readonly kind: 'cache-full'; readonly key: string }
   | { readonly kind: 'drained' };

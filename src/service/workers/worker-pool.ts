@@ -14,7 +14,6 @@ export interface PoolOwner {
   list(): readonly ExportSummary[];
   /** A worker closed what it was given by one `open`. */
   released(key: string): void;
-  cacheFull(key: string): void;
   /** A worker died. Its connections are gone; the service must not go on as if nothing happened. */
   died(error: Error): void;
 }
@@ -152,9 +151,6 @@ export class WorkerPool {
         return;
       case 'disconnected':
         member.connections.delete(message.id);
-        return;
-      case 'cache-full':
-        this.#owner.cacheFull(message.key);
         return;
       case 'drained':
         member.drained = true;

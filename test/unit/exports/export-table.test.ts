@@ -19,7 +19,7 @@ function planOf(name: string, key: string): StackPlan {
   };
 }
 
-function table(build: (plan: StackPlan) => Promise<MemoryDevice>) {
+function table(build: () => Promise<MemoryDevice>) {
   const released: string[] = [];
   const keys = new Map([
     ['vdisk/a', 'layer:a'],
@@ -32,7 +32,10 @@ function table(build: (plan: StackPlan) => Promise<MemoryDevice>) {
       plan: async (name) => planOf(name, keys.get(name) ?? 'none'),
       release: (key) => released.push(key),
     },
-    build,
+    async () => {
+      const device = await build();
+      return { device, close: () => device.close() };
+    },
   );
   return { exports, released };
 }

@@ -1,0 +1,109 @@
+/**
+ * The entry point of a data worker: NBD connections, the devices behind them, and nothing else. It
+ * asks the control thread when a connection opens or closes, never for a block.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { LocalVolumeData } from '../../adapters/local/index.ts';
+import { ReadCache } from '../../block/index.ts';
+import { Fault } from '../../errors/index.ts';
+import { ExportTable, stackBuilder } from '../../exports/index.ts';
+import { type ConnectionInfo, createNbdServer, type NbdServer } from '../../nbd/index.ts';
+import { createLog } from '../log.ts';
+import { writeGauges } from './gauges.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { PlanClient } from './plan-client.ts';
+import { tlsSettings } from './tls-settings.ts';
+
+const GAUGE_INTERVAL_MS = 500;
+
+async function run(port: MessagePort, start: WorkerStart): Promise<void> {
+  const send = (message: FromWorker): void => port.postMessage(message);
+  try {
+    const worker = new DataWorker(port, start);
+    const listening = await worker.listen();
+    send({ kind: 'listening', port: listening });
+  } catch (error) {
+    const code = error instanceof Fault ? error.code : 'INTERNAL';
+    send({ kind: 'failed', code, message: (error as Error).message });
+  }
+}
+
+class DataWorker {
+  readonly #start: WorkerStart;
+  readonly #port: MessagePort;
+  readonly #plans: PlanClient;
+  readonly #readCache: ReadCache;
+  readonly #server: NbdServer;
+
+  constructor(port: MessagePort, start: WorkerStart) {
+    this.#start = start;
+    this.#port = port;
+    const log = createLog(start.logLevel, `nbd-${start.worker}`);
+    this.#plans = new PlanClient(port);
+    this.#readCache = new ReadCache({ capacityBytes: start.readCacheBytes });
+    const parts = {
+      volumes: new LocalVolumeData({ log }),
+      readCache: this.#readCache,
+      worker: start.worker,
+      onFull: (exportName: string, reason: string) =>
+        log.warn({ exportName, reason }, 'write cache is full'),
+    };
+    const tls = tlsSettings(start.tls);
+    this.#server = createNbdServer({
+      exports: new ExportTable(this.#plans, stackBuilder(parts)),
+      ...(tls === undefined ? {} : { tls }),
+      limits: { connections: start.connectionsMax },
+      log,
+      onConnection: (connection) => this.#connected(connection),
+      onDisconnection: ({ id }) => this.#send({ kind: 'disconnected', id }),
+    });
+    port.on('message', (message: ToWorker) => this.#receive(message));
+    setInterval(() => this.#writeGauges(), GAUGE_INTERVAL_MS).unref();
+  }
+
+  /** @returns the port of the TCP listener */
+  async listen(): Promise<number> {
+    const { listen, reusePort, unix } = this.#start;
+    const address = await this.#server.listen({ ...listen, reusePort });
+    if (unix !== undefined) await this.#server.listen({ path: unix });
+    return address !== undefined && 'port' in address ? address.port : listen.port;
+  }
+
+  #receive(message: ToWorker): void {
+    switch (message.kind) {
+      case 'plan':
+      case 'exports':
+      case 'refused':
+        this.#plans.receive(message);
+        return;
+      case 'end-export':
+        void this.#server.endExport(message.name);
+        return;
+      case 'drain':
+        void this.#server.drain(message.timeoutMs).then(() => this.#send({ kind: 'drained' }));
+        return;
+    }
+  }
+
+  #connected({ id, address, tls, exportName, connectedAt }: ConnectionInfo): void {
+    if (exportName === undefined) return;
+    this.#send({ kind: 'connected', connection: { id, exportName, address, tls, connectedAt } });
+  }
+
+  #writeGauges(): void {
+    const { cachedBytes, hits, misses } = this.#readCache.gauges();
+    writeGauges(this.#start.gauges, {
+      readCacheBytes: cachedBytes,
+      readCacheHits: hits,
+      readCacheMisses: misses,
+      connections: this.#server.connections().length,
+    });
+  }
+
+  #send(message: FromWorker): void {
+    this.#port.postMessage(message);
+  }
+}
+
+if (parentPort === null) throw new Error('data-worker.ts runs as a worker thread');
+await run(parentPort, workerData as WorkerStart);
