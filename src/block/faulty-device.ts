@@ -2,7 +2,7 @@
  * A device that fails and stalls to order: a product for trying out how a system above behaves, and
  * what our own tests of errors are made of.
  */
-import type { MaybePromise } from '../base/index.ts';
+import { type MaybePromise, RangeLock } from '../base/index.ts';
 import { BlockError, type BlockOperation, type Errno } from '../errors/index.ts';
 import type {
   BlockDevice,
@@ -40,6 +40,8 @@ export class FaultyDevice implements BlockDevice {
   readonly #inner: BlockDevice;
   readonly #plan: FaultPlan;
   readonly #counts = new Map<BlockOperation, number>();
+  /** Delays must not turn the order of overlapping writes. */
+  readonly #ranges = new RangeLock();
 
   constructor(inner: BlockDevice, plan: FaultPlan) {
     this.#inner = inner;
@@ -66,7 +68,7 @@ export class FaultyDevice implements BlockDevice {
   }
 
   write(source: Buffer, offset: number, options: WriteOptions): MaybePromise<void> {
-    return this.#run('write', offset, source.length, () =>
+    return this.#change('write', offset, source.length, () =>
       this.#inner.write(source, offset, options),
     );
   }
@@ -76,15 +78,26 @@ export class FaultyDevice implements BlockDevice {
   }
 
   trim(offset: number, length: number, options: WriteOptions): MaybePromise<void> {
-    return this.#run('trim', offset, length, () => this.#inner.trim(offset, length, options));
+    return this.#change('trim', offset, length, () => this.#inner.trim(offset, length, options));
   }
 
   zero(offset: number, length: number, options: ZeroOptions): MaybePromise<void> {
-    return this.#run('zero', offset, length, () => this.#inner.zero(offset, length, options));
+    return this.#change('zero', offset, length, () => this.#inner.zero(offset, length, options));
   }
 
   close(): Promise<void> {
     return this.#inner.close();
+  }
+
+  #change(
+    operation: FaultyRequest['operation'],
+    offset: number,
+    length: number,
+    call: () => MaybePromise<void>,
+  ): MaybePromise<void> {
+    return this.#ranges.run(offset, offset + length, () =>
+      this.#run(operation, offset, length, call),
+    );
   }
 
   #run<T>(

@@ -16,6 +16,7 @@ import {
   type ReadableBlockDevice,
   type ReadCache,
 } from '../block/index.ts';
+import { bitmapBytes } from './manifest/index.ts';
 import { PresentChunks } from './present-chunks.ts';
 
 export interface LayerOptions {
@@ -30,7 +31,7 @@ export interface LayerOptions {
 
 /** @throws RangeError when the bitmap is too short for the volume. */
 export function openLayer(options: LayerOptions): ReadableBlockDevice {
-  const needed = PresentChunks.bytesFor(options.volume.geometry.size);
+  const needed = bitmapBytes(options.volume.geometry.size);
   if (options.presentChunks.length < needed) {
     throw new RangeError(`layer ${options.layerId}: its bitmap needs ${needed} bytes`);
   }

@@ -36,7 +36,7 @@ import { SpaceReclaimer } from './space-reclaimer.ts';
 export interface OverlayOptions {
   /** From recoverOverlay. */
   readonly state: SharedArrayBuffer;
-  /** The parent; sealed. Shared by many overlays, so it is not closed with this one. */
+  /** The parent; sealed. This handle of it is closed with the overlay. */
   readonly base: ReadableBlockDevice;
   /** At least as large as the disk; closed with the overlay. */
   readonly data: BlockDevice;
@@ -212,7 +212,7 @@ class OverlayDevice implements BlockDevice {
   close(): Promise<void> {
     return this.#gate.close(async () => {
       await this.#reclaimer.drain();
-      await Promise.all([this.#data.close(), this.#map.close()]);
+      await Promise.all([this.#base.close(), this.#data.close(), this.#map.close()]);
     });
   }
 
