@@ -228,9 +228,9 @@ export class Connection {
   }
 
   #drop(reason: string): void {
-    if (this.#closed) return;
-    this.#shared.log.info({ client: this.#address, reason }, 'connection dropped');
+    if (this.#ending) return;
     this.#ending = true;
+    this.#shared.log.info({ client: this.#address, reason }, 'connection dropped');
     this.#socket.destroy();
   }
 

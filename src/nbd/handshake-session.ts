@@ -224,17 +224,18 @@ export class HandshakeSession {
     const opened = await this.#open(effect.exportName);
     if (opened === undefined || this.#state.phase !== 'haggling') return;
     const { negotiated } = this.#state;
-    const flags = transmissionFlags(opened, negotiated.style);
+    const { exportName } = effect;
+    const flags = transmissionFlags(opened, negotiated.style, hasContexts(negotiated, exportName));
     const { limits } = this.#parts;
     this.#port.send(answerDescribe(effect.code, opened, flags, effect.infos, limits));
-    if (effect.enter) this.#enter(opened, negotiated, flags, effect.exportName);
+    if (effect.enter) this.#enter(opened, negotiated, flags, exportName);
   }
 
   async #enterByName(exportName: string): Promise<void> {
     const opened = await this.#open(exportName);
     if (opened === undefined || this.#state.phase !== 'haggling') return;
     const { negotiated } = this.#state;
-    const flags = transmissionFlags(opened, negotiated.style);
+    const flags = transmissionFlags(opened, negotiated.style, hasContexts(negotiated, exportName));
     const { size } = opened.device.geometry;
     this.#port.send(encodeExportNameReply(size, flags, negotiated.noZeroes));
     this.#enter(opened, negotiated, flags, exportName);
@@ -253,7 +254,7 @@ export class HandshakeSession {
   }
 
   #enter(opened: OpenExport, negotiated: Negotiated, flags: number, exportName: string): void {
-    const blockStatus = negotiated.contexts?.exportName === exportName;
+    const blockStatus = hasContexts(negotiated, exportName);
     const rest = this.#input;
     this.#over = true;
     this.#state = { phase: 'over' };
@@ -281,6 +282,11 @@ export class HandshakeSession {
       this.#parts.log.error({ err: error, export: held.opened.name }, 'an export failed to close');
     });
   }
+}
+
+/** Whether the contexts selected last were selected for this export. */
+function hasContexts(negotiated: Negotiated, exportName: string): boolean {
+  return negotiated.contexts?.exportName === exportName;
 }
 
 function dropStep(reason: string): Step {

@@ -20,7 +20,11 @@
  * INFO and GO differ only in `enter`. Nothing here knows what exports there are.
  */
 
-import { NBD_OPT_EXPORT_NAME, NBD_OPT_SET_META_CONTEXT } from './wire/constants.ts';
+import {
+  NBD_OPT_EXPORT_NAME,
+  NBD_OPT_SET_META_CONTEXT,
+  NBD_OPT_STARTTLS,
+} from './wire/constants.ts';
 import {
   type ClientFlags,
   encodeOptionReply,
@@ -158,8 +162,8 @@ function refuseAll(
   policy: HandshakePolicy,
 ): { error: OptionError; message: string } | undefined {
   if (policy.draining) return { error: 'shutdown', message: 'the server is shutting down' };
-  const startsTls = option.kind === 'option' && option.body.name === 'starttls';
-  if (policy.tls === 'required' && !now.tls && !startsTls) {
+  // Also a malformed STARTTLS: its own error says more than "start TLS".
+  if (policy.tls === 'required' && !now.tls && option.code !== NBD_OPT_STARTTLS) {
     return { error: 'tls-required', message: 'this server speaks only TLS' };
   }
   return undefined;

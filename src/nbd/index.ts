@@ -8,6 +8,23 @@
  * A connection is server.ts → connection.ts → handshake-session.ts (state machine: handshake.ts) →
  * transmission-phase.ts (bytes: request-stream.ts, rules: rules.ts, work: transmission.ts).
  */
+export {
+  type BlockStatus,
+  connectNbd,
+  listNbd,
+  type NbdAddress,
+  NbdClient,
+  type NbdConnectOptions,
+  type NbdListing,
+  type NbdTarget,
+  type NbdTlsOptions,
+  type NbdUri,
+  NbdViolation,
+  type Negotiated,
+  nbdDevice,
+  parseNbdUri,
+  type ServerViolation,
+} from './client/index.ts';
 export type { ConnectionInfo } from './connection.ts';
 export type { Counters } from './counters.ts';
 export { DEFAULT_LIMITS, type NbdLimits } from './limits.ts';

@@ -39,8 +39,15 @@ import {
 } from './wire/constants.ts';
 import type { ReplyStyle, Request } from './wire/index.ts';
 
-/** The transmission flags of an export, true to its capabilities. */
-export function transmissionFlags(opened: OpenExport, style: ReplyStyle): number {
+/**
+ * The transmission flags of an export, true to its capabilities.
+ * @param contexts metadata contexts were selected for this export
+ */
+export function transmissionFlags(
+  opened: OpenExport,
+  style: ReplyStyle,
+  contexts: boolean,
+): number {
   const can = opened.device.capabilities;
   const writable = can.write && !opened.readOnly;
   let flags = NBD_FLAG_HAS_FLAGS;
@@ -54,7 +61,7 @@ export function transmissionFlags(opened: OpenExport, style: ReplyStyle): number
   if (writable && can.zero) flags |= NBD_FLAG_SEND_WRITE_ZEROES;
   if (writable && can.zero && can.fastZero) flags |= NBD_FLAG_SEND_FAST_ZERO;
   if (style !== 'simple') flags |= NBD_FLAG_SEND_DF;
-  if (style === 'extended') flags |= NBD_FLAG_BLOCK_STATUS_PAYLOAD;
+  if (style === 'extended' && contexts) flags |= NBD_FLAG_BLOCK_STATUS_PAYLOAD;
   return flags;
 }
 
@@ -92,6 +99,7 @@ export function requestRules(settings: RuleSettings): RequestRules {
   const df = (flags & NBD_FLAG_SEND_DF) !== 0 ? NBD_CMD_FLAG_DF : 0;
   const fast = (flags & NBD_FLAG_SEND_FAST_ZERO) !== 0 ? NBD_CMD_FLAG_FAST_ZERO : 0;
   const payload = extended ? NBD_CMD_FLAG_PAYLOAD_LEN : 0;
+  const statusPayload = (flags & NBD_FLAG_BLOCK_STATUS_PAYLOAD) !== 0 ? payload : 0;
   const readOnly = (flags & NBD_FLAG_READ_ONLY) !== 0;
   const offer = (flag: number, commandFlags: number): number =>
     (flags & flag) !== 0 ? commandFlags : NOT_OFFERED;
@@ -107,7 +115,7 @@ export function requestRules(settings: RuleSettings): RequestRules {
     fua | NBD_CMD_FLAG_NO_HOLE | fast,
   );
   allowed[NBD_CMD_BLOCK_STATUS] = settings.blockStatus
-    ? fua | NBD_CMD_FLAG_REQ_ONE | payload
+    ? fua | NBD_CMD_FLAG_REQ_ONE | statusPayload
     : NOT_OFFERED;
   return {
     flags,

@@ -113,8 +113,13 @@ export class TlsUpgrader {
       options.rejectUnauthorized = x509.clientCertificates === 'required';
     }
     if (psk !== undefined) {
-      const certificates = x509 === undefined ? '' : `${DEFAULT_CIPHERS}:`;
-      options.ciphers = `${certificates}${PSK_CIPHERS}`;
+      if (x509 === undefined) options.ciphers = PSK_CIPHERS;
+      else {
+        // The default list ends with !PSK. Under TLS 1.3 a GnuTLS client that has a key and no
+        // certificate is answered with ours all the same, and gives up: with both, 1.2 it is.
+        options.ciphers = `${PSK_CIPHERS}:${DEFAULT_CIPHERS.replace(':!PSK', '')}`;
+        options.maxVersion = 'TLSv1.2';
+      }
       options.dhparam = 'auto';
       options.pskCallback = (socket, identity) => {
         const key = psk(identity);
