@@ -34,7 +34,7 @@ export function u16(value: number): Buffer {
 
 export function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
+  bytes.writeUInt32BE(value >>> 0);
   return bytes;
 }
 

@@ -208,6 +208,37 @@ const extended: readonly Case[] = [
     },
   },
   {
+    id: 'extended-64-bit-effect',
+    level: 'MUST',
+    section: 'Request message',
+    quote:
+      'Extended messages make it possible to perform 64-bit transactions (a server MAY answer NBD_EOVERFLOW or NBD_EINVAL, and must not take the low 32 bits for the length)',
+    skip: needs.all(
+      needs.extended,
+      needs.flag(FLAG.SEND_WRITE_ZEROES, 'SEND_WRITE_ZEROES'),
+      (lab) => lab.facts.size < 2 ** 34 && 'the export is smaller than 16 GiB',
+    ),
+    run: async (lab) => {
+      const session = await lab.transmission('extended');
+      const marks = [0, 2 ** 32 - 4096, 2 ** 32 + 65_536, 2 ** 33 + 65_536];
+      for (const offset of marks) {
+        await session.call({ type: CMD.WRITE, offset, payload: pattern(4096, 3) });
+      }
+      const zero = { type: CMD.WRITE_ZEROES, offset: 0, length: 2n ** 33n + 65_536n };
+      const { error } = await session.call(zero);
+      must([0, ERR.EOVERFLOW, ERR.EINVAL].includes(error as 0), `error ${error}`);
+      for (const offset of marks) {
+        const read = { type: CMD.READ, offset, length: 4096 };
+        const bytes = dataOf(read, await session.call(read));
+        const zeroed = error === 0 && offset < 2 ** 33 + 65_536;
+        must(
+          bytes.equals(zeroed ? Buffer.alloc(4096) : pattern(4096, 3)),
+          `wrong bytes at ${offset}`,
+        );
+      }
+    },
+  },
+  {
     id: 'extended-offset-echoed',
     level: 'MUST',
     section: 'Extended reply chunk message',
