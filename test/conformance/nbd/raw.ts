@@ -79,6 +79,11 @@ export class Wire {
     });
   }
 
+  /** A socket that is connected already, of either side. */
+  static over(socket: Socket, patience: number): Wire {
+    return new Wire(socket, patience);
+  }
+
   #listen(): void {
     const ended = () => {
       this.#ended = true;
