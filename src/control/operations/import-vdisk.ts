@@ -62,6 +62,7 @@ async function runImport(
   signal: AbortSignal,
 ): Promise<VdiskView> {
   try {
+    signal.throwIfAborted(); // cancelled in the turn it was started in
     const { path, format, kernel, initrd } = wanted;
     const progress = (done: ImportProgress): void => report(percent(done), 'importing');
     const layer = await control.images.importImage(

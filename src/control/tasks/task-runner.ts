@@ -11,6 +11,7 @@ import type { Clock } from '../ports.ts';
 /** @param percent 0 … 100 */
 export type ReportProgress = (percent: number, message: string) => void;
 
+/** Begins in a later turn than the task, so its signal may be aborted already. */
 export type TaskWork = (report: ReportProgress, signal: AbortSignal) => Promise<unknown>;
 
 export const STOPPED_MESSAGE = 'the service stopped';

@@ -1,0 +1,158 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Catalog } from '../../../src/control/catalog/catalog.ts';
+import { openDatabase } from '../../../src/control/catalog/database.ts';
+import { MIGRATIONS, migrate, schemaVersion } from '../../../src/control/catalog/migrations.ts';
+import { openCatalog } from '../../../src/control/index.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rootcast-catalog-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const vdisk = { id: 'v', name: 'debian', description: '', createdAt: 1 };
+
+describe('migrations', () => {
+  test('are numbered from 1 without gaps', () => {
+    expect(MIGRATIONS.map(({ number }) => number)).toEqual(MIGRATIONS.map((_, index) => index + 1));
+  });
+
+  test('bring an empty database to the newest schema, and are taken once', () => {
+    const database = new DatabaseSync(':memory:');
+    migrate(database);
+    expect(schemaVersion(database)).toBe(MIGRATIONS.length);
+    migrate(database);
+    expect(schemaVersion(database)).toBe(MIGRATIONS.length);
+    const tables = database.prepare("SELECT sql FROM sqlite_master WHERE type = 'table'").all();
+    const ours = tables.map((row) => String(row['sql'])).filter((sql) => !/sqlite_/.test(sql));
+    expect(ours.length).toBeGreaterThan(8);
+    for (const sql of ours) expect(sql).toMatch(/\) STRICT$/);
+  });
+
+  test('a step that fails leaves nothing of itself', () => {
+    const database = new DatabaseSync(':memory:');
+    const first = { number: 1, sql: 'CREATE TABLE a (x INTEGER) STRICT;' };
+    const broken = { number: 2, sql: 'CREATE TABLE b (x INTEGER) STRICT; CREATE TABLE a (x);' };
+    expect(() => migrate(database, [first, broken])).toThrow(/already exists/);
+    expect(schemaVersion(database)).toBe(1);
+    expect(database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'b'").all()).toEqual([]);
+    migrate(database, [first, { number: 2, sql: 'CREATE TABLE b (x INTEGER) STRICT;' }]);
+    expect(schemaVersion(database)).toBe(2);
+  });
+
+  test('a database from the future is refused and left alone', () => {
+    const path = join(folder, 'catalog.sqlite');
+    openCatalog(path).close();
+    const raw = new DatabaseSync(path);
+    raw.exec(`PRAGMA user_version = ${MIGRATIONS.length + 1}`);
+    raw.close();
+    expect(() => openCatalog(path)).toThrow(
+      expect.objectContaining({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining('newer version'),
+      }),
+    );
+    const after = new DatabaseSync(path);
+    expect(schemaVersion(after)).toBe(MIGRATIONS.length + 1);
+    after.close();
+  });
+});
+
+describe('the file', () => {
+  test('keeps what was written', () => {
+    const path = join(folder, 'catalog.sqlite');
+    const before = openCatalog(path);
+    before.transaction(() => before.vdisks.insert(vdisk));
+    before.close();
+    const after = openCatalog(path);
+    expect(after.vdisks.byName('debian')).toEqual(vdisk);
+    after.close();
+  });
+
+  test('is refused to a second service', () => {
+    const path = join(folder, 'catalog.sqlite');
+    const first = openCatalog(path);
+    expect(() => openCatalog(path)).toThrow(expect.objectContaining({ code: 'IN_USE' }));
+    first.close();
+    openCatalog(path).close();
+  });
+
+  test('that is something else is refused', () => {
+    const path = join(folder, 'catalog.sqlite');
+    writeFileSync(
+      path,
+      'this is not a database at all, and long enough to be looked at'.repeat(20),
+    );
+    expect(() => openCatalog(path)).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }));
+  });
+
+  test('in a folder that is not there is refused', () => {
+    expect(() => openCatalog(join(folder, 'no', 'catalog.sqlite'))).toThrow(
+      expect.objectContaining({ code: 'PERMISSION_DENIED' }),
+    );
+  });
+});
+
+describe('transactions', () => {
+  test('keep all or nothing', () => {
+    const catalog = openCatalog(':memory:');
+    expect(() =>
+      catalog.transaction(() => {
+        catalog.vdisks.insert(vdisk);
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    expect(catalog.vdisks.all()).toEqual([]);
+  });
+
+  test('one inside another is part of it', () => {
+    const catalog = openCatalog(':memory:');
+    expect(() =>
+      catalog.transaction(() => {
+        catalog.transaction(() => catalog.vdisks.insert(vdisk));
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    expect(catalog.vdisks.all()).toEqual([]);
+  });
+
+  test('a broken constraint is a bug of ours, and foreign keys are constraints', () => {
+    const catalog = openCatalog(':memory:');
+    const machine = {
+      id: 'm',
+      name: 'pc-1',
+      mac: '52:54:00:00:00:01',
+      vdiskId: 'nowhere',
+      cacheMode: 'server',
+      quotaBytes: undefined,
+      kernelArguments: '',
+      enabled: true,
+      enrolment: 'added',
+      createdAt: 1,
+    } as const;
+    expect(() => catalog.transaction(() => catalog.machines.insert(machine))).toThrow(
+      expect.objectContaining({ code: 'INTERNAL', message: expect.stringMatching(/FOREIGN KEY/) }),
+    );
+  });
+
+  test('a full disk is NO_SPACE, and the catalog goes on', () => {
+    const database = openDatabase(join(folder, 'catalog.sqlite'));
+    const catalog = new Catalog(database);
+    const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count']);
+    database.exec(`PRAGMA max_page_count = ${pages}`); // what a full disk looks like to SQLite
+    const event = { at: 1, kind: 'k', subject: 's', message: 'x'.repeat(100_000), data: {} };
+    const write = () => catalog.transaction(() => catalog.events.insert(event, 10));
+    expect(write).toThrow(expect.objectContaining({ code: 'NO_SPACE' }));
+    expect(catalog.events.find({ limit: 9, before: undefined, subject: undefined })).toEqual([]);
+    database.exec(`PRAGMA max_page_count = ${pages + 100}`);
+    write();
+    expect(catalog.events.find({ limit: 9, before: undefined, subject: undefined })).toHaveLength(
+      1,
+    );
+    catalog.close();
+  });
+});

@@ -1,0 +1,180 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import {
+  addMachine,
+  approveEnrolment,
+  decideBoot,
+  deleteMachine,
+  listEnrolments,
+  listMachines,
+  refuseEnrolment,
+  setEnrolmentPolicy,
+  showEnrolmentPolicy,
+  showMachine,
+  updateMachine,
+} from '../../../src/control/index.ts';
+import { type FakeService, fakeService, kinds, withVdisk } from './support/fake-service.ts';
+
+const MAC = '52:54:00:00:00:01';
+const client = (mac = MAC) => ({ mac, arch: 'x64-uefi' });
+const WAITING = { kind: 'local', reason: 'waiting' };
+
+let service: FakeService;
+beforeEach(async () => {
+  service = fakeService();
+  await withVdisk(service);
+});
+
+test('a known machine boots; a disabled one does not', async () => {
+  const { id } = addMachine(service.control, { name: 'pc-1', mac: MAC, vdisk: 'debian' });
+  expect(decideBoot(service.control, client('52-54-00-00-00-01'))).toEqual({
+    kind: 'boot',
+    machineId: id,
+    machineName: 'pc-1',
+  });
+  await updateMachine(service.control, 'pc-1', { enabled: false });
+  expect(decideBoot(service.control, client())).toEqual({ kind: 'local', reason: 'disabled' });
+  expect(listEnrolments(service.control)).toEqual([]);
+});
+
+describe('an unknown machine', () => {
+  test('waits, is seen again, and is told of once', () => {
+    expect(decideBoot(service.control, client())).toEqual(WAITING);
+    service.clock.advance(1000);
+    expect(decideBoot(service.control, client())).toEqual(WAITING);
+    expect(listEnrolments(service.control)).toEqual([
+      {
+        mac: MAC,
+        arch: 'x64-uefi',
+        state: 'waiting',
+        firstSeenAt: '2026-01-02T03:04:05.000Z',
+        lastSeenAt: '2026-01-02T03:04:06.000Z',
+      },
+    ]);
+    expect(kinds(service).filter((kind) => kind === 'enrolment.waiting')).toHaveLength(1);
+    expect(listMachines(service.control)).toEqual([]);
+  });
+
+  test('approved becomes a machine that boots', () => {
+    decideBoot(service.control, client());
+    const machine = approveEnrolment(service.control, '525400000001', {
+      name: 'pc-1',
+      vdisk: 'debian',
+      cacheMode: 'server-persistent',
+      quota: '1G',
+    });
+    expect(machine).toMatchObject({ name: 'pc-1', mac: MAC, enrolment: 'approved' });
+    expect(decideBoot(service.control, client())).toMatchObject({ kind: 'boot' });
+    expect(listEnrolments(service.control)).toMatchObject([{ mac: MAC, state: 'approved' }]);
+    expect(() => refuseEnrolment(service.control, MAC)).toThrow(
+      expect.objectContaining({ code: 'ALREADY_EXISTS' }),
+    );
+  });
+
+  test('refused stays refused, until it is approved', () => {
+    decideBoot(service.control, client());
+    expect(refuseEnrolment(service.control, MAC).state).toBe('refused');
+    expect(decideBoot(service.control, client())).toEqual({ kind: 'local', reason: 'refused' });
+    approveEnrolment(service.control, MAC, { name: 'pc-1', vdisk: 'debian' });
+    expect(decideBoot(service.control, client())).toMatchObject({ kind: 'boot' });
+  });
+
+  test('that never asked cannot be approved or refused', () => {
+    expect(() => approveEnrolment(service.control, MAC, { name: 'pc-1', vdisk: 'debian' })).toThrow(
+      expect.objectContaining({ code: 'NOT_FOUND' }),
+    );
+    expect(() => refuseEnrolment(service.control, MAC)).toThrow(
+      expect.objectContaining({ code: 'NOT_FOUND' }),
+    );
+  });
+
+  test('added by hand is settled; deleted it is unknown again', async () => {
+    decideBoot(service.control, client());
+    addMachine(service.control, { name: 'pc-1', mac: MAC, vdisk: 'debian' });
+    expect(listEnrolments(service.control)).toMatchObject([{ state: 'approved' }]);
+    await deleteMachine(service.control, 'pc-1');
+    expect(listEnrolments(service.control)).toEqual([]);
+    expect(decideBoot(service.control, client())).toEqual(WAITING);
+  });
+
+  test('is forgotten when too many wait, those not seen for longest first', () => {
+    const { enrolments } = service.control.catalog;
+    const old = { arch: 'x', firstSeenAt: 0 };
+    enrolments.insert({ ...old, mac: 'a', state: 'waiting', lastSeenAt: 5 });
+    enrolments.insert({ ...old, mac: 'b', state: 'refused', lastSeenAt: 1 });
+    enrolments.insert({ ...old, mac: 'c', state: 'waiting', lastSeenAt: 2 });
+    enrolments.forgetBeyond(2);
+    expect(enrolments.all().map(({ mac }) => mac)).toEqual(['a', 'b']);
+    enrolments.forgetBeyond(2);
+    expect(enrolments.all()).toHaveLength(2);
+  });
+});
+
+describe('the policy', () => {
+  const template = { vdisk: 'debian', namePattern: 'pc-{n}', quota: '2G' };
+
+  test('waits unless it says otherwise', () => {
+    expect(showEnrolmentPolicy(service.control)).toEqual({ mode: 'wait', template: null });
+    expect(setEnrolmentPolicy(service.control, { mode: 'template', template })).toEqual({
+      mode: 'template',
+      template: {
+        vdisk: 'debian',
+        namePattern: 'pc-{n}',
+        cacheMode: 'server',
+        quotaBytes: 2 * 2 ** 30,
+      },
+    });
+    expect(setEnrolmentPolicy(service.control, { mode: 'wait' }).mode).toBe('wait');
+  });
+
+  test('by template enrols at once, with names that are free', () => {
+    addMachine(service.control, { name: 'pc-2', mac: '52:54:00:00:00:99', vdisk: 'debian' });
+    setEnrolmentPolicy(service.control, { mode: 'template', template });
+    const names = ['01', '02', '03'].map((end) => {
+      const decision = decideBoot(service.control, client(`52:54:00:00:00:${end}`));
+      return decision.kind === 'boot' ? decision.machineName : decision.reason;
+    });
+    expect(names).toEqual(['pc-1', 'pc-3', 'pc-4']);
+    expect(showMachine(service.control, 'pc-3')).toMatchObject({
+      enrolment: 'automatic',
+      vdisk: 'debian',
+      cache: { quotaBytes: 2 * 2 ** 30 },
+    });
+    expect(decideBoot(service.control, client())).toMatchObject({ machineName: 'pc-1' });
+    expect(listMachines(service.control)).toHaveLength(4);
+  });
+
+  test('by template takes in those that wait already, but not those refused', () => {
+    decideBoot(service.control, client());
+    decideBoot(service.control, client('52:54:00:00:00:02'));
+    refuseEnrolment(service.control, '52:54:00:00:00:02');
+    setEnrolmentPolicy(service.control, { mode: 'template', template });
+    expect(decideBoot(service.control, client())).toMatchObject({ kind: 'boot' });
+    expect(decideBoot(service.control, client('52:54:00:00:00:02'))).toMatchObject({
+      reason: 'refused',
+    });
+  });
+
+  test('whose names are all taken lets machines wait', () => {
+    addMachine(service.control, {
+      name: 'pc.525400000001',
+      mac: '52:54:00:00:00:99',
+      vdisk: 'debian',
+    });
+    const byMac = { ...template, namePattern: 'pc.{mac}' };
+    setEnrolmentPolicy(service.control, { mode: 'template', template: byMac });
+    expect(decideBoot(service.control, client())).toEqual(WAITING);
+  });
+
+  test.each([
+    [{ mode: 'template' as const }, 'INVALID_INPUT'],
+    [{ mode: 'wait' as const, template }, 'INVALID_INPUT'],
+    [{ mode: 'template' as const, template: { ...template, vdisk: 'no' } }, 'NOT_FOUND'],
+    [{ mode: 'template' as const, template: { ...template, namePattern: 'pc' } }, 'INVALID_INPUT'],
+    [{ mode: 'template' as const, template: { ...template, quota: '1' } }, 'INVALID_INPUT'],
+  ])('%j is refused and the old one stays', (input, code) => {
+    expect(() => setEnrolmentPolicy(service.control, input)).toThrow(
+      expect.objectContaining({ code }),
+    );
+    expect(showEnrolmentPolicy(service.control).mode).toBe('wait');
+  });
+});

@@ -1,0 +1,177 @@
+/** A control plane over memory: SQLite in RAM, blocks and images that only count. */
+import {
+  type Clock,
+  type Control,
+  type ControlOptions,
+  createControl,
+  type DataPlane,
+  type DataPlaneTotals,
+  type EventRecord,
+  type ImageStore,
+  type ImportedLayer,
+  type ImportProgress,
+  type ImportRequest,
+  importVdisk,
+  type MachineLive,
+  openCatalog,
+} from '../../../../src/control/index.ts';
+
+export const START = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+export class FakeClock implements Clock {
+  time = START;
+  now(): number {
+    return this.time;
+  }
+  advance(ms: number): void {
+    this.time += ms;
+  }
+}
+
+export const IDLE: MachineLive = {
+  connections: [],
+  bytesRead: 0,
+  bytesWritten: 0,
+  readRequests: 0,
+  writeRequests: 0,
+  cacheUsedBytes: 0,
+  cacheFull: false,
+  lastRequestAt: undefined,
+};
+
+export class FakeDataPlane implements DataPlane {
+  readonly live = new Map<string, MachineLive>();
+  readonly renewed: string[] = [];
+  readonly changed: string[] = [];
+  readonly removed: string[] = [];
+  readonly openVdisks = new Map<string, number>();
+  failRemove = false;
+
+  set(machineId: string, live: Partial<MachineLive>): void {
+    this.live.set(machineId, { ...this.machineLive(machineId), ...live });
+  }
+  machineLive(machineId: string): MachineLive {
+    return this.live.get(machineId) ?? IDLE;
+  }
+  async renewOverlay(machineId: string): Promise<void> {
+    this.renewed.push(machineId);
+  }
+  async machineChanged(machineId: string): Promise<void> {
+    this.changed.push(machineId);
+  }
+  async removeMachine(machineId: string): Promise<void> {
+    if (this.failRemove) throw new Error('disk is away');
+    this.removed.push(machineId);
+  }
+  vdiskConnections(vdiskId: string): number {
+    return this.openVdisks.get(vdiskId) ?? 0;
+  }
+  totals(): DataPlaneTotals {
+    return {
+      workers: 2,
+      connections: 3,
+      readCacheBytes: 4,
+      readCacheBytesMax: 5,
+      readCacheHits: 6,
+      readCacheMisses: 7,
+    };
+  }
+}
+
+interface PendingImport {
+  readonly request: ImportRequest;
+  readonly progress: (progress: ImportProgress) => void;
+  readonly finish: (layer?: Partial<ImportedLayer>) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Imports wait until the test finishes them, unless `instant`. */
+export class FakeImages implements ImageStore {
+  instant = true;
+  readonly pending: PendingImport[] = [];
+  readonly removed: string[] = [];
+  failRemove = false;
+  #next = 0;
+
+  importImage(
+    request: ImportRequest,
+    progress: (progress: ImportProgress) => void,
+    signal: AbortSignal,
+  ): Promise<ImportedLayer> {
+    const number = ++this.#next;
+    if (this.instant) return Promise.resolve(fakeLayer(number));
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason));
+      this.pending.push({
+        request,
+        progress,
+        finish: (layer = {}) => resolve({ ...fakeLayer(number), ...layer }),
+        fail: reject,
+      });
+    });
+  }
+  async removeLayer(layerId: string): Promise<void> {
+    if (this.failRemove) throw new Error('disk is away');
+    this.removed.push(layerId);
+  }
+  async space(): Promise<{ totalBytes: number; freeBytes: number }> {
+    return { totalBytes: 1000, freeBytes: 400 };
+  }
+}
+
+export function fakeLayer(number: number): ImportedLayer {
+  return {
+    layerId: `layer-${number}`,
+    contentId: 'ab'.repeat(32),
+    size: 2 ** 41,
+    dataBytes: 2 ** 30,
+    format: 'qcow2',
+    bootFiles: {
+      kernel: 'vmlinuz',
+      initrd: 'initrd.img',
+      rootPartition: 'p1',
+      rootFilesystem: 'ext4',
+      initramfs: 'initramfs-tools',
+    },
+  };
+}
+
+export interface FakeService {
+  readonly control: Control;
+  readonly clock: FakeClock;
+  readonly dataPlane: FakeDataPlane;
+  readonly images: FakeImages;
+  /** What the service's log was told. */
+  readonly told: EventRecord[];
+}
+
+export function fakeService(options: Partial<ControlOptions> = {}): FakeService {
+  const clock = new FakeClock();
+  const dataPlane = new FakeDataPlane();
+  const images = new FakeImages();
+  const told: EventRecord[] = [];
+  let ids = 0;
+  const control = createControl({
+    catalog: openCatalog(':memory:'),
+    dataPlane,
+    images,
+    clock,
+    newId: () => `id-${++ids}`,
+    serverName: 'rack-1',
+    version: '0.1.0',
+    onEvent: (event) => told.push(event),
+    ...options,
+  });
+  return { control, clock, dataPlane, images, told };
+}
+
+/** Imports at once and waits for it. */
+export async function withVdisk(service: FakeService, name = 'debian'): Promise<void> {
+  const task = importVdisk(service.control, { name, path: '/images/debian.qcow2' });
+  await service.control.tasks.settled(task.id);
+}
+
+/** The kinds of the events so far, oldest first. */
+export function kinds(service: FakeService): string[] {
+  return service.told.map((event) => event.kind);
+}
