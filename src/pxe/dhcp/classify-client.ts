@@ -100,6 +100,7 @@ function machineUuid(packet: DhcpPacket): string | undefined {
   const value = packet.options.get(DHCP_OPTION.CLIENT_MACHINE_IDENTIFIER);
   if (value?.length !== 17 || value.readUInt8(0) !== 0) return undefined;
   const hex = value.toString('hex', 1);
+  if (/^(0+|f+)$/.test(hex)) return undefined; // a board whose maker set none
   const swapped = (from: number, to: number) =>
     Buffer.from(hex.slice(from, to), 'hex').reverse().toString('hex');
   return [swapped(0, 8), swapped(8, 12), swapped(12, 16), hex.slice(16, 20), hex.slice(20)].join(

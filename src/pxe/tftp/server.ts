@@ -209,6 +209,7 @@ function runTransfer(
     return closing;
   };
   const send = (packets: readonly Buffer[]) => {
+    if (closing !== undefined) return; // its end is told once
     for (const packet of packets) socket.send(packet, from.port, from.address, () => {});
     clearTimeout(timer);
     const { outcome } = transfer;
@@ -222,11 +223,18 @@ function runTransfer(
     ended();
     const { file } = request;
     const { address } = from;
-    if (outcome.kind === 'complete') {
-      const milliseconds = now() - startedAt;
-      report({ type: 'tftp-served', address, file, bytes: content.length, milliseconds });
-    } else {
-      report({ type: 'tftp-failed', address, file, reason: outcome.reason });
+    switch (outcome.kind) {
+      case 'complete': {
+        const milliseconds = now() - startedAt;
+        report({ type: 'tftp-served', address, file, bytes: content.length, milliseconds });
+        break;
+      }
+      case 'aborted':
+      case 'failed':
+        report({ type: 'tftp-failed', address, file, reason: outcome.reason });
+        break;
+      case 'probed':
+        break; // it comes back at once
     }
     void close();
   };

@@ -19,7 +19,9 @@ import {
 
 export type TransferOutcome =
   | { readonly kind: 'complete' }
-  /** The client sent an error. UEFI does on purpose, to learn the size first. */
+  /** The client aborted before it took any data: it wanted to know the size, as UEFI always does. */
+  | { readonly kind: 'probed' }
+  /** The client sent an error. */
   | { readonly kind: 'aborted'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -70,10 +72,11 @@ export class Transfer {
       case 'ack':
         return this.#acknowledged(packet.block, now);
       case 'error':
-        this.#end({
-          kind: 'aborted',
-          reason: `client: ${packet.code} ${packet.message}`.trimEnd(),
-        });
+        this.#end(
+          this.#state.kind === 'offering' && packet.code === TFTP_ERROR.OPTIONS_REFUSED
+            ? { kind: 'probed' }
+            : { kind: 'aborted', reason: `client: ${packet.code} ${packet.message}`.trimEnd() },
+        );
         return [];
       case 'read':
       case 'write':

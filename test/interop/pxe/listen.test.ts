@@ -90,7 +90,7 @@ describe('configurations that cannot work', () => {
     ['pxe.nbd.address', { nbd: { address: '::1', port: 1 } }],
     ['pxe.httpBaseUrl', { httpBaseUrl: 'http://boot/' }],
     ['pxe.httpBaseUrl', { httpBaseUrl: 'https://boot' }],
-    ['pxe.httpBaseUrl', { httpBaseUrl: 'http://boot/${x}' }],
+    ['pxe.httpBaseUrl', { httpBaseUrl: 'http://boot/$x' }],
     ['pxe.httpBaseUrl', { httpBaseUrl: 'http://boot\nshell' }],
   ])('%s: %j', async (field, wrong) => {
     await expect(start({ ...LOCAL, ...wrong })).rejects.toMatchObject({

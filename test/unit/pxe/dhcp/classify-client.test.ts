@@ -70,6 +70,14 @@ describe('who is asking', () => {
     expect(classify(FIRMWARE.ovmfPxe)).toMatchObject({
       client: { uuid: '12345678-1234-5678-9abc-def012345678' },
     });
+    for (const byte of ['00', 'ff']) {
+      const unset = [
+        [60, 'PXEClient'],
+        [93, hex('0000')],
+        [97, hex(`00${byte.repeat(16)}`)],
+      ] as const;
+      expect(classify(unset)).toMatchObject({ client: { uuid: undefined } });
+    }
     const without = [
       [60, 'PXEClient'],
       [93, hex('0000')],

@@ -114,12 +114,19 @@ describe('a transfer', () => {
     expect(transfer.deadline).toBe(9500);
   });
 
-  it('ends when the client says so, as UEFI does after it learnt the size', () => {
+  it('ends quietly when the client only wanted the size, as UEFI does', () => {
     const { transfer } = started(5000, { tsize: '0' });
     expect(transfer.receive({ kind: 'error', code: 8, message: 'User aborted' }, 1)).toEqual([]);
-    expect(transfer.outcome).toEqual({ kind: 'aborted', reason: 'client: 8 User aborted' });
+    expect(transfer.outcome).toEqual({ kind: 'probed' });
     expect(transfer.receive(ack(0), 2)).toEqual([]);
     expect(transfer.timeout(99_999)).toEqual([]);
+  });
+
+  it('ends when the client says so', () => {
+    const { transfer } = started(5000, { tsize: '0' });
+    transfer.receive(ack(0), 1);
+    transfer.receive({ kind: 'error', code: 3, message: 'disk full' }, 2);
+    expect(transfer.outcome).toEqual({ kind: 'aborted', reason: 'client: 3 disk full' });
   });
 
   it('ends at a packet that has no place in it', () => {
