@@ -68,8 +68,7 @@ async function find(
   }
   const root = looks.find((one) => one.isRoot) ?? unreadRoot(volumes);
   const rootLook = looks.find((one) => one === root);
-  const source =
-    rootLook?.kernel !== undefined ? rootLook : looks.find((one) => one.kernel !== undefined);
+  const source = kernelSource(rootLook, looks);
   const found = {
     rootPartition: root === undefined ? '' : linuxName(root.partition),
     rootFilesystem: root?.fileSystem.kind,
@@ -139,7 +138,6 @@ async function look(tree: FileTree, volume: Volume): Promise<Look> {
     ...volume,
     isRoot,
     initramfs: builderOf(programs),
-    // /vmlinuz of a root is a link into /boot: of use only where /boot has nothing.
     folder: inBoot === undefined ? '' : '/boot',
     kernel: inBoot ?? inTop,
   };
@@ -148,6 +146,16 @@ async function look(tree: FileTree, volume: Volume): Promise<Look> {
 function builderOf(programs: ReadonlySet<string>): Initramfs {
   if (programs.has('mkinitramfs')) return 'initramfs-tools';
   return programs.has('dracut') ? 'dracut' : 'unknown';
+}
+
+/**
+ * The root's own /boot, else a file system that is all /boot. A kernel at the top of the root is a
+ * link into /boot, and leads nowhere when that is a partition of its own: it comes last.
+ */
+function kernelSource(root: Look | undefined, looks: readonly Look[]): Look | undefined {
+  if (root?.kernel !== undefined && root.folder !== '') return root;
+  const others = looks.filter((one) => one !== root && one.kernel !== undefined);
+  return others.find((one) => !one.isRoot) ?? others[0] ?? root;
 }
 
 /** What the root says; else the name that only dracut gives to its initrd. */

@@ -74,7 +74,7 @@ async function openLink(
       case 'vmdk':
       case 'vhdx':
       case 'vdi': {
-        const reader = await QemuReader.open(path, found, chain);
+        const reader = await QemuReader.open(source, found, chain);
         await source.close();
         return reader;
       }
@@ -104,7 +104,7 @@ async function openRaw(source: ByteSource, chain: Chain): Promise<ImageReader> {
   }
   if (source.allocatedBytes >= source.size) return new RawReader(source);
   try {
-    const map = await mapData(chain.qemuImg, resolve(source.name), 'raw', chain.signal);
+    const map = await mapData(chain.qemuImg, resolve(source.name), 'raw', undefined, chain.signal);
     return new RawReader(source, map);
   } catch (error) {
     if (error instanceof Fault && error.code === 'CANCELLED') throw error;

@@ -57,21 +57,37 @@ export const QEMU_NAMES: Readonly<Record<ImageFormat, string>> = {
   vdi: 'vdi',
 };
 
-/** The data of an image, from `qemu-img map`. Zeroes and holes are left out. */
+/**
+ * The data of an image, from `qemu-img map`. Zeroes and holes are left out.
+ * @param fileSize bytes of the file that holds all of the image; undefined when others do too.
+ *   qemu-img reads what lies beyond the end of a file that was cut off as zeroes; we refuse it.
+ */
 export async function mapData(
   run: QemuImg,
   path: string,
   format: ImageFormat,
+  fileSize: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<readonly DataExtent[]> {
   const printed = await run(['map', '--output=json', '-f', QEMU_NAMES[format], '--', path], signal);
   const data: DataExtent[] = [];
   for (const entry of parseArray(path, printed)) {
-    const { start, length, zero } = entry as { start: unknown; length: unknown; zero: unknown };
+    const { start, length, zero, depth, offset } = entry as Readonly<Record<string, unknown>>;
     if (typeof start !== 'number' || typeof length !== 'number' || typeof zero !== 'boolean') {
       throw invalidImage(path, 'qemu-img map', JSON.stringify(entry), 'start, length and zero');
     }
-    if (!zero) data.push({ offset: start, length });
+    if (zero) continue;
+    if (fileSize !== undefined && depth === 0 && typeof offset === 'number') {
+      const end = offset + length;
+      if (end > fileSize)
+        throw invalidImage(
+          path,
+          `data of disk offset ${start}`,
+          `at ${offset}…${end}`,
+          `inside of the file, which has ${fileSize} bytes`,
+        );
+    }
+    data.push({ offset: start, length });
   }
   return data;
 }

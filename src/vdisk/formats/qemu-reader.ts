@@ -13,6 +13,9 @@ import { IMAGE_SIZE_MAX, QEMU_WINDOW_BYTES } from './limits.ts';
 import { mapData, QEMU_NAMES, type QemuImg, virtualSize } from './qemu-img.ts';
 import { type DataExtent, runInExtents } from './raw-reader.ts';
 
+/** A VMDK with its descriptor and its data in one file. */
+const VMDK_SPARSE_MAGIC = 'KDMV';
+
 /** `qemu-img dd` skips and counts in these units. */
 const BLOCK_BYTES = 1024 * 1024;
 
@@ -56,10 +59,11 @@ export class QemuReader implements ImageReader {
 
   /** @throws Fault TOOL_MISSING, IMAGE_INVALID, CANCELLED */
   static async open(
-    name: string,
+    source: ByteSource,
     format: ImageFormat,
     options: QemuReaderOptions,
   ): Promise<QemuReader> {
+    const { name } = source;
     const path = resolve(name); // never starts with a protocol such as `json:`
     const { qemuImg, signal } = options;
     try {
@@ -68,7 +72,7 @@ export class QemuReader implements ImageReader {
         const detail = `the largest disk is ${IMAGE_SIZE_MAX} bytes (IMAGE_SIZE_MAX)`;
         throw unsupportedImage(name, 'virtual size', size, detail);
       }
-      const data = await mapData(qemuImg, path, format, signal);
+      const data = await mapData(qemuImg, path, format, await wholeFile(source, format), signal);
       const folder = await mkdtemp(join(options.temporaryFolder, 'qemu-img-'));
       return new QemuReader(format, path, size, data, folder, options);
     } catch (error) {
@@ -121,6 +125,14 @@ export class QemuReader implements ImageReader {
     await this.#closeWindow();
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** Size of the file when it is all of the image: a VMDK may be a text that names others. */
+async function wholeFile(source: ByteSource, format: ImageFormat): Promise<number | undefined> {
+  if (format !== 'vmdk') return source.size;
+  const magic = Buffer.alloc(VMDK_SPARSE_MAGIC.length);
+  await source.read(magic, 0);
+  return magic.toString('latin1') === VMDK_SPARSE_MAGIC ? source.size : undefined;
 }
 
 function qemuFault(path: string, format: ImageFormat, error: unknown): Error {

@@ -36,7 +36,10 @@ export class ImportBench {
     });
     return {
       layersFolder: this.layersFolder,
-      newId: () => `layer-${(this.ids += 1)}`,
+      newId: () => {
+        this.ids += 1;
+        return `layer-${this.ids}`;
+      },
       openSource: this.#files.openSource,
       volumes: {
         createVolume: async ({ id, size }) => {
