@@ -56,7 +56,8 @@ export interface NbdServer {
   endExport(name: string): Promise<void>;
   /**
    * Stops accepting, answers every accepted request, refuses what comes after, closes. After
-   * `timeoutMs` whoever is left is dropped. Resolves to how many were.
+   * `timeoutMs` whoever is left is dropped, and a request that the device still works on is left to
+   * it. Resolves to how many connections were dropped.
    */
   drain(timeoutMs: number): Promise<number>;
   /** Closes everything at once. Resolves when all exports are closed. */
@@ -145,19 +146,23 @@ class Server implements NbdServer {
     await this.#until(() => ending.every(({ id }) => !this.#connections.has(id)));
   }
 
-  async drain(timeoutMs: number): Promise<number> {
+  drain(timeoutMs: number): Promise<number> {
     this.#stopListening();
     for (const connection of this.#connections.values()) {
       connection.drain('the server is shutting down');
     }
-    let dropped = 0;
-    const cancel = this.#shared.timers.after(timeoutMs, () => {
-      dropped = this.#connections.size;
-      for (const connection of this.#connections.values()) connection.destroy();
+    return new Promise((resolve) => {
+      const cancel = this.#shared.timers.after(timeoutMs, () => {
+        const dropped = this.#connections.size;
+        for (const connection of this.#connections.values()) connection.destroy();
+        // A device that hangs must not keep the process from leaving: not waited for.
+        resolve(dropped);
+      });
+      void this.#until(() => this.#connections.size === 0).then(() => {
+        cancel();
+        resolve(0);
+      });
     });
-    await this.#until(() => this.#connections.size === 0);
-    cancel();
-    return dropped;
   }
 
   async close(): Promise<void> {
