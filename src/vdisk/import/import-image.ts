@@ -55,6 +55,8 @@ export interface ImportDependencies {
   readonly newId: () => string;
   readonly openSource?: OpenSource;
   readonly qemuImg?: QemuImg;
+  /** Ends the search for boot files; AbortSignal.timeout(BOOT_FILES_TIME_MAX) unless given. */
+  readonly bootFilesLimit?: () => AbortSignal;
 }
 
 export interface ImportedImage {
@@ -204,7 +206,7 @@ async function takeBootFiles(device: BlockDevice, files: LayerFiles, job: Job): 
   const { kernel, initrd } = job.request;
   const byHand = kernel !== undefined || initrd !== undefined;
   const targets = { kernel: join(files.boot, KERNEL_FILE), initrd: join(files.boot, INITRD_FILE) };
-  const limit = AbortSignal.timeout(BOOT_FILES_TIME_MAX);
+  const limit = job.dependencies.bootFilesLimit?.() ?? AbortSignal.timeout(BOOT_FILES_TIME_MAX);
   const found = await findBootFiles(device, {
     extract: byHand ? undefined : targets,
     signal: AbortSignal.any([job.signal, limit]),
