@@ -41,6 +41,3 @@ export type {
 } from './ports.ts';
 export { recoverControl } from './recover.ts';
 export * from './schemas/index.ts';
-export { parseByteSize } from './values/byte-size.ts';
-export { parseMac } from './values/mac-address.ts';
-export { parseName } from './values/name.ts';

@@ -12,6 +12,6 @@ export {
   EnrolmentPolicyView,
   EnrolmentView,
 } from './enrolment.ts';
-export { items, MacField, NameField } from './fields.ts';
-export { AddMachineInput, BootView, MachineView, UpdateMachineInput } from './machine.ts';
-export { IMAGE_FORMATS, ImportVdiskInput, VdiskView, VersionView } from './vdisk.ts';
+export { items } from './fields.ts';
+export { AddMachineInput, MachineView, UpdateMachineInput } from './machine.ts';
+export { ImportVdiskInput, VdiskView } from './vdisk.ts';
