@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClientJob, runFio } from './fio.ts';
-import { IDLE_WATCH_MS, MAX_FOREIGN_SHARE, MAX_QUIET_TRIES, MIN_IDLE_SHARE } from './limits.ts';
-import { machineTimes, treeCpuMicros, treeResidentBytes } from './procfs.ts';
+import { IDLE_WATCH_MS, MAX_FOREIGN_SHARE, MAX_TRIES, MIN_IDLE_SHARE } from './limits.ts';
+import { machineTimes, ownCpuMicros, treeCpuMicros, treeResidentBytes } from './procfs.ts';
 import type { WorkloadId } from './workloads.ts';
 
 export interface Cell {
@@ -37,25 +37,25 @@ async function watchIdleShare(): Promise<number> {
   return idle + busy === 0 ? 1 : idle / (idle + busy);
 }
 
-/** Waits a bounded while for a quiet machine; says how quiet it got. */
-async function waitForIdle(): Promise<number> {
+/** Waits for a quiet machine, so many seconds at most; says how quiet it got. */
+async function waitForIdle(patience: number): Promise<number> {
+  const deadline = performance.now() + patience * 1e3;
   let idle = await watchIdleShare();
-  for (let tries = 1; idle < MIN_IDLE_SHARE && tries < MAX_QUIET_TRIES; tries++) {
-    await sleep(IDLE_WATCH_MS * tries);
-    idle = await watchIdleShare();
-  }
+  while (idle < MIN_IDLE_SHARE && performance.now() < deadline) idle = await watchIdleShare();
   return idle;
 }
 
 async function measureOnce(fio: string, pid: number, job: ClientJob): Promise<Measured> {
   const machineBefore = machineTimes();
   const serverBefore = treeCpuMicros(pid);
+  const clientBefore = ownCpuMicros();
   const started = performance.now();
   const client = await runFio(fio, job);
   const wallMicros = (performance.now() - started) * 1e3;
   const serverCpu = treeCpuMicros(pid) - serverBefore;
   const busy = machineTimes().busyMicros - machineBefore.busyMicros;
-  const foreign = Math.max(0, busy - serverCpu - client.cpuMicros);
+  const clientCpu = ownCpuMicros() - clientBefore;
+  const foreign = Math.max(0, busy - serverCpu - clientCpu);
   return {
     cpuMicrosPerRequest: serverCpu / client.requests,
     requests: client.requests,
@@ -72,10 +72,11 @@ export async function measureCell(
   fio: string,
   pid: number,
   job: ClientJob,
+  patience: number,
 ): Promise<Omit<Cell, 'round' | 'target'>> {
-  const tries = job.workload.extent === 'time' ? MAX_QUIET_TRIES : 1;
+  const tries = job.workload.extent === 'time' ? MAX_TRIES : 1;
   for (let attempt = 1; ; attempt++) {
-    const idleBefore = await waitForIdle();
+    const idleBefore = await waitForIdle(patience);
     const measured = await measureOnce(fio, pid, job);
     const noisy = idleBefore < MIN_IDLE_SHARE || measured.foreignShare > MAX_FOREIGN_SHARE;
     if (!noisy || attempt >= tries) {

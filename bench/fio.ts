@@ -9,8 +9,6 @@ export interface ClientResult {
   readonly seconds: number;
   readonly p50Micros: number;
   readonly p99Micros: number;
-  /** What the client itself cost, in µs of CPU. */
-  readonly cpuMicros: number;
 }
 
 export interface ClientJob {
@@ -51,9 +49,6 @@ interface Side {
 interface FioOutput {
   readonly jobs: readonly {
     readonly error: number;
-    readonly usr_cpu: number;
-    readonly sys_cpu: number;
-    readonly job_runtime: number;
     readonly read: Side;
     readonly write: Side;
   }[];
@@ -80,7 +75,6 @@ export function parseFioOutput(text: string, pattern: Workload['pattern']): Clie
     seconds: side.runtime / 1e3,
     p50Micros: percentile('50.000000'),
     p99Micros: percentile('99.000000'),
-    cpuMicros: ((job.usr_cpu + job.sys_cpu) / 100) * job.job_runtime * 1e3,
   };
 }
 

@@ -6,8 +6,8 @@ export const MIN_IDLE_SHARE = 0.8;
 /** While a cell runs, no more of the machine than this may go to neither server nor client. */
 export const MAX_FOREIGN_SHARE = 0.15;
 
-/** How often a cell waits for an idle machine, or is measured again, before it is taken as it is and marked. */
-export const MAX_QUIET_TRIES = 4;
+/** How often a cell is measured while others keep the machine busy, before it is taken as it is and marked. */
+export const MAX_TRIES = 3;
 
 /** How long the machine is watched to tell how idle it is. */
 export const IDLE_WATCH_MS = 400;

@@ -5,6 +5,8 @@ export interface Options {
   readonly rounds: number;
   /** Per cell that is measured by time. */
   readonly seconds: number;
+  /** How long a cell waits for a quiet machine, in seconds. */
+  readonly patience: number;
   readonly imageBytes: number;
   /** The area that the write workloads touch. */
   readonly writeBytes: number;
@@ -30,8 +32,9 @@ Server CPU per request of Rootcast and its peers, in interleaved rounds with fre
   --quick            one round, one second a cell, a small image (a check that it works, not a verdict)
   --rounds N         rounds (5)
   --seconds N        measured seconds of each read cell (3)
+  --patience N       seconds that a cell waits for a quiet machine (20)
   --image-mib N      size of the shared image in MiB (512)
-  --write-mib N      area that the write workloads touch, in MiB (128)
+  --write-mib N      area that the write workloads touch, in MiB (256)
   --only A,B,…       only these targets and/or workloads (ids as in the table)
   --json FILE        every cell, the conditions and the verdicts as JSON
   --markdown FILE    the tables as Markdown
@@ -55,7 +58,7 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
   const { values } = readArguments(args);
   const quick = values.quick === true;
   const imageMib = positive('image-mib', values['image-mib'] ?? (quick ? '128' : '512'));
-  const writeMib = positive('write-mib', values['write-mib'] ?? (quick ? '32' : '128'));
+  const writeMib = positive('write-mib', values['write-mib'] ?? (quick ? '32' : '256'));
   if (writeMib > imageMib) throw new UsageError('--write-mib must not be more than --image-mib');
   const only = (values.only ?? '').split(',').filter((id) => id !== '');
   for (const id of only) {
@@ -65,6 +68,7 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
   return {
     rounds: positive('rounds', values.rounds ?? (quick ? '1' : '5')),
     seconds: positive('seconds', values.seconds ?? (quick ? '1' : '3')),
+    patience: positive('patience', values.patience ?? (quick ? '2' : '20')),
     imageBytes: imageMib * MIB,
     writeBytes: writeMib * MIB,
     only,
@@ -83,6 +87,7 @@ function readArguments(args: readonly string[]) {
         quick: { type: 'boolean' },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
+        patience: { type: 'string' },
         'image-mib': { type: 'string' },
         'write-mib': { type: 'string' },
         only: { type: 'string' },

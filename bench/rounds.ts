@@ -72,7 +72,7 @@ async function measureTarget(
   const cells: Cell[] = [];
   for (const workload of plan.workloads) {
     if (!target.accesses.includes(workload.access)) continue;
-    const measured = await measureCell(fio, running.pid, job(workload));
+    const measured = await measureCell(fio, running.pid, job(workload), options.patience);
     const cell: Cell = { round, target: target.id, ...measured };
     progress.cell(cell);
     cells.push(cell);
