@@ -17,6 +17,21 @@ export interface ExportClient {
   readonly identity: string | undefined;
 }
 
+/** What a metadata context says of a stretch of an export. */
+export interface ContextExtent {
+  readonly length: number;
+  /** Up to 32 bits; what they mean is the context's to define. */
+  readonly flags: number;
+}
+
+/** A metadata context beside `base:allocation`, such as a dirty bitmap for backup. */
+export interface MetaContext {
+  /** Namespace and colon first: `qemu:dirty-bitmap:NAME`. */
+  readonly name: string;
+  /** As BlockDevice.extents: contiguous from `offset`, at least one byte; may stop early. */
+  status(offset: number, length: number, limit: number): MaybePromise<readonly ContextExtent[]>;
+}
+
 /** An export opened for one connection. */
 export interface OpenExport {
   /** The canonical name (the client may have asked for the default export, ''). */
@@ -24,6 +39,8 @@ export interface OpenExport {
   readonly description: string;
   readonly device: BlockDevice;
   readonly readOnly: boolean;
+  /** Metadata contexts beside `base:allocation`; the same while the export is open. */
+  readonly contexts?: readonly MetaContext[];
   /** The connection no longer needs it. Idempotent. */
   close(): Promise<void>;
 }

@@ -2,6 +2,13 @@
  * What block servers serve: named exports, each a stack of devices. Read first: build-stack.ts.
  */
 export { type Stack, type StackBuilder, type StackParts, stackBuilder } from './build-stack.ts';
-export type { ExportClient, ExportProvider, ExportSummary, OpenExport } from './export.ts';
+export type {
+  ContextExtent,
+  ExportClient,
+  ExportProvider,
+  ExportSummary,
+  MetaContext,
+  OpenExport,
+} from './export.ts';
 export { ExportTable, type PlanSource } from './export-table.ts';
 export type { LayerPlan, OverlayPlan, StackPlan } from './stack-plan.ts';

@@ -17,10 +17,13 @@ import {
 import { type BlockSizes, encodeOptionReply, type OptionError } from './wire/index.ts';
 import { MAX_STRING } from './wire/limits.ts';
 
-/** The id of base:allocation in every connection; any value would do. */
+/** The context with id 1, which every export has. Those of its own follow: 2, 3 and so on. */
 export const BASE_ALLOCATION_ID = 1;
 
-const CONTEXTS: readonly string[] = [BASE_ALLOCATION];
+/** The metadata contexts of an export; the id of each is its place, counted from 1. */
+function contextNames(opened: OpenExport): readonly string[] {
+  return [BASE_ALLOCATION, ...(opened.contexts ?? []).map(({ name }) => name)];
+}
 
 /** How a failure to list or open is told to the client. Total: a new code must be mapped here. */
 const OPTION_ERROR: Readonly<Record<FaultCode, OptionError>> = {
@@ -98,12 +101,12 @@ export function answerDescribe(
   return Buffer.concat(replies);
 }
 
-/** The contexts that queries find. LIST knows wildcards, SET does not. */
-function matchContexts(queries: readonly string[], select: boolean): readonly string[] {
-  if (!select && queries.length === 0) return CONTEXTS;
-  return CONTEXTS.filter((context) =>
-    queries.some((query) => query === context || (!select && query === 'base:')),
-  );
+/**
+ * Whether a query finds a context. A list knows wildcards: `base:` by the document, and likewise
+ * every other prefix that ends with a colon (`qemu:`, `qemu:dirty-bitmap:`).
+ */
+function finds(query: string, context: string, select: boolean): boolean {
+  return query === context || (!select && query.endsWith(':') && context.startsWith(query));
 }
 
 export interface ContextAnswer {
@@ -111,18 +114,23 @@ export interface ContextAnswer {
   readonly selected: SelectedContexts | undefined;
 }
 
+/** @param exportName as the client named the export */
 export function answerContexts(
   code: number,
+  opened: OpenExport,
   exportName: string,
   queries: readonly string[],
   select: boolean,
 ): ContextAnswer {
-  const contexts = matchContexts(queries, select);
-  const id = select ? BASE_ALLOCATION_ID : 0; // "reserved and SHOULD be set to zero" in a list
-  const replies = contexts.map((context) =>
-    encodeOptionReply(code, { name: 'meta-context', id, context }),
+  const all = !select && queries.length === 0;
+  const found = contextNames(opened)
+    .map((context, index) => ({ context, id: index + 1 }))
+    .filter(({ context }) => all || queries.some((query) => finds(query, context, select)));
+  const replies = found.map(({ context, id }) =>
+    // In a list the id is "reserved and SHOULD be set to zero".
+    encodeOptionReply(code, { name: 'meta-context', id: select ? id : 0, context }),
   );
   const reply = Buffer.concat([...replies, encodeOptionReply(code, { name: 'ack' })]);
-  const selected = select && contexts.length > 0 ? { exportName, contexts } : undefined;
-  return { reply, selected };
+  const ids = found.map(({ id }) => id);
+  return { reply, selected: select && ids.length > 0 ? { exportName, ids } : undefined };
 }

@@ -46,8 +46,8 @@ export interface Entered {
   readonly opened: OpenExport;
   readonly negotiated: Negotiated;
   readonly flags: number;
-  /** base:allocation was selected for this very export. */
-  readonly blockStatus: boolean;
+  /** Ids of the metadata contexts selected for this very export; none without block status. */
+  readonly contextIds: readonly number[];
 }
 
 export interface HandshakeParts {
@@ -245,7 +245,7 @@ export class HandshakeSession {
     const { code, exportName, queries, select } = effect;
     const opened = await this.#open(exportName);
     if (opened === undefined || this.#state.phase !== 'haggling') return;
-    const { reply, selected } = answerContexts(code, exportName, queries, select);
+    const { reply, selected } = answerContexts(code, opened, exportName, queries, select);
     if (select) {
       const negotiated = { ...this.#state.negotiated, contexts: selected };
       this.#state = { phase: 'haggling', negotiated };
@@ -254,13 +254,13 @@ export class HandshakeSession {
   }
 
   #enter(opened: OpenExport, negotiated: Negotiated, flags: number, exportName: string): void {
-    const blockStatus = hasContexts(negotiated, exportName);
+    const contextIds = hasContexts(negotiated, exportName) ? (negotiated.contexts?.ids ?? []) : [];
     const rest = this.#input;
     this.#over = true;
     this.#state = { phase: 'over' };
     this.#input = EMPTY;
     this.#held = undefined; // it is the transmission's now
-    this.#port.enter({ opened, negotiated, flags, blockStatus }, rest);
+    this.#port.enter({ opened, negotiated, flags, contextIds }, rest);
   }
 
   /** Undefined when the connection went away in the meantime. */

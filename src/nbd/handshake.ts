@@ -47,7 +47,8 @@ export interface HandshakePolicy {
 export interface SelectedContexts {
   /** As the client named the export. */
   readonly exportName: string;
-  readonly contexts: readonly string[];
+  /** At least one; see contextNames in handshake-answers.ts. */
+  readonly ids: readonly number[];
 }
 
 export interface Negotiated {

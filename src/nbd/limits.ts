@@ -56,6 +56,9 @@ export const DEFAULT_LIMITS: NbdLimits = Object.freeze({
   lingerMs: 2_000,
 });
 
+/** How often one block status request may ask the device, which may stop early each time. */
+export const STATUS_CALLS = 64;
+
 /** Reads up to this size are copied into the batch of replies; longer ones are lent or pooled. */
 export const COPIED_READ = 16 * KIB;
 

@@ -132,13 +132,18 @@ export class Replies {
     writeOffsetHole(slab.buffer, slab.used - OFFSET_HOLE_SIZE, offset, length);
   }
 
-  status(echo: RequestEcho, contextId: number, extents: readonly StatusExtent[]): void {
+  status(
+    echo: RequestEcho,
+    contextId: number,
+    extents: readonly StatusExtent[],
+    last: boolean,
+  ): void {
     const extended = this.style === 'extended';
     const payload = extended
       ? encodeBlockStatusExtended(contextId, extents)
       : encodeBlockStatus(contextId, extents);
     const type = extended ? NBD_REPLY_TYPE_BLOCK_STATUS_EXT : NBD_REPLY_TYPE_BLOCK_STATUS;
-    this.#chunk(NBD_REPLY_FLAG_DONE, type, echo, payload.length);
+    this.#chunk(last ? NBD_REPLY_FLAG_DONE : 0, type, echo, payload.length);
     this.#batch.push([payload], undefined);
   }
 

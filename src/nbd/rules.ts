@@ -38,6 +38,7 @@ import {
   NBD_FLAG_SEND_WRITE_ZEROES,
 } from './wire/constants.ts';
 import type { ReplyStyle, Request } from './wire/index.ts';
+import { MAX_META_CONTEXTS } from './wire/limits.ts';
 
 /**
  * The transmission flags of an export, true to its capabilities.
@@ -66,6 +67,9 @@ export function transmissionFlags(
 }
 
 const NOT_OFFERED = -1;
+
+/** Longest payload of a block status request: the effect length and one id for each context. */
+const STATUS_PAYLOAD = 8 + 4 * MAX_META_CONTEXTS;
 
 export interface RequestRules {
   readonly flags: number;
@@ -156,9 +160,11 @@ export function checkRequest(rules: RequestRules, request: Request): number {
       // "length and offset are reserved, and MUST be set to all-zero"
       return request.offset === 0 && request.length === 0 ? 0 : NBD_EINVAL;
     case NBD_CMD_BLOCK_STATUS:
-      return (flags & NBD_CMD_FLAG_PAYLOAD_LEN) !== 0
-        ? 0
-        : checkStatus(rules, request, request.length);
+      if ((flags & NBD_CMD_FLAG_PAYLOAD_LEN) === 0) {
+        return checkStatus(rules, request, request.length);
+      }
+      // Longer than all contexts together: not worth keeping, it is thrown away and refused.
+      return request.payloadLength > STATUS_PAYLOAD ? NBD_EINVAL : 0;
     default:
       return checkRange(rules, request, request.length);
   }

@@ -66,7 +66,7 @@ export class TransmissionPhase implements RequestConsumer {
       flags: entered.flags,
       size: geometry.size,
       minimumIo: geometry.minimumIo,
-      blockStatus: entered.blockStatus,
+      blockStatus: entered.contextIds.length > 0,
       payload: limits.payload,
       advertisedPayload: limits.advertisedPayload,
     });
@@ -74,6 +74,8 @@ export class TransmissionPhase implements RequestConsumer {
     this.#batch = new ReplyBatch(shared.slabs, port.socket, (bytes) => this.#onSent(bytes));
     this.#transmission = new Transmission({
       device: entered.opened.device,
+      contexts: entered.opened.contexts ?? [],
+      contextIds: entered.contextIds,
       rules: this.#rules,
       extents: limits.extents,
       replies: new Replies(style, this.#batch),

@@ -5,7 +5,7 @@
  * What the device does at once is answered at once, without a promise or a closure: that is the hot
  * path. What waits is counted in `inFlight` and answered when it settles, in whatever order.
  */
-import { isPromise, type MaybePromise } from '../base/index.ts';
+import { chain, isPromise, type MaybePromise } from '../base/index.ts';
 import {
   type BlockDevice,
   type Extent,
@@ -14,17 +14,17 @@ import {
   type WriteOptions,
   type ZeroOptions,
 } from '../block/index.ts';
+import type { MetaContext } from '../exports/index.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import type { Counters } from './counters.ts';
 import type { FailureLog } from './failure.ts';
-import { BASE_ALLOCATION_ID } from './handshake-answers.ts';
 import { COPIED_READ, SPARSE_READ } from './limits.ts';
 import { inPieces } from './pieces.ts';
 import type { Replies } from './replies.ts';
 import type { ReplyBatch } from './reply-batch.ts';
 import { checkStatus, type RequestRules } from './rules.ts';
 import { sparseLayout } from './sparse.ts';
-import { statusExtents } from './status.ts';
+import { collectStatus, statusSource } from './status.ts';
 import {
   NBD_CMD_BLOCK_STATUS,
   NBD_CMD_CACHE,
@@ -41,10 +41,14 @@ import {
   NBD_CMD_WRITE_ZEROES,
   NBD_EINVAL,
 } from './wire/constants.ts';
-import { decodeBlockStatusPayload, type Request } from './wire/index.ts';
+import { decodeBlockStatusPayload, type Request, type StatusExtent } from './wire/index.ts';
 
 export interface TransmissionParts {
   readonly device: BlockDevice;
+  /** Metadata contexts beside base:allocation. */
+  readonly contexts: readonly MetaContext[];
+  /** Ids of the selected ones. */
+  readonly contextIds: readonly number[];
   readonly rules: RequestRules;
   readonly extents: number;
   readonly replies: Replies;
@@ -363,48 +367,65 @@ export class Transmission {
   }
 
   #blockStatus(request: Request, payload: Buffer | undefined): void {
-    let { length } = request;
-    if ((request.flags & NBD_CMD_FLAG_PAYLOAD_LEN) !== 0) {
-      const asked = decodeBlockStatusPayload(payload ?? Buffer.alloc(0));
-      // There is one context, so a list without duplicates or unknown ids is exactly its id.
-      const wellFormed =
-        asked.kind === 'block-status-payload' &&
-        asked.contextIds.length === 1 &&
-        asked.contextIds[0] === BASE_ALLOCATION_ID;
-      const error = wellFormed ? checkStatus(this.#parts.rules, request, asked.length) : NBD_EINVAL;
-      if (!wellFormed || error !== 0) {
-        this.#parts.counters.errors += 1;
-        this.#replies.error(request, error, 'invalid block status payload', undefined);
-        return;
-      }
-      length = asked.length;
+    if ((request.flags & NBD_CMD_FLAG_PAYLOAD_LEN) === 0) {
+      this.#status(request, request.length, this.#parts.contextIds);
+      return;
     }
-    this.#status(request, length);
+    const asked = decodeBlockStatusPayload(payload ?? Buffer.alloc(0));
+    const error =
+      asked.kind === 'block-status-payload' && this.#areSelected(asked.contextIds)
+        ? checkStatus(this.#parts.rules, request, asked.length)
+        : NBD_EINVAL;
+    if (asked.kind === 'violation' || error !== 0) {
+      this.#parts.counters.errors += 1;
+      this.#replies.error(request, error, 'invalid block status payload', undefined);
+      return;
+    }
+    this.#status(request, asked.length, asked.contextIds);
   }
 
-  #status(request: Request, length: number): void {
-    const one = (request.flags & NBD_CMD_FLAG_REQ_ONE) !== 0;
-    const limit = one ? 1 : this.#parts.extents;
-    const reply = (extents: readonly Extent[]): void => {
-      const status = statusExtents(extents, length, limit);
-      if (status.length > 0) this.#replies.status(request, BASE_ALLOCATION_ID, status);
-      else this.#fail(request, new Error('a device returned no extents'));
+  /** Whether the ids are distinct and were all selected; "duplicate or unknown" ones are refused. */
+  #areSelected(ids: readonly number[]): boolean {
+    return (
+      new Set(ids).size === ids.length && ids.every((id) => this.#parts.contextIds.includes(id))
+    );
+  }
+
+  /** One chunk per context, sent when all have answered. */
+  #status(request: Request, length: number, ids: readonly number[]): void {
+    const { device, contexts } = this.#parts;
+    const limit = (request.flags & NBD_CMD_FLAG_REQ_ONE) !== 0 ? 1 : this.#parts.extents;
+    const answers: (readonly StatusExtent[])[] = [];
+    const reply = (): void => {
+      if (answers.some((extents) => extents.length === 0)) {
+        this.#fail(request, new Error('a device returned no extents'));
+        return;
+      }
+      answers.forEach((extents, index) => {
+        this.#replies.status(request, ids[index] ?? 0, extents, index === answers.length - 1);
+      });
     };
-    let result: MaybePromise<Extent[]>;
+    let result: MaybePromise<void>;
     try {
-      result = this.#device.extents(request.offset, length, limit);
+      result = inPieces(ids.length, 1, (index) => {
+        const source = statusSource(ids[index] ?? 0, device, contexts);
+        if (source === undefined) throw new Error('a context was selected that does not exist');
+        return chain(collectStatus(source, request.offset, length, limit), (extents) => {
+          answers[index] = extents;
+        });
+      });
     } catch (error) {
       this.#fail(request, error);
       return;
     }
     if (!isPromise(result)) {
-      reply(result);
+      reply();
       return;
     }
     this.#wait(0);
     result.then(
-      (extents) => {
-        reply(extents);
+      () => {
+        reply();
         this.#settled(0);
       },
       (error: unknown) => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MemoryDevice } from '../../../src/block/index.ts';
 import { Fault } from '../../../src/errors/index.ts';
 import {
   type HandshakePolicy,
@@ -27,7 +28,7 @@ const START: Negotiated = {
   contexts: undefined,
   options: 0,
 };
-const SELECTED = { exportName: 'a', contexts: ['base:allocation'] };
+const SELECTED = { exportName: 'a', ids: [1] };
 
 function received(body: OptionBody): Option | OversizedOption {
   const bytes = encodeOption(body);
@@ -229,22 +230,42 @@ describe('the table', () => {
 
 describe('answers', () => {
   it('meta context queries', () => {
-    const cases: [string[], boolean, boolean][] = [
-      [[], false, true],
-      [[], true, false],
-      [['base:'], false, true],
-      [['base:'], true, false],
-      [['base:allocation'], true, true],
-      [['base:allocation', 'base:allocation'], true, true],
-      [['base:nosuch', 'x-other:thing', 'nocolon'], true, false],
-      [['base:nosuch', 'x-other:thing', 'nocolon'], false, false],
+    const status = (): [] => [];
+    const opened = {
+      name: 'a',
+      description: '',
+      device: new MemoryDevice({ size: 4096 }),
+      readOnly: false,
+      contexts: [
+        { name: 'qemu:dirty-bitmap:monday', status },
+        { name: 'qemu:allocation-depth', status },
+      ],
+      close: () => Promise.resolve(),
+    };
+    const cases: [string[], boolean, number[]][] = [
+      [[], false, [1, 2, 3]],
+      [[], true, []],
+      [['base:'], false, [1]],
+      [['base:'], true, []],
+      [['base:allocation'], true, [1]],
+      [['base:allocation', 'base:allocation'], true, [1]],
+      [['qemu:'], false, [2, 3]],
+      [['qemu:dirty-bitmap:'], false, [2]],
+      [['qemu:'], true, []],
+      [['qemu:allocation-depth', 'base:allocation'], true, [1, 3]],
+      [['base:nosuch', 'x-other:thing', 'nocolon', 'qemu'], true, []],
+      [['base:nosuch', 'x-other:thing', 'nocolon', 'qemu'], false, []],
     ];
-    for (const [queries, select, found] of cases) {
-      const { reply, selected } = answerContexts(10, 'a', queries, select);
-      const contexts = replies(reply).filter(({ name }) => name === 'meta-context');
-      expect(contexts.length, JSON.stringify(queries)).toBe(found ? 1 : 0);
-      expect(selected !== undefined).toBe(found && select);
-      expect(replies(reply).at(-1)).toEqual({ name: 'ack' });
+    const names = ['', 'base:allocation', 'qemu:dirty-bitmap:monday', 'qemu:allocation-depth'];
+    for (const [queries, select, ids] of cases) {
+      const { reply, selected } = answerContexts(10, opened, 'a', queries, select);
+      const expected = ids.map((id) => ({
+        name: 'meta-context',
+        id: select ? id : 0,
+        context: names[id],
+      }));
+      expect(replies(reply), JSON.stringify(queries)).toEqual([...expected, { name: 'ack' }]);
+      expect(selected?.ids ?? []).toEqual(select ? ids : []);
     }
   });
 
