@@ -17,6 +17,8 @@ export const MAX_MACHINES = 10_000;
 export const MAX_VDISKS = 1_000;
 /** Unknown machines remembered; beyond it the one unseen for longest is forgotten. */
 export const MAX_ENROLMENTS = 4096;
+/** Firmware repeats its packets many times a second; the catalog notes one of them in so long. */
+export const ENROLMENT_SEEN_MS = 1_000;
 export const MAX_RUNNING_TASKS = 8;
 /** Finished tasks kept for `task list`. */
 export const MAX_FINISHED_TASKS = 1000;

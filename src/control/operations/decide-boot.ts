@@ -1,7 +1,7 @@
 /** What happens to a machine whose firmware asks for a boot: the first question of every boot. */
 import type { EnrolmentTemplate, MachineRecord } from '../catalog/records.ts';
 import type { Control, RecordEvent } from '../control.ts';
-import { MAX_ARCH_LENGTH, MAX_ENROLMENTS, MAX_MACHINES } from '../limits.ts';
+import { ENROLMENT_SEEN_MS, MAX_ARCH_LENGTH, MAX_ENROLMENTS, MAX_MACHINES } from '../limits.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { nameFromPattern } from '../values/name-pattern.ts';
 import { insertMachine } from './new-machine.ts';
@@ -49,7 +49,7 @@ function decideUnknown(
     enrolments.insert({ mac, arch, state: 'waiting', firstSeenAt: now, lastSeenAt: now });
     enrolments.forgetBeyond(MAX_ENROLMENTS);
   } else {
-    enrolments.seen(mac, arch, now);
+    if (now - before.lastSeenAt >= ENROLMENT_SEEN_MS) enrolments.seen(mac, arch, now);
     if (before.state === 'refused') return { kind: 'local', reason: 'refused' };
   }
   const template = enrolments.template();

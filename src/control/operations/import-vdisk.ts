@@ -41,17 +41,22 @@ export function importVdisk(control: Control, input: ImportVdiskInput): TaskView
   };
   const subject = `vdisk/${wanted.name}`;
   refuseTakenName(control, wanted.name, control.tasks.isRunning(KIND, subject));
-  const task = control.change((record) => {
-    record({
-      kind: 'vdisk.import-started',
-      subject,
-      message: `import of ${wanted.path} as ${wanted.name} started`,
-      data: { path: wanted.path },
-    });
-    return control.tasks.start(KIND, subject, (report, signal) =>
-      runImport(control, wanted, report, signal),
+  const task = control.tasks.start(KIND, subject, (report, signal) =>
+    runImport(control, wanted, report, signal),
+  );
+  try {
+    control.change((record) =>
+      record({
+        kind: 'vdisk.import-started',
+        subject,
+        message: `import of ${wanted.path} as ${wanted.name} started`,
+        data: { path: wanted.path, taskId: task.id },
+      }),
     );
-  });
+  } catch (error) {
+    control.tasks.cancel(task.id); // whoever asked is told of an error, so nothing may go on
+    throw error;
+  }
   return taskView(task);
 }
 

@@ -51,7 +51,7 @@ export class TaskRunner {
     return failed;
   }
 
-  /** @throws Fault LIMIT_EXCEEDED, UNAVAILABLE */
+  /** @throws Fault LIMIT_EXCEEDED, UNAVAILABLE, NO_SPACE */
   start(kind: string, subject: string, work: TaskWork): TaskRecord {
     if (this.#closing) throw new Fault('UNAVAILABLE', 'the service is stopping');
     const running = this.runningCount();
@@ -74,7 +74,7 @@ export class TaskRunner {
       createdAt: this.#clock.now(),
       endedAt: undefined,
     };
-    this.#catalog.tasks.save(record);
+    this.#catalog.transaction(() => this.#catalog.tasks.save(record));
     const abort = new AbortController();
     // The work begins in a later turn, when the task is already in the map.
     const settled = Promise.resolve().then(() => this.#run(record.id, work, abort.signal));

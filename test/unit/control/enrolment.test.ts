@@ -41,6 +41,8 @@ describe('an unknown machine', () => {
     expect(decideBoot(service.control, client())).toEqual(WAITING);
     service.clock.advance(1000);
     expect(decideBoot(service.control, client())).toEqual(WAITING);
+    service.clock.advance(999); // a repeated packet costs no write
+    expect(decideBoot(service.control, client())).toEqual(WAITING);
     expect(listEnrolments(service.control)).toEqual([
       {
         mac: MAC,

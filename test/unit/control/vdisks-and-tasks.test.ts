@@ -158,6 +158,18 @@ describe('importing', () => {
     expect(listTasks(service.control)).toEqual([]);
   });
 
+  test('that the catalog cannot take down is not begun', async () => {
+    const full = new Fault('NO_SPACE', 'no space left for the catalog');
+    service.control.catalog.events.insert = () => {
+      throw full;
+    };
+    expect(() => importVdisk(service.control, INPUT)).toThrow(full);
+    await service.control.tasks.settled('id-1');
+    expect(showTask(service.control, 'id-1').state).toBe('cancelled');
+    expect(service.images.pending).toEqual([]);
+    expect(listVdisks(service.control)).toEqual([]);
+  });
+
   test('so many at a time', async () => {
     service.images.instant = false;
     for (let index = 0; index < MAX_RUNNING_TASKS; index++) {
