@@ -12,8 +12,8 @@ export const MEMORY_PAGE_BYTES = 64 * 1024;
 /** Unit of the read cache in bytes. 128 KiB: measured in bench/read-cache.ts. */
 export const CACHE_BLOCK_BYTES = 128 * 1024;
 
-/** Bytes that may be evicted from the read cache while a socket still sends them; beyond, nothing is lent. */
-export const CACHE_EVICTED_PINNED_BYTES = 64 * 1024 * 1024;
+/** Bytes of cache blocks lent to sockets at the same time, evicted or not; beyond, readers get copies. */
+export const CACHE_LENT_BYTES = 128 * 1024 * 1024;
 
 /** Free cache buffers kept for the next miss, in bytes. */
 export const CACHE_SPARE_BYTES = 4 * 1024 * 1024;

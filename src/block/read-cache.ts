@@ -8,13 +8,13 @@
  *   of spare buffers, to be filled with something else, only when it is evicted *and* nobody holds a
  *   loan of it. Recycling is worth the care: a fresh 128 KiB buffer costs about as much in page
  *   faults as the read that fills it.
- * - Evicted slots that sockets still hold count against a limit of their own; beyond it nothing more
- *   is lent and readers get copies, so slow clients cannot make the cache outgrow its size.
+ * - Blocks that are lent count against a limit; beyond it readers get copies. A lent block may be
+ *   evicted, so the cache and its loans never hold more than capacity + limit.
  */
 import { LRUCache } from 'lru-cache';
 import { Gather, isPromise, type MaybePromise } from '../base/index.ts';
 import type { Loan, ReadableBlockDevice } from './block-device.ts';
-import { CACHE_BLOCK_BYTES, CACHE_EVICTED_PINNED_BYTES, CACHE_SPARE_BYTES } from './limits.ts';
+import { CACHE_BLOCK_BYTES, CACHE_LENT_BYTES, CACHE_SPARE_BYTES } from './limits.ts';
 
 interface Slot {
   readonly buffer: Buffer;
@@ -41,8 +41,8 @@ export interface ReadCacheOptions {
   readonly capacityBytes: number;
   /** Bytes per block, a power of two. */
   readonly blockBytes?: number;
-  /** Bytes that may be evicted and still lent. */
-  readonly evictedPinnedLimitBytes?: number;
+  /** Bytes of blocks that may be lent at the same time. */
+  readonly lentLimitBytes?: number;
 }
 
 export interface ReadCacheGauges {
@@ -58,9 +58,12 @@ export interface ReadCacheGauges {
   readonly filledBytes: number;
   readonly failedFills: number;
   readonly loans: number;
-  /** Loans refused because of the limit on evicted and still lent bytes. */
+  /** Loans refused because of the limit on lent bytes. */
   readonly refusedLoans: number;
-  readonly evictedPinnedBytes: number;
+  /** Bytes of blocks that are lent, each counted once. */
+  readonly lentBytes: number;
+  /** … of which are evicted: memory held beyond `cachedBytes`. */
+  readonly evictedLentBytes: number;
   readonly spareBytes: number;
 }
 
@@ -70,7 +73,7 @@ const LAYER_STRIDE = 2 ** 32;
 export class ReadCache {
   readonly blockBytes: number;
   readonly #capacityBytes: number;
-  readonly #evictedPinnedLimit: number;
+  readonly #lentLimit: number;
   readonly #slots: LRUCache<number, Slot>;
   readonly #fills = new Map<number, Fill>();
   readonly #layers = new Map<string, number>();
@@ -85,12 +88,13 @@ export class ReadCache {
   #failedFills = 0;
   #loans = 0;
   #refusedLoans = 0;
-  #evictedPinned = 0;
+  #lentBytes = 0;
+  #evictedLentBytes = 0;
 
   constructor(options: ReadCacheOptions) {
     this.blockBytes = options.blockBytes ?? CACHE_BLOCK_BYTES;
     this.#capacityBytes = options.capacityBytes;
-    this.#evictedPinnedLimit = options.evictedPinnedLimitBytes ?? CACHE_EVICTED_PINNED_BYTES;
+    this.#lentLimit = options.lentLimitBytes ?? CACHE_LENT_BYTES;
     if (options.capacityBytes < this.blockBytes) {
       throw new RangeError(`a read cache of ${options.capacityBytes} bytes holds no block`);
     }
@@ -129,7 +133,7 @@ export class ReadCache {
     const start = offset - first * unit;
     if (start + length > unit) return this.#lendMany(layer, offset, length);
     const slot = this.#slots.get(layer * LAYER_STRIDE + first);
-    if (slot === undefined || !this.#mayLend()) return undefined;
+    if (slot === undefined || !this.#mayLend(1)) return undefined;
     this.#hits += 1;
     this.#hitBytes += length;
     this.#pin(slot);
@@ -196,7 +200,8 @@ export class ReadCache {
       failedFills: this.#failedFills,
       loans: this.#loans,
       refusedLoans: this.#refusedLoans,
-      evictedPinnedBytes: this.#evictedPinned,
+      lentBytes: this.#lentBytes,
+      evictedLentBytes: this.#evictedLentBytes,
       spareBytes: this.#spare.length * this.blockBytes,
     };
   }
@@ -205,8 +210,10 @@ export class ReadCache {
   unpin(slot: Slot): void {
     slot.pins -= 1;
     this.#loans -= 1;
-    if (slot.pins > 0 || !slot.evicted) return;
-    this.#evictedPinned -= slot.buffer.length;
+    if (slot.pins > 0) return;
+    this.#lentBytes -= slot.buffer.length;
+    if (!slot.evicted) return;
+    this.#evictedLentBytes -= slot.buffer.length;
     this.#recycle(slot.buffer);
   }
 
@@ -224,20 +231,21 @@ export class ReadCache {
       chunks.push(slot.buffer.subarray(from, to));
       done += to - from;
     }
-    if (!this.#mayLend()) return undefined;
+    if (!this.#mayLend(slots.length)) return undefined;
     this.#hits += slots.length;
     this.#hitBytes += length;
     for (const slot of slots) this.#pin(slot);
     return new SlotLoan(this, undefined, slots, chunks);
   }
 
-  #mayLend(): boolean {
-    if (this.#evictedPinned < this.#evictedPinnedLimit) return true;
+  #mayLend(blocks: number): boolean {
+    if (this.#lentBytes + blocks * this.blockBytes <= this.#lentLimit) return true;
     this.#refusedLoans += 1;
     return false;
   }
 
   #pin(slot: Slot): void {
+    if (slot.pins === 0) this.#lentBytes += slot.buffer.length;
     slot.pins += 1;
     this.#loans += 1;
   }
@@ -302,7 +310,7 @@ export class ReadCache {
   #evicted(slot: Slot): void {
     slot.evicted = true;
     if (slot.pins === 0) this.#recycle(slot.buffer);
-    else this.#evictedPinned += slot.buffer.length;
+    else this.#evictedLentBytes += slot.buffer.length;
   }
 
   #recycle(buffer: Buffer): void {
