@@ -15,7 +15,7 @@ is_installed() {
 }
 
 missing=
-for name in $(find test -name debian-packages.txt -exec cat {} + | sed 's/#.*//' | sort -u); do
+for name in $(find test -name debian-packages.txt -exec awk '{ sub(/#.*/, ""); print }' {} + | sort -u); do
   is_installed "$name" || missing="$missing $name"
 done
 [ -n "$missing" ] || exit 0

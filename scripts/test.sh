@@ -20,9 +20,8 @@ trap 'rm -f "$counts"' EXIT
 ROOTCAST_TEST_COUNTS=$counts vitest run --allowOnly=false
 status=$?
 
-passed=0 failed=0 skipped=0
 # Three numbers, written by test/support/report.ts. Nothing there means that the run broke down.
-read -r passed failed skipped <"$counts" || failed=1
+read -r passed failed skipped <"$counts" || passed=0 failed=1 skipped=0
 if [ "$check" -ne 0 ]; then
   echo "npm run check failed (see above): counted as one failed test"
   failed=$((failed + 1))
