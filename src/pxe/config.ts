@@ -69,13 +69,5 @@ export interface PxeConfig {
   readonly uefiLoader: 'ipxe.efi' | 'snponly.efi';
 }
 
-export const DEFAULT_PORTS: PxePorts = {
-  dhcp: 67,
-  dhcpClient: 68,
-  bootServer: 4011,
-  tftp: 69,
-  http: 8069,
-};
-
 /** Where Debian's package `ipxe` puts the loaders. */
 export const DEFAULT_LOADER_FOLDERS: readonly string[] = ['/usr/lib/ipxe', '/boot'];

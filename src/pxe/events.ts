@@ -14,6 +14,7 @@ export type PxeEvent =
   | { readonly type: 'dhcp-released'; readonly mac: string; readonly address: string }
   /** A client found the address in use: quarantined. */
   | { readonly type: 'dhcp-declined'; readonly mac: string; readonly address: string }
+  /** This and the next: one of a kind in ten seconds, the rest counted by `dhcp-dropped`. */
   | { readonly type: 'dhcp-refused'; readonly mac: string; readonly reason: string }
   | { readonly type: 'dhcp-pool-exhausted'; readonly mac: string }
   /** Packets dropped since the last such event; at most one event per reason in ten seconds. */

@@ -20,7 +20,6 @@ export type {
 export {
   type AddressRange,
   DEFAULT_LOADER_FOLDERS,
-  DEFAULT_PORTS,
   type DhcpConfig,
   type FullDhcpConfig,
   type PxeConfig,
@@ -28,6 +27,4 @@ export {
   type Reservation,
 } from './config.ts';
 export type { PxeEvent, PxeReporter } from './events.ts';
-export { hyphenated, parseMac } from './mac-address.ts';
-export { MACHINE_NAME } from './script/kernel-command-line.ts';
 export { type PxeDependencies, type RunningPxe, startPxe } from './start-pxe.ts';

@@ -33,6 +33,7 @@ export class AddressPool {
   readonly #byAddress = new Map<number, Binding>();
   readonly #byMac = new Map<string, number>();
   readonly #reservedFor = new Map<number, string>();
+  #abandoned: string[] = [];
 
   constructor(rules: PoolRules, leases: readonly Lease[]) {
     this.#rules = rules;
@@ -114,6 +115,13 @@ export class AddressPool {
     return { address: formatIpv4(address), mac, state: 'declined', expiresAt: until };
   }
 
+  /** Leases that ended since the last call because their machine moved to another address. */
+  takeAbandoned(): readonly string[] {
+    const abandoned = this.#abandoned;
+    this.#abandoned = [];
+    return abandoned;
+  }
+
   #choose(mac: string, requested: number | undefined, now: number): number | undefined {
     const reserved = this.#rules.reservations.get(mac);
     if (reserved !== undefined) {
@@ -146,6 +154,11 @@ export class AddressPool {
     return this.#rules.ranges.some(({ first, last }) => first <= address && address <= last);
   }
 
+  #abandon(address: number): void {
+    if (this.#byAddress.get(address)?.state === 'bound') this.#abandoned.push(formatIpv4(address));
+    this.#byAddress.delete(address);
+  }
+
   /** Keeps the two maps inverse to each other: a machine has one address, an address one machine. */
   #bind(binding: Binding): void {
     const { address, mac } = binding;
@@ -157,7 +170,7 @@ export class AddressPool {
     // A quarantined address is nobody's: its finder keeps, or gets, another.
     if (binding.state === 'declined') return;
     const earlier = this.#byMac.get(mac);
-    if (earlier !== undefined) this.#byAddress.delete(earlier);
+    if (earlier !== undefined && earlier !== address) this.#abandon(earlier);
     this.#byMac.set(mac, address);
   }
 }

@@ -3,7 +3,8 @@
  * socket; dhcp/server.ts does.
  */
 import type { BootCatalog, BootClient, Lease, LeaseStore } from '../boot-catalog.ts';
-import type { PxeReporter } from '../events.ts';
+import type { PxeEvent, PxeReporter } from '../events.ts';
+import { DROP_REPORT_INTERVAL_MS } from '../limits.ts';
 import type { AddressPool } from './address-pool.ts';
 import { type BootFileRules, bootFileFor } from './boot-file.ts';
 import type { BootInstructions } from './build-reply.ts';
@@ -41,6 +42,7 @@ type Wanted =
 export class DhcpResponder {
   readonly #setup: ResponderSetup;
   readonly #drops: DropCounter;
+  readonly #refusalReportedAt = new Map<PxeEvent['type'], number>();
 
   constructor(setup: ResponderSetup) {
     this.#setup = setup;
@@ -104,9 +106,27 @@ export class DhcpResponder {
     const boot = wanted.kind === 'boot' ? await this.#instructions(wanted) : undefined;
     const { rules, pool } = mode;
     const outcome = fullReply(request, { rules, pool, boot, now: this.#setup.now() });
+    const abandoned = pool.takeAbandoned();
     if (outcome.save !== undefined) await this.#save(outcome.save);
-    if (outcome.event !== undefined) this.#setup.report(outcome.event);
+    for (const address of abandoned) await this.#setup.leases.remove(address);
+    if (outcome.event !== undefined) this.#reportOutcome(outcome.event);
     return outcome.reply;
+  }
+
+  /** Refusals repeat with every packet of every client: one of a kind in a while, the rest counted. */
+  #reportOutcome(event: PxeEvent): void {
+    const { report, now } = this.#setup;
+    if (event.type !== 'dhcp-pool-exhausted' && event.type !== 'dhcp-refused') {
+      report(event);
+      return;
+    }
+    const before = this.#refusalReportedAt.get(event.type) ?? Number.NEGATIVE_INFINITY;
+    if (now() - before < DROP_REPORT_INTERVAL_MS) {
+      this.drop(event.type);
+      return;
+    }
+    this.#refusalReportedAt.set(event.type, now());
+    report(event);
   }
 
   /** An ACK promises that a restart will not give the address away, so it waits for the store. */
@@ -124,7 +144,7 @@ export class DhcpResponder {
     }
     const classified = classifyClient(request);
     if (classified.kind !== 'unknown-architecture') return classified;
-    this.drop(`unknown-architecture-${classified.code ?? 'none'}`);
+    this.drop('unknown-architecture');
     return { kind: 'plain' };
   }
 

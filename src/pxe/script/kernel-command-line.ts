@@ -9,7 +9,7 @@ import { MAX_KERNEL_COMMAND_LINE_BYTES } from '../limits.ts';
 import { hyphenated } from '../mac-address.ts';
 
 /** Also the name of an NBD export and, for dracut and initramfs-tools, a word without `,` and `:`. */
-export const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** One part of a path. */
 export const LAYER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const ROOT_PARTITION = /^(p[1-9][0-9]{0,2})?$/;

@@ -2,7 +2,7 @@
  * A boot network in private namespaces: a bridge with our server (`h5-server`, 192.168.50.1), another
  * server (`h5-other`, 192.168.50.2) and a machine without an address (`h5-machine`). Needs root.
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { PxeConfig } from '../../../src/pxe/index.ts';
@@ -20,7 +20,8 @@ export function inNamespace(place: Place, ...command: string[]): string[] {
 }
 
 function ip(...args: string[]): void {
-  execFileSync('ip', args, { stdio: 'pipe' });
+  const { status, output } = run(['ip', ...args]);
+  if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${output}`);
 }
 
 export function createLab(): void {

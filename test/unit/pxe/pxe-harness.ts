@@ -31,6 +31,7 @@ export interface SeenReply extends DhcpPacket {
 export class Harness {
   readonly events: PxeEvent[] = [];
   readonly saved: Lease[] = [];
+  readonly removed: string[] = [];
   now = 1_000_000;
   decision: BootDecision | Error = { kind: 'boot' };
   saveFails = false;
@@ -58,7 +59,9 @@ export class Harness {
           if (this.saveFails) throw new Error('disk full');
           this.saved.push(lease);
         },
-        remove: () => {},
+        remove: (address) => {
+          this.removed.push(address);
+        },
       },
       report: (event) => this.events.push(event),
       now: () => this.now,

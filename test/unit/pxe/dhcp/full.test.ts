@@ -125,6 +125,9 @@ describe('full DHCP', () => {
     const late = rawDhcp({ message: DISCOVER, mac: '52:54:00:00:00:0d' });
     expect(await harness.send(late)).toBeUndefined();
     expect(harness.events.at(-1)).toMatchObject({ type: 'dhcp-pool-exhausted' });
+    for (let n = 0; n < 100; n++) await harness.send(late);
+    const told = harness.events.filter((event) => event.type === 'dhcp-pool-exhausted');
+    expect(told.length).toBe(1);
     await harness.send(rawDhcp({ message: RELEASE, mac: A, ciaddr: first, options: [OURS] }));
     expect((await harness.send(late))?.address).toBe(first);
   });
@@ -275,6 +278,19 @@ describe('full DHCP', () => {
     ).toMatchObject({
       message: 'NAK',
     });
+  });
+
+  it('forgets the lease of a machine that got a reservation since', async () => {
+    const before = new Harness(FULL);
+    expect(await leased(before, A)).toBe('192.168.50.100');
+    const reservations = [{ mac: A, address: '192.168.50.20' }];
+    const after = new Harness({ ...FULL, reservations }, before.saved);
+    expect(await after.send(request(A, [], { ciaddr: '192.168.50.100' }))).toMatchObject({
+      message: 'NAK',
+    });
+    expect(await leased(after, A)).toBe('192.168.50.20');
+    expect(after.removed).toEqual(['192.168.50.100']);
+    expect(await leased(after, B)).toBe('192.168.50.100');
   });
 
   it.each<[string, Partial<typeof FULL>]>([

@@ -129,7 +129,7 @@ describe('decoding DHCP packets', () => {
     const good = rawDhcp({ message: DISCOVER, options: FIRMWARE.ipxeRom });
     const change = fc.tuple(fc.nat(good.length - 1), fc.nat(255));
     fc.assert(
-      fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
+      fc.property(fc.array(change, { maxLength: 12, size: 'max' }), (changes) => {
         const bytes = Buffer.from(good);
         for (const [at, value] of changes) bytes[at] = value;
         expect(['packet', 'violation']).toContain(decodeDhcp(bytes).kind);
@@ -140,7 +140,7 @@ describe('decoding DHCP packets', () => {
 
   it('is total on noise', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 1600 }), (noise) => {
+      fc.property(fc.uint8Array({ maxLength: 1600, size: 'max' }), (noise) => {
         const header = rawDhcp({ message: 1 }).subarray(0, 240);
         expect(['packet', 'violation']).toContain(decodeDhcp(Buffer.from(noise)).kind);
         expect(['packet', 'violation']).toContain(decodeDhcp(Buffer.concat([header, noise])).kind);
@@ -175,7 +175,10 @@ describe('encoding DHCP packets', () => {
     fileName: fc.stringMatching(/^[!-~]{0,127}$/),
     options: fc
       .uniqueArray(
-        fc.tuple(fc.integer({ min: 1, max: 254 }), fc.uint8Array({ minLength: 1, maxLength: 300 })),
+        fc.tuple(
+          fc.integer({ min: 1, max: 254 }),
+          fc.uint8Array({ minLength: 1, maxLength: 300, size: 'max' }),
+        ),
         {
           selector: ([code]) => code,
           maxLength: 1,

@@ -113,6 +113,25 @@ describe('proxy DHCP', () => {
     });
   });
 
+  it('counts unknown architectures without remembering each', async () => {
+    const harness = new Harness('proxy');
+    for (let code = 1000; code < 1100; code++) {
+      const architecture = Buffer.from([code >> 8, code & 255]);
+      await harness.send(
+        rawDhcp({
+          message: DISCOVER,
+          options: [
+            [60, 'PXEClient'],
+            [93, architecture],
+          ],
+        }),
+      );
+    }
+    expect(harness.events).toEqual([
+      { type: 'dhcp-dropped', reason: 'unknown-architecture', count: 1 },
+    ]);
+  });
+
   it('makes one event of a storm of broken packets', async () => {
     const harness = new Harness('proxy');
     for (let n = 0; n < 1000; n++) await harness.send(Buffer.alloc(100));
