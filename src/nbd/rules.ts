@@ -152,10 +152,6 @@ export function checkRequest(rules: RequestRules, request: Request): number {
   switch (type) {
     case NBD_CMD_READ:
       return checkRange(rules, request, request.length) || checkRead(rules, request);
-    case NBD_CMD_WRITE:
-      // In extended mode a write without PAYLOAD_LEN has no payload, so there is nothing to write.
-      if (request.payloadLength !== request.length) return NBD_EINVAL;
-      return checkRange(rules, request, request.length);
     case NBD_CMD_FLUSH:
       // "length and offset are reserved, and MUST be set to all-zero"
       return request.offset === 0 && request.length === 0 ? 0 : NBD_EINVAL;

@@ -79,6 +79,7 @@ export function decodeExtendedRequest(
   if (end - start < EXTENDED_REQUEST_SIZE) return NEED_EXTENDED;
   if (source.readUInt32BE(start) !== NBD_EXTENDED_REQUEST_MAGIC) return BAD_MAGIC;
   const flags = source.readUInt16BE(start + 4);
+  const type = source.readUInt16BE(start + 6);
   const offsetHigh = source.readInt32BE(start + 16);
   const offsetLow = source.readInt32BE(start + 20);
   const length = readUint64(source, start + 24);
@@ -86,14 +87,16 @@ export function decodeExtendedRequest(
     kind: 'request',
     size: EXTENDED_REQUEST_SIZE,
     flags,
-    type: source.readUInt16BE(start + 6),
+    type,
     cookieHigh: source.readInt32BE(start + 8),
     cookieLow: source.readInt32BE(start + 12),
     offsetHigh,
     offsetLow,
     offset: joinUint64(offsetHigh, offsetLow),
     length,
-    payloadLength: (flags & NBD_CMD_FLAG_PAYLOAD_LEN) !== 0 ? length : 0,
+    // A write MUST set the flag, but "the write command always sends a payload", and clients that
+    // forget the flag (libnbd without its auto flag) send it all the same.
+    payloadLength: (flags & NBD_CMD_FLAG_PAYLOAD_LEN) !== 0 || type === NBD_CMD_WRITE ? length : 0,
   };
 }
 

@@ -356,7 +356,10 @@ describe('requests', () => {
       fc.property(requestFields, uint53, (fields, length) => {
         const bytes = Buffer.alloc(32);
         expect(writeExtendedRequest(bytes, 0, { ...fields, length })).toBe(32);
-        const payloadLength = (fields.flags & NBD_CMD_FLAG_PAYLOAD_LEN) !== 0 ? length : 0;
+        const payloadLength =
+          (fields.flags & NBD_CMD_FLAG_PAYLOAD_LEN) !== 0 || fields.type === NBD_CMD_WRITE
+            ? length
+            : 0;
         const decoded = decodesAtEveryCut(decodeExtendedRequest, bytes);
         expect(decoded).toMatchObject({ ...fields, length, payloadLength });
       }),
