@@ -9,7 +9,6 @@ import {
   requestBoot,
   saveLease,
 } from '../control/index.ts';
-import { Fault } from '../errors/index.ts';
 import type {
   BootCatalog,
   BootClient,
@@ -50,12 +49,6 @@ export function bootCatalog(control: Control, layers: LayerShelf, bootUrl: strin
         return { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason] };
       }
       const plan = await requestBoot(control, mac);
-      if (plan.bootFiles.kernel === undefined) {
-        throw new Fault(
-          'NOT_FOUND',
-          `vDisk ${plan.vdiskName} has no kernel: import it again with --kernel and --initrd`,
-        );
-      }
       return {
         kind: 'boot',
         machine: plan.machineName,

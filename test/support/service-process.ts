@@ -103,14 +103,20 @@ export class ServiceProcess {
     return JSON.parse(result.stdout) as T;
   }
 
+  /** The service itself, which is not the child when it runs under a wrapper. */
+  get #pid(): number {
+    return (JSON.parse(readFileSync(join(this.data, 'server.json'), 'utf8')) as { pid: number })
+      .pid;
+  }
+
   /** Ends it in an orderly way. @returns how it left */
   stop(): Promise<Exit> {
-    this.child.kill('SIGTERM');
+    process.kill(this.#pid, 'SIGTERM');
     return this.exited;
   }
 
   kill(): Promise<Exit> {
-    this.child.kill('SIGKILL');
+    process.kill(this.#pid, 'SIGKILL');
     return this.exited;
   }
 
