@@ -4,7 +4,7 @@
  * that a restarted process finds. Every method is called under the state mutex.
  */
 import { chain, type MaybePromise, type SharedBitmap } from '../../base/index.ts';
-import { type BlockDevice, PLAIN } from '../../block/index.ts';
+import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
 
@@ -84,8 +84,29 @@ export class LiveMap {
       length <= this.#scratch.length ? this.#scratch.subarray(0, length) : Buffer.alloc(length);
     bytes.set(mapBytes.subarray(alignedFirst, alignedEnd));
     fillBits(bytes, from + (start - alignedFirst) * 8, to + (start - alignedFirst) * 8, value);
-    dirty.set(Math.floor(first / MAP_PAGE_BYTES), Math.floor((end - 1) / MAP_PAGE_BYTES) + 1);
-    return this.#map.write(bytes, geometry.liveOffset + alignedFirst, PLAIN);
+    const firstPage = Math.floor(first / MAP_PAGE_BYTES);
+    const endPage = Math.floor((end - 1) / MAP_PAGE_BYTES) + 1;
+    return chain(this.#reserve(firstPage, endPage), () => {
+      dirty.set(firstPage, endPage);
+      return this.#map.write(bytes, geometry.liveOffset + alignedFirst, PLAIN);
+    });
+  }
+
+  /**
+   * Gives pages of the durable map space of their own before anything depends on them: the volume is
+   * thin, and it is the write that must find out that it is full, not the flush after it. A page that
+   * is not reserved has held zeroes ever since the map was formatted, so that is what is written.
+   */
+  #reserve(from: number, to: number): MaybePromise<void> {
+    const { reserved, geometry } = this.#state;
+    const page = reserved.nextClear(from, to);
+    if (page === to) return undefined;
+    const bytes = ZEROES.subarray(0, MAP_PAGE_BYTES);
+    const offset = geometry.durableOffset + page * MAP_PAGE_BYTES;
+    return chain(this.#map.write(bytes, offset, PLAIN), () => {
+      reserved.set(page, page + 1);
+      return this.#reserve(page + 1, to);
+    });
   }
 }
 

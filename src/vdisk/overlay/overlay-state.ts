@@ -11,6 +11,7 @@
  *     768    the ranges being reclaimed (pairs of block numbers)
  *     1024   statistics: 128 bytes for each worker, written by that worker only
  *     …      dirty: one bit for each page of the map changed since the last flush
+ *     …      reserved: one bit for each page of the durable map known to have space of its own
  *     …      owned and zeroed bits, laid out as in the map volume (map-layout.ts)
  *
  * Everything after the statistics is untouched zero memory until bits are set: an overlay that
@@ -68,6 +69,7 @@ export class OverlayState {
   readonly owned: SharedBitmap;
   readonly zeroed: SharedBitmap;
   readonly dirty: SharedBitmap;
+  readonly reserved: SharedBitmap;
   /** The bytes of owned and zeroed, as they are on disk. */
   readonly mapBytes: Uint8Array;
   readonly stateMutex: SharedMutex;
@@ -91,6 +93,7 @@ export class OverlayState {
     const at = offsets(this.geometry, this.workers);
     const { blocks, units, ownedPages, zeroedPages } = this.geometry;
     this.dirty = new SharedBitmap(buffer, at.dirty, ownedPages + zeroedPages);
+    this.reserved = new SharedBitmap(buffer, at.reserved, ownedPages + zeroedPages);
     this.owned = new SharedBitmap(buffer, at.maps, blocks);
     this.zeroed = new SharedBitmap(buffer, at.maps + ownedPages * MAP_PAGE_BYTES, units);
     this.mapBytes = new Uint8Array(buffer, at.maps, this.geometry.mapBytes);
@@ -229,9 +232,13 @@ export class OverlayState {
   }
 }
 
-function offsets(geometry: MapGeometry, workers: number): { dirty: number; maps: number } {
+function offsets(
+  geometry: MapGeometry,
+  workers: number,
+): { dirty: number; reserved: number; maps: number } {
   const dirty = STATISTICS_BYTES + workers * STATISTICS_SLOT_BYTES;
-  const pages = geometry.ownedPages + geometry.zeroedPages;
-  const end = dirty + SharedBitmap.bytesFor(pages);
-  return { dirty, maps: Math.ceil(end / MAP_PAGE_BYTES) * MAP_PAGE_BYTES };
+  const bitmapBytes = SharedBitmap.bytesFor(geometry.ownedPages + geometry.zeroedPages);
+  const reserved = dirty + bitmapBytes;
+  const end = reserved + bitmapBytes;
+  return { dirty, reserved, maps: Math.ceil(end / MAP_PAGE_BYTES) * MAP_PAGE_BYTES };
 }

@@ -87,7 +87,14 @@ export class OverlayWriter {
       return;
     }
     if (offset < from * UNIT_BYTES) await this.#disown(offset, from * UNIT_BYTES);
-    await this.#zeroUnits(from, to);
+    try {
+      await this.#zeroUnits(from, to);
+    } catch (error) {
+      // No room even to note that the units are zeroed: a trim must help all the same, so they
+      // revert to the parent, which needs no room.
+      if (!(error instanceof BlockError) || error.errno !== 'ENOSPC') throw error;
+      await this.#disown(from * UNIT_BYTES, Math.min(this.#state.size, to * UNIT_BYTES));
+    }
     if (to * UNIT_BYTES < end) await this.#disown(to * UNIT_BYTES, end);
   }
 

@@ -54,6 +54,8 @@ export async function recoverOverlay(options: RecoverOptions): Promise<SharedArr
   return buffer;
 }
 
+const EMPTY_PAGE = ZEROES.subarray(0, MAP_PAGE_BYTES);
+
 /** Loads the trusted map, page by page; empty pages stay untouched memory. */
 async function loadMaps(state: OverlayState, map: BlockDevice, sameBoot: boolean): Promise<void> {
   const { mapBytes, liveOffset, durableOffset } = state.geometry;
@@ -69,12 +71,12 @@ async function loadMaps(state: OverlayState, map: BlockDevice, sameBoot: boolean
       const livePage = live.subarray(at, at + MAP_PAGE_BYTES);
       const durablePage = durable.subarray(at, at + MAP_PAGE_BYTES);
       const trusted = sameBoot ? livePage : durablePage;
-      if (!trusted.equals(ZEROES.subarray(0, MAP_PAGE_BYTES)))
-        state.mapBytes.set(trusted, start + at);
+      if (!trusted.equals(EMPTY_PAGE)) state.mapBytes.set(trusted, start + at);
+      const page = (start + at) / MAP_PAGE_BYTES;
+      if (!durablePage.equals(EMPTY_PAGE)) state.reserved.set(page, page + 1);
       if (livePage.equals(durablePage)) continue;
       if (sameBoot) {
         // Acknowledged but not flushed when the process died: the next flush takes it along.
-        const page = (start + at) / MAP_PAGE_BYTES;
         state.dirty.set(page, page + 1);
       } else {
         await map.write(durablePage, liveOffset + start + at, PLAIN);
