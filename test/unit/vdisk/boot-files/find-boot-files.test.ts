@@ -95,6 +95,15 @@ describe('boot files', () => {
     expect(extracted).toEqual(['/vmlinuz-6.1 -> K', '/initrd.img-6.1 -> I']);
   });
 
+  it('are not a link at the top of a root whose /boot is elsewhere', async () => {
+    const root = { ...DEBIAN_ROOT, '/': ['etc', 'vmlinuz', 'initrd.img'] };
+    expect((await find(root, { '/': BOOT })).found).toMatchObject({
+      kernel: 'vmlinuz-6.1',
+      rootPartition: 'p1',
+    });
+    expect((await find(root, 'rubbish')).found.kernel).toBe('vmlinuz');
+  });
+
   it('are in a /boot beside a root that we cannot read', async () => {
     const { found } = await find({ '/': ['vmlinuz-6.8', 'initramfs-6.8.img'] }, 'XFSB');
     expect(found).toMatchObject({

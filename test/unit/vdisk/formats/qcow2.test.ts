@@ -97,6 +97,37 @@ describe('qcow2', () => {
     base.copy(expected);
     own.copy(expected, 128 * K);
     expect((await readImage(files, '/top')).equals(expected)).toBe(true);
+    const reader = await open(files, '/top');
+    const whole = Buffer.alloc(192 * K, 0x5a);
+    await reader.read(whole, 0);
+    await reader.close();
+    expect(whole.equals(expected)).toBe(true);
+  });
+
+  it('refuses a cluster that starts at the end, fills up one that is cut short', async () => {
+    const own = bytes(64 * K);
+    const clusters = new Map<number, Cluster>([[0, { kind: 'data', bytes: own }]]);
+    const image = qcow2Image({ size: 64 * K, clusters });
+    const short = new MemoryFiles({ '/a': image.subarray(0, -60 * K) });
+    const expected = Buffer.concat([own.subarray(0, 4 * K), Buffer.alloc(60 * K)]);
+    expect((await readImage(short, '/a')).equals(expected)).toBe(true);
+    const none = new MemoryFiles({ '/a': image.subarray(0, -64 * K) });
+    const fault = await faultOf(readImage(none, '/a'));
+    expect(fault.details.field).toBe('L2 entry of disk offset 0');
+  });
+
+  it('closes the data file when the backing file is missing', async () => {
+    const image = qcow2Image({
+      size: 64 * K,
+      clusters: new Map(),
+      incompatible: 4n,
+      backingFormat: 'disk',
+      backing: 'gone',
+    });
+    image.writeUInt32BE(0x44415441, 112); // the one extension becomes the data file's name
+    const files = new MemoryFiles({ '/a': image, '/disk': Buffer.alloc(64 * K) });
+    expect((await faultOf(open(files, '/a'))).details.value).toBe('/gone');
+    expect(files.open).toBe(0);
   });
 
   it('takes the backing format at its word: a raw file that looks like qcow2 stays raw', async () => {

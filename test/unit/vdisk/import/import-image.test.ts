@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BlockDevice } from '../../../../src/block/index.ts';
 import { BlockError, Fault } from '../../../../src/errors/index.ts';
@@ -114,14 +115,28 @@ describe('an import', () => {
   });
 
   it('rounds the disk up to whole sectors, filled with zeroes', async () => {
-    files.files.set('/raw', Buffer.alloc(1000, 'a'));
+    // Three windows: the buffer of the last one has held data before.
+    const image = Buffer.alloc(4 * M + 1000, 'a');
+    files.files.set('/raw', image);
     const layer = await bench.import('/raw', { format: 'raw' });
-    expect(layer.size).toBe(1024);
-    expect(
-      (await bench.disk(layer.layerId)).equals(
-        Buffer.concat([Buffer.alloc(1000, 'a'), Buffer.alloc(24)]),
-      ),
-    ).toBe(true);
+    expect(layer.size).toBe(4 * M + 1024);
+    const expected = Buffer.concat([image, Buffer.alloc(24)]);
+    expect((await bench.disk(layer.layerId)).equals(expected)).toBe(true);
+  });
+
+  it('reads ahead without touching what a slow volume still writes', async () => {
+    const disk = Buffer.alloc(9 * M);
+    for (let at = 0; at < disk.length; at += K) disk.fill(`at ${at} `, at, at + K);
+    files.files.set('/raw', disk);
+    bench.wrap = (device) =>
+      overriding(device, {
+        write: async (source, offset, options) => {
+          for (let turn = 0; turn < 20; turn += 1) await setImmediate();
+          await device.write(source, offset, options);
+        },
+      });
+    const layer = await bench.import('/raw');
+    expect((await bench.disk(layer.layerId)).equals(disk)).toBe(true);
   });
 
   it('reports progress that rises to the whole disk', async () => {

@@ -116,6 +116,16 @@ describe('the manifest', () => {
     }
   });
 
+  it('finds a bitmap whose bits have moved', async () => {
+    const { path } = await write(CHUNK_BYTES * 40, [0, 7, 39]);
+    const bad = await readFile(path);
+    bad.writeUInt8(0b1000_0010, 128); // as many chunks as before
+    await writeFile(path, bad);
+    await expect(readPresentChunks(path)).rejects.toMatchObject({
+      details: { field: 'bitmap checksum' },
+    });
+  });
+
   it('is not there: NOT_FOUND', async () => {
     await expect(readPresentChunks(join(folder, 'none'))).rejects.toMatchObject({
       code: 'NOT_FOUND',
