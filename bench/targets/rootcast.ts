@@ -3,7 +3,7 @@
  * machine added through the CLI. `vdisk/bench` is the shared image itself, `machine/bench` the same
  * through a machine's overlay.
  */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -37,9 +37,20 @@ async function start({ image, scratch }: Stage, exportName: string): Promise<Run
   }
 }
 
+/** The commit, with `-dirty` behind it when the tree differs; undefined outside a clone. */
+function commit(): string | undefined {
+  try {
+    const args = ['describe', '--always', '--dirty', '--exclude=*'];
+    return execFileSync('git', args, { cwd: PROJECT, encoding: 'utf8', stdio: 'pipe' }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
 function version(): string {
   const text = readFileSync(join(PROJECT, 'package.json'), 'utf8');
-  return `rootcast ${(JSON.parse(text) as { version: string }).version}, Node.js ${process.version}`;
+  const release = `rootcast ${(JSON.parse(text) as { version: string }).version}`;
+  return `${[release, commit()].filter((part) => part !== undefined).join(' ')}, Node.js ${process.version}`;
 }
 
 const target = (
