@@ -6,7 +6,7 @@
  *   await server.listen({ port: 10809 });
  *
  * A connection is server.ts → connection.ts → handshake-session.ts (state machine: handshake.ts) →
- * transmission-phase.ts (bytes: request-stream.ts, rules: rules.ts, work: transmission.ts).
+ * transmission-phase.ts (bytes: request-stream.ts, rules: rules.ts, work: transmission.ts and reads.ts).
  */
 export {
   type BlockStatus,

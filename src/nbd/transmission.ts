@@ -8,27 +8,21 @@
 import { chain, isPromise, type MaybePromise } from '../base/index.ts';
 import {
   type BlockDevice,
-  type Extent,
   FUA,
   PLAIN,
   type WriteOptions,
   type ZeroOptions,
 } from '../block/index.ts';
 import type { MetaContext } from '../exports/index.ts';
-import type { BufferPool } from './buffer-pool.ts';
-import type { Counters } from './counters.ts';
-import type { FailureLog } from './failure.ts';
-import { COPIED_READ, SPARSE_READ } from './limits.ts';
+import { Pending, type PendingParts } from './pending.ts';
 import { inPieces } from './pieces.ts';
+import { Reads, type ReadsParts } from './reads.ts';
 import type { Replies } from './replies.ts';
-import type { ReplyBatch } from './reply-batch.ts';
 import { checkStatus, type RequestRules } from './rules.ts';
-import { sparseLayout } from './sparse.ts';
 import { collectStatus, statusSource } from './status.ts';
 import {
   NBD_CMD_BLOCK_STATUS,
   NBD_CMD_CACHE,
-  NBD_CMD_FLAG_DF,
   NBD_CMD_FLAG_FAST_ZERO,
   NBD_CMD_FLAG_FUA,
   NBD_CMD_FLAG_NO_HOLE,
@@ -43,45 +37,34 @@ import {
 } from './wire/constants.ts';
 import { decodeBlockStatusPayload, type Request, type StatusExtent } from './wire/index.ts';
 
-export interface TransmissionParts {
-  readonly device: BlockDevice;
+export interface TransmissionParts extends ReadsParts, PendingParts {
   /** Metadata contexts beside base:allocation. */
   readonly contexts: readonly MetaContext[];
   /** Ids of the selected ones. */
   readonly contextIds: readonly number[];
   readonly rules: RequestRules;
+  /** Most extents in one reply. */
   readonly extents: number;
-  readonly replies: Replies;
-  readonly batch: ReplyBatch;
-  readonly buffers: BufferPool;
-  readonly counters: Counters;
-  readonly failures: FailureLog;
-  /** A request that waited has been answered into the batch; `bytes` are what it held. */
-  readonly onSettled: (bytes: number) => void;
-  /** A request starts to wait and holds `bytes`. */
-  readonly onWaiting: (bytes: number) => void;
 }
 
 export class Transmission {
   readonly #parts: TransmissionParts;
   readonly #device: BlockDevice;
   readonly #replies: Replies;
-  readonly #batch: ReplyBatch;
-  /** Reads may be answered with holes: it was negotiated and the device knows, without waiting. */
-  #sparse: boolean;
-  #inFlight = 0;
+  readonly #pending: Pending;
+  readonly #reads: Reads;
 
   constructor(parts: TransmissionParts) {
     this.#parts = parts;
     this.#device = parts.device;
     this.#replies = parts.replies;
-    this.#batch = parts.batch;
-    this.#sparse = parts.replies.style !== 'simple' && parts.device.capabilities.extents;
+    this.#pending = new Pending(parts);
+    this.#reads = new Reads(parts, this.#pending);
   }
 
   /** Requests that wait for the device. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#pending.inFlight;
   }
 
   /** Answers a request that broke a rule. */
@@ -100,7 +83,7 @@ export class Transmission {
     this.#parts.counters.requests += 1;
     switch (request.type) {
       case NBD_CMD_READ:
-        this.#read(request);
+        this.#reads.read(request);
         return;
       case NBD_CMD_WRITE:
         this.#write(request, payload, release);
@@ -112,174 +95,6 @@ export class Transmission {
       default:
         this.#command(request);
     }
-  }
-
-  #read(request: Request): void {
-    const { length } = request;
-    this.#parts.counters.bytesRead += length;
-    if (length === 0) this.#replies.emptyRead(request);
-    else if (length <= COPIED_READ && length <= this.#device.geometry.maximumIo) {
-      this.#readCopied(request);
-    } else if (this.#sparse && length >= SPARSE_READ && (request.flags & NBD_CMD_FLAG_DF) === 0) {
-      this.#readSparse(request);
-    } else this.#readWhole(request, request.offset, length, true);
-  }
-
-  /** A small read, straight into its place behind the header. */
-  #readCopied(request: Request): void {
-    const header = this.#replies.dataHeader;
-    const size = header + request.length;
-    const slab = this.#batch.reserve(size);
-    const start = slab.used - size;
-    let result: MaybePromise<void>;
-    try {
-      result = this.#device.read(
-        slab.buffer.subarray(start + header, start + size),
-        request.offset,
-      );
-    } catch (error) {
-      this.#batch.cancel(slab, size);
-      this.#fail(request, error);
-      return;
-    }
-    this.#replies.writeDataHeader(slab.buffer, start, request, request.offset, request.length);
-    if (!isPromise(result)) return;
-    this.#batch.detach(slab, size);
-    this.#wait(size);
-    result.then(
-      () => {
-        this.#batch.append(slab, start, size);
-        this.#settled(size);
-      },
-      (error: unknown) => {
-        this.#batch.drop(slab);
-        this.#fail(request, error);
-        this.#settled(size);
-      },
-    );
-  }
-
-  /** A large read of one stretch: lent if the device can, else into a pooled buffer. */
-  #readWhole(request: Request, offset: number, length: number, last: boolean): void {
-    let buffer: Buffer | undefined;
-    let result: MaybePromise<void>;
-    try {
-      const loan = this.#device.lend(offset, length);
-      if (loan !== undefined) {
-        this.#replies.dataHeaderInto(request, offset, length, last);
-        this.#batch.push(loan.chunks, () => loan.release());
-        return;
-      }
-      buffer = this.#parts.buffers.take(length);
-      result = this.#readInto(buffer.subarray(0, length), offset);
-    } catch (error) {
-      if (buffer !== undefined) this.#parts.buffers.give(buffer);
-      this.#fail(request, error);
-      return;
-    }
-    const target = buffer;
-    const deliver = (): void => {
-      this.#replies.dataHeaderInto(request, offset, length, last);
-      this.#batch.push([target.subarray(0, length)], () => this.#parts.buffers.give(target));
-    };
-    if (!isPromise(result)) {
-      deliver();
-      return;
-    }
-    this.#wait(length);
-    result.then(
-      () => {
-        deliver();
-        this.#settled(length);
-      },
-      (error: unknown) => {
-        this.#parts.buffers.give(target);
-        this.#fail(request, error);
-        this.#settled(length);
-      },
-    );
-  }
-
-  #readInto(target: Buffer, offset: number): MaybePromise<void> {
-    return inPieces(target.length, this.#device.geometry.maximumIo, (start, end) =>
-      this.#device.read(target.subarray(start, end), offset + start),
-    );
-  }
-
-  /**
-   * A large read of which the device may know holes. Only what it can say without waiting is used:
-   * asking must never cost more than sending zeroes.
-   */
-  #readSparse(request: Request): void {
-    let layout: readonly Extent[] | undefined;
-    try {
-      layout = sparseLayout(this.#device, request.offset, request.length);
-    } catch (error) {
-      this.#fail(request, error);
-      return;
-    }
-    if (layout === undefined) {
-      this.#sparse = false;
-      this.#readWhole(request, request.offset, request.length, true);
-      return;
-    }
-    if (layout.every(({ kind }) => kind === 'data')) {
-      this.#readWhole(request, request.offset, request.length, true);
-      return;
-    }
-    if (layout.every(({ kind }) => kind !== 'data')) {
-      this.#replies.hole(request, request.offset, request.length, true);
-      return;
-    }
-    this.#readLayout(request, layout);
-  }
-
-  /** Data and holes mixed: the data is read first, so that an error can still replace the reply. */
-  #readLayout(request: Request, layout: readonly Extent[]): void {
-    const buffer = this.#parts.buffers.take(request.length);
-    const give = (): void => this.#parts.buffers.give(buffer);
-    const stretches = layout.filter(({ kind }) => kind === 'data');
-    let result: MaybePromise<void>;
-    try {
-      result = inPieces(stretches.length, 1, (index) => {
-        const { offset, length } = stretches[index] as Extent;
-        const start = offset - request.offset;
-        return this.#readInto(buffer.subarray(start, start + length), offset);
-      });
-    } catch (error) {
-      give();
-      this.#fail(request, error);
-      return;
-    }
-    const deliver = (): void => {
-      layout.forEach(({ kind, offset, length }, index) => {
-        const last = index === layout.length - 1;
-        if (kind !== 'data') {
-          this.#replies.hole(request, offset, length, last);
-          return;
-        }
-        const start = offset - request.offset;
-        this.#replies.dataHeaderInto(request, offset, length, last);
-        this.#batch.push([buffer.subarray(start, start + length)], undefined);
-      });
-      this.#batch.push([], give);
-    };
-    if (!isPromise(result)) {
-      deliver();
-      return;
-    }
-    this.#wait(request.length);
-    result.then(
-      () => {
-        deliver();
-        this.#settled(request.length);
-      },
-      (error: unknown) => {
-        give();
-        this.#fail(request, error);
-        this.#settled(request.length);
-      },
-    );
   }
 
   #write(request: Request, payload: Buffer | undefined, release: (() => void) | undefined): void {
@@ -300,7 +115,7 @@ export class Transmission {
             );
     } catch (error) {
       release?.();
-      this.#fail(request, error);
+      this.#pending.fail(request, error);
       return;
     }
     if (!isPromise(result)) {
@@ -309,18 +124,18 @@ export class Transmission {
       this.#replies.done(request);
       return;
     }
-    this.#wait(length);
+    this.#pending.wait(length);
     result.then(
       () => {
         release?.();
         this.#parts.counters.bytesWritten += length;
         this.#replies.done(request);
-        this.#settled(length);
+        this.#pending.settled(length);
       },
       (error: unknown) => {
         release?.();
-        this.#fail(request, error);
-        this.#settled(length);
+        this.#pending.fail(request, error);
+        this.#pending.settled(length);
       },
     );
   }
@@ -331,22 +146,22 @@ export class Transmission {
     try {
       result = this.#start(request);
     } catch (error) {
-      this.#fail(request, error);
+      this.#pending.fail(request, error);
       return;
     }
     if (!isPromise(result)) {
       this.#replies.done(request);
       return;
     }
-    this.#wait(0);
+    this.#pending.wait(0);
     result.then(
       () => {
         this.#replies.done(request);
-        this.#settled(0);
+        this.#pending.settled(0);
       },
       (error: unknown) => {
-        this.#fail(request, error);
-        this.#settled(0);
+        this.#pending.fail(request, error);
+        this.#pending.settled(0);
       },
     );
   }
@@ -398,7 +213,7 @@ export class Transmission {
     const answers: (readonly StatusExtent[])[] = [];
     const reply = (): void => {
       if (answers.some((extents) => extents.length === 0)) {
-        this.#fail(request, new Error('a device returned no extents'));
+        this.#pending.fail(request, new Error('a device returned no extents'));
         return;
       }
       answers.forEach((extents, index) => {
@@ -415,41 +230,24 @@ export class Transmission {
         });
       });
     } catch (error) {
-      this.#fail(request, error);
+      this.#pending.fail(request, error);
       return;
     }
     if (!isPromise(result)) {
       reply();
       return;
     }
-    this.#wait(0);
+    this.#pending.wait(0);
     result.then(
       () => {
         reply();
-        this.#settled(0);
+        this.#pending.settled(0);
       },
       (error: unknown) => {
-        this.#fail(request, error);
-        this.#settled(0);
+        this.#pending.fail(request, error);
+        this.#pending.settled(0);
       },
     );
-  }
-
-  #fail(request: Request, failure: unknown): void {
-    this.#parts.counters.errors += 1;
-    if (request.type === NBD_CMD_READ) this.#parts.counters.bytesRead -= request.length;
-    const { error, message, offset } = this.#parts.failures.narrow(request, failure);
-    this.#replies.error(request, error, message, offset);
-  }
-
-  #wait(bytes: number): void {
-    this.#inFlight += 1;
-    this.#parts.onWaiting(bytes);
-  }
-
-  #settled(bytes: number): void {
-    this.#inFlight -= 1;
-    this.#parts.onSettled(bytes);
   }
 }
 
