@@ -9,7 +9,10 @@ export const MAXIMUM_DEVICE_BYTES = 2 ** 52;
 /** Memory devices allocate in pages of this many bytes. */
 export const MEMORY_PAGE_BYTES = 64 * 1024;
 
-/** Unit of the read cache in bytes. 128 KiB: measured in bench/read-cache.ts. */
+/**
+ * Unit of the read cache in bytes. Measured, CPU per random 4 KiB read of 256 MiB through a cache of 16:
+ * 7, 9, 20 and 64 µs with units of 64, 128, 256 and 512 KiB; fills in sequence gain nothing above 128.
+ */
 export const CACHE_BLOCK_BYTES = 128 * 1024;
 
 /** Bytes of cache blocks lent to sockets at the same time, evicted or not; beyond, readers get copies. */

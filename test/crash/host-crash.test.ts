@@ -19,7 +19,7 @@ import { SEED, seededRandom } from '../support/seed.ts';
 import { VolatileDevice, VolatileDisk } from '../support/volatile-device.ts';
 
 const SECTOR = 512;
-const LIVES = 15;
+const LIVES = 40;
 const LANES = 5;
 /** No multiple of a block, so that lanes share blocks; more than a unit, so that units get zeroed. */
 const LANE_SECTORS = 301;
