@@ -3,7 +3,7 @@
  * Imports base, errors, block and repositories only.
  */
 export type { BootFiles, Initramfs } from './boot-files/index.ts';
-export { IMAGE_FORMATS, type ImageFormat } from './formats/index.ts';
+export type { ImageFormat } from './formats/index.ts';
 export {
   type ImportDependencies,
   type ImportedImage,
@@ -15,15 +15,8 @@ export {
   removeLayer,
   removeLeftovers,
 } from './import/index.ts';
-export {
-  CHUNK_BYTES,
-  type ChunkHash,
-  type ManifestHeader,
-  readChunkHashes,
-  readManifestHeader,
-  readPresentChunks,
-} from './manifest/index.ts';
 export { type LayerOptions, openLayer } from './layer-device.ts';
+export { readPresentChunks } from './manifest/index.ts';
 export {
   type FormatOptions,
   type FullReason,

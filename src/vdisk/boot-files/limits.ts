@@ -12,7 +12,9 @@ export const GPT_ENTRIES_BYTES_MAX = 1 * MiB;
 /** ext file systems looked into, each in a thread of its own. */
 export const FILE_SYSTEMS_MAX = 16;
 
+/** Bytes of a kernel that is taken out of an image or given by hand. */
 export const KERNEL_BYTES_MAX = 256 * MiB;
+/** Bytes of an initrd, likewise. */
 export const INITRD_BYTES_MAX = 1024 * MiB;
 
 /** Entries of one folder that are looked at. */
