@@ -43,7 +43,6 @@ export interface ImageOptions {
 /** Everything in the image gets this time (seconds since the epoch), so that two builds are alike. */
 const SOURCE_DATE_EPOCH = '1700000000';
 const DISK_ID = '5f0c7a3e-52c1-4d0b-9a56-726f6f746361';
-const FILE_SYSTEM_ID = '5f0c7a3e-52c1-4d0b-9a56-726f6f746362';
 
 /** Needed besides QEMU: program and the Debian package that holds it. */
 export const IMAGE_PROGRAMS: ReadonlyMap<string, string> = new Map([
@@ -165,8 +164,8 @@ async function writeDisk(
   await runProgram(['sfdisk', '--quiet', disk], { ...run, input: table });
   // The backup table takes the last 33 sectors; leave as much at the end as at the start.
   const kib = (recipe.diskBytes - 2 * recipe.partitionOffset) / 1024;
-  const extended = `offset=${recipe.partitionOffset},hash_seed=${FILE_SYSTEM_ID},lazy_itable_init=0,lazy_journal_init=0`;
-  const fileSystem = ['-q', '-F', '-t', 'ext4', '-L', 'root', '-U', FILE_SYSTEM_ID, '-m', '0'];
+  const extended = `offset=${recipe.partitionOffset},hash_seed=${recipe.fileSystemId},lazy_itable_init=0,lazy_journal_init=0`;
+  const fileSystem = ['-q', '-F', '-t', 'ext4', '-L', 'root', '-U', recipe.fileSystemId, '-m', '0'];
   const size = ['-b', '4096', '-J', 'size=16', '-E', extended, '-d', tree, disk, `${kib}k`];
   await runProgram(['mke2fs', ...fileSystem, ...size], run);
 }

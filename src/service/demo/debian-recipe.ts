@@ -100,10 +100,13 @@ export interface ImageRecipe {
   readonly diskBytes: number;
   /** Where the one partition begins, in bytes. */
   readonly partitionOffset: number;
+  readonly fileSystemId: string;
   /** SHA-256 of all of the above, hex. */
   readonly hash: string;
 }
 
+/** Of the root file system; an installed Debian names it in /etc/fstab, so this one does too. */
+const FILE_SYSTEM_ID = '5f0c7a3e-52c1-4d0b-9a56-726f6f746362';
 const DISK_BYTES = 1024 * 1024 * 1024;
 const PARTITION_OFFSET = 1024 * 1024;
 
@@ -111,7 +114,7 @@ export async function imageRecipe(codename: string): Promise<ImageRecipe> {
   const files: RecipeFile[] = [
     { path: 'etc/initramfs-tools/conf.d/rootcast', content: INITRAMFS_CONF, mode: 0o644 },
     { path: 'etc/systemd/system/rootcast-console.service', content: CONSOLE_UNIT, mode: 0o644 },
-    { path: 'etc/fstab', content: '# the root file system comes over NBD\n', mode: 0o644 },
+    { path: 'etc/fstab', content: `UUID=${FILE_SYSTEM_ID} / ext4 defaults 0 0\n`, mode: 0o644 },
   ];
   for (const [from, to] of BOOT_FILES) {
     const content = await readFile(join(BOOT_FOLDER, from), 'utf8');
@@ -133,6 +136,7 @@ export async function imageRecipe(codename: string): Promise<ImageRecipe> {
     finish,
     diskBytes: DISK_BYTES,
     partitionOffset: PARTITION_OFFSET,
+    fileSystemId: FILE_SYSTEM_ID,
   };
   const hash = createHash('sha256').update(JSON.stringify(content)).digest('hex');
   return { ...content, hash };

@@ -5,7 +5,9 @@ export {
   ensureDebianImage,
   IMAGE_PROGRAMS,
 } from './debian-image.ts';
+export { FULL_DHCP, LabService } from './lab-service.ts';
 export { Machine } from './machine.ts';
 export { findOvmf } from './machine-needs.ts';
 export { NetworkNamespace, SERVER_ADDRESS } from './namespace.ts';
+export { runDemo } from './run-demo.ts';
 export { runProgram } from './run-program.ts';

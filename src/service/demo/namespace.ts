@@ -29,8 +29,11 @@ export class NetworkNamespace {
     this.#pid = pid;
   }
 
-  /** @throws ProgramError without root or without iproute2 */
-  static async create(): Promise<NetworkNamespace> {
+  /**
+   * @param address ours on the bridge
+   * @throws ProgramError without root or without iproute2
+   */
+  static async create(address: string = SERVER_ADDRESS): Promise<NetworkNamespace> {
     const holder = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec cat >/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -41,14 +44,14 @@ export class NetworkNamespace {
     await promise;
     if (holder.pid === undefined) throw new Error('unshare has no process id');
     const namespace = new NetworkNamespace(holder, holder.pid);
-    await namespace.#setUp();
+    await namespace.#setUp(address);
     return namespace;
   }
 
-  async #setUp(): Promise<void> {
+  async #setUp(address: string): Promise<void> {
     await this.run(['ip', 'link', 'set', 'lo', 'up']);
     await this.run(['ip', 'link', 'add', BRIDGE, 'type', 'bridge', 'forward_delay', '0']);
-    await this.run(['ip', 'address', 'add', `${SERVER_ADDRESS}/${PREFIX}`, 'dev', BRIDGE]);
+    await this.run(['ip', 'address', 'add', `${address}/${PREFIX}`, 'dev', BRIDGE]);
     await this.run(['ip', 'link', 'set', BRIDGE, 'up']);
   }
 
@@ -76,6 +79,14 @@ export class NetworkNamespace {
     await this.run(['ip', 'tuntap', 'add', name, 'mode', 'tap']);
     await this.run(['ip', 'link', 'set', name, 'master', BRIDGE, 'up']);
     return name;
+  }
+
+  /** A cable between the two bridges: another host on the same network. */
+  async connect(other: NetworkNamespace): Promise<void> {
+    const peer = ['peer', 'name', 'cable1', 'netns', String(other.#pid)];
+    await this.run(['ip', 'link', 'add', 'cable0', 'type', 'veth', ...peer]);
+    await this.run(['ip', 'link', 'set', 'cable0', 'master', BRIDGE, 'up']);
+    await other.run(['ip', 'link', 'set', 'cable1', 'master', BRIDGE, 'up']);
   }
 
   /**

@@ -1,0 +1,112 @@
+/** What the boot tests share: their needs, a service in a namespace, and guests whose logs a failure prints. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  ensureDebianImage,
+  LabService,
+  Machine,
+  NetworkNamespace,
+} from '../../../src/service/demo/index.ts';
+import { file, type Need, program, root } from '../../support/requires.ts';
+
+export const BOOT_NEEDS: readonly Need[] = [
+  root(),
+  program('qemu-system-x86_64', 'qemu-system-x86'),
+  program('mmdebstrap', 'mmdebstrap'),
+  program('sfdisk', 'fdisk'),
+  program('mke2fs', 'e2fsprogs'),
+  program('ip', 'iproute2'),
+  program('nsenter', 'util-linux'),
+  file('/usr/lib/ipxe/ipxe.efi', 'ipxe'),
+  file('/usr/lib/ipxe/qemu/pxe-virtio.rom', 'ipxe-qemu'),
+  file('/usr/share/OVMF/OVMF_CODE_4M.fd', 'ovmf'),
+];
+
+/** A boot takes about a minute alone; this is for three at once on a machine that has other work. */
+export const BOOT_MS = 300_000;
+export const COMMAND_MS = 60_000;
+
+export interface GuestPlan {
+  readonly name: string;
+  readonly mac: string;
+  readonly firmware: 'bios' | 'uefi';
+  readonly cache: 'server' | 'server-persistent';
+}
+
+export class BootLab {
+  readonly folder: string;
+  readonly namespace: NetworkNamespace;
+  readonly service: LabService;
+  readonly #guests = new Map<string, Machine>();
+
+  private constructor(namespace: NetworkNamespace, folder: string, service: LabService) {
+    this.namespace = namespace;
+    this.folder = folder;
+    this.service = service;
+  }
+
+  /** The service with a Debian vDisk named `debian`, imported and added by the CLI. */
+  static async open(serve: readonly string[]): Promise<BootLab> {
+    const image = await ensureDebianImage();
+    const folder = mkdtempSync(join(tmpdir(), 'rootcast-boot-'));
+    const namespace = await NetworkNamespace.create();
+    try {
+      const service = await LabService.start({ namespace, folder, arguments: serve });
+      await service.cli(['vdisk', 'import', image.disk, '--name', 'debian']);
+      return new BootLab(namespace, folder, service);
+    } catch (error) {
+      await namespace.close();
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async add(plan: GuestPlan): Promise<void> {
+    const how = ['--vdisk', 'debian', '--cache', plan.cache];
+    const console = ['--kernel-arguments', 'console=ttyS0 quiet'];
+    await this.service.cli(['machine', 'add', plan.name, '--mac', plan.mac, ...how, ...console]);
+  }
+
+  async powerOn(plan: GuestPlan): Promise<Machine> {
+    const { namespace: network, folder } = this;
+    const { mac, firmware } = plan;
+    const machine = await Machine.start({ network, folder, mac, firmware, memoryMiB: 512 });
+    this.#guests.set(plan.name, machine);
+    return machine;
+  }
+
+  guest(name: string): Machine {
+    const machine = this.#guests.get(name);
+    if (machine === undefined) throw new Error(`${name} is not switched on`);
+    return machine;
+  }
+
+  /** Runs a command in a root shell of the machine. */
+  shell(name: string, command: string): Promise<string> {
+    return this.guest(name).console.run(command, COMMAND_MS);
+  }
+
+  /** Until the machine reports multi-user on its console. */
+  async multiUser(name: string): Promise<void> {
+    await this.guest(name).console.waitFor(/ROOTCAST-READY/, BOOT_MS);
+  }
+
+  /** What everybody said, for a failure. */
+  report(): string {
+    const guests = [...this.#guests].map(
+      ([name, machine]) =>
+        `--- console of ${name} ---\n${machine.console.transcript.slice(-6_000)}`,
+    );
+    return [...guests, `--- the service ---\n${this.service.output.slice(-8_000)}`].join('\n');
+  }
+
+  /** @returns the service's exit code */
+  async close(): Promise<number | null> {
+    await Promise.all([...this.#guests.values()].map((machine) => machine.kill()));
+    const code = await this.service.stop();
+    await this.namespace.close();
+    rmSync(this.folder, { recursive: true, force: true });
+    return code;
+  }
+}
