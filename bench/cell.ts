@@ -74,7 +74,7 @@ export async function measureCell(
   job: ClientJob,
   patience: number,
 ): Promise<Omit<Cell, 'round' | 'target'>> {
-  const tries = job.workload.extent === 'time' ? MAX_TRIES : 1;
+  const tries = job.workload.extent === 'time' && patience > 0 ? MAX_TRIES : 1;
   for (let attempt = 1; ; attempt++) {
     const idleBefore = await waitForIdle(patience);
     const measured = await measureOnce(fio, pid, job);

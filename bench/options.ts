@@ -5,7 +5,7 @@ export interface Options {
   readonly rounds: number;
   /** Per cell that is measured by time. */
   readonly seconds: number;
-  /** How long a cell waits for a quiet machine, in seconds. */
+  /** How long a cell waits for a quiet machine, in seconds; 0 takes the machine as it is. */
   readonly patience: number;
   readonly imageBytes: number;
   /** The area that the write workloads touch. */
@@ -32,7 +32,7 @@ Server CPU per request of Rootcast and its peers, in interleaved rounds with fre
   --quick            one round, one second a cell, a small image (a check that it works, not a verdict)
   --rounds N         rounds (5)
   --seconds N        measured seconds of each read cell (3)
-  --patience N       seconds that a cell waits for a quiet machine (20)
+  --patience N       seconds that a cell waits for a quiet machine (20); 0: nor is it measured again
   --image-mib N      size of the shared image in MiB (512)
   --write-mib N      area that the write workloads touch, in MiB (256)
   --only A,B,…       only these targets and/or workloads (ids as in the table)
@@ -42,13 +42,15 @@ Server CPU per request of Rootcast and its peers, in interleaved rounds with fre
   --help
 `;
 
-function positive(name: string, text: string): number {
+function wholeNumber(name: string, text: string, least: number): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) {
-    throw new UsageError(`--${name} takes a whole number from 1, not '${text}'`);
+  if (!Number.isInteger(value) || value < least || text.trim() === '') {
+    throw new UsageError(`--${name} takes a whole number from ${least}, not '${text}'`);
   }
   return value;
 }
+
+const positive = (name: string, text: string): number => wholeNumber(name, text, 1);
 
 /**
  * @param known every id that --only may name
@@ -68,7 +70,7 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
   return {
     rounds: positive('rounds', values.rounds ?? (quick ? '1' : '5')),
     seconds: positive('seconds', values.seconds ?? (quick ? '1' : '3')),
-    patience: positive('patience', values.patience ?? (quick ? '2' : '20')),
+    patience: wholeNumber('patience', values.patience ?? (quick ? '0' : '20'), 0),
     imageBytes: imageMib * MIB,
     writeBytes: writeMib * MIB,
     only,

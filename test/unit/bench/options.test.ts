@@ -9,13 +9,19 @@ describe('the flags', () => {
   it('mean a full run when there are none, and a short one with --quick', () => {
     const mib = 2 ** 20;
     expect(parseOptions([], [])).toMatchObject({ rounds: 5, seconds: 3, imageBytes: 512 * mib });
-    expect(parseOptions(['--quick'], [])).toMatchObject({ rounds: 1, imageBytes: 128 * mib });
+    expect(parseOptions(['--quick'], [])).toMatchObject({
+      rounds: 1,
+      imageBytes: 128 * mib,
+      patience: 0,
+    });
     expect(parseOptions(['--quick', '--rounds', '3'], [])).toMatchObject({ rounds: 3, seconds: 1 });
   });
 
   it.each([
     [['--rounds', '0'], 'whole number'],
     [['--rounds', 'many'], 'whole number'],
+    [['--patience=-1'], 'whole number from 0'],
+    [['--patience', ''], 'whole number from 0'],
     [['--image-mib', '16', '--write-mib', '32'], 'must not be more'],
     [['--only', 'nbdkit,nothing'], "no 'nothing'"],
     [['--speed'], '--speed'],
