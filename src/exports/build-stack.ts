@@ -48,10 +48,11 @@ export function stackBuilder(parts: StackParts): StackBuilder {
   return async (plan) => {
     const layer = await layers.use(plan.layer);
     try {
+      const base = new BorrowedLayer(layer.device);
       const inner =
         plan.overlay === undefined
-          ? new ReadOnlyDevice(new BorrowedLayer(layer.device))
-          : await openOverlayOf(plan.name, plan.overlay, layer.device, parts);
+          ? new ReadOnlyDevice(base)
+          : await openOverlayOf(plan.name, plan.overlay, base, parts);
       const device = new CheckedDevice(inner);
       const close = async (): Promise<void> => {
         await device.close();
@@ -68,7 +69,7 @@ export function stackBuilder(parts: StackParts): StackBuilder {
 async function openOverlayOf(
   exportName: string,
   plan: OverlayPlan,
-  base: Parameters<typeof openOverlay>[0]['base'],
+  base: BorrowedLayer,
   parts: StackParts,
 ): Promise<BlockDevice> {
   const data = await parts.volumes.open(plan.data, { write: true });

@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
+import { PLAIN, ReadCache } from '../../../src/block/index.ts';
+import { type LayerPlan, type StackPlan, stackBuilder } from '../../../src/exports/index.ts';
+import { formatOverlay, overlayMapBytes, recoverOverlay } from '../../../src/vdisk/index.ts';
+import { patternBlock } from '../../support/pattern-image.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const SIZE = 2 ** 20;
+const BOOT = '00000000-0000-4000-8000-000000000001';
+
+describe('stacks', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let volumes: LocalVolumeControl;
+  let data: LocalVolumeData;
+  let layer: LayerPlan;
+
+  beforeEach(async () => {
+    folder = await temporaryFolder('stacks');
+    volumes = await LocalVolumeControl.attach(folder.path);
+    data = new LocalVolumeData({ log: { warn: () => undefined } });
+    const { locator } = await volumes.createVolume({ id: 'layer', size: SIZE });
+    const device = await data.open(locator, { write: true });
+    await device.write(patternBlock(1, 0), 4096, PLAIN);
+    await device.close();
+    layer = {
+      layerId: 'layer',
+      size: SIZE,
+      volume: locator,
+      presentChunks: new Uint8Array([1, 0]),
+    };
+  });
+
+  afterEach(() => folder.remove());
+
+  async function machine(name: string): Promise<StackPlan> {
+    const own = await volumes.createVolume({ id: `${name}.data`, size: SIZE });
+    const map = await volumes.createVolume({ id: `${name}.map`, size: overlayMapBytes(SIZE) });
+    const device = await data.open(map.locator, { write: true });
+    await formatOverlay(device, { size: SIZE, bootId: BOOT });
+    const state = await recoverOverlay({
+      map: device,
+      size: SIZE,
+      bootId: BOOT,
+      quotaBytes: undefined,
+      workers: 1,
+    });
+    await device.close();
+    const overlay = { state, data: own.locator, map: map.locator };
+    return { key: name, name: `machine/${name}`, description: '', layer, overlay };
+  }
+
+  const builder = () =>
+    stackBuilder({
+      volumes: data,
+      readCache: new ReadCache({ capacityBytes: 2 ** 20 }),
+      worker: 0,
+      onFull: () => undefined,
+    });
+
+  test('machines and the read-only export share one layer; closing one leaves the others theirs', async () => {
+    const build = builder();
+    const readOnly: StackPlan = {
+      key: 'l',
+      name: 'vdisk/v',
+      description: '',
+      layer,
+      overlay: undefined,
+    };
+    const [a, b, v] = await Promise.all([
+      build(await machine('a')),
+      build(await machine('b')),
+      build(readOnly),
+    ]);
+    await a.close();
+    const got = Buffer.alloc(4096);
+    await b.device.read(got, 4096);
+    expect(got.equals(patternBlock(1, 0))).toBe(true);
+    await b.close();
+    got.fill(0);
+    await v.device.read(got, 4096);
+    expect(got.equals(patternBlock(1, 0))).toBe(true);
+    await v.close();
+    // And the next one opens the layer again.
+    const again = await build(readOnly);
+    await again.device.read(got, 8192);
+    expect(got.equals(Buffer.alloc(4096))).toBe(true);
+    await again.close();
+  });
+
+  test('a stack whose volumes are gone is refused and leaves the layer to the others', async () => {
+    const build = builder();
+    const a = await build(await machine('a'));
+    const gone = await machine('gone');
+    await volumes.deleteVolume('gone.map');
+    await expect(build(gone)).rejects.toMatchObject({ operation: 'open' });
+    const got = Buffer.alloc(4096);
+    await a.device.read(got, 4096);
+    expect(got.equals(patternBlock(1, 0))).toBe(true);
+    await a.close();
+  });
+});
