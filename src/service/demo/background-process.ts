@@ -21,8 +21,8 @@ export class BackgroundProcess {
     command: readonly [string, ...string[]],
     environment: Readonly<Record<string, string>> = {},
   ): BackgroundProcess {
-    // setpriv (util-linux) asks for the signal, then becomes the program: the process id stays.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
+    const [program, ...args] = tiedToUs(command);
+    const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });
@@ -50,6 +50,14 @@ export class BackgroundProcess {
   #hear(text: string): void {
     this.#output = (this.#output + text).slice(-OUTPUT_LIMIT);
   }
+}
+
+/**
+ * On Linux setpriv (util-linux) asks for the signal, then becomes the program: the process id stays.
+ * Elsewhere only an orderly end takes the process along.
+ */
+function tiedToUs(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  return process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'KILL', ...command] : command;
 }
 
 /** Ends a child process by its own id: politely first, by force after `graceMs` (0: at once). */
