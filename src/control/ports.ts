@@ -79,6 +79,8 @@ export interface ImportedLayer {
   readonly dataBytes: number;
   readonly format: string;
   readonly bootFiles: BootFileNames;
+  /** Why no kernel was found; undefined when there is one. */
+  readonly noKernelReason: string | undefined;
 }
 
 export interface ImportRequest {

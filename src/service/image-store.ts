@@ -27,7 +27,11 @@ export function createImageStore(parts: {
         progress,
         signal,
       );
-      return { ...imported, bootFiles: bootFileNames(imported.bootFiles) };
+      return {
+        ...imported,
+        bootFiles: bootFileNames(imported.bootFiles),
+        noKernelReason: imported.bootFiles.reason,
+      };
     },
 
     async removeLayer(layerId) {

@@ -83,7 +83,7 @@ function importCommand(io: CliIo): Command {
 function importedText({ name, size, dataBytes, bootable }: Vdisk): string {
   const hint = bootable
     ? ''
-    : 'No kernel was found in it: to boot machines from it, import it with --kernel and --initrd.\n';
+    : 'No kernel was found in it (rootcast events says why): import it with --kernel and --initrd to boot it over PXE.\n';
   return `vDisk ${name} imported: ${bytes(size)}, ${bytes(dataBytes)} of data\n${hint}`;
 }
 

@@ -106,8 +106,10 @@ async function keepLayer(
       };
       control.catalog.vdisks.insert(vdisk);
       control.catalog.versions.insert(firstVersion(vdisk, layer, wanted.kernelArguments));
-      const bootable = layer.bootFiles.kernel !== undefined;
-      const hint = bootable ? '' : '; no kernel was found in it, so it cannot be booted over PXE';
+      const hint =
+        layer.bootFiles.kernel === undefined
+          ? `; it cannot be booted over PXE: ${layer.noKernelReason ?? 'no kernel was found in it'}`
+          : '';
       record({
         kind: 'vdisk.imported',
         subject: `vdisk/${vdisk.name}`,

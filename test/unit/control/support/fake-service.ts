@@ -125,6 +125,7 @@ export function fakeLayer(number: number): ImportedLayer {
     contentId: 'ab'.repeat(32),
     size: 2 ** 41,
     dataBytes: 2 ** 30,
+    noKernelReason: undefined,
     format: 'qcow2',
     bootFiles: {
       kernel: 'vmlinuz',
