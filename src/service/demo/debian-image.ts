@@ -9,7 +9,6 @@ import {
   copyFile,
   mkdir,
   open,
-  readdir,
   realpath,
   rename,
   rm,
@@ -29,8 +28,6 @@ export interface DebianImage {
   /** Copies of the image's own boot files, for machines started without a network boot. */
   readonly kernel: string;
   readonly initrd: string;
-  /** Folder with the image's kernel modules, as `lib/modules/VERSION/…` below it. */
-  readonly modules: string;
 }
 
 export interface ImageOptions {
@@ -43,13 +40,6 @@ export interface ImageOptions {
 /** Everything in the image gets this time (seconds since the epoch), so that two builds are alike. */
 const SOURCE_DATE_EPOCH = '1700000000';
 const DISK_ID = '5f0c7a3e-52c1-4d0b-9a56-726f6f746361';
-
-/** Needed besides QEMU: program and the Debian package that holds it. */
-export const IMAGE_PROGRAMS: ReadonlyMap<string, string> = new Map([
-  ['mmdebstrap', 'mmdebstrap'],
-  ['sfdisk', 'fdisk'],
-  ['mke2fs', 'e2fsprogs'],
-]);
 
 /** `${XDG_CACHE_HOME:-$HOME/.cache}/rootcast-test` */
 export function imageCacheFolder(): string {
@@ -71,7 +61,6 @@ export async function ensureDebianImage(options: ImageOptions = {}): Promise<Deb
     disk: join(folder, 'disk.img'),
     kernel: join(folder, 'vmlinuz'),
     initrd: join(folder, 'initrd.img'),
-    modules: join(folder, 'modules'),
   };
   if (await exists(image.disk)) return image;
   const work = `${folder}.${process.pid}.${randomBytes(4).toString('hex')}.building`;
@@ -112,8 +101,6 @@ async function build(
   await writeDisk(disk, tree, recipe, run);
   await copyFile(await realpath(join(tree, 'vmlinuz')), join(work, 'vmlinuz'));
   await copyFile(await realpath(join(tree, 'initrd.img')), join(work, 'initrd.img'));
-  await mkdir(join(work, 'modules/lib'), { recursive: true });
-  await rename(join(tree, 'usr/lib/modules'), join(work, 'modules/lib/modules'));
   await rm(tree, { recursive: true, force: true });
   await rm(join(work, 'files'), { recursive: true, force: true });
 }
@@ -184,11 +171,4 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Version of the image's kernel, e.g. `6.1.0-56-cloud-amd64`. */
-export async function kernelVersion(image: DebianImage): Promise<string> {
-  const [version] = await readdir(join(image.modules, 'lib/modules'));
-  if (version === undefined) throw new Error(`${image.modules} holds no kernel modules`);
-  return version;
 }

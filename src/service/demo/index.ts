@@ -1,13 +1,10 @@
 /** The boot laboratory (a Debian image, a private network, QEMU machines) and the demo that shows it. */
-export { BackgroundProcess } from './background-process.ts';
 export {
   type DebianImage,
   ensureDebianImage,
-  IMAGE_PROGRAMS,
 } from './debian-image.ts';
 export { FULL_DHCP, LabService } from './lab-service.ts';
 export { Machine } from './machine.ts';
-export { findOvmf } from './machine-needs.ts';
 export { NetworkNamespace, SERVER_ADDRESS } from './namespace.ts';
 export { runDemo } from './run-demo.ts';
 export { runProgram } from './run-program.ts';
