@@ -68,6 +68,8 @@ export class HandshakeSession {
   #over = false;
   /** The export opened last, under the name the client used. */
   #held: { readonly asked: string; readonly opened: OpenExport } | undefined;
+  /** The export that the option just before this one, an INFO, was about. */
+  #informed: string | undefined;
 
   constructor(parts: HandshakeParts, port: HandshakePort) {
     this.#parts = parts;
@@ -140,6 +142,7 @@ export class HandshakeSession {
   }
 
   async #perform(effect: Effect, reply: Buffer | undefined): Promise<void> {
+    if (effect.do !== 'describe') this.#informed = undefined;
     switch (effect.do) {
       case 'nothing':
         return;
@@ -225,7 +228,12 @@ export class HandshakeSession {
     if (opened === undefined || this.#state.phase !== 'haggling') return;
     const { negotiated } = this.#state;
     const { exportName } = effect;
-    const flags = transmissionFlags(opened, negotiated.style, hasContexts(negotiated, exportName));
+    // BLOCK_STATUS_PAYLOAD: a GO "SHOULD NOT" show it without contexts, but an INFO may (clients such as
+    // nbdinfo ask with it what the server can do), and a GO right behind "MUST" say what the INFO said.
+    const payload =
+      hasContexts(negotiated, exportName) || !effect.enter || this.#informed === exportName;
+    const flags = transmissionFlags(opened, negotiated.style, payload);
+    this.#informed = effect.enter ? undefined : exportName;
     const { limits } = this.#parts;
     this.#port.send(answerDescribe(effect.code, opened, flags, effect.infos, limits));
     if (effect.enter) this.#enter(opened, negotiated, flags, exportName);

@@ -207,6 +207,9 @@ function onBody(now: Negotiated, option: Option, policy: HandshakePolicy): Step 
       }
       return acknowledge({ ...now, style: 'structured' }, code);
     case 'extended-headers':
+      if (now.style === 'extended') {
+        return answer(now, code, 'invalid', 'extended headers are already in use');
+      }
       return acknowledge({ ...now, style: 'extended' }, code);
     case 'list-meta-context':
     case 'set-meta-context':

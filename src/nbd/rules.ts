@@ -42,12 +42,12 @@ import { MAX_META_CONTEXTS } from './wire/limits.ts';
 
 /**
  * The transmission flags of an export, true to its capabilities.
- * @param contexts metadata contexts were selected for this export
+ * @param statusPayload block status with a payload may be announced (to extended headers)
  */
 export function transmissionFlags(
   opened: OpenExport,
   style: ReplyStyle,
-  contexts: boolean,
+  statusPayload: boolean,
 ): number {
   const can = opened.device.capabilities;
   const writable = can.write && !opened.readOnly;
@@ -62,7 +62,7 @@ export function transmissionFlags(
   if (writable && can.zero) flags |= NBD_FLAG_SEND_WRITE_ZEROES;
   if (writable && can.zero && can.fastZero) flags |= NBD_FLAG_SEND_FAST_ZERO;
   if (style !== 'simple') flags |= NBD_FLAG_SEND_DF;
-  if (style === 'extended' && contexts) flags |= NBD_FLAG_BLOCK_STATUS_PAYLOAD;
+  if (style === 'extended' && statusPayload) flags |= NBD_FLAG_BLOCK_STATUS_PAYLOAD;
   return flags;
 }
 

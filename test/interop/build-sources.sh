@@ -52,40 +52,34 @@ prepare_apt() {
 # which is all that is needed, does not.
 unpack() {
   name=$1
-  work=$CACHE/$name.partial
-  rm -rf "$work"
-  mkdir -p "$work/tree"
+  work=$CACHE/$name.download
+  rm -rf "$work" "${CACHE:?}/$name"
+  mkdir -p "$work" "$CACHE/$name"
   (cd "$work" && apt_private apt-get -q source --tar-only --download-only "$name" >&2)
   set -- "$work"/*.orig.tar.*
   for tarball in "$@"; do
-    case $tarball in *.asc) ;; *) tar -xf "$tarball" -C "$work/tree" --strip-components=1 ;; esac
+    case $tarball in *.asc) ;; *) tar -xf "$tarball" -C "$CACHE/$name" --strip-components=1 ;; esac
   done
-}
-
-finish() {
-  rm -rf "${CACHE:?}/$1"
-  mv "$CACHE/$1.partial/tree" "$CACHE/$1"
-  rm -rf "$CACHE/$1.partial"
-  : >"$CACHE/$1/.built"
+  rm -rf "$work"
 }
 
 build_nbd() {
   unpack nbd
-  cd "$CACHE/nbd.partial/tree"
+  cd "$CACHE/nbd"
   # Only the tester. Its configure fails without docbook2man even when told --disable-manpages, so it is
   # told that `true` is that program: no manual page is made.
   ac_cv_prog_DB2M=true ./configure --without-libnl >configure.log 2>&1
   make -C tests/run nbd-tester-client >build.log 2>&1
-  finish nbd
+  : >.built
 }
 
 build_libnbd() {
   unpack libnbd
-  cd "$CACHE/libnbd.partial/tree"
+  cd "$CACHE/libnbd"
   ./configure --disable-ocaml --disable-golang --disable-rust --disable-fuse --disable-ublk \
     --disable-bash-completion PYTHON=/usr/bin/python3 >configure.log 2>&1
   make >build.log 2>&1
-  finish libnbd
+  : >.built
 }
 
 mkdir -p "$CACHE"

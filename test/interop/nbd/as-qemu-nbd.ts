@@ -95,7 +95,10 @@ const exports: ExportProvider = {
   open: () => opened,
 };
 
+let stopping = false;
 async function stop(): Promise<void> {
+  if (stopping) return;
+  stopping = true;
   await server.drain(2_000);
   await device.close();
   backend.kill('SIGTERM');
@@ -103,7 +106,14 @@ async function stop(): Promise<void> {
   process.exit(0);
 }
 
-// Like qemu-nbd without --persistent: gone when its last client is.
-const server = createNbdServer({ exports, onDisconnection: () => void stop() });
+// Like qemu-nbd without --persistent: gone when its last client is, even one that only haggled.
+const server = createNbdServer({ exports });
 await server.listen({ fd: 3 });
 process.once('SIGTERM', () => void stop());
+let served = false;
+setInterval(() => {
+  const busy = server.connections().length > 0;
+  if (served && !busy) void stop();
+  served ||= busy;
+  if (process.ppid === 1) void stop();
+}, 20);
