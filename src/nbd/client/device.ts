@@ -78,7 +78,8 @@ class NbdDevice implements BlockDevice {
     return this.#client.read(target, offset);
   }
 
-  lend(_offset: number, _length: number): Loan | undefined {
+  lend(offset: number, length: number): Loan | undefined {
+    this.#check('read', offset, length);
     return undefined; // nothing of it is in this machine's memory
   }
 
