@@ -65,10 +65,15 @@ export class DurableMap {
 
   async #flush(): Promise<void> {
     const { ownedPages, zeroedPages } = this.#state.geometry;
+    const owned: Pages[] = [];
+    const zeroed: Pages[] = [];
     await this.#state.stateMutex.lock();
-    const owned = this.#take(0, ownedPages);
-    const zeroed = this.#take(ownedPages, ownedPages + zeroedPages);
-    this.#state.stateMutex.unlock();
+    try {
+      owned.push(...this.#take(0, ownedPages));
+      zeroed.push(...this.#take(ownedPages, ownedPages + zeroedPages));
+    } finally {
+      this.#state.stateMutex.unlock();
+    }
     try {
       await this.#sync(this.#data);
       await this.#store(zeroed);
@@ -79,14 +84,19 @@ export class DurableMap {
     }
   }
 
-  /** Copies the dirty pages in [from, to) and calls them clean. */
+  /**
+   * Copies the dirty pages in [from, to) and calls them clean. They count as reserved from now on: the
+   * map was recovered after a kill where they are not yet, and a page that this flush is about to
+   * store, or has stored, must not be "reserved" by writing zeroes over it.
+   */
   #take(from: number, to: number): Pages[] {
-    const { dirty, mapBytes } = this.#state;
+    const { dirty, reserved, mapBytes } = this.#state;
     const taken: Pages[] = [];
     for (let first = dirty.nextSet(from, to); first < to; ) {
       const end = dirty.nextClear(first, to);
       const bytes = Buffer.from(mapBytes.slice(first * MAP_PAGE_BYTES, end * MAP_PAGE_BYTES));
       taken.push({ first, bytes });
+      reserved.set(first, end);
       first = dirty.nextSet(end, to);
     }
     dirty.clear(from, to);

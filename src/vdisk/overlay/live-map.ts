@@ -3,7 +3,7 @@
  * then the bits in shared memory: what a reader has seen, and what was acknowledged, is in the map
  * that a restarted process finds. Every method is called under the state mutex.
  */
-import { chain, type MaybePromise, type SharedBitmap } from '../../base/index.ts';
+import { chain, isPromise, type MaybePromise, type SharedBitmap } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
@@ -88,8 +88,27 @@ export class LiveMap {
     const endPage = Math.floor((end - 1) / MAP_PAGE_BYTES) + 1;
     return chain(this.#reserve(firstPage, endPage), () => {
       dirty.set(firstPage, endPage);
-      return this.#map.write(bytes, geometry.liveOffset + alignedFirst, PLAIN);
+      return this.#writeOrRevert(bytes, alignedFirst);
     });
+  }
+
+  /**
+   * Writes bytes of the live map. A write that fails may have been made in part; memory will not have
+   * its bits, so the map must not have them either: a restart would find them long after the blocks
+   * were given another meaning. Where the old bytes cannot be written the file system took none of
+   * the new ones or the disk is failing.
+   */
+  #writeOrRevert(bytes: Buffer, at: number): MaybePromise<void> {
+    const { mapBytes, geometry } = this.#state;
+    const offset = geometry.liveOffset + at;
+    const revert = (): MaybePromise<void> =>
+      this.#map.write(Buffer.from(mapBytes.slice(at, at + bytes.length)), offset, PLAIN);
+    try {
+      const written = this.#map.write(bytes, offset, PLAIN);
+      return isPromise(written) ? written.catch((error) => afterwards(revert, error)) : undefined;
+    } catch (error) {
+      return afterwards(revert, error);
+    }
   }
 
   /**
@@ -108,6 +127,16 @@ export class LiveMap {
       return this.#reserve(page + 1, to);
     });
   }
+}
+
+/** Tries to undo what failed, then throws why it failed. */
+async function afterwards(undo: () => MaybePromise<void>, error: unknown): Promise<never> {
+  try {
+    await undo();
+  } catch {
+    // What made the change fail is what there is to tell.
+  }
+  throw error;
 }
 
 /** The end of the last run of set bits in [from, to), of which `from` is set. */

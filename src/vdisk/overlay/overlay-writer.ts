@@ -107,21 +107,21 @@ export class OverlayWriter {
     return isPromise(locked) ? locked.then(() => this.#locked(write)) : this.#locked(write);
   }
 
-  /** Runs with the mutex held, and gives it back. */
+  /** Runs with the mutex held, and gives it back: once, whatever fails. */
   #locked(write: FirstTouch): MaybePromise<void> {
     const { stateMutex } = this.#state;
+    if (this.#state.isReclaiming(write.from, write.to)) {
+      const epoch = this.#state.reclaimEpoch;
+      stateMutex.unlock();
+      return this.#state.reclaimed(epoch).then(() => this.#begin(write));
+    }
+    if (this.#missingParent(write) !== undefined) {
+      // Trimmed since we looked: what was owned is the parent's again.
+      stateMutex.unlock();
+      return this.#begin(write);
+    }
     let result: MaybePromise<void>;
     try {
-      if (this.#state.isReclaiming(write.from, write.to)) {
-        const epoch = this.#state.reclaimEpoch;
-        stateMutex.unlock();
-        return this.#state.reclaimed(epoch).then(() => this.#begin(write));
-      }
-      if (this.#missingParent(write) !== undefined) {
-        // Trimmed since we looked: what was owned is the parent's again.
-        stateMutex.unlock();
-        return this.#begin(write);
-      }
       result = this.#perform(write);
     } catch (error) {
       stateMutex.unlock();
