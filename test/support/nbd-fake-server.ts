@@ -1,6 +1,6 @@
 /** A server that says whatever a test wants it to say, built of raw bytes. */
 import { createServer, type Socket } from 'node:net';
-import { text32, u16, u32, u64, Wire } from '../conformance/nbd/raw.ts';
+import { u16, u32, u64, Wire } from '../conformance/nbd/raw.ts';
 import {
   EXTENDED_REPLY_MAGIC,
   FLAG,
@@ -169,4 +169,4 @@ export const offsetHole = (offset: number | bigint, length: number) =>
 export const errorPayload = (error: number, message: string) =>
   Buffer.concat([u32(error), u16(message.length), Buffer.from(message)]);
 
-export { text32, u16, u32, u64, type Wire };
+export { u16, u32, u64, type Wire };

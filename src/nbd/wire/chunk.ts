@@ -19,8 +19,6 @@ import { readUint64, writeUint64 } from './uint64.ts';
 /** Bytes before the data of an OFFSET_DATA chunk. */
 export const OFFSET_DATA_SIZE = 8;
 export const OFFSET_HOLE_SIZE = 12;
-/** Longest extent that a compact BLOCK_STATUS descriptor can say. */
-export const MAX_COMPACT_EXTENT = 2 ** 32 - 1;
 
 /** One descriptor of a block status chunk. */
 export interface StatusExtent {

@@ -20,13 +20,3 @@ export function writeUint64(target: Buffer, value: number, at: number): number {
 export function joinUint64(high: number, low: number): number {
   return (high >>> 0) * TWO_32 + (low >>> 0);
 }
-
-/** The signed upper half of a safe integer. */
-export function highHalf(value: number): number {
-  return Math.floor(value / TWO_32) | 0;
-}
-
-/** The signed lower half of a safe integer. */
-export function lowHalf(value: number): number {
-  return (value % TWO_32) | 0;
-}
