@@ -55,8 +55,11 @@ export function stackBuilder(parts: StackParts): StackBuilder {
           : await openOverlayOf(plan.name, plan.overlay, base, parts);
       const device = new CheckedDevice(inner);
       const close = async (): Promise<void> => {
-        await device.close();
-        await layer.release();
+        try {
+          await device.close();
+        } finally {
+          await layer.release();
+        }
       };
       return { device, close };
     } catch (error) {
@@ -76,7 +79,12 @@ async function openOverlayOf(
   try {
     const map = await parts.volumes.open(plan.map, { write: true });
     const onFull = (reason: FullReason): void => parts.onFull(exportName, reason);
-    return openOverlay({ state: plan.state, base, data, map, worker: parts.worker, onFull });
+    try {
+      return openOverlay({ state: plan.state, base, data, map, worker: parts.worker, onFull });
+    } catch (error) {
+      await map.close();
+      throw error;
+    }
   } catch (error) {
     await data.close();
     throw error;

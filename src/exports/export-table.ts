@@ -53,8 +53,11 @@ export class ExportTable implements ExportProvider {
         if (!open) return;
         open = false;
         // The overlay may be deleted as soon as it is released: first the devices, then the release.
-        if (this.#leave(plan.key, live)) await stack.close();
-        this.#source.release(plan.key);
+        try {
+          if (this.#leave(plan.key, live)) await stack.close();
+        } finally {
+          this.#source.release(plan.key);
+        }
       },
     };
   }

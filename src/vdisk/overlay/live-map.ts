@@ -73,7 +73,7 @@ export class LiveMap {
    * be, and notes their pages as changed since the last flush.
    */
   #persist(start: number, from: number, to: number, value: boolean): MaybePromise<void> {
-    const { mapBytes, dirty, geometry } = this.#state;
+    const { mapBytes, dirty } = this.#state;
     const unit = this.#map.geometry.minimumIo;
     const first = start + (from >>> 3);
     const end = start + ((to + 7) >>> 3);

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
 import { PLAIN, ReadCache } from '../../../src/block/index.ts';
@@ -98,5 +99,16 @@ describe('stacks', () => {
     await a.device.read(got, 4096);
     expect(got.equals(patternBlock(1, 0))).toBe(true);
     await a.close();
+  });
+
+  test('a stack that does not fit together leaves no file open', async () => {
+    const build = builder();
+    const openFiles = async () => (await readdir('/proc/self/fd')).length;
+    const plan = await machine('odd');
+    const small = await volumes.createVolume({ id: 'small', size: 4096 });
+    const before = await openFiles();
+    const overlay = plan.overlay && { ...plan.overlay, data: small.locator };
+    await expect(build({ ...plan, overlay })).rejects.toMatchObject({ errno: 'EINVAL' });
+    expect(await openFiles()).toBe(before);
   });
 });

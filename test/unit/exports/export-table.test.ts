@@ -64,6 +64,17 @@ describe('export table', () => {
     );
   });
 
+  test('a stack that cannot be closed gives its plan back all the same', async () => {
+    const { exports, released } = table(async () => {
+      const device = new MemoryDevice({ size: 4096 });
+      device.close = () => Promise.reject(new Error('the disk is gone'));
+      return device;
+    });
+    const open = await exports.open('vdisk/a', CLIENT);
+    await expect(open.close()).rejects.toThrowError('the disk is gone');
+    expect(released).toEqual(['layer:a']);
+  });
+
   test('a stack that cannot be built gives its plan back, and the next open tries again', async () => {
     let attempts = 0;
     const { exports, released } = table(async () => {
