@@ -2,7 +2,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { startNbdServer } from '../../support/nbd-server-process.ts';
 import { describeWith, findProgram, program } from '../../support/requires.ts';
 import { run, succeed } from '../../support/run-program.ts';
@@ -54,6 +54,7 @@ describeWith(needs, 'libnbd with extended headers', () => {
 
   test('nbdinfo and nbdcopy of libnbd 1.22 negotiate them, over TCP', async () => {
     const server = await startNbdServer();
+    onTestFinished(async () => expect(await server.stop()).toBe(0));
     const uri = `nbd://127.0.0.1:${server.port}/read-only`;
     const tool = (...args: string[]) => run(join(tree, 'run'), args);
     expect((await tool('nbdinfo', '--can', 'extended-headers', uri)).code).toBe(0);
@@ -63,6 +64,5 @@ describeWith(needs, 'libnbd with extended headers', () => {
     expect((await tool('nbdcopy', uri, copy)).code).toBe(0);
     const compare = ['compare', '-f', 'raw', '-F', 'raw', copy, uri];
     await succeed('qemu-img', compare);
-    expect(await server.stop()).toBe(0);
   });
 });
