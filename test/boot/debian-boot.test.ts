@@ -123,7 +123,7 @@ describeWith(BOOT_NEEDS, 'machines that boot one Debian image', () => {
       for (const name of ['alpha', 'beta'])
         running().guest(name).console.type('systemctl reboot\n');
       await Promise.all(['alpha', 'beta'].map((name) => running().multiUser(name)));
-      const list = 'ls /root; [ ! -e /root/sum ] || sha256sum -c /root/sum';
+      const list = 'ls -1 /root; [ ! -e /root/sum ] || sha256sum -c /root/sum';
       expect(await running().shell('alpha', list)).toBe('');
       expect(await running().shell('beta', list)).toBe('bulk\nmark-beta\nsum\n/root/bulk: OK');
       expect(await running().shell('gamma', list)).toBe('bulk\nmark-gamma\nsum\n/root/bulk: OK');
@@ -140,8 +140,12 @@ describeWith(BOOT_NEEDS, 'machines that boot one Debian image', () => {
     const gamma = running().guest('gamma');
     gamma.console.type('systemctl poweroff\n');
     await gamma.off(60_000);
+    // Nothing says goodbye for a root file system: the server's TCP keep-alive finds out (60 s + 10 s).
     await expect
-      .poll(async () => (await running().service.machine('gamma')).state, { timeout: 60_000 })
+      .poll(async () => (await running().service.machine('gamma')).state, {
+        timeout: 120_000,
+        interval: 1_000,
+      })
       .toBe('off');
   });
 

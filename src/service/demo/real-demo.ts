@@ -113,7 +113,7 @@ async function showIsolation({ view }: DemoSession, machines: readonly Machine[]
   const shell = (command: string): Promise<string[]> =>
     Promise.all(machines.map(({ console }) => console.run(command, COMMAND_TIMEOUT_MS)));
   await shell('hostname > "/root/written-by-$(hostname)"; sync');
-  const seen = await shell('ls /root');
+  const seen = await shell('ls -1 /root');
   for (const [at, files] of seen.entries()) {
     view.say(`   ${MACHINES[at]?.name} sees: ${files.split('\n').join(' ')}`);
   }
