@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   writeSync,
@@ -30,7 +32,8 @@ export interface DataFolder {
 
 /**
  * Makes what is missing and takes the folder for this process.
- * @throws Fault PERMISSION_DENIED, IN_USE (another service runs on it), NO_SPACE
+ * @throws Fault PERMISSION_DENIED, IN_USE (another service runs on it), NO_SPACE, INVALID_INPUT
+ *   (its catalog is gone)
  */
 export function openDataFolder(given: string): DataFolder {
   const path = resolve(given);
@@ -47,7 +50,29 @@ export function openDataFolder(given: string): DataFolder {
   } catch (cause) {
     throw folderFault(path, cause);
   }
-  return { ...folder, unlock: lock(path) };
+  const unlock = lock(path);
+  try {
+    refuseWithoutCatalog(folder);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+  return { ...folder, unlock };
+}
+
+/**
+ * A start removes what the catalog does not know: half imports, overlays of machines that are gone. With
+ * a new, empty catalog beside a full repository that would be everything.
+ */
+function refuseWithoutCatalog(folder: Omit<DataFolder, 'unlock'>): void {
+  if (existsSync(folder.catalog)) return;
+  const found = [...readdirSync(folder.repository), ...readdirSync(folder.layers)];
+  if (found.length === 0) return;
+  throw new Fault(
+    'INVALID_INPUT',
+    `data: ${folder.path} holds ${found.length} volumes and layers, but catalog.sqlite, which says whose they are, is gone; put it back, or move repository/ and layers/ away to begin anew`,
+    { field: 'data', value: folder.path, expected: 'a folder with its catalog, or an empty one' },
+  );
 }
 
 /**

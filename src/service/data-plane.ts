@@ -32,10 +32,14 @@ export interface ServiceDataPlaneOptions {
   readonly readCacheBytesMax: number;
   /** The service cannot go on: a worker died. */
   readonly died: (error: Error) => void;
+  /** Something of one machine failed; the others are not concerned. */
+  readonly troubled: (subject: string, what: string, error: unknown) => void;
 }
 
 export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #options: ServiceDataPlaneOptions;
+  /** Exports of machines, by machine id: a machine that is deleted is no longer in the catalog. */
+  readonly #opened = new Map<string, string>();
   #pool: WorkerPool | undefined;
 
   constructor(options: ServiceDataPlaneOptions) {
@@ -72,7 +76,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   released(key: string): void {
     this.#options.overlays
       .released(key)
-      .catch((error: unknown) => this.#options.died(error as Error));
+      .catch((error: unknown) => this.#options.troubled(key, 'deleting an old write cache', error));
   }
 
   died(error: Error): void {
@@ -113,8 +117,9 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   }
 
   async removeMachine(machineId: string): Promise<void> {
-    const disk = machineDiskById(this.#options.catalog, machineId);
-    if (disk !== undefined) this.#pool?.endExport(`${MACHINE}${disk.machineName}`);
+    const exportName = this.#opened.get(machineId);
+    if (exportName !== undefined) this.#pool?.endExport(exportName);
+    this.#opened.delete(machineId);
     await this.#options.overlays.remove(machineId);
   }
 
@@ -146,7 +151,20 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   /** Opens the overlays that exist, so that their fill is known before anybody connects. */
   async loadOverlays(): Promise<void> {
     for (const disk of listMachineDisks(this.#options.catalog)) {
-      await this.#options.overlays.load(ownerOf(disk));
+      try {
+        await this.#options.overlays.load(ownerOf(disk));
+      } catch (error) {
+        // Tried again, and told to that machine, when it connects.
+        const subject = `${MACHINE}${disk.machineName}`;
+        this.#options.troubled(subject, 'opening the write cache', error);
+      }
+    }
+  }
+
+  /** After the workers have left: what was acknowledged survives a restart of the host as well. */
+  async settleOverlays(): Promise<void> {
+    for (const { key, error } of await this.#options.overlays.settle()) {
+      this.#options.troubled(key, 'flushing the write cache at the end', error);
     }
   }
 
@@ -159,11 +177,18 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     }
     const overlay = await overlays.use(ownerOf(disk));
     try {
+      // Deleted while its overlay was opened: nobody would end this connection any more.
+      if (machineDiskById(catalog, disk.machineId) === undefined) throw noExport(name);
+      this.#opened.set(disk.machineId, name);
       const layer = await layers.plan(overlay.layerId, disk.size);
       const description = `${disk.vdiskName} version ${disk.version}`;
       return { key: overlay.key, name, description, layer, overlay: planOf(overlay) };
     } catch (error) {
       await overlays.released(overlay.key);
+      // Deleted while we looked: nobody else would remove what `use` may have made anew.
+      if (machineDiskById(catalog, disk.machineId) === undefined) {
+        await overlays.remove(disk.machineId);
+      }
       throw error;
     }
   }
@@ -196,6 +221,7 @@ const planOf = ({ state, data, map }: Generation) => ({ state, data, map });
 const ownerOf = (disk: MachineDisk): OverlayOwner => ({
   machineId: disk.machineId,
   layerId: disk.layerId,
+  layerIds: new Set(disk.layerIds),
   size: disk.size,
   quotaBytes: disk.quotaBytes,
 });

@@ -14,11 +14,13 @@ import { Fault } from '../errors/index.ts';
 import type { VolumeControl, VolumeData, VolumeLocator } from '../repositories/index.ts';
 import {
   formatOverlay,
+  needsSettling,
   type OverlayGauges,
   overlayMapBytes,
   readOverlayGauges,
   recoverOverlay,
   setOverlayQuota,
+  settleOverlay,
 } from '../vdisk/index.ts';
 
 /** Both ports of a repository. */
@@ -29,7 +31,10 @@ export interface Repository {
 
 export interface OverlayOwner {
   readonly machineId: string;
+  /** What a new overlay stands on. */
   readonly layerId: string;
+  /** What an existing one may stand on: every version of the machine's vDisk. */
+  readonly layerIds: ReadonlySet<string>;
   /** Size of the virtual disk in bytes. */
   readonly size: number;
   readonly quotaBytes: number | undefined;
@@ -48,6 +53,7 @@ export interface Generation {
 }
 
 interface Entry extends Generation {
+  readonly size: number;
   /** Plans handed to workers and not yet given back. */
   uses: number;
   retired: boolean;
@@ -123,6 +129,7 @@ export class OverlayBook {
     return (this.#current.get(machineId) ?? this.#onDisk.get(machineId))?.layerId;
   }
 
+  /** @throws Fault when a retired overlay cannot be deleted; the next start tries again */
   async released(key: string): Promise<void> {
     const entry = this.#byKey.get(key);
     if (entry === undefined) return;
@@ -135,17 +142,7 @@ export class OverlayBook {
   /** Begins a new, empty generation. */
   renew(owner: OverlayOwner): Promise<void> {
     return this.#mutex.run(owner.machineId, async () => {
-      const old = this.#current.get(owner.machineId);
-      const stored = this.#onDisk.get(owner.machineId);
-      const number = Math.max(old?.number ?? 0, stored?.number ?? 0) + 1;
-      const fresh = await this.#create(owner, number);
-      this.#onDisk.delete(owner.machineId);
-      this.#current.set(owner.machineId, fresh);
-      if (stored !== undefined) await deleteVolumes(this.#repository.volumes, stored.volumes);
-      if (old !== undefined) {
-        old.retired = true;
-        await this.#deleteIfUnused(old);
-      }
+      await this.#renew(owner);
     });
   }
 
@@ -184,10 +181,61 @@ export class OverlayBook {
     });
   }
 
+  /**
+   * Makes durable what was acknowledged and never flushed. For an orderly stop, when no worker has an
+   * overlay open any more.
+   * @returns the overlays for which it failed, and why
+   */
+  async settle(): Promise<readonly { readonly key: string; readonly error: unknown }[]> {
+    const failures: { key: string; error: unknown }[] = [];
+    for (const entry of this.#current.values()) {
+      if (!needsSettling(entry.state)) continue;
+      try {
+        await this.#settle(entry);
+      } catch (error) {
+        failures.push({ key: entry.key, error });
+      }
+    }
+    return failures;
+  }
+
+  async #settle({ data, map, size }: Entry): Promise<void> {
+    const mapDevice = await this.#repository.data.open(map, { write: true });
+    try {
+      const dataDevice = await this.#repository.data.open(data, { write: true });
+      try {
+        await settleOverlay({ map: mapDevice, data: dataDevice, size, bootId: this.#bootId });
+      } finally {
+        await dataDevice.close();
+      }
+    } finally {
+      await mapDevice.close();
+    }
+  }
+
+  async #renew(owner: OverlayOwner): Promise<Entry> {
+    const old = this.#current.get(owner.machineId);
+    const stored = this.#onDisk.get(owner.machineId);
+    const number = Math.max(old?.number ?? 0, stored?.number ?? 0) + 1;
+    const fresh = await this.#create(owner, number);
+    this.#onDisk.delete(owner.machineId);
+    this.#current.set(owner.machineId, fresh);
+    if (stored !== undefined) await deleteVolumes(this.#repository.volumes, stored.volumes);
+    if (old !== undefined) {
+      old.retired = true;
+      await this.#deleteIfUnused(old);
+    }
+    return fresh;
+  }
+
   async #ensure(owner: OverlayOwner): Promise<Entry> {
     const open = this.#current.get(owner.machineId);
-    if (open !== undefined) return open;
     const stored = this.#onDisk.get(owner.machineId);
+    const standsOn = (open ?? stored)?.layerId;
+    // The machine was given another vDisk, and what should have renewed its overlay did not get so
+    // far: blocks of one disk are nothing on another.
+    if (standsOn !== undefined && !owner.layerIds.has(standsOn)) return this.#renew(owner);
+    if (open !== undefined) return open;
     const entry =
       stored === undefined
         ? await this.#create(owner, 1)
@@ -239,7 +287,11 @@ export class OverlayBook {
         workers: this.#workers,
       });
       const key = `machine:${machineId}:${number}`;
-      const entry = { machineId, number, layerId, key, data, map, state, uses: 0, retired: false };
+      const entry: Entry = {
+        ...{ machineId, number, layerId, key, data, map, state, size },
+        uses: 0,
+        retired: false,
+      };
       this.#byKey.set(key, entry);
       return entry;
     } finally {

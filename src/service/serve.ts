@@ -126,6 +126,7 @@ async function compose(
     log,
     fail,
   });
+  closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
 
   const control = createControl({
@@ -192,6 +193,7 @@ async function startDataPath(
     layers,
     readCacheBytesMax: config.cache.read,
     died: parts.fail,
+    troubled: (subject, what, err) => parts.log.error({ err, subject }, what),
   });
   const pool = await WorkerPool.start(
     workers,

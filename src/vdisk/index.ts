@@ -21,6 +21,7 @@ export {
   type FormatOptions,
   type FullReason,
   formatOverlay,
+  needsSettling,
   type OverlayGauges,
   type OverlayOptions,
   openOverlay,
@@ -29,4 +30,5 @@ export {
   readOverlayGauges,
   recoverOverlay,
   setOverlayQuota,
+  settleOverlay,
 } from './overlay/index.ts';

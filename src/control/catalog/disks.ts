@@ -21,6 +21,8 @@ export interface MachineDisk extends VdiskDisk {
   readonly cacheMode: CacheMode;
   readonly quotaBytes: number | undefined;
   readonly enabled: boolean;
+  /** Layers of every version of its vDisk. */
+  readonly layerIds: readonly string[];
 }
 
 export function vdiskDisk(catalog: Catalog, vdiskName: string): VdiskDisk | undefined {
@@ -79,5 +81,6 @@ function diskOfMachine(catalog: Catalog, machine: MachineRecord): MachineDisk | 
     cacheMode: machine.cacheMode,
     quotaBytes: machine.quotaBytes,
     enabled: machine.enabled,
+    layerIds: catalog.versions.ofVdisk(disk.vdiskId).map(({ layerId }) => layerId),
   };
 }

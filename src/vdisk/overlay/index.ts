@@ -5,3 +5,4 @@ export { type OverlayOptions, openOverlay } from './overlay-device.ts';
 export { type OverlayGauges, readOverlayGauges, setOverlayQuota } from './overlay-gauges.ts';
 export type { FullReason } from './overlay-state.ts';
 export { type RecoverOptions, recoverOverlay } from './recover-overlay.ts';
+export { needsSettling, settleOverlay } from './settle-overlay.ts';

@@ -109,6 +109,7 @@ test('what an export name stands for', () => {
     cacheMode: 'server-persistent',
     quotaBytes: 8192,
     enabled: true,
+    layerIds: ['layer-1'],
   });
   expect(machineDisk(catalog, 'pc-2')).toBeUndefined();
   expect(listMachineDisks(catalog).map((disk) => disk.machineName)).toEqual(['pc-1']);

@@ -15,6 +15,19 @@ describe('data folder', () => {
     openDataFolder(path).unlock();
   });
 
+  test('volumes without their catalog are not taken for rubbish', () => {
+    const path = fresh();
+    const folder = openDataFolder(path);
+    folder.unlock();
+    openDataFolder(path).unlock(); // empty, never started: fine
+    writeFileSync(join(folder.repository, 'someone.volume'), 'precious');
+    const message = /catalog\.sqlite, which says whose they are, is gone/;
+    expect(() => openDataFolder(path)).toThrowError(message);
+    expect(() => openDataFolder(path)).toThrowError(message); // not IN_USE: it let go of the lock
+    writeFileSync(folder.catalog, '');
+    openDataFolder(path).unlock();
+  });
+
   test('a path that is a file is refused by its field', () => {
     const path = fresh().replace(/data$/, 'file');
     writeFileSync(path, '');

@@ -1,19 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
+import { type BlockDevice, PLAIN, ZeroDevice } from '../../../src/block/index.ts';
 import {
+  type Generation,
   OverlayBook,
   type OverlayOwner,
   type Repository,
 } from '../../../src/service/overlay-book.ts';
+import { openOverlay } from '../../../src/vdisk/index.ts';
+import { OverlayState } from '../../../src/vdisk/overlay/overlay-state.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const BOOT = '00000000-0000-4000-8000-000000000001';
 const MACHINE = '11111111-2222-4333-8444-555555555555';
 
+const LAYER = '99999999-aaaa-4bbb-8ccc-dddddddddddd';
+const NEXT_LAYER = '00000000-1111-4222-8333-444444444444';
+
 const owner = (over: Partial<OverlayOwner> = {}): OverlayOwner => ({
   machineId: MACHINE,
-  layerId: '99999999-aaaa-4bbb-8ccc-dddddddddddd',
+  layerId: LAYER,
+  layerIds: new Set([LAYER, NEXT_LAYER]),
   size: 2 ** 20,
   quotaBytes: undefined,
   ...over,
@@ -77,7 +85,7 @@ describe('overlay book', () => {
   test('a restart finds the newest generation and its layer, and sweeps what a crash left', async () => {
     const before = await open();
     const first = await before.use(owner());
-    await before.renew(owner({ layerId: '00000000-1111-4222-8333-444444444444' }));
+    await before.renew(owner({ layerId: NEXT_LAYER }));
     // A half-made third generation: the process died between its two volumes.
     await repository.volumes.createVolume({
       id: `overlay.${MACHINE}.3.${owner().layerId}.map`,
@@ -86,7 +94,7 @@ describe('overlay book', () => {
     expect(await names()).toHaveLength(5);
     const after = await open();
     expect(await names()).toHaveLength(2);
-    expect(after.currentLayerId(MACHINE)).toBe('00000000-1111-4222-8333-444444444444');
+    expect(after.currentLayerId(MACHINE)).toBe(NEXT_LAYER);
     const again = await after.use(owner());
     expect(again.number).toBe(2);
     expect(again.key).not.toBe(first.key);
@@ -131,5 +139,67 @@ describe('overlay book', () => {
     await expect(broken.use(owner())).rejects.toThrow('no space');
     expect(await names()).toEqual([]);
     await book.use(owner());
+  });
+
+  /** Opens an overlay as a worker does. */
+  async function openDisk(generation: Generation): Promise<BlockDevice> {
+    return openOverlay({
+      state: generation.state,
+      base: new ZeroDevice(owner().size),
+      data: await repository.data.open(generation.data, { write: true }),
+      map: await repository.data.open(generation.map, { write: true }),
+      worker: 0,
+      onFull: () => undefined,
+    });
+  }
+
+  test('an orderly stop keeps what was never flushed, also when the host restarts', async () => {
+    const book = await open();
+    const disk = await openDisk(await book.use(owner()));
+    await disk.write(Buffer.alloc(4096, 7), 8192, PLAIN);
+    await disk.close();
+    expect(await book.settle()).toEqual([]);
+    const bootId = randomUUID();
+    const machineIds = new Set([MACHINE]);
+    const later = await OverlayBook.open({ repository, bootId, workers: 1, machineIds });
+    const again = await openDisk(await later.use(owner()));
+    const got = Buffer.alloc(4096);
+    await again.read(got, 8192);
+    expect(got).toEqual(Buffer.alloc(4096, 7));
+    await again.close();
+  });
+
+  test('a stop settles nothing after a flush has failed', async () => {
+    const book = await open();
+    const generation = await book.use(owner());
+    const disk = await openDisk(generation);
+    await disk.write(Buffer.alloc(4096, 7), 8192, PLAIN);
+    await disk.close();
+    new OverlayState(generation.state).flushFailure = 'EIO';
+    await book.settle();
+    const bootId = randomUUID();
+    const machineIds = new Set([MACHINE]);
+    const later = await OverlayBook.open({ repository, bootId, workers: 1, machineIds });
+    expect(later.gauges(MACHINE)).toBeUndefined();
+    await later.load(owner());
+    expect(later.gauges(MACHINE)?.ownedBytes).toBe(0);
+  });
+
+  test('an overlay of another vDisk is replaced, on disk as in memory', async () => {
+    const before = await open();
+    const old = await before.use(owner());
+    const elsewhere = owner({
+      layerId: NEXT_LAYER,
+      layerIds: new Set([NEXT_LAYER]),
+      size: 2 ** 21,
+    });
+    const fresh = await before.use(elsewhere);
+    expect([fresh.layerId, fresh.number]).toEqual([NEXT_LAYER, 2]);
+    await before.released(old.key);
+    expect(await names()).toHaveLength(2);
+    const after = await open();
+    const back = await after.use(owner({ layerIds: new Set([LAYER]) }));
+    expect([back.layerId, back.number]).toEqual([LAYER, 3]);
+    expect(await names()).toHaveLength(2);
   });
 });

@@ -1,0 +1,34 @@
+/**
+ * Makes the map of an overlay durable when the service stops in an orderly way.
+ *
+ * The live map is believed in the boot of the host that wrote it only (recover-overlay.ts). A host that
+ * is shut down cleanly writes all of it to disk, and comes up with another boot id: without this,
+ * everything acknowledged since the last flush would be given up although it is there.
+ */
+import type { BlockDevice } from '../../block/index.ts';
+import { DurableMap } from './durable-map.ts';
+import { OverlayState } from './overlay-state.ts';
+import { type RecoverOptions, recoverOverlay } from './recover-overlay.ts';
+
+/**
+ * Whether a flush would change the durable map. Never after a flush has failed: what the failed one
+ * left behind must not be called durable.
+ */
+export function needsSettling(buffer: SharedArrayBuffer): boolean {
+  const state = new OverlayState(buffer);
+  const pages = state.dirty.length;
+  return state.flushFailure === undefined && state.dirty.nextSet(0, pages) < pages;
+}
+
+/**
+ * Flushes an overlay that no worker has open any more. It starts from the map volume and not from the
+ * workers' shared state, whose mutexes a worker that was ended by force may have kept.
+ * @throws BlockError as recoverOverlay, and what the volumes' flush throws
+ */
+export async function settleOverlay(
+  options: Pick<RecoverOptions, 'map' | 'size' | 'bootId'> & { readonly data: BlockDevice },
+): Promise<void> {
+  const { map, data, size, bootId } = options;
+  const buffer = await recoverOverlay({ map, size, bootId, quotaBytes: undefined, workers: 1 });
+  await new DurableMap(new OverlayState(buffer), data, map).flush();
+}
