@@ -4,6 +4,7 @@
  */
 import type { Catalog } from './catalog/catalog.ts';
 import type { EventRecord } from './catalog/records.ts';
+import { EnrolmentWindow } from './enrolment-window.ts';
 import { MAX_EVENTS } from './limits.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
@@ -46,6 +47,7 @@ export class Control {
   readonly tasks: TaskRunner;
   /** Machines whose full write cache has been told of (observe-caches.ts). */
   readonly fullCaches = new Set<string>();
+  readonly enrolmentWindow = new EnrolmentWindow();
   readonly #onEvent: (event: EventRecord) => void;
 
   constructor(options: ControlOptions) {

@@ -19,6 +19,13 @@ export const MAX_VDISKS = 1_000;
 export const MAX_ENROLMENTS = 4096;
 /** Firmware repeats its packets many times a second; the catalog notes one of them in so long. */
 export const ENROLMENT_SEEN_MS = 1_000;
+/** Unknown machines enrolled in so long, at most: each costs a write to disk on the control thread. */
+export const ENROLMENT_WINDOW_MS = 1_000;
+export const MAX_ENROLMENTS_PER_WINDOW = 100;
+/** Hitting a limit of enrolment is told once in so long, however many packets hit it. */
+export const ENROLMENT_LIMIT_TOLD_MS = 60_000;
+/** After a start, machines that were running are given so long to reconnect. */
+export const RECONNECT_GRACE_MS = 5 * 60_000;
 export const MAX_RUNNING_TASKS = 8;
 /** Finished tasks kept for `task list`. */
 export const MAX_FINISHED_TASKS = 1000;

@@ -59,9 +59,12 @@ export class EnrolmentTable {
     this.#delete.run(mac);
   }
 
-  /** Keeps `limit` of them: waiting ones that were not seen for longest go first. */
-  forgetBeyond(limit: number): void {
-    this.#forget.run(limit);
+  /**
+   * Keeps `limit` of them: waiting ones that were not seen for longest go first.
+   * @returns how many went
+   */
+  forgetBeyond(limit: number): number {
+    return Number(this.#forget.run(limit).changes);
   }
 
   byMac(mac: string): EnrolmentRecord | undefined {

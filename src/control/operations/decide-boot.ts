@@ -1,7 +1,14 @@
 /** What happens to a machine whose firmware asks for a boot: the first question of every boot. */
 import type { EnrolmentTemplate, MachineRecord } from '../catalog/records.ts';
 import type { Control, RecordEvent } from '../control.ts';
-import { ENROLMENT_SEEN_MS, MAX_ARCH_LENGTH, MAX_ENROLMENTS, MAX_MACHINES } from '../limits.ts';
+import {
+  ENROLMENT_SEEN_MS,
+  ENROLMENT_WINDOW_MS,
+  MAX_ARCH_LENGTH,
+  MAX_ENROLMENTS,
+  MAX_ENROLMENTS_PER_WINDOW,
+  MAX_MACHINES,
+} from '../limits.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { nameFromPattern } from '../values/name-pattern.ts';
 import { insertMachine } from './new-machine.ts';
@@ -46,8 +53,23 @@ function decideUnknown(
   const now = control.clock.now();
   const before = enrolments.byMac(mac);
   if (before === undefined) {
+    if (!control.enrolmentWindow.admit(now)) {
+      tellLimit(
+        control,
+        record,
+        'too many unknown machines ask to boot at once; some have to repeat',
+        {
+          limit: MAX_ENROLMENTS_PER_WINDOW,
+          windowMs: ENROLMENT_WINDOW_MS,
+        },
+      );
+      return { kind: 'local', reason: 'waiting' };
+    }
     enrolments.insert({ mac, arch, state: 'waiting', firstSeenAt: now, lastSeenAt: now });
-    enrolments.forgetBeyond(MAX_ENROLMENTS);
+    if (enrolments.forgetBeyond(MAX_ENROLMENTS) > 0) {
+      const message = 'too many unknown machines wait: those not seen for longest are forgotten';
+      tellLimit(control, record, message, { limit: MAX_ENROLMENTS });
+    }
   } else {
     if (now - before.lastSeenAt >= ENROLMENT_SEEN_MS) enrolments.seen(mac, arch, now);
     if (before.state === 'refused') return { kind: 'local', reason: 'refused' };
@@ -76,11 +98,15 @@ function enrolByTemplate(
 ): MachineRecord | undefined {
   const { machines, vdisks } = control.catalog;
   const vdisk = vdisks.byId(template.vdiskId);
-  const isTaken = (name: string): boolean => machines.byName(name) !== undefined;
-  const name = nameFromPattern(template.namePattern, mac, isTaken);
-  if (vdisk === undefined || name === undefined || machines.count() >= MAX_MACHINES) {
+  if (vdisk === undefined) return undefined;
+  if (machines.count() >= MAX_MACHINES) {
+    const message = 'there are too many machines: unknown ones wait, whatever the policy says';
+    tellLimit(control, record, message, { limit: MAX_MACHINES });
     return undefined;
   }
+  const isTaken = (name: string): boolean => machines.byName(name) !== undefined;
+  const name = nameFromPattern(template.namePattern, mac, isTaken);
+  if (name === undefined) return undefined;
   return insertMachine(control, record, {
     name,
     mac,
@@ -91,4 +117,14 @@ function enrolByTemplate(
     enabled: true,
     enrolment: 'automatic',
   });
+}
+
+function tellLimit(
+  control: Control,
+  record: RecordEvent,
+  message: string,
+  data: Readonly<Record<string, unknown>>,
+): void {
+  if (!control.enrolmentWindow.mayTell(control.clock.now())) return;
+  record({ kind: 'enrolment.limit', subject: 'enrolment', message, data });
 }

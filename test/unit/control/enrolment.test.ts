@@ -5,6 +5,7 @@ import {
   decideBoot,
   deleteMachine,
   listEnrolments,
+  listEvents,
   listMachines,
   refuseEnrolment,
   setEnrolmentPolicy,
@@ -12,6 +13,11 @@ import {
   showMachine,
   updateMachine,
 } from '../../../src/control/index.ts';
+import {
+  ENROLMENT_LIMIT_TOLD_MS,
+  ENROLMENT_WINDOW_MS,
+  MAX_ENROLMENTS_PER_WINDOW,
+} from '../../../src/control/limits.ts';
 import { type FakeService, fakeService, kinds, withVdisk } from './support/fake-service.ts';
 
 const MAC = '52:54:00:00:00:01';
@@ -108,6 +114,42 @@ describe('an unknown machine', () => {
     expect(enrolments.all().map(({ mac }) => mac)).toEqual(['a', 'b']);
     enrolments.forgetBeyond(2);
     expect(enrolments.all()).toHaveLength(2);
+  });
+});
+
+describe('a storm of unknown machines', () => {
+  const mac = (n: number) =>
+    `02:00:00:00:${n.toString(16).padStart(4, '0').replace(/^(..)/, '$1:')}`;
+  const limits = () =>
+    listEvents(service.control, { limit: 1000 }).filter(({ kind }) => kind === 'enrolment.limit');
+
+  test('is let in so many at a time, and told of once a minute', () => {
+    for (let n = 0; n < 3 * MAX_ENROLMENTS_PER_WINDOW; n++) {
+      expect(decideBoot(service.control, { mac: mac(n), arch: 'x64-uefi' })).toEqual({
+        kind: 'local',
+        reason: 'waiting',
+      });
+    }
+    expect(listEnrolments(service.control)).toHaveLength(MAX_ENROLMENTS_PER_WINDOW);
+    expect(limits()).toHaveLength(1);
+    // Who was passed over comes in with a later packet.
+    service.clock.advance(ENROLMENT_WINDOW_MS);
+    decideBoot(service.control, { mac: mac(MAX_ENROLMENTS_PER_WINDOW), arch: 'x64-uefi' });
+    expect(listEnrolments(service.control)).toHaveLength(MAX_ENROLMENTS_PER_WINDOW + 1);
+    service.clock.advance(ENROLMENT_LIMIT_TOLD_MS);
+    for (let n = 1000; n < 1001 + MAX_ENROLMENTS_PER_WINDOW; n++) {
+      decideBoot(service.control, { mac: mac(n), arch: 'x64-uefi' });
+    }
+    expect(limits()).toHaveLength(2);
+  });
+
+  test('does not take a known machine along', () => {
+    addMachine(service.control, { name: 'pc', mac: mac(0xffff), vdisk: 'debian' });
+    for (let n = 0; n < 2 * MAX_ENROLMENTS_PER_WINDOW; n++) {
+      decideBoot(service.control, { mac: mac(n), arch: 'x64-uefi' });
+    }
+    const known = decideBoot(service.control, { mac: mac(0xffff), arch: 'x64-uefi' });
+    expect(known).toMatchObject({ kind: 'boot', machineName: 'pc' });
   });
 });
 
