@@ -80,11 +80,20 @@ export interface BootCatalog {
    */
   decide(client: BootClient): MaybePromise<BootDecision>;
   /**
+   * Whether the machine may be running now: full mode gives its address to nobody else, even when its
+   * lease has ended. An initramfs configures the network once and never renews. Must be cheap.
+   */
+  isUp(mac: string): boolean;
+  /**
    * The machine fetched its boot script: this *is* a boot, and renews a `server` overlay. What it
    * throws (a Fault) is shown on the machine's screen, which tries again.
+   * @param bootUrl where machines reach our HTTP server; known once its port is bound
    */
-  bootRequested(mac: string): MaybePromise<BootPlan>;
-  /** undefined: there is no such layer, or it has no such file. */
+  bootRequested(mac: string, bootUrl: string): MaybePromise<BootPlan>;
+  /**
+   * undefined: there is no such layer, it has no such file, or it is not this machine's. Whoever asks
+   * has shown nothing but a MAC address.
+   */
   openFile(request: BootFileRequest): MaybePromise<BootFile | undefined>;
 }
 

@@ -72,7 +72,7 @@ async function startParts(
   const { leases, clock } = dependencies;
   const report = guarded(dependencies.report);
   const now = () => clock.now();
-  const mode = await responderMode(config, serverAddress, leases);
+  const mode = await responderMode(config, serverAddress, leases, catalog);
   const loaders = createLoaderFiles(config.loaderFolders);
   // The base URL is known once the port is bound, and no request arrives before that.
   let baseUrl = config.httpBaseUrl ?? '';

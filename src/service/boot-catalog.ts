@@ -4,6 +4,8 @@ import {
   decideBoot,
   deleteLease,
   loadLeases,
+  machinesUp,
+  mayReadLayer,
   noteBootStage,
   recordEvent,
   requestBoot,
@@ -28,14 +30,23 @@ const LOCAL_REASONS: Readonly<Record<'waiting' | 'refused' | 'disabled', string>
   disabled: 'This machine is disabled.',
 };
 
+/** How long an answer about which machines are up stays good. */
+const UP_KNOWN_MS = 1_000;
+
 /** The file that holds a boot file in the layer's boot folder. */
 const FILE_NAMES = { kernel: 'vmlinuz', initrd: 'initrd' } as const;
 
-/**
- * @param bootUrl where machines reach the boot HTTP server; they report there when they are up
- */
-export function bootCatalog(control: Control, layers: LayerShelf, bootUrl: string): BootCatalog {
+export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
+  let up: { readonly macs: ReadonlySet<string>; readonly at: number } | undefined;
   return {
+    isUp(mac: string): boolean {
+      const now = control.clock.now();
+      // A whole range may be asked about for one packet.
+      if (up === undefined || now - up.at >= UP_KNOWN_MS)
+        up = { macs: machinesUp(control), at: now };
+      return up.macs.has(mac);
+    },
+
     decide(client: BootClient): BootDecision {
       const decision = decideBoot(control, { mac: client.mac, arch: client.architecture });
       return decision.kind === 'boot'
@@ -43,7 +54,7 @@ export function bootCatalog(control: Control, layers: LayerShelf, bootUrl: strin
         : { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason] };
     },
 
-    async bootRequested(mac: string): Promise<BootPlan> {
+    async bootRequested(mac: string, bootUrl: string): Promise<BootPlan> {
       const decision = decideBoot(control, { mac, arch: 'unknown' });
       if (decision.kind === 'local') {
         return { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason] };
@@ -68,7 +79,8 @@ export function bootCatalog(control: Control, layers: LayerShelf, bootUrl: strin
       };
     },
 
-    openFile({ layerId, role }: BootFileRequest): BootFile | undefined {
+    openFile({ mac, layerId, role }: BootFileRequest): BootFile | undefined {
+      if (!mayReadLayer(control, mac, layerId)) return undefined;
       return layers.bootFile(layerId, FILE_NAMES[role]);
     },
   };

@@ -59,8 +59,3 @@ function dhcpConfig(dhcp: Config['pxe']['dhcp']): DhcpConfig {
     }
   }
 }
-
-/** Where machines reach the boot HTTP server. */
-export function bootUrl(pxe: PxeConfig): string {
-  return pxe.httpBaseUrl ?? `http://${pxe.serverAddress}:${pxe.ports.http}`;
-}

@@ -32,7 +32,7 @@ import { LayerShelf } from './layer-shelf.ts';
 import { listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { OverlayBook, type Repository } from './overlay-book.ts';
-import { bootUrl, pxeConfig } from './pxe-config.ts';
+import { pxeConfig } from './pxe-config.ts';
 import { tlsFiles } from './tls-files.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
 
@@ -232,7 +232,7 @@ async function startPxeServices(
 ): Promise<RunningPxe | undefined> {
   const pxe = pxeConfig(config, nbdPort);
   if (pxe === undefined) return undefined;
-  return startPxe(pxe, bootCatalog(control, layers, bootUrl(pxe)), {
+  return startPxe(pxe, bootCatalog(control, layers), {
     leases: leaseStore(control),
     report: pxeReporter(control, log.child({ name: 'pxe' })),
     clock: systemClock,

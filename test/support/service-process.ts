@@ -34,6 +34,8 @@ export class ServiceProcess {
   readonly data: string;
   readonly http: string;
   readonly nbdPort: number;
+  /** Where machines fetch their scripts; '' without PXE. */
+  readonly boot: string;
   readonly child: ChildProcess;
   readonly exited: Promise<Exit>;
   readonly #stderr: string[];
@@ -42,6 +44,7 @@ export class ServiceProcess {
     data: string;
     http: string;
     nbdPort: number;
+    boot: string;
     child: ChildProcess;
     exited: Promise<Exit>;
     stderr: string[];
@@ -49,6 +52,7 @@ export class ServiceProcess {
     this.data = parts.data;
     this.http = parts.http;
     this.nbdPort = parts.nbdPort;
+    this.boot = parts.boot;
     this.child = parts.child;
     this.exited = parts.exited;
     this.#stderr = parts.stderr;
@@ -75,7 +79,8 @@ export class ServiceProcess {
     const stdout = await untilReady(child, exited, stderr);
     const http = /^api (\S+)$/m.exec(stdout)?.[1] ?? '';
     const nbdPort = Number(/^nbd nbd:\/\/.*:(\d+)$/m.exec(stdout)?.[1]);
-    return new ServiceProcess({ data, http, nbdPort, child, exited, stderr });
+    const boot = /^boot (\S+)$/m.exec(stdout)?.[1] ?? '';
+    return new ServiceProcess({ data, http, nbdPort, boot, child, exited, stderr });
   }
 
   get stderr(): string {

@@ -15,6 +15,8 @@ export { deleteLease, listLeases, loadLeases, saveLease } from './leases.ts';
 export { listEvents } from './list-events.ts';
 export { listMachines } from './list-machines.ts';
 export { listVdisks } from './list-vdisks.ts';
+export { machinesUp } from './machines-up.ts';
+export { mayReadLayer } from './may-read-layer.ts';
 export { type NotedStage, noteBootStage } from './note-boot-stage.ts';
 export { type BootPlan, requestBoot } from './request-boot.ts';
 export { resetMachine } from './reset-machine.ts';

@@ -4,6 +4,9 @@
  *
  * A machine is its MAC address, not its client identifier: the firmware, iPXE and the initramfs of
  * one machine send three different identifiers in one boot, and would take three addresses.
+ *
+ * An address whose lease has ended is still not free while its machine is up: a root file system over
+ * the network keeps the address that the initramfs took, and nobody renews it.
  */
 import type { Lease } from '../boot-catalog.ts';
 import { formatIpv4, parseIpv4 } from '../ipv4.ts';
@@ -30,13 +33,16 @@ export type AddressRefusal = 'not-in-pool' | 'reserved-for-another' | 'in-use' |
 
 export class AddressPool {
   readonly #rules: PoolRules;
+  readonly #isUp: (mac: string) => boolean;
   readonly #byAddress = new Map<number, Binding>();
   readonly #byMac = new Map<string, number>();
   readonly #reservedFor = new Map<number, string>();
   #abandoned: string[] = [];
 
-  constructor(rules: PoolRules, leases: readonly Lease[]) {
+  /** @param isUp whether the machine of an ended lease may be running */
+  constructor(rules: PoolRules, leases: readonly Lease[], isUp: (mac: string) => boolean) {
     this.#rules = rules;
+    this.#isUp = isUp;
     for (const [mac, address] of rules.reservations) this.#reservedFor.set(address, mac);
     // Oldest first: where a store holds two leases of a machine, the later one is its own.
     for (const lease of leases.toSorted((a, b) => a.expiresAt - b.expiresAt)) {
@@ -77,9 +83,11 @@ export class AddressPool {
     if (owner !== undefined && owner !== mac) return 'reserved-for-another';
     if (!this.#inPool(address)) return 'not-in-pool';
     const binding = this.#byAddress.get(address);
-    if (binding === undefined || binding.until <= now) return undefined;
-    if (binding.state === 'declined') return 'quarantined';
-    return binding.mac === mac ? undefined : 'in-use';
+    if (binding === undefined) return undefined;
+    const ended = binding.until <= now;
+    if (binding.state === 'declined') return ended ? undefined : 'quarantined';
+    if (binding.mac === mac) return undefined;
+    return ended && !this.#isUp(binding.mac) ? undefined : 'in-use';
   }
 
   /** Leases an address that `refusal` has nothing against. A machine has one address. */

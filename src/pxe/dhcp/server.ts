@@ -7,7 +7,7 @@
  * - in proxy mode a third one, on port 4011, is the boot server.
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
-import type { LeaseStore } from '../boot-catalog.ts';
+import type { BootCatalog, LeaseStore } from '../boot-catalog.ts';
 import type { PxeConfig } from '../config.ts';
 import { formatIpv4 } from '../ipv4.ts';
 import { MAX_DHCP_PACKETS_IN_FLIGHT } from '../limits.ts';
@@ -36,6 +36,7 @@ export async function responderMode(
   config: PxeConfig,
   serverAddress: number,
   leases: LeaseStore,
+  catalog: Pick<BootCatalog, 'isUp'>,
 ): Promise<ResponderMode | undefined> {
   const { dhcp } = config;
   switch (dhcp.mode) {
@@ -45,7 +46,8 @@ export async function responderMode(
       return { kind: 'proxy' };
     case 'full': {
       const rules = fullRules(dhcp, serverAddress);
-      return { kind: 'full', rules, pool: new AddressPool(rules.pool, await leases.load()) };
+      const isUp = (mac: string): boolean => catalog.isUp(mac);
+      return { kind: 'full', rules, pool: new AddressPool(rules.pool, await leases.load(), isUp) };
     }
   }
 }

@@ -16,7 +16,7 @@ export async function bootScriptFor(mac: string, setup: ScriptSetup): Promise<st
   const { catalog, report, baseUrl, nbd } = setup;
   const context: ScriptContext = { mac, baseUrl, nbd };
   try {
-    const plan = await catalog.bootRequested(mac);
+    const plan = await catalog.bootRequested(mac, baseUrl);
     switch (plan.kind) {
       case 'boot': {
         const text = machineScript(plan, context);

@@ -51,6 +51,7 @@ describeWith(NEEDS, 'boot files with tftp-hpa, atftp and curl', () => {
     };
     const catalog = {
       decide: () => ({ kind: 'boot' }) as const,
+      isUp: () => false,
       bootRequested: () => {
         boots += 1;
         if (plan instanceof Fault) throw plan;

@@ -19,6 +19,7 @@ function start(config: PxeConfig): Promise<RunningPxe> {
     config,
     {
       decide: () => ({ kind: 'ignore' }),
+      isUp: () => false,
       bootRequested: () => ({ kind: 'local-disk', reason: '' }),
       openFile: () => undefined,
     },

@@ -29,6 +29,7 @@ try {
     config,
     {
       decide: () => ({ kind: 'boot' }),
+      isUp: () => false,
       bootRequested: () => ({ kind: 'local-disk', reason: 'waiting for approval' }),
       openFile: () => undefined,
     },

@@ -35,6 +35,7 @@ export class Harness {
   now = 1_000_000;
   decision: BootDecision | Error = { kind: 'boot' };
   saveFails = false;
+  readonly up = new Set<string>();
   decisions = 0;
   readonly responder: DhcpResponder;
 
@@ -45,11 +46,12 @@ export class Harness {
         if (this.decision instanceof Error) throw this.decision;
         return this.decision;
       },
+      isUp: (mac) => this.up.has(mac),
       bootRequested: () => ({ kind: 'local-disk', reason: 'not asked here' }),
       openFile: () => undefined,
     };
     this.responder = new DhcpResponder({
-      mode: modeOf(config, leases),
+      mode: modeOf(config, leases, (mac) => this.up.has(mac)),
       serverAddress: SERVER,
       bootFiles: { baseUrl: 'http://192.168.50.1:8069', uefiLoader: 'ipxe.efi' },
       catalog,
@@ -78,8 +80,12 @@ export class Harness {
   }
 }
 
-function modeOf(config: FullDhcpConfig | 'proxy', leases: readonly Lease[]): ResponderMode {
+function modeOf(
+  config: FullDhcpConfig | 'proxy',
+  leases: readonly Lease[],
+  isUp: (mac: string) => boolean,
+): ResponderMode {
   if (config === 'proxy') return { kind: 'proxy' };
   const rules = fullRules(config, SERVER);
-  return { kind: 'full', rules, pool: new AddressPool(rules.pool, leases) };
+  return { kind: 'full', rules, pool: new AddressPool(rules.pool, leases, isUp) };
 }

@@ -83,7 +83,7 @@ describe('the address pool against a naive model', () => {
       fc.property(steps, (list) => {
         const model = new Model();
         const store = new Map<string, Lease>();
-        let pool = new AddressPool(RULES, []);
+        let pool = new AddressPool(RULES, [], () => false);
         let now = 1_000;
         const save = (lease: Lease | undefined) => {
           if (lease !== undefined) store.set(lease.address, lease);
@@ -148,7 +148,7 @@ describe('the address pool against a naive model', () => {
               );
               break;
             case 'restart': {
-              pool = new AddressPool(RULES, [...store.values()]);
+              pool = new AddressPool(RULES, [...store.values()], () => false);
               const bound = (c: { mac: string; address: number; kind: Kind }) =>
                 c.kind === 'declined' ||
                 (pool.recordOf(c.mac, now)?.bound === true &&
@@ -173,7 +173,7 @@ describe('the address pool against a naive model', () => {
   });
 
   it('prefers an address never used, then the one that is free for longest', () => {
-    const pool = new AddressPool({ ...RULES, reservations: new Map() }, []);
+    const pool = new AddressPool({ ...RULES, reservations: new Map() }, [], () => false);
     expect(
       ['c', 'd', 'e', 'f'].map((m) => pool.lease(m, pool.offer(m, undefined, 0) ?? 0, 0).address),
     ).toEqual(['0.0.0.10', '0.0.0.11', '0.0.0.12', '0.0.0.20']);
@@ -182,7 +182,7 @@ describe('the address pool against a naive model', () => {
   });
 
   it('gives a machine that comes back its old address', () => {
-    const pool = new AddressPool({ ...RULES, reservations: new Map() }, []);
+    const pool = new AddressPool({ ...RULES, reservations: new Map() }, [], () => false);
     pool.lease('c', 20, 0);
     expect(pool.offer('c', 10, LEASE_MS * 50)).toBe(20);
   });

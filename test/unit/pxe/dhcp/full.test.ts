@@ -71,6 +71,43 @@ describe('full DHCP', () => {
     ]);
   });
 
+  it('gives the kernel, which says nothing of PXE, the address that the firmware got', async () => {
+    const harness = new Harness(FULL);
+    const firmware = await harness.send(
+      rawDhcp({ message: DISCOVER, mac: A, options: FIRMWARE.ipxeRom }),
+    );
+    const got = firmware?.address ?? '';
+    await harness.send(request(A, [...FIRMWARE.ipxeRom, OURS, wants(got)]));
+    await leased(harness, B);
+    const kernel = await harness.send(rawDhcp({ message: DISCOVER, mac: A }));
+    expect(kernel).toMatchObject({ message: 'OFFER', address: got, fileName: '' });
+    const ack = await harness.send(request(A, [OURS, wants(got)]));
+    expect(ack).toMatchObject({ message: 'ACK', address: got });
+  });
+
+  it('gives the address of a machine that is up to nobody, though its lease has ended', async () => {
+    const harness = new Harness(FULL);
+    const macs = [A, B, '52:54:00:00:00:0c'];
+    for (const mac of macs) await leased(harness, mac);
+    harness.now += 10 * FULL.leaseSeconds * 1000;
+    for (const mac of macs) harness.up.add(mac);
+    // More machines than addresses: the newcomer gets none, and the operator hears of it.
+    const newcomer = '52:54:00:00:00:0d';
+    const discover = rawDhcp({
+      message: DISCOVER,
+      mac: newcomer,
+      options: [wants('192.168.50.101')],
+    });
+    expect(await harness.send(discover)).toBeUndefined();
+    expect(harness.events.at(-1)).toEqual({ type: 'dhcp-pool-exhausted', mac: newcomer });
+    const taken = await harness.send(request(newcomer, [OURS, wants('192.168.50.101')]));
+    expect(taken?.message).toBe('NAK');
+    // Its owner still has it, and gets it again.
+    expect(await leased(harness, B)).toBe('192.168.50.101');
+    harness.up.delete(A);
+    expect((await harness.send(discover))?.address).toBe('192.168.50.100');
+  });
+
   it('does not acknowledge what it could not write down', async () => {
     const harness = new Harness(FULL);
     await harness.send(rawDhcp({ message: DISCOVER, mac: A }));

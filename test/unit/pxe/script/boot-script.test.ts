@@ -197,7 +197,12 @@ describe('serving scripts', () => {
     const events: PxeEvent[] = [];
     const text = await bootScriptFor(CONTEXT.mac, {
       ...CONTEXT,
-      catalog: { decide: () => ({ kind: 'boot' }), bootRequested, openFile: () => undefined },
+      catalog: {
+        decide: () => ({ kind: 'boot' }),
+        isUp: () => false,
+        bootRequested,
+        openFile: () => undefined,
+      },
       report: (event) => events.push(event),
     });
     return { text, events };

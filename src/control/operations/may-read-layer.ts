@@ -1,0 +1,14 @@
+import type { Control } from '../control.ts';
+import { parseMac } from '../values/mac-address.ts';
+
+/**
+ * Whether a machine may fetch the boot files of a layer: any version of its own vDisk, so that a boot
+ * under way is not cut off by the next version.
+ * @throws Fault INVALID_INPUT
+ */
+export function mayReadLayer(control: Control, macText: string, layerId: string): boolean {
+  const { machines, versions } = control.catalog;
+  const machine = machines.byMac(parseMac(macText, 'mac'));
+  if (machine?.enabled !== true) return false;
+  return versions.ofVdisk(machine.vdiskId).some((version) => version.layerId === layerId);
+}
