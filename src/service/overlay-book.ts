@@ -11,7 +11,7 @@
  */
 import { KeyedMutex } from '../base/index.ts';
 import { Fault } from '../errors/index.ts';
-import type { VolumeControl, VolumeData, VolumeLocator } from '../repositories/index.ts';
+import type { Volume, VolumeControl, VolumeData, VolumeLocator } from '../repositories/index.ts';
 import {
   formatOverlay,
   needsSettling,
@@ -68,7 +68,12 @@ interface Found {
   readonly number: number;
   readonly layerId: string;
   readonly volumes: string[];
+  /** Bytes of each. */
+  readonly sizes: number[];
 }
+
+/** Both volumes are there and have their size: a crash may come between the name and the size. */
+const isWhole = ({ sizes }: Found): boolean => sizes.length === 2 && !sizes.includes(0);
 
 export class OverlayBook {
   readonly #repository: Repository;
@@ -104,8 +109,8 @@ export class OverlayBook {
     const found = findGenerations(await repository.volumes.listVolumes());
     const newest = new Map<string, Found>();
     for (const [machineId, generations] of found) {
-      // A half-made generation has only one of its two volumes; it was never handed to anybody.
-      const whole = generations.filter((generation) => generation.volumes.length === 2);
+      // A half-made generation was never handed to anybody.
+      const whole = generations.filter(isWhole);
       const last = machineIds.has(machineId) ? whole.at(-1) : undefined;
       if (last !== undefined) newest.set(machineId, last);
       for (const stale of generations.filter((generation) => generation !== last)) {
@@ -321,20 +326,23 @@ async function deleteVolumes(volumes: VolumeControl, ids: readonly string[]): Pr
   }
 }
 
-function findGenerations(volumes: readonly { readonly id: string }[]): Map<string, Found[]> {
+function findGenerations(volumes: readonly Pick<Volume, 'id' | 'size'>[]): Map<string, Found[]> {
   const found = new Map<string, Map<number, Found>>();
-  for (const { id } of volumes) {
+  for (const { id, size } of volumes) {
     const match = NAME.exec(id);
     const [, machineId, number, layerId] = match ?? [];
     if (machineId === undefined || number === undefined || layerId === undefined) continue;
     const generations = found.get(machineId) ?? new Map<number, Found>();
     found.set(machineId, generations);
-    const generation = generations.get(Number(number));
-    if (generation === undefined) {
-      generations.set(Number(number), { number: Number(number), layerId, volumes: [id] });
-    } else {
-      generation.volumes.push(id);
-    }
+    const generation = generations.get(Number(number)) ?? {
+      number: Number(number),
+      layerId,
+      volumes: [],
+      sizes: [],
+    };
+    generations.set(Number(number), generation);
+    generation.volumes.push(id);
+    generation.sizes.push(size);
   }
   return new Map(
     [...found].map(([machineId, generations]) => [

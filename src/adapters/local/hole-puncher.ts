@@ -3,7 +3,7 @@
  * that name does it: `fallocate --punch-hole --keep-size`. Starting a program costs milliseconds, so
  * ranges that wait are merged where they touch, and few programs run at once.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { PUNCHES_AT_ONCE } from './limits.ts';
 
 /**
@@ -83,10 +83,16 @@ export class HolePuncher {
 /** The child gets the file itself as its descriptor 3: the file's name may have changed meanwhile. */
 function punchWithFallocate(fd: number, offset: number, length: number): Promise<PunchResult> {
   const range = ['--offset', String(offset), '--length', String(length)];
-  const child = spawn('fallocate', ['--punch-hole', '--keep-size', ...range, '/proc/self/fd/3'], {
-    stdio: ['ignore', 'ignore', 'pipe', fd],
-    env: { ...process.env, LC_ALL: 'C' },
-  });
+  let child: ChildProcess;
+  try {
+    child = spawn('fallocate', ['--punch-hole', '--keep-size', ...range, '/proc/self/fd/3'], {
+      stdio: ['ignore', 'ignore', 'pipe', fd],
+      env: { ...process.env, LC_ALL: 'C' },
+    });
+  } catch {
+    // Some reasons for which no process can be made are thrown, others come as an event.
+    return Promise.resolve('busy');
+  }
   return new Promise((resolve, reject) => {
     let said = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -16,3 +16,9 @@ export const PUNCHES_AT_ONCE = 2;
 
 /** Zeroes are written in pieces of this many bytes. */
 export const ZERO_PIECE_BYTES = 1024 * 1024;
+
+/** How long a repository waits for other writers of its folder before it refuses, in milliseconds. */
+export const OTHER_WRITERS_WAIT_MS = 10_000;
+
+/** How often it looks, in milliseconds. */
+export const OTHER_WRITERS_POLL_MS = 50;

@@ -7,6 +7,8 @@ import {
   type Volume,
   type VolumeControl,
 } from '../../repositories/index.ts';
+import { OTHER_WRITERS_WAIT_MS } from './limits.ts';
+import { untilNobodyWrites } from './other-writers.ts';
 import { LOCAL_ADAPTER, VOLUME_ENDING, volumePath } from './volume-path.ts';
 
 /** A folder of sparse files, one a volume. */
@@ -17,12 +19,23 @@ export class LocalVolumeControl implements VolumeControl {
     this.#folder = folder;
   }
 
-  /** Makes the folder if there is none. */
-  static async attach(folder: string): Promise<LocalVolumeControl> {
+  /**
+   * Makes the folder if there is none, and waits until no other process writes there.
+   * @throws Fault IN_USE when one still does after `waitMs`; PERMISSION_DENIED, NO_SPACE
+   */
+  static async attach(
+    folder: string,
+    options: { readonly waitMs?: number } = {},
+  ): Promise<LocalVolumeControl> {
     try {
       await mkdir(folder, { recursive: true, mode: 0o750 });
     } catch (error) {
       throw faultOf(error, `cannot use the folder ${folder}`);
+    }
+    const writer = await untilNobodyWrites(folder, options.waitMs ?? OTHER_WRITERS_WAIT_MS);
+    if (writer !== undefined) {
+      const message = `process ${writer.pid} (${writer.program}) writes to files in ${folder}`;
+      throw new Fault('IN_USE', message, { field: 'repository', value: folder });
     }
     return new LocalVolumeControl(folder);
   }

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { truncate } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
 import { type BlockDevice, PLAIN, ZeroDevice } from '../../../src/block/index.ts';
@@ -98,6 +100,15 @@ describe('overlay book', () => {
     const again = await after.use(owner());
     expect(again.number).toBe(2);
     expect(again.key).not.toBe(first.key);
+  });
+
+  test('an overlay whose data volume got its name but not its size is none', async () => {
+    const book = await open();
+    await book.use(owner());
+    await truncate(join(folder.path, `overlay.${MACHINE}.1.${LAYER}.data.volume`), 0);
+    const after = await open();
+    expect(await names()).toEqual([]);
+    await (await openDisk(await after.use(owner()))).close();
   });
 
   test('overlays of machines that no longer exist are swept', async () => {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { open, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { FileDevice, HolePuncher, type Punch } from '../../../../src/adapters/local/index.ts';
 import { IoMode } from '../../../../src/adapters/local/io-mode.ts';
 import { isPromise } from '../../../../src/base/index.ts';
@@ -193,6 +193,18 @@ describe('hole puncher', () => {
     const failed = [puncher.punch(1, 0, 10), puncher.punch(1, 10, 10)];
     for (const each of failed) await expect(each).rejects.toThrow('I/O error');
     expect(await puncher.punch(1, 0, 10)).toBe('punched');
+  });
+
+  test('a program that cannot even be started leaves the range as it was', async () => {
+    // No program takes an environment of this size: spawn throws E2BIG.
+    vi.stubEnv('ROOTCAST_TEST', 'x'.repeat(4 * 1024 * 1024));
+    try {
+      const puncher = new HolePuncher();
+      expect(await puncher.punch(0, 0, 10)).toBe('busy');
+      expect(await puncher.punch(0, 0, 10)).toBe('busy');
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });
 

@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../../src/adapters/local/index.ts';
 import { PLAIN } from '../../../../src/block/index.ts';
+import { eventLoopTurns } from '../../../support/content.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
 const folders: { remove(): Promise<void> }[] = [];
@@ -105,5 +109,47 @@ describe('local volumes', () => {
     await device.close();
     const foreign = { ...locator, adapter: 'nfs' };
     await expect(data.open(foreign, { write: false })).rejects.toMatchObject({ errno: 'EINVAL' });
+  });
+
+  describe('another process that writes to them', () => {
+    /** A process with a volume as its descriptor 3, until it is told to leave. */
+    async function writer(path: string, flags: string) {
+      const file = openSync(join(path, 'one.volume'), flags);
+      const child = spawn('cat', [], { stdio: ['pipe', 'ignore', 'ignore', file] });
+      closeSync(file);
+      await once(child, 'spawn');
+      const gone = once(child, 'exit');
+      return { pid: child.pid, leave: () => child.stdin?.end(), gone };
+    }
+
+    test('is waited for: what a killed service began may still change them', async () => {
+      const { control, path } = await repository();
+      await control.createVolume({ id: 'one', size: 4096 });
+      const other = await writer(path, 'r+');
+      let attached = false;
+      const again = LocalVolumeControl.attach(path).then(() => {
+        attached = true;
+      });
+      await eventLoopTurns(20);
+      expect(attached).toBe(false);
+      other.leave();
+      await other.gone;
+      await again;
+    });
+
+    test('is named when it does not leave; one that reads is none', async () => {
+      const { control, path } = await repository();
+      await control.createVolume({ id: 'one', size: 4096 });
+      const reader = await writer(path, 'r');
+      await LocalVolumeControl.attach(path, { waitMs: 0 });
+      const other = await writer(path, 'r+');
+      await expect(LocalVolumeControl.attach(path, { waitMs: 0 })).rejects.toMatchObject({
+        code: 'IN_USE',
+        message: expect.stringContaining(`process ${other.pid} (cat)`),
+      });
+      reader.leave();
+      other.leave();
+      await Promise.all([reader.gone, other.gone]);
+    });
   });
 });
