@@ -1,6 +1,5 @@
 /** Reply chunks: what must hold of each, and how those of one READ or BLOCK_STATUS fit together. */
 import { must, mustEqual, Nonconformance } from './raw.ts';
-import type { Reply, Request } from './session.ts';
 import {
   CHUNK,
   CMD_FLAG,
@@ -21,6 +20,23 @@ export interface Chunk {
   readonly offset: bigint | undefined;
   readonly error: number;
   readonly payload: Buffer;
+}
+
+export interface Request {
+  readonly type: number;
+  readonly flags?: number;
+  readonly offset?: number | bigint;
+  readonly length?: number | bigint;
+  readonly payload?: Buffer;
+  readonly cookie?: bigint;
+}
+
+export interface Reply {
+  readonly cookie: bigint;
+  /** 0, or the first error of the reply. */
+  readonly error: number;
+  readonly style: ReplyStyle;
+  readonly chunks: readonly Chunk[];
 }
 
 /** "Structured reply chunk message", "Extended reply chunk message", "Simple reply message". */

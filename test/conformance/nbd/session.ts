@@ -3,7 +3,14 @@
  * hold of every single message (magics, cookies, lengths, DONE), so that a case only says what is special.
  */
 import { type Address, must, mustEqual, text32, u16, u32, u64, Wire } from './raw.ts';
-import { type Chunk, checkChunk, type ReplyStyle, replyHeaderLength } from './reply.ts';
+import {
+  type Chunk,
+  checkChunk,
+  type Reply,
+  type ReplyStyle,
+  type Request,
+  replyHeaderLength,
+} from './reply.ts';
 import {
   CMD,
   CMD_FLAG,
@@ -29,23 +36,6 @@ export interface ExportFacts {
   readonly flags: number;
   /** INFO replies by type, NBD_INFO_EXPORT included. */
   readonly infos: ReadonlyMap<number, Buffer>;
-}
-
-export interface Request {
-  readonly type: number;
-  readonly flags?: number;
-  readonly offset?: number | bigint;
-  readonly length?: number | bigint;
-  readonly payload?: Buffer;
-  readonly cookie?: bigint;
-}
-
-export interface Reply {
-  readonly cookie: bigint;
-  /** 0, or the first error of the reply. */
-  readonly error: number;
-  readonly style: ReplyStyle;
-  readonly chunks: readonly Chunk[];
 }
 
 const ERROR_BIT = 0x80000000;

@@ -1,9 +1,9 @@
 /** Cases, what they need of a server, and the loop that runs them against one. */
 import type { ConnectionOptions } from 'node:tls';
 import { type Address, must, mustEqual, Wire } from './raw.ts';
-import type { ReplyStyle } from './reply.ts';
-import { type ExportFacts, infoData, metaData, type Request, Session } from './session.ts';
-import { CMD, FLAG, HANDSHAKE, INFO, OPT, REP, REP_ERR } from './values.ts';
+import type { ReplyStyle, Request } from './reply.ts';
+import { type ExportFacts, metaData, Session } from './session.ts';
+import { CMD, FLAG, INFO, OPT, REP, REP_ERR } from './values.ts';
 
 export interface Target {
   readonly name: string;
@@ -249,4 +249,4 @@ export function pattern(length: number, seed: number): Buffer {
   return bytes;
 }
 
-export { CMD, FLAG, HANDSHAKE, INFO, infoData, metaData, OPT, REP, REP_ERR, type Request };
+export { CMD, FLAG, INFO, metaData, OPT, REP, REP_ERR, type Request };

@@ -1,7 +1,8 @@
 /** Every command and flag, in each of the three reply styles. */
 import { must, mustEqual } from '../raw.ts';
+import type { Reply } from '../reply.ts';
 import { dataOf, type ReplyStyle } from '../reply.ts';
-import type { Reply, Session } from '../session.ts';
+import type { Session } from '../session.ts';
 import { type Case, type Lab, needs, needsStyle, pattern, STYLES } from '../suite.ts';
 import { CMD, CMD_FLAG, ERR, FLAG, MEBIBYTE, PORTABLE_PAYLOAD } from '../values.ts';
 

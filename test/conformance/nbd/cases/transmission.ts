@@ -1,7 +1,7 @@
 /** Message stream of the transmission phase: cookies, pipelining, garbage, disconnects, many clients. */
 import { must, mustEqual, u16, u32, u64 } from '../raw.ts';
+import type { Request } from '../reply.ts';
 import { dataOf } from '../reply.ts';
-import type { Request } from '../session.ts';
 import { type Case, type Lab, needs, needsStyle, pattern, STYLES } from '../suite.ts';
 import {
   CMD,
