@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import type { BootFileNames, ImageStore } from '../control/index.ts';
+import { Fault } from '../errors/index.ts';
 import type { VolumeControl } from '../repositories/index.ts';
 import { type BootFiles, importImage, removeLayer, removeLeftovers } from '../vdisk/index.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -36,7 +37,12 @@ export function createImageStore(parts: {
 
     async removeLayer(layerId) {
       layers.forget(layerId);
-      await removeLayer(folder.layers, layerId, repository.volumes);
+      try {
+        await removeLayer(folder.layers, layerId, repository.volumes);
+      } catch (error) {
+        // Gone: a removal that a crash cut short was finished by sweepLayers.
+        if (!(error instanceof Fault && error.code === 'NOT_FOUND')) throw error;
+      }
     },
 
     async space() {

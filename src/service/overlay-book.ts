@@ -14,6 +14,7 @@ import { Fault } from '../errors/index.ts';
 import type { Volume, VolumeControl, VolumeData, VolumeLocator } from '../repositories/index.ts';
 import {
   formatOverlay,
+  MAXIMUM_OVERLAY_BYTES,
   needsSettling,
   type OverlayGauges,
   overlayMapBytes,
@@ -252,6 +253,13 @@ export class OverlayBook {
 
   async #create(owner: OverlayOwner, number: number): Promise<Entry> {
     const { machineId, layerId, size } = owner;
+    if (size > MAXIMUM_OVERLAY_BYTES) {
+      throw new Fault('LIMIT_EXCEEDED', `a disk of ${size} bytes is too large for a write cache`, {
+        field: 'vdisk.size',
+        value: size,
+        expected: `at most ${MAXIMUM_OVERLAY_BYTES} bytes (MAXIMUM_OVERLAY_BYTES)`,
+      });
+    }
     const data = volumeId(machineId, number, layerId, 'data');
     const map = volumeId(machineId, number, layerId, 'map');
     try {

@@ -21,6 +21,7 @@ export {
   type FormatOptions,
   type FullReason,
   formatOverlay,
+  MAXIMUM_OVERLAY_BYTES,
   needsSettling,
   type OverlayGauges,
   type OverlayOptions,

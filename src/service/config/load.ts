@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { Value } from 'typebox/value';
 import { parse as parseYaml } from 'yaml';
 import { Fault } from '../../errors/index.ts';
-import { CONFIG_SCHEMA, type Config } from './schema.ts';
+import { CONFIG_SCHEMA, type Config, WORKERS_MAX } from './schema.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 
 /** A plain object on its way to becoming a Config. */
@@ -217,7 +217,7 @@ function checkTogether(config: Config): void {
 
 /** Worker threads to start: as configured, or one less than the cores, so that control has one too. */
 export function workerCount(config: Config, cores: number = availableParallelism()): number {
-  return config.workers > 0 ? config.workers : Math.max(1, cores - 1);
+  return config.workers > 0 ? config.workers : Math.min(WORKERS_MAX, Math.max(1, cores - 1));
 }
 
 export interface HostPort {

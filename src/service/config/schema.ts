@@ -18,9 +18,12 @@ const ipv4 = (description: string) =>
 const port = (description: string, byDefault: number) =>
   Type.Integer({ description, default: byDefault, minimum: 0, maximum: 65535 });
 
+/** Worker threads, at most: an overlay's shared state has room for so many. */
+export const WORKERS_MAX = 64;
+
 /** Sizes are written 512M, 2GiB …; settings.ts turns them into bytes. */
-const bytes = (description: string, byDefault: number) =>
-  Type.Integer({ description, default: byDefault, minimum: 0, format: 'bytes' });
+const bytes = (description: string, byDefault: number, minimum: number) =>
+  Type.Integer({ description, default: byDefault, minimum, format: 'bytes' });
 
 const tls = Type.Object({
   mode: Type.Union([Type.Literal('off'), Type.Literal('allowed'), Type.Literal('required')], {
@@ -124,13 +127,17 @@ export const CONFIG_SCHEMA = Type.Object({
   workers: Type.Integer({
     default: 0,
     minimum: 0,
-    maximum: 64,
+    maximum: WORKERS_MAX,
     description: 'NBD worker threads; 0: one less than the machine has cores, at least 1',
   }),
   http: Type.Object({ listen: hostPort('where the REST API listens', '127.0.0.1:8480') }),
   nbd,
   cache: Type.Object({
-    read: bytes('memory for the read cache of base images, over all workers', 512 * 1024 * 1024),
+    read: bytes(
+      'memory for the read cache of base images, over all workers; at least 16M',
+      512 * 1024 * 1024,
+      16 * 1024 * 1024, // some blocks for each of WORKERS_MAX
+    ),
   }),
   log: Type.Object({
     level: Type.Union(

@@ -9,6 +9,7 @@ import {
   splitHostPort,
   workerCount,
 } from '../../../src/service/config/index.ts';
+import { MAXIMUM_WORKERS } from '../../../src/vdisk/overlay/limits.ts';
 
 function fileWith(text: string): string {
   const path = join(mkdtempSync(join(tmpdir(), 'rootcast-config-')), 'rootcast.yaml');
@@ -53,6 +54,7 @@ describe('configuration', () => {
     [['--workers', '65'], 'workers'],
     [['--log-level', 'loud'], 'log.level'],
     [['--cache-read', '5 parsecs'], 'cache.read'],
+    [['--cache-read', '64K'], 'cache.read'],
     [['--pxe-dhcp-mode', 'full'], 'pxe.dhcp.mode'],
     [['--nbd-tls-mode', 'required'], 'nbd.tls.mode'],
     [['--config', fileWith('nbd: {listne: "127.0.0.1:1"}\n')], 'nbd.listne'],
@@ -77,6 +79,8 @@ describe('configuration', () => {
     const { config } = loadConfig([], {});
     expect(workerCount(config, 8)).toBe(7);
     expect(workerCount(config, 1)).toBe(1);
+    // Never more than can share an overlay, however many cores there are.
+    expect(workerCount(config, 256)).toBe(MAXIMUM_WORKERS);
     expect(workerCount(loadConfig(['--workers', '3'], {}).config, 8)).toBe(3);
   });
 

@@ -102,6 +102,15 @@ describe('overlay book', () => {
     expect(again.key).not.toBe(first.key);
   });
 
+  test('a disk that is too large for an overlay is refused by its size', async () => {
+    const book = await open();
+    await expect(book.use(owner({ size: 5 * 2 ** 40 }))).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      details: { field: 'vdisk.size' },
+    });
+    expect(await names()).toEqual([]);
+  });
+
   test('an overlay whose data volume got its name but not its size is none', async () => {
     const book = await open();
     await book.use(owner());
