@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { Fault } from '../../../src/errors/index.ts';
 import {
   loadConfig,
@@ -11,8 +11,14 @@ import {
 } from '../../../src/service/config/index.ts';
 import { MAXIMUM_WORKERS } from '../../../src/vdisk/overlay/limits.ts';
 
+const folder = mkdtempSync(join(tmpdir(), 'rootcast-config-'));
+let files = 0;
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
 function fileWith(text: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'rootcast-config-')), 'rootcast.yaml');
+  files += 1;
+  const path = join(folder, `${files}.yaml`);
   writeFileSync(path, text);
   return path;
 }

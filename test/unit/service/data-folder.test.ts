@@ -1,10 +1,13 @@
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { adminToken, openDataFolder } from '../../../src/service/data-folder.ts';
 
-const fresh = () => join(mkdtempSync(join(tmpdir(), 'rootcast-data-')), 'data');
+const scratch = mkdtempSync(join(tmpdir(), 'rootcast-data-'));
+const fresh = (): string => join(mkdtempSync(join(scratch, 'one-')), 'data');
+
+afterAll(() => rmSync(scratch, { recursive: true }));
 
 describe('data folder', () => {
   test('one service at a time', () => {
