@@ -77,7 +77,7 @@ export class Connection {
       this.#drop('the handshake took too long'),
     );
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, 60_000);
+    socket.setKeepAlive(true, shared.limits.keepAliveMs);
     this.#listen(socket);
     socket.write(encodeGreeting());
   }
@@ -150,6 +150,7 @@ export class Connection {
 
   #listen(socket: Socket): void {
     socket.on('data', this.#onData);
+    socket.resume();
     socket.on('end', this.#onEnd);
     socket.once('close', () => void this.#onClose());
     socket.on('error', (error) => {
@@ -160,7 +161,7 @@ export class Connection {
   #data(chunk: Buffer): void {
     if (this.#ending) return;
     if (this.#phase.name === 'transmission') this.#phase.transmission.data(chunk);
-    else this.#phase.session.push(chunk);
+    else this.#phase.session.push(Buffer.from(chunk)); // it keeps what it gets, see adoptSocket
   }
 
   #ended(): void {

@@ -28,6 +28,8 @@ export interface NbdLimits {
   readonly unsentBytes: number;
   /** A large payload of which nothing arrives for this long closes the connection. */
   readonly payloadStallMs: number;
+  /** Silence after which TCP asks whether the client's host is still there; if not, it is closed. */
+  readonly keepAliveMs: number;
   /** Extents in one block status reply. */
   readonly extents: number;
   /** Free payload buffers that are kept for the next request. */
@@ -50,6 +52,7 @@ export const DEFAULT_LIMITS: NbdLimits = Object.freeze({
   guaranteedBytes: 256 * KIB,
   unsentBytes: 8 * MIB,
   payloadStallMs: 60_000,
+  keepAliveMs: 60_000,
   extents: 65_536,
   pooledBytes: 16 * MIB,
   drainHandshakeMs: 250,
@@ -58,6 +61,9 @@ export const DEFAULT_LIMITS: NbdLimits = Object.freeze({
 
 /** How often one block status request may ask the device, which may stop early each time. */
 export const STATUS_CALLS = 64;
+
+/** What one read of a socket may bring. One buffer of this size serves all connections of a server. */
+export const READ_BUFFER_BYTES = 128 * KIB;
 
 /** Reads up to this size are copied into the batch of replies; longer ones are lent or pooled. */
 export const COPIED_READ = 16 * KIB;

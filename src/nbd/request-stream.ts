@@ -3,8 +3,7 @@
  * a piece of a header, a payload that is still arriving, a payload that is thrown away, or a request
  * that must wait because a limit is reached (then everything behind it waits too: order is kept).
  *
- * A payload that arrived in one piece is passed on as a view of the chunk; one that did not is put
- * together once, in a pooled buffer.
+ * The chunk of a read is only lent: what has to stay is copied, a payload once, into a pooled buffer.
  */
 import type { BufferPool } from './buffer-pool.ts';
 import { NBD_CMD_DISC, NBD_CMD_READ } from './wire/constants.ts';
@@ -96,10 +95,12 @@ export class RequestStream {
     return collecting === undefined ? 0 : collecting.request.payloadLength - collecting.filled;
   }
 
+  /** @param chunk used during the call only */
   push(chunk: Buffer): void {
     if (this.#ended) return;
-    if (this.#stalled !== undefined) this.#backlog.push({ chunk, at: 0 });
-    else this.#run(chunk, 0);
+    const at = this.#stalled === undefined ? this.#run(chunk, 0) : 0;
+    if (this.#stalled !== undefined)
+      this.#backlog.push({ chunk: Buffer.from(chunk.subarray(at)), at: 0 });
   }
 
   /** Goes on where a limit stopped it; returns whether everything read so far is done. */
@@ -110,8 +111,9 @@ export class RequestStream {
       const rest = this.#backlog.shift();
       if (rest === undefined) return true;
       this.#stalled = undefined;
-      const at = request === undefined ? rest.at : this.#dispatch(request, rest.chunk, rest.at);
-      this.#run(rest.chunk, at);
+      const start = request === undefined ? rest.at : this.#dispatch(request, rest.chunk, rest.at);
+      const at = this.#run(rest.chunk, start);
+      if (this.#stalled !== undefined) this.#backlog.unshift({ chunk: rest.chunk, at });
     }
     return true;
   }
@@ -128,17 +130,15 @@ export class RequestStream {
     this.#consumer.collected(collecting.request.payloadLength);
   }
 
-  #run(chunk: Buffer, start: number): void {
+  /** Returns how far the chunk is used up: wholly, unless a limit or the end of it all stopped it. */
+  #run(chunk: Buffer, start: number): number {
     let at = start;
-    while (at < chunk.length && !this.#ended) {
+    while (at < chunk.length && !this.#ended && this.#stalled === undefined) {
       if (this.#collecting !== undefined) at = this.#collect(this.#collecting, chunk, at);
       else if (this.#skipping !== undefined) at = this.#skip(this.#skipping, chunk, at);
       else at = this.#header(chunk, at);
-      if (this.#stalled !== undefined) {
-        this.#backlog.unshift({ chunk, at });
-        return;
-      }
     }
+    return at;
   }
 
   #header(chunk: Buffer, start: number): number {
@@ -202,14 +202,14 @@ export class RequestStream {
       this.#consumer.execute(request, undefined, undefined);
       return at;
     }
-    const end = at + payloadLength;
-    if (end <= chunk.length) {
-      this.#consumer.execute(request, chunk.subarray(at, end), undefined);
-      return end;
+    const buffer = this.#buffers.take(payloadLength);
+    const filled = chunk.copy(buffer, 0, at, at + payloadLength);
+    if (filled === payloadLength) this.#execute(request, buffer);
+    else {
+      this.#collecting = { request, buffer, filled };
+      this.#consumer.collecting(payloadLength);
     }
-    this.#consumer.collecting(payloadLength);
-    this.#collecting = { request, buffer: this.#buffers.take(payloadLength), filled: 0 };
-    return at;
+    return at + filled;
   }
 
   #collect(collecting: Collecting, chunk: Buffer, at: number): number {
@@ -220,9 +220,13 @@ export class RequestStream {
     if (collecting.filled < request.payloadLength) return at + copied;
     this.#collecting = undefined;
     this.#consumer.collected(request.payloadLength);
+    this.#execute(request, buffer);
+    return at + copied;
+  }
+
+  #execute(request: Request, buffer: Buffer): void {
     const payload = buffer.subarray(0, request.payloadLength);
     this.#consumer.execute(request, payload, () => this.#buffers.give(buffer));
-    return at + copied;
   }
 
   #skip(skipping: Skipping, chunk: Buffer, at: number): number {

@@ -4,10 +4,11 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { Fault } from '../errors/index.ts';
 import type { ExportProvider } from '../exports/index.ts';
+import { adoptSocket } from './adopted-socket.ts';
 import { Budget } from './budget.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { Connection, type ConnectionInfo } from './connection.ts';
-import { DEFAULT_LIMITS, type NbdLimits } from './limits.ts';
+import { DEFAULT_LIMITS, type NbdLimits, READ_BUFFER_BYTES } from './limits.ts';
 import { type Logger, SILENT } from './logger.ts';
 import type { Shared } from './shared.ts';
 import { SlabPool } from './slab-pool.ts';
@@ -71,6 +72,7 @@ export function createNbdServer(options: NbdServerOptions): NbdServer {
 class Server implements NbdServer {
   readonly #shared: Shared;
   readonly #options: NbdServerOptions;
+  readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly #listeners: NetServer[] = [];
   readonly #connections = new Map<number, Connection>();
   /** Called at each closed connection, by those who wait for some to go. */
@@ -98,7 +100,9 @@ class Server implements NbdServer {
   listen(target: ListenTarget): Promise<ListenAddress | undefined> {
     if (this.#closing) return Promise.reject(new Fault('UNAVAILABLE', 'the NBD server is closed'));
     // Half-open: a client that closes its side still gets its answers.
-    const listener = createServer({ allowHalfOpen: true }, (socket) => this.accept(socket));
+    const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
+      this.accept(adoptSocket(socket, this.#readBuffer)),
+    );
     return new Promise((resolve, reject) => {
       listener.once('error', (error: NodeJS.ErrnoException) => reject(listenFault(error, target)));
       listener.listen({ ...target, backlog: 511 }, () => {
