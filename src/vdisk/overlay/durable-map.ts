@@ -14,12 +14,15 @@
  * Without changed pages a flush is step 2 alone. Flushes of all workers run one after the other, and
  * one that waited needs no run of its own when a flush that began after its call has completed.
  *
- * A volume that failed to flush may have lost writes for good, so flushing has failed for good too.
+ * A volume that failed to flush may have lost writes for good, so flushing has failed for good too,
+ * also for the next process: the kernel reports a lost write once, and a later sync would succeed. So
+ * the boot record goes, without which the next process goes back to what is known to be on disk.
  */
 import { GroupCommit } from '../../base/index.ts';
-import { type BlockDevice, PLAIN } from '../../block/index.ts';
+import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
 import { MAP_PAGE_BYTES } from './limits.ts';
+import { BOOT_RECORD_BYTES, BOOT_RECORD_OFFSET } from './map-layout.ts';
 import type { OverlayState } from './overlay-state.ts';
 
 /** Neighbouring map pages, as they were at the snapshot. */
@@ -129,8 +132,19 @@ export class DurableMap {
     } catch (error) {
       const failure = BlockError.from(error, 'flush', 0, 0);
       // A volume that was closed under us has lost nothing.
-      if (failure.errno !== 'ESHUTDOWN') this.#state.flushFailure = failure.errno;
+      if (failure.errno !== 'ESHUTDOWN') {
+        this.#state.flushFailure = failure.errno;
+        await this.#distrustLiveMap();
+      }
       throw failure;
+    }
+  }
+
+  async #distrustLiveMap(): Promise<void> {
+    try {
+      await this.#map.write(ZEROES.subarray(0, BOOT_RECORD_BYTES), BOOT_RECORD_OFFSET, PLAIN);
+    } catch {
+      // The disk fails altogether: whoever flushes is told so in any case.
     }
   }
 }

@@ -60,6 +60,33 @@ describe('the durable map', () => {
   });
 });
 
+describe('a flush that failed', () => {
+  test('takes the disk back to what was flushed, also when only the process restarts', async () => {
+    const base = new MemoryDevice({ size: SIZE });
+    const volumes = await overlayVolumes(SIZE);
+    let failing = false;
+    const data = new FaultyDevice(handle(volumes.data), ({ operation }) =>
+      failing && operation === 'flush' ? { errno: 'EIO' } : undefined,
+    );
+    const first = await reopen({ base, data, map: volumes.map }, 'boot-1');
+    await first.device.write(block(1), 0, PLAIN);
+    await first.device.flush();
+    await first.device.write(block(2), BLOCK, PLAIN);
+    failing = true;
+    await expect(first.device.flush()).rejects.toMatchObject({ errno: 'EIO' });
+    failing = false;
+    await expect(first.device.flush()).rejects.toMatchObject({ errno: 'EIO' });
+    // kill -9: the kernel has told of the lost write once and would not again
+    const second = await reopen({ base, ...volumes }, 'boot-1');
+    await second.device.flush();
+    expect([await byteAt(second.device, 0), await byteAt(second.device, BLOCK)]).toEqual([1, 0]);
+    // and from then on as ever
+    await second.device.write(block(3), 2 * BLOCK, PLAIN);
+    const third = await reopen({ base, ...volumes }, 'boot-1');
+    expect(await byteAt(third.device, 2 * BLOCK)).toBe(3);
+  });
+});
+
 describe('a write that failed', () => {
   test('leaves nothing behind in the live map', async () => {
     const size = 2 * MAP_PAGE_SPAN;
