@@ -193,9 +193,10 @@ async function flusher(
   history: History,
   random: () => number,
   dead: () => boolean,
+  pause: number,
 ): Promise<void> {
   while (!dead()) {
-    await eventLoopTurns(Math.floor(random() * 25));
+    await eventLoopTurns(Math.floor(random() * pause));
     if (dead()) return;
     const done = history.beginFlush();
     await devices[Math.floor(random() * devices.length)]!.flush();
@@ -215,7 +216,9 @@ async function life(seed: number): Promise<void> {
     const lanes = Array.from({ length: LANES }, (_, number) =>
       lane(number, devices, history, random, () => dead),
     );
-    const flushers = [1, 2].map(() => flusher(devices, history, random, () => dead));
+    // Some rounds end before anything was flushed.
+    const pause = random() < 0.3 ? 1000 : 25;
+    const flushers = [1, 2].map(() => flusher(devices, history, random, () => dead, pause));
     await eventLoopTurns(5 + Math.floor(random() * 120));
     const died = random() < 0.6 ? 'host' : 'process';
     host.die(died);
