@@ -194,10 +194,10 @@ export class OverlayBook {
    */
   async settle(): Promise<readonly { readonly key: string; readonly error: unknown }[]> {
     const failures: { key: string; error: unknown }[] = [];
-    for (const entry of this.#current.values()) {
+    for (const entry of [...this.#current.values()]) {
       if (!needsSettling(entry.state)) continue;
       try {
-        await this.#settle(entry);
+        await this.#mutex.run(entry.machineId, () => this.#settle(entry));
       } catch (error) {
         failures.push({ key: entry.key, error });
       }
@@ -205,7 +205,8 @@ export class OverlayBook {
     return failures;
   }
 
-  async #settle({ data, map, size }: Entry): Promise<void> {
+  async #settle({ data, map, size, retired }: Entry): Promise<void> {
+    if (retired) return; // renewed or removed since
     const mapDevice = await this.#repository.data.open(map, { write: true });
     try {
       const dataDevice = await this.#repository.data.open(data, { write: true });
