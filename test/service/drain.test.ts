@@ -38,7 +38,8 @@ describe('SIGTERM under load', () => {
 
   test('requests are answered or refused, none is lost, and what was acknowledged is there', async () => {
     const acknowledged = new Map<string, Set<number>>();
-    let stopped: Promise<unknown> | undefined;
+    const underWay = MACHINES.map(() => Promise.withResolvers<void>());
+    const stopped = Promise.all(underWay.map(({ promise }) => promise)).then(() => service.stop());
     const clients = await Promise.all(
       MACHINES.map((name) => connectNbd(service.uri(`machine/${name}`))),
     );
@@ -54,8 +55,9 @@ describe('SIGTERM under load', () => {
               (error: unknown) => expect(error).toMatchObject({ name: 'BlockError' }),
             ),
         );
-        await writes[100];
-        stopped ??= service.stop();
+        // The stop comes when every machine is in the middle of it.
+        await Promise.all(writes.slice(0, 101));
+        underWay[machine]?.resolve();
         await Promise.all(writes);
       }),
     );
