@@ -1,13 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT_REFUSED } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 
 /** The real thing. */
 export function processIo(): CliIo {
-  // `rootcast … | head`: whoever reads has had enough, which is no error of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', endUnheard);
   return {
     stdout: (text) => {
       process.stdout.write(text);
@@ -28,6 +26,15 @@ export function processIo(): CliIo {
     fetch: globalThis.fetch,
     version: ownVersion(),
   };
+}
+
+/** `rootcast … | head`: whoever reads has had enough, which is no error. A full disk is one. */
+function endUnheard(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return;
+  // To standard error itself there is nobody to tell; the exit code does.
+  process.exitCode = EXIT_REFUSED;
+  process.stderr.write(`rootcast: cannot write the result: ${error.message}\n`);
+  process.exit();
 }
 
 function ownVersion(): string {

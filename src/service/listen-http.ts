@@ -12,6 +12,23 @@ export async function listenHttp(app: FastifyInstance, { host, port }: HostPort)
   }
 }
 
+/** Requests under way get so long to end when the service stops. */
+const STOP_GRACE_MS = 2_000;
+
+/**
+ * Stops listening and answers what was asked. A connection on which nothing was asked yet, or half a
+ * request, is not idle to Node: without a limit anybody who connects could keep the service from
+ * stopping for ever.
+ */
+export async function closeHttp(app: FastifyInstance): Promise<void> {
+  const cutOff = setTimeout(() => app.server.closeAllConnections(), STOP_GRACE_MS);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(cutOff);
+  }
+}
+
 /** Why a listener could not start, in terms of its setting. */
 export function listenFault(field: string, value: string, cause: unknown): Fault {
   const { code, message } = cause as NodeJS.ErrnoException;

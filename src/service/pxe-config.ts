@@ -59,3 +59,27 @@ function dhcpConfig(dhcp: Config['pxe']['dhcp']): DhcpConfig {
     }
   }
 }
+
+/** What src/pxe calls by another name than the configuration does. */
+const SETTINGS_OF_PXE: ReadonlyMap<string, string> = new Map([
+  ['pxe.serverAddress', 'pxe.address'],
+  ['pxe.broadcastAddress', 'pxe.broadcast'],
+  ['pxe.nbd.address', 'nbd.advertise'],
+  ['pxe.ports.dhcp', 'pxe.dhcp.port'],
+  ['pxe.ports.bootServer', 'pxe.dhcp.proxyPort'],
+  ['pxe.ports.tftp', 'pxe.tftp.port'],
+  ['pxe.ports.http', 'pxe.http.port'],
+  ['pxe.dhcp.ranges', 'pxe.dhcp.rangeStart'],
+  ['pxe.dhcp.dnsServers', 'pxe.dhcp.dns'],
+  ['pxe.dhcp.domainName', 'pxe.dhcp.domain'],
+]);
+
+/** A fault of the PXE servers in terms of the setting that whoever configures them has written. */
+export function inTermsOfSettings(error: unknown): unknown {
+  if (!(error instanceof Fault)) return error;
+  const { code, details } = error;
+  const setting = SETTINGS_OF_PXE.get(details.field ?? '');
+  if (setting === undefined || details.field === undefined) return error;
+  const message = error.message.replaceAll(details.field, setting);
+  return new Fault(code, message, { ...details, field: setting }, { cause: error });
+}

@@ -29,10 +29,10 @@ import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data
 import { ServiceDataPlane } from './data-plane.ts';
 import { createImageStore, sweepLayers } from './image-store.ts';
 import { LayerShelf } from './layer-shelf.ts';
-import { listenHttp } from './listen-http.ts';
+import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { OverlayBook, type Repository } from './overlay-book.ts';
-import { pxeConfig } from './pxe-config.ts';
+import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import { tlsFiles } from './tls-files.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
 
@@ -150,7 +150,7 @@ async function compose(
     logger: log.child({ name: 'api' }, { level: config.log.level === 'debug' ? 'debug' : 'warn' }),
   });
   const http = await listenHttp(app, splitHostPort(config.http.listen, 'http.listen'));
-  closers.add('REST API', () => app.close());
+  closers.add('REST API', () => closeHttp(app));
   const pxe = await startPxeServices(config, control, layers, pool.port, log);
   if (pxe !== undefined) closers.add('PXE', () => pxe.close());
 
@@ -232,9 +232,13 @@ async function startPxeServices(
 ): Promise<RunningPxe | undefined> {
   const pxe = pxeConfig(config, nbdPort);
   if (pxe === undefined) return undefined;
-  return startPxe(pxe, bootCatalog(control, layers), {
-    leases: leaseStore(control),
-    report: pxeReporter(control, log.child({ name: 'pxe' })),
-    clock: systemClock,
-  });
+  try {
+    return await startPxe(pxe, bootCatalog(control, layers), {
+      leases: leaseStore(control),
+      report: pxeReporter(control, log.child({ name: 'pxe' })),
+      clock: systemClock,
+    });
+  } catch (error) {
+    throw inTermsOfSettings(error);
+  }
 }
