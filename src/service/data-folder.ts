@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -117,7 +118,8 @@ function folderFault(path: string, cause: unknown): Fault {
 /** Replaces a small file so that a crash leaves the old or the new one. */
 export function replaceFile(path: string, text: string, mode: number): void {
   const fresh = `${path}.new`;
-  const file = openSync(fresh, 'w', mode);
+  rmSync(fresh, { force: true }); // what a crash left may have another mode or owner
+  const file = openSync(fresh, 'wx', mode);
   try {
     writeSync(file, text);
     fsyncSync(file);
@@ -129,7 +131,8 @@ export function replaceFile(path: string, text: string, mode: number): void {
 
 /** The bearer token of the API: given, or made at the first start and kept in DIR/admin.token. */
 export function adminToken(folder: DataFolder, given: string | undefined): string {
-  if (given !== undefined && given !== '') return given;
+  // The CLI trims what it reads too; a header could not carry the line end of an environment file.
+  if (given !== undefined && given.trim() !== '') return given.trim();
   const path = join(folder.path, 'admin.token');
   try {
     const kept = readFileSync(path, 'utf8').trim();

@@ -4,13 +4,23 @@
  */
 import { Fault } from '../errors/index.ts';
 
+/** As the CLI prints them. */
+function detailsOf({ details }: Fault): string {
+  const { field, value, expected } = details;
+  return [
+    ...(field === undefined ? [] : [`  field:    ${field}\n`]),
+    ...(value === undefined ? [] : [`  value:    ${JSON.stringify(value)}\n`]),
+    ...(expected === undefined ? [] : [`  expected: ${expected}\n`]),
+  ].join('');
+}
+
 const [command, ...rest] = process.argv.slice(2);
 
 if (command === 'serve') {
   const { runServe } = await import('./run-serve.ts');
   process.exitCode = await runServe(rest).catch((error: unknown) => {
     if (!(error instanceof Fault)) throw error;
-    process.stderr.write(`rootcast: ${error.code}: ${error.message}\n`);
+    process.stderr.write(`rootcast: ${error.code}: ${error.message}\n${detailsOf(error)}`);
     return 1;
   });
 } else {

@@ -51,6 +51,15 @@ describe('a service that cannot start says why and leaves with 1', () => {
     [['--workers', 'many'], /INVALID_INPUT.*workers.*many/s],
     [['--nbd-tls-mode', 'required'], /INVALID_INPUT.*nbd\.tls/s],
     [['--pxe-dhcp-mode', 'proxy'], /INVALID_INPUT.*pxe\.address/s],
+    [['--pxe-address', '999.0.0.1'], /INVALID_INPUT: pxe\.address:.*value: +"999\.0\.0\.1"/s],
+    [
+      [
+        ...['--pxe-address', '127.0.0.1', '--pxe-dhcp-mode', 'full', '--pxe-dhcp-port', '0'],
+        ...['--pxe-dhcp-range-start', '127.0.0.9', '--pxe-dhcp-range-end', '127.0.0.8'],
+        ...['--pxe-dhcp-netmask', '255.255.255.0'],
+      ],
+      /INVALID_INPUT: pxe\.dhcp\.rangeStart: expected first before last/,
+    ],
     [
       ['--nbd-tls-mode', 'required', '--nbd-tls-psk', '/nonexistent'],
       /nbd\.tls\.psk.*nonexistent/s,

@@ -86,6 +86,8 @@ function putFile(tree: Tree, file: Tree, prefix: readonly string[], source: stri
     if (setting !== undefined) {
       const text = setting.kind === 'bytes' && typeof value === 'string' ? value : undefined;
       put(tree, path, text === undefined ? value : fromText(setting, text, source));
+    } else if (value === null && SETTINGS.some((s) => s.path.join('.').startsWith(`${dotted}.`))) {
+      // A section whose settings are all commented out.
     } else if (isTree(value) && SETTINGS.some((s) => s.path.join('.').startsWith(`${dotted}.`))) {
       putFile(tree, value, path, source);
     } else {
@@ -113,7 +115,14 @@ function readConfigFile(path: string): Tree {
       { cause },
     );
   }
-  const parsed: unknown = parseYaml(text) ?? {};
+  let parsed: unknown;
+  try {
+    parsed = parseYaml(text) ?? {};
+  } catch (cause) {
+    const [first = ''] = (cause as Error).message.split('\n');
+    const expected = `YAML or JSON (${first.replace(/:$/, '')})`;
+    throw wrong('config', path, expected, '--config');
+  }
   if (isTree(parsed)) return parsed;
   throw wrong('config', path, 'a file that holds a mapping of settings', '--config');
 }

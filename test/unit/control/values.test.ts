@@ -170,6 +170,9 @@ describe('kernel arguments', () => {
     'a || shell',
     'a && shell',
     '; shell',
+    'quiet # rest',
+    'x=$1',
+    'x=\\\\n',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: what iPXE would expand
     'x=${net0/mac}',
     'ä',

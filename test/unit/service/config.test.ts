@@ -65,11 +65,19 @@ describe('configuration', () => {
     [['--nbd-tls-mode', 'required'], 'nbd.tls.mode'],
     [['--config', fileWith('nbd: {listne: "127.0.0.1:1"}\n')], 'nbd.listne'],
     [['--config', '/nonexistent/rootcast.yaml'], 'config'],
+    [['--config', fileWith('nbd: {listen: [')], 'config'],
+    [['--config', fileWith('- a list')], 'config'],
+    [['--config', fileWith('log: {level: {a: 1}}')], 'log.level'],
   ])('%j is refused by the name of %s', (args, field) => {
     const fault = faultOf(args);
     expect(fault.code).toBe('INVALID_INPUT');
     expect(fault.details.field).toBe(field);
     expect(fault.details.expected).not.toBe('');
+  });
+
+  test('a section whose settings are all commented out is empty', () => {
+    const file = fileWith('pxe:\n#  address: 192.0.2.1\nlog:\n  level: error\n');
+    expect(loadConfig(['--config', file], {}).config.pxe.address).toBeUndefined();
   });
 
   test('an unknown flag is refused', () => {
