@@ -3,7 +3,7 @@
  * the machine it was written on.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { describeWith, program } from '../../support/requires.ts';
@@ -39,6 +39,31 @@ function listFiles(): string[] {
   );
 }
 
+/** Relative links of a page, outside of code. */
+function linksOf(markdown: string): readonly string[] {
+  const prose = markdown.replaceAll(/```.*?```/gs, '').replaceAll(/`[^`\n]*`/g, '');
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link = '']) => link)
+    .filter((link) => !/^[a-z]+:/.test(link));
+}
+
+/** The name that a heading gets in links. */
+const anchorOf = (heading: string): string =>
+  heading
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+    .replaceAll(' ', '-');
+
+function isThere(page: string, link: string): boolean {
+  const [file = '', anchor] = link.split('#');
+  const target = file === '' ? page : join(dirname(page), file);
+  if (!existsSync(join(PROJECT, target))) return false;
+  if (anchor === undefined) return true;
+  const headings = [...read(target).matchAll(/^#+ (.*)$/gm)].map(([, text = '']) => anchorOf(text));
+  return headings.includes(anchor);
+}
+
 describeWith([program('git', 'git')], 'the tree', () => {
   let files: string[];
   let code: string[];
@@ -69,6 +94,22 @@ describeWith([program('git', 'git')], 'the tree', () => {
   it('names no path of the machine it was written on', () => {
     const accused = files.filter((path) => isText(path) && MACHINE_PATH.test(read(path)));
     expect(accused).toEqual([]);
+  });
+
+  it('has no link to a file or a heading that is not there', () => {
+    const pages = files.filter((path) => path.endsWith('.md'));
+    expect(pages.length).toBeGreaterThan(5);
+    const broken = pages.flatMap((page) =>
+      linksOf(read(page))
+        .filter((link) => !isThere(page, link))
+        .map((link) => `${page}: ${link}`),
+    );
+    expect(broken).toEqual([]);
+    // That it can fail:
+    expect(linksOf('[a](b.md) `[c](d)`\n```\n[e](f)\n```\n[g](https://h)')).toEqual(['b.md']);
+    expect(isThere('README.md', 'docs/NOTHING.md')).toBe(false);
+    expect(isThere('README.md', 'docs/BOOT.md#no-such-heading')).toBe(false);
+    expect(isThere('README.md', 'docs/BOOT.md#root-over-nbd')).toBe(true);
   });
 
   it('skips and focuses tests only where a reason is given', () => {
