@@ -41,8 +41,15 @@ class History {
   readonly #flushed: number[];
   readonly #base: (sector: number) => number;
 
-  constructor(now: readonly number[], base: (sector: number) => number) {
-    this.#versions = now.map((value) => [{ value, settled: true }]);
+  /** @param undone what the death of the host may bring back instead of `now`, oldest first */
+  constructor(
+    now: readonly number[],
+    undone: readonly (readonly number[])[],
+    base: (sector: number) => number,
+  ) {
+    this.#versions = now.map((value, sector) =>
+      [...(undone[sector] ?? []), value].map((each) => ({ value: each, settled: true })),
+    );
     this.#flushed = now.map(() => 0);
     this.#base = base;
   }
@@ -69,6 +76,13 @@ class History {
         this.#flushed[i] = Math.max(this.#flushed[i]!, index);
       }
     };
+  }
+
+  /** What is not on stable storage: after the death of a process a host may still lose it. */
+  notFlushed(): number[][] {
+    return this.#versions.map((list, sector) =>
+      list.slice(this.#flushed[sector]!).map(({ value }) => value),
+    );
   }
 
   /** The moment of death. @returns whether a sector may hold a value afterwards. */
@@ -209,9 +223,10 @@ async function life(seed: number): Promise<void> {
   const host = new Host(random);
   await host.format();
   let now = Array.from({ length: SECTORS }, (_, sector) => baseValue(sector));
+  let undone: number[][] = [];
   for (let round = 0; round < 6; round++) {
     const devices = await host.start();
-    const history = new History(now, baseValue);
+    const history = new History(now, undone, baseValue);
     let dead = false;
     const lanes = Array.from({ length: LANES }, (_, number) =>
       lane(number, devices, history, random, () => dead),
@@ -224,6 +239,7 @@ async function life(seed: number): Promise<void> {
     host.die(died);
     dead = true;
     const verdicts = history.freeze(died);
+    undone = died === 'process' ? history.notFlushed() : [];
     await Promise.allSettled([...lanes, ...flushers]); // all that is left of them fails
     const [device] = await host.start();
     now = await readSectors(device!);
