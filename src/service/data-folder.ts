@@ -138,7 +138,19 @@ export function adminToken(folder: DataFolder, given: string | undefined): strin
     const kept = readFileSync(path, 'utf8').trim();
     if (kept !== '') return kept;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw folderFault(path, error);
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') {
+      throw new Fault(
+        code === 'EACCES' ? 'PERMISSION_DENIED' : 'INVALID_INPUT',
+        `data: cannot read the token of the API: ${message}`,
+        {
+          field: 'data',
+          value: path,
+          expected: 'a file that this user may read, or ROOTCAST_TOKEN, or none: one is made then',
+        },
+        { cause: error },
+      );
+    }
   }
   const token = randomBytes(32).toString('base64url');
   replaceFile(path, `${token}\n`, 0o600);

@@ -24,11 +24,13 @@ function taken(): Promise<{ server: Server; address: string }> {
 describe('a service that cannot start says why and leaves with 1', () => {
   test.each([
     ['--http', 'http.listen'],
-    ['--nbd', 'nbd'],
+    ['--nbd', 'nbd.listen'],
   ])('%s on a port in use', async (flag, field) => {
     const { server, address } = await taken();
-    const start = ServiceProcess.start({ arguments: [flag, address] });
-    await expect(start).rejects.toThrow(new RegExp(`left with 1.*ADDRESS_IN_USE.*${field}`, 'is'));
+    const start = ServiceProcess.start({ arguments: ['--workers', '1', flag, address] });
+    await expect(start).rejects.toThrow(
+      new RegExp(`left with 1.*ADDRESS_IN_USE: ${field}: ${address} is taken`, 's'),
+    );
     server.close();
   });
 

@@ -48,7 +48,7 @@ export class WorkerPool {
     owner: PoolOwner,
   ): Promise<WorkerPool> {
     const pool = new WorkerPool(owner);
-    if (count > 1) await refuseTakenPort(base.listen);
+    await refuseTakenPort(base.listen);
     try {
       for (let worker = 0; worker < count; worker++) {
         pool.#port = await pool.#startOne({
@@ -160,8 +160,9 @@ export class WorkerPool {
 }
 
 /**
- * Listening with SO_REUSEPORT would share the port with another service of this user that does the
- * same, without a word. Without it the port has to be free.
+ * Listening with SO_REUSEPORT, as several workers do, would share the port with another service of this
+ * user that does the same, without a word. Without it the port has to be free; and here the refusal
+ * is told in terms of the setting.
  */
 async function refuseTakenPort({ host, port }: HostPort): Promise<void> {
   const probe = createServer();

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -48,6 +48,29 @@ describe('data folder', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(readFileSync(path, 'utf8').trim()).toBe(token);
     expect(adminToken(folder, 'given')).toBe('given');
+    // As an environment file may hold it; the CLI trims it too, and a header could not carry it.
+    expect(adminToken(folder, 'given\n')).toBe('given');
+    expect(adminToken(folder, ' \n')).toBe(token);
+    folder.unlock();
+  });
+
+  test('a token that cannot be read is told by its path, and is not replaced', () => {
+    const folder = openDataFolder(fresh());
+    const path = join(folder.path, 'admin.token');
+    mkdirSync(path); // unreadable for root as well
+    expect(() => adminToken(folder, undefined)).toThrowError(
+      expect.objectContaining({ details: expect.objectContaining({ field: 'data', value: path }) }),
+    );
+    expect(statSync(path).isDirectory()).toBe(true);
+    expect(adminToken(folder, 'given')).toBe('given');
+    folder.unlock();
+  });
+
+  test('a token half made by a crash does not lend its mode to the next', () => {
+    const folder = openDataFolder(fresh());
+    writeFileSync(join(folder.path, 'admin.token.new'), 'half', { mode: 0o666 });
+    adminToken(folder, undefined);
+    expect(statSync(join(folder.path, 'admin.token')).mode & 0o777).toBe(0o600);
     folder.unlock();
   });
 });
