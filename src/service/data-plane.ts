@@ -86,10 +86,10 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   // What the control plane asks
 
   machineLive(machineId: string): MachineLive {
-    const disk = machineDiskById(this.#options.catalog, machineId);
+    // Asked for every machine, every second: no question to the catalog, no walk over connections.
     const gauges = this.#options.overlays.gauges(machineId);
-    const connections =
-      disk === undefined ? [] : this.#connectionsOf(`${MACHINE}${disk.machineName}`);
+    const exportName = this.#opened.get(machineId);
+    const connections = exportName === undefined ? [] : this.#connectionsOf(exportName);
     return {
       connections: connections.map(({ address, connectedAt, tls }) => ({
         address,
@@ -133,14 +133,14 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
         .filter((disk) => disk.vdiskId === vdiskId)
         .map((disk) => `${MACHINE}${disk.machineName}`),
     ]);
-    return (this.#pool?.connections() ?? []).filter((open) => names.has(open.exportName)).length;
+    return [...names].reduce((sum, name) => sum + this.#connectionsOf(name).length, 0);
   }
 
   totals(): DataPlaneTotals {
     const pool = this.#pool;
     return {
       workers: pool?.size ?? 0,
-      connections: pool?.connections().length ?? 0,
+      connections: pool?.connectionCount() ?? 0,
       readCacheBytes: pool?.total('readCacheBytes') ?? 0,
       readCacheBytesMax: this.#options.readCacheBytesMax,
       readCacheHits: pool?.total('readCacheHits') ?? 0,
@@ -212,7 +212,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   }
 
   #connectionsOf(exportName: string) {
-    return (this.#pool?.connections() ?? []).filter((open) => open.exportName === exportName);
+    return this.#pool?.connectionsOf(exportName) ?? [];
   }
 }
 

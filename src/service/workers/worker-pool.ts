@@ -31,6 +31,8 @@ const WORKER_FILE = new URL('./data-worker.ts', import.meta.url);
 export class WorkerPool {
   readonly #owner: PoolOwner;
   readonly #members: Member[] = [];
+  /** The connections of each export: control asks for every machine's, every second. */
+  readonly #byExport = new Map<string, Set<WorkerConnection>>();
   #port = 0;
   #stopping = false;
 
@@ -75,8 +77,12 @@ export class WorkerPool {
     return this.#port;
   }
 
-  connections(): WorkerConnection[] {
-    return this.#members.flatMap((member) => [...member.connections.values()]);
+  connectionCount(): number {
+    return this.#members.reduce((sum, member) => sum + member.connections.size, 0);
+  }
+
+  connectionsOf(exportName: string): WorkerConnection[] {
+    return [...(this.#byExport.get(exportName) ?? [])];
   }
 
   /** A gauge summed over the workers. */
@@ -147,15 +153,31 @@ export class WorkerPool {
         this.#owner.released(message.key);
         return;
       case 'connected':
-        member.connections.set(message.connection.id, message.connection);
+        this.#entered(member, message.connection);
         return;
       case 'disconnected':
-        member.connections.delete(message.id);
+        this.#left(member, message.id);
         return;
       case 'drained':
         member.drained = true;
         return;
     }
+  }
+
+  #entered(member: Member, connection: WorkerConnection): void {
+    member.connections.set(connection.id, connection);
+    const { exportName } = connection;
+    const ofExport = this.#byExport.get(exportName) ?? new Set();
+    this.#byExport.set(exportName, ofExport.add(connection));
+  }
+
+  #left(member: Member, id: number): void {
+    const connection = member.connections.get(id);
+    if (connection === undefined) return;
+    member.connections.delete(id);
+    const ofExport = this.#byExport.get(connection.exportName);
+    ofExport?.delete(connection);
+    if (ofExport?.size === 0) this.#byExport.delete(connection.exportName);
   }
 }
 
