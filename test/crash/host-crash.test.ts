@@ -231,8 +231,8 @@ async function life(seed: number): Promise<void> {
     const lanes = Array.from({ length: LANES }, (_, number) =>
       lane(number, devices, history, random, () => dead),
     );
-    // Some rounds end before anything was flushed.
-    const pause = random() < 0.3 ? 1000 : 25;
+    // Some rounds flush once or twice, some end before anything was flushed.
+    const pause = random() < 0.5 ? 25 : random() < 0.5 ? 120 : 1000;
     const flushers = [1, 2].map(() => flusher(devices, history, random, () => dead, pause));
     await eventLoopTurns(5 + Math.floor(random() * 120));
     const died = random() < 0.6 ? 'host' : 'process';
