@@ -1,7 +1,10 @@
-/** A synchronous call that takes longer than this many milliseconds makes its file asynchronous. */
+/** A synchronous call that takes longer than this many milliseconds is slow; two make its file asynchronous. */
 export const SLOW_CALL_MS = 1;
 
-/** How long a file stays asynchronous after one slow call, in milliseconds; doubles while it stays slow. */
+/** Milliseconds of synchronous calls within which a second slow one counts. */
+export const SUSPICION_MS = 100;
+
+/** How long a file stays asynchronous, in milliseconds; doubles while it stays slow. */
 export const ASYNC_PERIOD_MS = 100;
 export const ASYNC_PERIOD_LONGEST_MS = 10_000;
 
