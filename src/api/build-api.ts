@@ -1,5 +1,6 @@
 /** The REST API: one plugin per resource under /v1, each route one operation of the control plane. */
 import { randomUUID } from 'node:crypto';
+import { maxHeaderSize } from 'node:http';
 import type { Socket } from 'node:net';
 import bearerAuth from '@fastify/bearer-auth';
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger';
@@ -46,7 +47,7 @@ export function buildApi(options: ApiOptions): FastifyInstance {
       const { fault, status } = faultOfError(error);
       sendProblem(reply as unknown as FastifyReply, problemOf(fault, request.id, status));
     },
-    clientErrorHandler: (_error, socket) => answerUnreadable(socket),
+    clientErrorHandler: answerUnreadable,
     schemaErrorFormatter: faultOfValidation,
   }).withTypeProvider<SchemaTypes>();
   app.setValidatorCompiler(validatorCompiler());
@@ -80,12 +81,16 @@ function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
 }
 
 /** Bytes that are not HTTP, or headers beyond Node's limit: there is no request to answer. */
-function answerUnreadable(socket: Socket): void {
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable) return;
-  const fault = new Fault('INVALID_INPUT', 'this is not an HTTP request');
-  const body = JSON.stringify(problemOf(fault, randomUUID()));
+  const tooLong = error.code === 'HPE_HEADER_OVERFLOW';
+  const fault = tooLong
+    ? new Fault('LIMIT_EXCEEDED', `the headers are longer than ${maxHeaderSize} bytes`)
+    : new Fault('INVALID_INPUT', 'this is not an HTTP request');
+  const body = JSON.stringify(problemOf(fault, randomUUID(), tooLong ? 431 : 400));
+  const status = tooLong ? '431 Request Header Fields Too Large' : '400 Bad Request';
   socket.end(
-    `HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: ${PROBLEM_TYPE}\r\n` +
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: ${PROBLEM_TYPE}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

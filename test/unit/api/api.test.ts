@@ -108,11 +108,19 @@ describe('errors', () => {
     expectProblem(await call('GET', `/v1/machines/${'x'.repeat(200)}`), 414, 'INVALID_INPUT');
   });
 
-  test('bytes that are not HTTP get a problem too', async () => {
+  test.each([
+    ['bytes that are not HTTP', 'garbage\r\n\r\n', 400, 'INVALID_INPUT'],
+    [
+      'headers beyond all measure',
+      `GET /v1/health HTTP/1.1\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`,
+      431,
+      'LIMIT_EXCEEDED',
+    ],
+  ])('%s get a problem too', async (_name, bytes, status, code) => {
     await fresh(); // this one listens
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     const text = await new Promise<string>((resolve, reject) => {
-      const socket = connect(Number(port), '127.0.0.1', () => socket.write('garbage\r\n\r\n'));
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write(bytes));
       let received = '';
       socket.on('data', (chunk) => {
         received += chunk.toString();
@@ -122,9 +130,9 @@ describe('errors', () => {
     });
     await app.close();
     await fresh();
-    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+    expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     const body: unknown = JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4));
-    expect(body).toMatchObject({ code: 'INVALID_INPUT', status: 400 });
+    expect(body).toMatchObject({ code, status });
   });
 });
 
