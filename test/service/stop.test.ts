@@ -1,4 +1,6 @@
 /** An orderly stop: in time, with exit code 0, whoever holds a connection and whatever is under way. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -14,7 +16,7 @@ interface TaskAnswer {
   readonly state: string;
 }
 
-describe('SIGTERM', () => {
+describe('an orderly end', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let service: ServiceProcess;
 
@@ -33,7 +35,7 @@ describe('SIGTERM', () => {
     await folder.remove();
   });
 
-  test('is not held up by connections that ask for nothing, or for half a thing', async () => {
+  test('of the service is not held up by connections that ask for nothing, or for half a thing', async () => {
     const sockets: Socket[] = [];
     for (const url of [service.http, service.boot]) {
       for (const text of ['', 'GET /v1/hea']) {
@@ -49,7 +51,7 @@ describe('SIGTERM', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  test('ends an import, of which nothing is left', async () => {
+  test('of the service ends an import, of which nothing is left', async () => {
     const image = join(folder.path, 'large.img');
     writePatternImage(image, 1536 * 2 ** 20);
     await service.json('vdisk', 'import', image, '--name', 'large', '--no-wait');
@@ -64,6 +66,27 @@ describe('SIGTERM', () => {
       expect.objectContaining({ kind: 'vdisk.import', state: 'failed' }),
     ]);
     expect(await service.json('vdisk', 'list')).toEqual([]);
+  });
+
+  test('Ctrl-C at the CLI ends the import on the server, of which nothing is left', async () => {
+    const image = join(folder.path, 'large.img');
+    writePatternImage(image, 1536 * 2 ** 20);
+    const args = ['vdisk', 'import', image, '--name', 'large', '--json', '--data', service.data];
+    const cli = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const told: string[] = [];
+    cli.stderr.on('data', (chunk: Buffer) => told.push(chunk.toString()));
+    const exited = once(cli, 'exit');
+    await once(cli.stderr, 'data'); // its first line of progress: it listens for the signal
+    cli.kill('SIGINT');
+    const [code] = await exited;
+    expect(told.join('')).toMatch(/cancelling ….*rootcast: CANCELLED: cancelled/s);
+    expect(code).toBe(1);
+    expect(cli.stdout.read()).toBeNull(); // JSON or nothing
+    expect(await service.json<readonly TaskAnswer[]>('task', 'list')).toEqual([
+      expect.objectContaining({ kind: 'vdisk.import', state: 'cancelled' }),
+    ]);
+    expect(readdirSync(join(service.data, 'layers'))).toEqual([]);
+    expect(readdirSync(join(service.data, 'repository'))).toEqual([]);
   });
 
   test('a full disk under the output of the CLI is an error in one line', async () => {
