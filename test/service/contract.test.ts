@@ -105,6 +105,9 @@ describe('the service as other programs see it', () => {
     await a.write(patternBlock(900, 1), 900 * 4096);
     const show = JSON.stringify(await service.json('machine', 'show', 'b'));
     expect(show).toMatch(/"full":true/);
+    await expect
+      .poll(async () => JSON.stringify(await service.json('events')), { timeout: 20_000 })
+      .toMatch(/"kind":"machine\.cache-full"[^}]*"subject":"machine\/b"/);
     const got = Buffer.alloc(4096);
     await b.read(got, 256 * 4096);
     expect(got.equals(imageBlock(256))).toBe(true);
