@@ -202,7 +202,26 @@ describe('a boot over HTTP', () => {
     expect(await fetchScript(MACS.bare)).toContain('disabled');
   });
 
+  test('a full write cache is an event, once, about that machine', async () => {
+    await service.json('machine', 'set', 'kept', '--quota', '64K');
+    const client = await connectNbd(service.uri('machine/kept'));
+    const fill = async () => {
+      for (let number = 100; number < 200; number++) {
+        await client.write(patternBlock(number, 46), number * BLOCK);
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({ errno: 'ENOSPC' });
+    const full = async () =>
+      (await service.json<readonly { kind: string; subject: string }[]>('events')).filter(
+        ({ kind }) => kind === 'machine.cache-full',
+      );
+    while ((await full()).length === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await full()).toEqual([expect.objectContaining({ subject: 'machine/kept' })]);
+    await client.disconnect();
+  });
+
   test('a deleted machine is cut off, and what it wrote is gone', async () => {
+    await service.json('machine', 'set', 'kept', '--quota', 'none');
     const client = await connectNbd(service.uri('machine/kept'));
     await client.write(patternBlock(1, 45), BLOCK);
     await service.json('machine', 'delete', 'kept');

@@ -30,3 +30,13 @@ test('the client lists, maps and reads what the server serves', async () => {
     server.kill('SIGKILL');
   }
 });
+
+test('the library is there under its public name', async () => {
+  const program =
+    "const [n, b] = await Promise.all([import('rootcast/nbd'), import('rootcast/block')]);" +
+    'console.log(typeof n.createNbdServer, typeof n.connectNbd, typeof b.MemoryDevice)';
+  const project = new URL('../../', import.meta.url).pathname;
+  const script = `cd "$0" && "$1" --input-type=module -e "$2"`;
+  const result = await runProgram('sh', ['-c', script, project, process.execPath, program]);
+  expect(result).toMatchObject({ code: 0, stdout: 'function function function\n' });
+});
