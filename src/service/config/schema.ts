@@ -101,7 +101,11 @@ const pxe = Type.Object({
   address: Type.Optional(
     ipv4('address of this server on the boot network; setting it starts the PXE services'),
   ),
-  broadcast: Type.Optional(ipv4('broadcast address of the boot network; default: looked up')),
+  broadcast: Type.Optional(
+    ipv4(
+      'where replies to machines without an address go; default 255.255.255.255, and OVMF ignores any other',
+    ),
+  ),
   dhcp,
   tftp: Type.Object({
     enabled: Type.Boolean({ default: true, description: 'serve boot loaders by TFTP' }),
