@@ -18,7 +18,7 @@ import {
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { debianReleaseOfThisMachine } from './apt-sources.ts';
-import { type ImageRecipe, imageRecipe } from './debian-recipe.ts';
+import { type ImageInitramfs, type ImageRecipe, imageRecipe } from './debian-recipe.ts';
 import { type RunOptions, runProgram } from './run-program.ts';
 
 export interface DebianImage {
@@ -31,6 +31,8 @@ export interface DebianImage {
 }
 
 export interface ImageOptions {
+  /** What builds its initramfs. Default: initramfs-tools. */
+  readonly initramfs?: ImageInitramfs;
   readonly cacheFolder?: string;
   /** Told what is being done, in words for a person. */
   readonly onStep?: (step: string) => void;
@@ -53,7 +55,7 @@ export function imageCacheFolder(): string {
 /** The image from the cache, built first if it is not there. Takes about a minute when it is not. */
 export async function ensureDebianImage(options: ImageOptions = {}): Promise<DebianImage> {
   const release = await debianReleaseOfThisMachine();
-  const recipe = await imageRecipe(release.codename);
+  const recipe = await imageRecipe(release.codename, options.initramfs ?? 'initramfs-tools');
   const cache = options.cacheFolder ?? imageCacheFolder();
   const folder = join(cache, `debian-${release.codename}-${recipe.hash.slice(0, 16)}`);
   const image: DebianImage = {

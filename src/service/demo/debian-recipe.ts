@@ -13,28 +13,60 @@ const RECIPE_VERSION = 1;
 
 const BOOT_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../../../boot');
 
-const PACKAGES = [
-  'systemd-sysv',
-  'udev',
-  'kmod',
-  'iproute2',
-  'nbd-client',
-  'initramfs-tools',
-  'busybox',
-  'zstd',
-  'linux-image-cloud-amd64',
-];
+/** Which program builds the image's initramfs. The demo's is initramfs-tools, Debian's own. */
+export type ImageInitramfs = 'initramfs-tools' | 'dracut';
 
-/** Where the files of `boot/` go in an image; boot/README.md tells users the same. */
-const BOOT_FILES: ReadonlyMap<string, string> = new Map([
-  ['initramfs-tools/modules.d/rootcast', 'usr/share/initramfs-tools/modules.d/rootcast'],
-  [
-    'initramfs-tools/scripts/init-bottom/rootcast-hostname',
-    'usr/share/initramfs-tools/scripts/init-bottom/rootcast-hostname',
-  ],
+interface InitramfsRecipe {
+  readonly packages: readonly string[];
+  /** Files of `boot/` and where they go. */
+  readonly bootFiles: readonly (readonly [from: string, to: string])[];
+  /** How it is packed: for initramfs-tools a small one, a fast boot; for dracut what is built soon. */
+  readonly packing: { readonly path: string; readonly content: string };
+}
+
+const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
+  'initramfs-tools': {
+    packages: ['initramfs-tools', 'busybox'],
+    bootFiles: [
+      ['initramfs-tools/modules.d/rootcast', 'usr/share/initramfs-tools/modules.d/rootcast'],
+      [
+        'initramfs-tools/scripts/init-bottom/rootcast-hostname',
+        'usr/share/initramfs-tools/scripts/init-bottom/rootcast-hostname',
+      ],
+    ],
+    packing: {
+      path: 'etc/initramfs-tools/conf.d/rootcast',
+      content: 'MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=19\n',
+    },
+  },
+  dracut: {
+    // network-legacy needs pgrep, which no package of dracut's depends on.
+    packages: ['dracut', 'dracut-network', 'procps'],
+    bootFiles: [
+      ['dracut/rootcast.conf', 'etc/dracut.conf.d/rootcast.conf'],
+      ...['module-setup.sh', 'keep-address.sh'].map(
+        (name) =>
+          [`dracut/99rootcast/${name}`, `usr/lib/dracut/modules.d/99rootcast/${name}`] as const,
+      ),
+    ],
+    packing: { path: 'etc/dracut.conf.d/packing.conf', content: 'compress="zstd -3 -T0"\n' },
+  },
+};
+
+function packagesOf(initramfs: ImageInitramfs): readonly string[] {
+  const { packages } = INITRAMFS[initramfs];
+  return [
+    ...['systemd-sysv', 'udev', 'kmod', 'iproute2', 'nbd-client'],
+    ...packages,
+    ...['zstd', 'linux-image-cloud-amd64'],
+  ];
+}
+
+/** Where the other files of `boot/` go in an image; boot/README.md tells users the same. */
+const BOOT_FILES: readonly (readonly [from: string, to: string])[] = [
   ['systemd/rootcast-ready.service', 'etc/systemd/system/rootcast-ready.service'],
   ['rootcast-ready', 'usr/local/sbin/rootcast-ready'],
-]);
+];
 
 /**
  * A root shell on the serial console for whoever drives the machine. No echo and no prompt, so that a
@@ -63,9 +95,6 @@ KillSignal=SIGHUP
 [Install]
 WantedBy=multi-user.target
 `;
-
-/** Only the named modules: a small initramfs is a fast boot. */
-const INITRAMFS_CONF = 'MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=19\n';
 
 const MASKED_UNITS = [
   'apt-daily.timer',
@@ -110,13 +139,17 @@ const FILE_SYSTEM_ID = '5f0c7a3e-52c1-4d0b-9a56-726f6f746362';
 const DISK_BYTES = 1024 * 1024 * 1024;
 const PARTITION_OFFSET = 1024 * 1024;
 
-export async function imageRecipe(codename: string): Promise<ImageRecipe> {
+export async function imageRecipe(
+  codename: string,
+  initramfs: ImageInitramfs,
+): Promise<ImageRecipe> {
+  const { packing, bootFiles } = INITRAMFS[initramfs];
   const files: RecipeFile[] = [
-    { path: 'etc/initramfs-tools/conf.d/rootcast', content: INITRAMFS_CONF, mode: 0o644 },
+    { ...packing, mode: 0o644 },
     { path: 'etc/systemd/system/rootcast-console.service', content: CONSOLE_UNIT, mode: 0o644 },
     { path: 'etc/fstab', content: `UUID=${FILE_SYSTEM_ID} / ext4 defaults 0 0\n`, mode: 0o644 },
   ];
-  for (const [from, to] of BOOT_FILES) {
+  for (const [from, to] of [...bootFiles, ...BOOT_FILES]) {
     const content = await readFile(join(BOOT_FOLDER, from), 'utf8');
     files.push({ path: to, content, mode: content.startsWith('#!') ? 0o755 : 0o644 });
   }
@@ -131,7 +164,7 @@ export async function imageRecipe(codename: string): Promise<ImageRecipe> {
   const content = {
     version: RECIPE_VERSION,
     codename,
-    packages: PACKAGES,
+    packages: packagesOf(initramfs),
     files,
     finish,
     diskBytes: DISK_BYTES,
@@ -144,9 +177,11 @@ export async function imageRecipe(codename: string): Promise<ImageRecipe> {
 
 /** Files of `boot/` that no image gets: a file added there without a place here is a mistake. */
 export async function bootFilesWithoutAPlace(): Promise<string[]> {
+  const initramfsFiles = Object.values(INITRAMFS).flatMap(({ bootFiles }) => bootFiles);
+  const placed = new Set([...initramfsFiles, ...BOOT_FILES].map(([from]) => from));
   const entries = await readdir(BOOT_FOLDER, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile() && entry.name !== 'README.md')
     .map((entry) => relative(BOOT_FOLDER, join(entry.parentPath, entry.name)))
-    .filter((path) => !BOOT_FILES.has(path));
+    .filter((path) => !placed.has(path));
 }

@@ -2,6 +2,7 @@
 export {
   type DebianImage,
   ensureDebianImage,
+  type ImageOptions,
 } from './debian-image.ts';
 export { FULL_DHCP, LabService } from './lab-service.ts';
 export { Machine } from './machine.ts';

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   ensureDebianImage,
+  type ImageOptions,
   LabService,
   Machine,
   NetworkNamespace,
@@ -47,8 +48,8 @@ export class BootLab {
   }
 
   /** The service with a Debian vDisk named `debian`, imported and added by the CLI. */
-  static async open(serve: readonly string[]): Promise<BootLab> {
-    const image = await ensureDebianImage();
+  static async open(serve: readonly string[], from: ImageOptions = {}): Promise<BootLab> {
+    const image = await ensureDebianImage(from);
     const folder = mkdtempSync(join(tmpdir(), 'rootcast-boot-'));
     const namespace = await NetworkNamespace.create();
     try {
