@@ -1,4 +1,5 @@
 /** Repositories and volumes: the ports that adapters implement. Read first: ports.ts. */
+export { deleteVolumes } from './delete-volumes.ts';
 export type {
   RepositorySpace,
   Volume,

@@ -11,7 +11,13 @@
  */
 import { KeyedMutex } from '../base/index.ts';
 import { Fault } from '../errors/index.ts';
-import type { Volume, VolumeControl, VolumeData, VolumeLocator } from '../repositories/index.ts';
+import {
+  deleteVolumes,
+  type Volume,
+  type VolumeControl,
+  type VolumeData,
+  type VolumeLocator,
+} from '../repositories/index.ts';
 import {
   formatOverlay,
   MAXIMUM_OVERLAY_BYTES,
@@ -321,17 +327,6 @@ export class OverlayBook {
       this.#repository.volumes,
       (['data', 'map'] as const).map((role) => volumeId(machineId, number, layerId, role)),
     );
-  }
-}
-
-/** Deletes volumes; one that is already gone is fine. */
-async function deleteVolumes(volumes: VolumeControl, ids: readonly string[]): Promise<void> {
-  for (const id of ids) {
-    try {
-      await volumes.deleteVolume(id);
-    } catch (error) {
-      if (!(error instanceof Fault && error.code === 'NOT_FOUND')) throw error;
-    }
   }
 }
 

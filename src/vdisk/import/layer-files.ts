@@ -8,7 +8,7 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../errors/index.ts';
-import type { VolumeControl } from '../../repositories/index.ts';
+import { deleteVolumes, type VolumeControl } from '../../repositories/index.ts';
 
 const PARTIAL = '.partial';
 
@@ -54,11 +54,7 @@ export async function discardLayer(
   layerId: string,
   volumes: Pick<VolumeControl, 'deleteVolume'>,
 ): Promise<void> {
-  try {
-    await volumes.deleteVolume(layerId);
-  } catch (error) {
-    if (!(error instanceof Fault && error.code === 'NOT_FOUND')) throw error;
-  }
+  await deleteVolumes(volumes, [layerId]);
   await rm(join(layersFolder, `${layerId}${PARTIAL}`), { recursive: true, force: true });
 }
 
