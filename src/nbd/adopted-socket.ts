@@ -18,6 +18,13 @@ type HandleHolder = { _handle: Partial<Handle> | null };
 
 type AdoptingOptions = Omit<SocketConstructorOpts, 'handle'> & { readonly handle: Handle };
 
+const adopted = new WeakSet<object>();
+
+/** Whether `adoptSocket` made this socket. */
+export function isAdopted(socket: object): boolean {
+  return adopted.has(socket);
+}
+
 /**
  * @param accepted has not been read from or written to (`pauseOnConnect`)
  * @param buffer may serve any number of sockets of a thread: each read is consumed before the next
@@ -42,6 +49,7 @@ export function adoptSocket(accepted: Socket, buffer: Buffer): Socket {
     },
   };
   const socket = new Socket(options as unknown as SocketConstructorOpts);
+  adopted.add(socket);
   return socket;
 }
 

@@ -6,7 +6,8 @@
  * the pieces of slab. Everything a socket may still refer to is held until its write callback has
  * run: memory given back earlier could be refilled with another machine's data and then be sent.
  */
-import type { Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
+import { DirectWriter } from './direct-writer.ts';
 import { SLAB_SIZE } from './limits.ts';
 import type { Slab, SlabPool } from './slab-pool.ts';
 
@@ -14,7 +15,8 @@ type Release = () => void;
 
 export class ReplyBatch {
   readonly #pool: SlabPool;
-  readonly #socket: Writable;
+  readonly #socket: Duplex;
+  readonly #direct: DirectWriter;
   readonly #onSent: (bytes: number) => void;
   #slab: Slab | undefined;
   /** Where the piece of slab that is not yet a part begins. */
@@ -24,10 +26,11 @@ export class ReplyBatch {
   #releases: Release[] = [];
   #partBytes = 0;
 
-  /** @param onSent called with the bytes of each flush once the socket no longer needs them */
-  constructor(pool: SlabPool, socket: Writable, onSent: (bytes: number) => void) {
+  /** @param onSent called with what `flush` returned, once the socket no longer needs those bytes */
+  constructor(pool: SlabPool, socket: Duplex, onSent: (bytes: number) => void) {
     this.#pool = pool;
     this.#socket = socket;
+    this.#direct = new DirectWriter(socket);
     this.#onSent = onSent;
   }
 
@@ -87,34 +90,49 @@ export class ReplyBatch {
     if (release !== undefined) this.#releases.push(release);
   }
 
-  /** Hands everything to the socket; returns the bytes. */
+  /** Sends everything; returns the bytes that the socket could not take at once and still refers to. */
   flush(): number {
     this.#leaveSlab();
-    const parts = this.#parts;
-    const last = parts.at(-1);
-    if (last === undefined) return 0;
+    if (this.#parts.length === 0) return 0;
+    const left = this.#direct.write(this.#parts);
+    const waiting = this.#partBytes - left;
+    this.#partBytes = 0;
+    if (waiting > 0) {
+      this.#sendRest(left, waiting);
+      return waiting;
+    }
+    for (const slab of this.#slabs) this.#pool.release(slab);
+    for (const release of this.#releases) release();
+    this.#parts.length = 0;
+    this.#slabs.length = 0;
+    this.#releases.length = 0;
+    return 0;
+  }
+
+  /** Gives the socket what did not leave at once. */
+  #sendRest(left: number, waiting: number): void {
+    const parts = withoutFirst(this.#parts, left);
     const slabs = this.#slabs;
     const releases = this.#releases;
-    const bytes = this.#partBytes;
     this.#parts = [];
     this.#slabs = [];
     this.#releases = [];
-    this.#partBytes = 0;
-    // Runs on success and on failure alike: either way the socket has let go.
+    let held = true;
+    // Runs on success and on failure alike: either way the socket has let go. A stream that fails
+    // while it is written to may say so twice (seen with Node 26: EPIPE between two writes).
     const sent = (): void => {
+      if (!held) return;
+      held = false;
       for (const slab of slabs) this.#pool.release(slab);
       for (const release of releases) release();
-      this.#onSent(bytes);
+      this.#onSent(waiting);
     };
-    if (parts.length === 1) {
-      this.#socket.write(last, sent);
-      return bytes;
-    }
     this.#socket.cork();
-    for (let index = 0; index < parts.length - 1; index += 1) this.#socket.write(parts[index]);
-    this.#socket.write(last, sent);
+    for (const [index, part] of parts.entries()) {
+      if (index < parts.length - 1) this.#socket.write(part);
+      else this.#socket.write(part, sent);
+    }
     this.#socket.uncork();
-    return bytes;
   }
 
   /** Makes the piece of slab filled since the last part a part. */
@@ -135,4 +153,16 @@ export class ReplyBatch {
     this.#slab = undefined;
     this.#start = 0;
   }
+}
+
+/** What remains of the parts when their first `bytes` bytes are gone: at least one byte. */
+function withoutFirst(parts: readonly Buffer[], bytes: number): readonly Buffer[] {
+  let gone = bytes;
+  let index = 0;
+  for (const part of parts) {
+    if (gone < part.length) return [part.subarray(gone), ...parts.slice(index + 1)];
+    gone -= part.length;
+    index += 1;
+  }
+  return [];
 }
