@@ -82,3 +82,35 @@ export const SPARSE_CHUNKS = 16;
 
 /** Payloads from this size on are watched for stalls. */
 export const WATCHED_PAYLOAD = 256 * KIB;
+
+/** Requests that the connections of one export may start before the others are heard again. */
+export const TURN_REQUESTS = 256;
+
+/** … and bytes of their payloads and replies; a single request may be larger. */
+export const TURN_BYTES = MIB;
+
+/** Below these a turn need not be ended: most machines ask less in many turns. */
+export const TURN_QUIET_REQUESTS = 32;
+export const TURN_QUIET_BYTES = 128 * KIB;
+
+/** Events for which a connection counts as deep after one brought several requests. */
+export const DEEP_EVENTS = 64;
+
+/** What the coalescer asks the kernel to sleep; timer slack makes it about 60 µs. */
+export const COALESCE_NAP_MS = 0.001;
+
+/** How long throughput with and without sleep is measured each time. */
+export const COALESCE_WINDOW_MS = 20;
+
+/** Windows with sleep for each one without. */
+export const COALESCE_NAP_WINDOWS = 15;
+
+/** No sleep for this long after it turned out to cost throughput; doubles each time. */
+export const COALESCE_OFF_MS = 1_000;
+export const COALESCE_OFF_LONGEST_MS = 60_000;
+
+/** Rounds of the event loop without sleep after a client that waits for each answer was heard. */
+export const COALESCE_SHALLOW_TURNS = 256;
+
+/** Requests larger than this on average are not worth sleeping for. */
+export const COALESCE_LARGE_BYTES = 16 * KIB;

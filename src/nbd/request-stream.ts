@@ -241,6 +241,6 @@ export class RequestStream {
 }
 
 /** What a request will keep in memory until it is answered, headers aside. */
-function bytesHeld(request: Request): number {
+export function bytesHeld(request: Request): number {
   return request.type === NBD_CMD_READ ? request.length : request.payloadLength;
 }

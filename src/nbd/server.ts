@@ -7,9 +7,11 @@ import type { ExportProvider } from '../exports/index.ts';
 import { adoptSocket } from './adopted-socket.ts';
 import { Budget } from './budget.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { Coalescer, threadHost } from './coalescer.ts';
 import { Connection, type ConnectionInfo } from './connection.ts';
 import { DEFAULT_LIMITS, type NbdLimits, READ_BUFFER_BYTES } from './limits.ts';
 import { type Logger, SILENT } from './logger.ts';
+import { MachineTurns } from './machine-turn.ts';
 import type { Shared } from './shared.ts';
 import { SlabPool } from './slab-pool.ts';
 import { REAL_TIME, type Timers } from './timers.ts';
@@ -35,6 +37,11 @@ export interface NbdServerOptions {
   readonly limits?: Partial<NbdLimits>;
   readonly log?: Logger;
   readonly timers?: Timers;
+  /**
+   * Let requests gather by putting the thread to sleep for some 60 µs while only clients with many
+   * requests in flight are served (coalescer.ts). For threads that do nothing else. Default: false.
+   */
+  readonly coalesce?: boolean;
   /** A client entered the transmission phase of an export. */
   readonly onConnection?: (connection: ConnectionInfo) => void;
   /** A client that had entered left, and its export is closed. */
@@ -93,6 +100,8 @@ class Server implements NbdServer {
       budget: new Budget(limits.totalBytesInFlight),
       buffers: new BufferPool(limits.pooledBytes),
       slabs: new SlabPool(),
+      turns: new MachineTurns(),
+      coalescer: options.coalesce === true ? new Coalescer(threadHost()) : undefined,
       tls: tls === undefined ? undefined : { mode: tls.mode, upgrader: new TlsUpgrader(tls) },
     };
   }

@@ -2,8 +2,10 @@
 import type { ExportProvider } from '../exports/index.ts';
 import type { Budget } from './budget.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import type { Coalescer } from './coalescer.ts';
 import type { NbdLimits } from './limits.ts';
 import type { Logger } from './logger.ts';
+import type { MachineTurns } from './machine-turn.ts';
 import type { SlabPool } from './slab-pool.ts';
 import type { Timers } from './timers.ts';
 import type { TlsSettings, TlsUpgrader } from './tls.ts';
@@ -16,5 +18,8 @@ export interface Shared {
   readonly budget: Budget;
   readonly buffers: BufferPool;
   readonly slabs: SlabPool;
+  readonly turns: MachineTurns;
+  /** Undefined: requests are never left to gather. */
+  readonly coalescer: Coalescer | undefined;
   readonly tls: { readonly mode: TlsSettings['mode']; readonly upgrader: TlsUpgrader } | undefined;
 }

@@ -4,18 +4,20 @@
  *
  *   data → RequestStream → rules → Transmission → device → Replies → ReplyBatch → one write
  *
- * and stops early when `Flow` finds that the connection holds too much; it goes on when the device
- * has finished something, the client has taken something, or others have given back.
+ * and stops early when `Flow` finds that the connection holds too much, or its machine has had its turn
+ * (machine-turn.ts); it goes on when the device has finished something, the client has taken
+ * something, others have given back, or the others were heard.
  */
 import type { Duplex } from 'node:stream';
 import type { Counters } from './counters.ts';
 import { FailureLog } from './failure.ts';
 import { Flow } from './flow.ts';
 import type { Entered } from './handshake-session.ts';
-import { WATCHED_PAYLOAD } from './limits.ts';
+import { DEEP_EVENTS, WATCHED_PAYLOAD } from './limits.ts';
+import type { MachineTurn } from './machine-turn.ts';
 import { Replies } from './replies.ts';
 import { ReplyBatch } from './reply-batch.ts';
-import { type RequestConsumer, RequestStream } from './request-stream.ts';
+import { bytesHeld, type RequestConsumer, RequestStream } from './request-stream.ts';
 import { checkRequest, type RequestRules, requestRules } from './rules.ts';
 import type { Shared } from './shared.ts';
 import { Transmission } from './transmission.ts';
@@ -37,11 +39,20 @@ export class TransmissionPhase implements RequestConsumer {
   readonly #port: TransmissionPort;
   readonly #rules: RequestRules;
   readonly #flow: Flow;
+  readonly #exportName: string;
+  readonly #turn: MachineTurn;
   readonly #batch: ReplyBatch;
   readonly #transmission: Transmission;
   readonly #stream: RequestStream;
   readonly #wake = (): void => this.#resume();
   #draining = false;
+  /** The last refusal of `admits` was because the machine has had its turn. */
+  #turnOver = false;
+  /** Requests and bytes of the read event that is being handled. */
+  #eventRequests = 0;
+  #eventBytes = 0;
+  /** Above 0 while the client is known to keep several requests in flight. */
+  #deepEvents = 0;
   /** Why the connection ends as soon as everything is answered; undefined while it lives on. */
   #leaving: string | undefined;
   #flushing: NodeJS.Immediate | undefined;
@@ -71,6 +82,8 @@ export class TransmissionPhase implements RequestConsumer {
       advertisedPayload: limits.advertisedPayload,
     });
     this.#flow = new Flow(limits, shared.budget);
+    this.#exportName = entered.opened.name;
+    this.#turn = shared.turns.join(this.#exportName);
     this.#batch = new ReplyBatch(shared.slabs, port.socket, (bytes) => this.#onSent(bytes));
     this.#transmission = new Transmission({
       device: entered.opened.device,
@@ -83,7 +96,7 @@ export class TransmissionPhase implements RequestConsumer {
       buffers: shared.buffers,
       counters,
       failures: new FailureLog(shared.log, logContext),
-      onWaiting: (bytes) => this.#flow.take(bytes),
+      onWaiting: (bytes) => this.#onWaiting(bytes),
       onSettled: (bytes) => this.#onSettled(bytes),
     });
     const extended = style === 'extended';
@@ -100,8 +113,14 @@ export class TransmissionPhase implements RequestConsumer {
   }
 
   data(chunk: Buffer): void {
+    this.#eventRequests = 0;
+    this.#eventBytes = 0;
     this.#stream.push(chunk);
     this.#afterRequests();
+    const requests = this.#eventRequests;
+    if (requests > 1) this.#deepEvents = DEEP_EVENTS;
+    else if (this.#deepEvents > 0) this.#deepEvents -= 1;
+    this.#shared.coalescer?.event(this.#deepEvents > 0, requests, this.#eventBytes);
   }
 
   /** Answers what has been accepted, refuses what comes, then ends. */
@@ -118,6 +137,7 @@ export class TransmissionPhase implements RequestConsumer {
   /** The socket is gone. Resolves when the device works on nothing of ours any more. */
   close(): Promise<void> {
     this.#closed = true;
+    this.#shared.turns.leave(this.#exportName);
     this.#cancelWatch?.();
     this.#shared.budget.forget(this.#wake);
     this.#stream.close();
@@ -133,10 +153,16 @@ export class TransmissionPhase implements RequestConsumer {
   }
 
   admits(bytes: number): boolean {
+    this.#turnOver = !this.#turn.admits(bytes);
+    if (this.#turnOver) return false;
     return this.#flow.admits(bytes, this.#batch.bytes, this.#transmission.inFlight);
   }
 
   execute(request: Request, payload: Buffer | undefined, release: (() => void) | undefined): void {
+    const bytes = bytesHeld(request);
+    this.#eventRequests += 1;
+    this.#eventBytes += bytes;
+    this.#turn.start(bytes);
     this.#transmission.execute(request, payload, release);
   }
 
@@ -167,23 +193,28 @@ export class TransmissionPhase implements RequestConsumer {
   }
 
   #afterRequests(): void {
-    this.#flush();
-    if (this.#stream.stalled) this.#stall();
+    const batched = this.#batch.bytes;
+    const waiting = this.#flush();
+    if (this.#stream.stalled) this.#stall(waiting < batched);
     if (this.#leaving !== undefined) this.#leaveIfIdle();
   }
 
-  #flush(): void {
+  /** @returns the bytes that the client has yet to take. */
+  #flush(): number {
     if (this.#flushing !== undefined) {
       clearImmediate(this.#flushing);
       this.#flushing = undefined;
     }
     const bytes = this.#batch.flush();
     if (bytes > 0) this.#flow.sending(bytes);
+    return bytes;
   }
 
-  #stall(): void {
+  /** @param progress something left at once: nobody will tell us, so look again ourselves */
+  #stall(progress: boolean): void {
     this.#port.read(false);
     if (this.#flow.blockedByTotal) this.#shared.budget.wait(this.#wake);
+    if (this.#turnOver || progress) setImmediate(this.#wake);
   }
 
   #resume(): void {
@@ -199,8 +230,14 @@ export class TransmissionPhase implements RequestConsumer {
     else if (this.#leaving !== undefined) this.#leaveIfIdle();
   }
 
+  #onWaiting(bytes: number): void {
+    this.#flow.take(bytes);
+    this.#shared.coalescer?.waiting(1);
+  }
+
   #onSettled(bytes: number): void {
     this.#flow.give(bytes);
+    this.#shared.coalescer?.waiting(-1);
     if (this.#closed) {
       this.#flush();
       if (this.inFlight === 0) this.#onIdle?.();

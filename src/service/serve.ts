@@ -201,6 +201,7 @@ async function startDataPath(
       listen: splitHostPort(config.nbd.listen, 'nbd.listen'),
       unix: config.nbd.unix,
       tls: tlsFiles(config.nbd.tls),
+      coalesce: config.nbd.coalesce,
       connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
       readCacheBytes: Math.floor(config.cache.read / workers),
       logLevel: config.log.level,

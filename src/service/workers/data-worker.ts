@@ -53,6 +53,7 @@ class DataWorker {
       exports: new ExportTable(this.#plans, stackBuilder(parts)),
       ...(tls === undefined ? {} : { tls }),
       limits: { connections: start.connectionsMax },
+      coalesce: start.coalesce,
       log,
       onConnection: (connection) => this.#connected(connection),
       onDisconnection: ({ id }) => this.#send({ kind: 'disconnected', id }),

@@ -25,6 +25,7 @@ export interface WorkerStart {
   readonly unix: string | undefined;
   readonly tls: TlsFiles;
   readonly connectionsMax: number;
+  readonly coalesce: boolean;
   readonly readCacheBytes: number;
   readonly logLevel: string;
   /** This worker's figures (see gauges.ts), read by the control thread without asking. */

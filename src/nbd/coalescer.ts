@@ -1,0 +1,183 @@
+/**
+ * Lets requests gather before they are read, as network cards do with interrupts ("interrupt
+ * moderation").
+ *
+ * A client that keeps many requests in flight and sends them one by one wakes the server for each: one
+ * epoll_wait, one read and one write a request, and most of the time of a request is spent there.
+ * When such clients are all there is to serve, the thread sleeps for the shortest time the kernel
+ * knows (about 60 µs) after a round of the event loop. The next round then finds a dozen requests, and
+ * their answers leave in one write.
+ *
+ * It must never cost throughput, and never touch a client that waits for each answer. So:
+ * - only events of connections that lately had several requests at once count; an event of any other
+ *   connection, or a request that waits for a disk, ends the sleeping for a while;
+ * - large requests carry their costs themselves: no sleep;
+ * - it is an experiment that goes on: every so often a window of time without sleep is measured. When
+ *   the windows with sleep were slower, or gathered nothing, sleeping stops for a time that doubles.
+ */
+import {
+  COALESCE_LARGE_BYTES,
+  COALESCE_NAP_MS,
+  COALESCE_NAP_WINDOWS,
+  COALESCE_OFF_LONGEST_MS,
+  COALESCE_OFF_MS,
+  COALESCE_SHALLOW_TURNS,
+  COALESCE_WINDOW_MS,
+} from './limits.ts';
+
+/** A window with sleep must bring at least this share of what one without brings. */
+const LEAST_THROUGHPUT = 0.95;
+
+/** … and this many times as many requests per event, else sleeping is for nothing. */
+const LEAST_GATHERING = 2;
+
+/** Windows in a row that say so, before it is believed: one may have been disturbed. */
+const BAD_WINDOWS = 2;
+
+export interface CoalescerHost {
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** Runs the action once all events of this round of the loop were handled. */
+  endOfTurn(action: () => void): void;
+  /** Blocks the thread. */
+  sleep(milliseconds: number): void;
+}
+
+interface Window {
+  readonly naps: boolean;
+  readonly startedAt: number;
+  requests: number;
+  events: number;
+}
+
+interface Pace {
+  readonly perMs: number;
+  readonly perEvent: number;
+}
+
+export class Coalescer {
+  readonly #host: CoalescerHost;
+  readonly #endTurn = (): void => this.#turnEnded();
+  #ending = false;
+  #requests = 0;
+  #events = 0;
+  #bytes = 0;
+  #waiting = 0;
+  #shallowTurns = 0;
+  #lastTurnAt = Number.NEGATIVE_INFINITY;
+  #offUntil = Number.NEGATIVE_INFINITY;
+  #offFor = COALESCE_OFF_MS;
+  #window: Window | undefined;
+  #plain: Pace | undefined;
+  #napWindows = 0;
+  #badWindows = 0;
+
+  constructor(host: CoalescerHost) {
+    this.#host = host;
+  }
+
+  /**
+   * A read event was handled.
+   * @param deep whether its connection lately had several requests at once
+   * @param bytes of the requests
+   */
+  event(deep: boolean, requests: number, bytes: number): void {
+    if (!deep) {
+      this.#shallowTurns = COALESCE_SHALLOW_TURNS;
+      return;
+    }
+    this.#requests += requests;
+    this.#events += 1;
+    this.#bytes += bytes;
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#host.endOfTurn(this.#endTurn);
+  }
+
+  /** So many more requests (or fewer) wait for a device. */
+  waiting(change: number): void {
+    this.#waiting += change;
+  }
+
+  #turnEnded(): void {
+    const requests = this.#requests;
+    const events = this.#events;
+    const large = this.#bytes > requests * COALESCE_LARGE_BYTES;
+    this.#ending = false;
+    this.#requests = 0;
+    this.#events = 0;
+    this.#bytes = 0;
+    if (this.#shallowTurns > 0) {
+      this.#shallowTurns -= 1;
+      this.#window = undefined;
+      return;
+    }
+    if (large || this.#waiting > 0) {
+      this.#window = undefined;
+      return;
+    }
+    if (this.#naps(requests, events)) this.#host.sleep(COALESCE_NAP_MS);
+  }
+
+  /** Counts the turn, judges the window when it is over, and says whether to sleep now. */
+  #naps(requests: number, events: number): boolean {
+    const now = this.#host.now();
+    if (now < this.#offUntil) return false;
+    const paused = now - this.#lastTurnAt > COALESCE_WINDOW_MS / 2;
+    this.#lastTurnAt = now;
+    // A window in which the clients had nothing to ask for a while says nothing.
+    if (this.#window === undefined || paused) this.#window = this.#open(now);
+    const window = this.#window;
+    window.requests += requests;
+    window.events += events;
+    const elapsed = now - window.startedAt;
+    if (elapsed >= COALESCE_WINDOW_MS) {
+      this.#judge(window, elapsed, now);
+      this.#window = this.#open(now);
+      if (now < this.#offUntil) return false;
+    }
+    return this.#window.naps;
+  }
+
+  #open(now: number): Window {
+    const naps = this.#plain !== undefined && this.#napWindows < COALESCE_NAP_WINDOWS;
+    return { naps, startedAt: now, requests: 0, events: 0 };
+  }
+
+  #judge(window: Window, elapsed: number, now: number): void {
+    const pace = {
+      perMs: window.requests / elapsed,
+      perEvent: window.requests / Math.max(1, window.events),
+    };
+    if (!window.naps) {
+      this.#plain = pace;
+      this.#napWindows = 0;
+      return;
+    }
+    this.#napWindows += 1;
+    const plain = this.#plain ?? pace;
+    const worthIt =
+      pace.perMs >= plain.perMs * LEAST_THROUGHPUT &&
+      pace.perEvent >= plain.perEvent * LEAST_GATHERING;
+    this.#badWindows = worthIt ? 0 : this.#badWindows + 1;
+    if (this.#badWindows >= BAD_WINDOWS) this.#stop(now);
+    else if (this.#napWindows === COALESCE_NAP_WINDOWS) this.#offFor = COALESCE_OFF_MS;
+  }
+
+  #stop(now: number): void {
+    this.#offUntil = now + this.#offFor;
+    this.#offFor = Math.min(this.#offFor * 2, COALESCE_OFF_LONGEST_MS);
+    this.#badWindows = 0;
+    this.#plain = undefined;
+  }
+}
+
+/** The thread that serves: nobody else may be waiting for it. */
+export function threadHost(): CoalescerHost {
+  const never = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  return {
+    now: () => performance.now(),
+    endOfTurn: (action) => void setImmediate(action),
+    sleep: (milliseconds) => void Atomics.wait(never, 0, 0, milliseconds),
+  };
+}
