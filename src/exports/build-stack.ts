@@ -12,7 +12,7 @@
  */
 import { type BlockDevice, CheckedDevice, type ReadCache, ReadOnlyDevice } from '../block/index.ts';
 import type { VolumeData } from '../repositories/index.ts';
-import { type FullReason, openLayer, openOverlay } from '../vdisk/index.ts';
+import { type FlushJournal, type FullReason, openLayer, openOverlay } from '../vdisk/index.ts';
 import { BorrowedLayer } from './borrowed-layer.ts';
 import { LayerTable } from './layer-table.ts';
 import type { OverlayPlan, StackPlan } from './stack-plan.ts';
@@ -22,6 +22,8 @@ export interface StackParts {
   readonly readCache: ReadCache;
   /** This worker's number: its slot in an overlay's shared statistics. */
   readonly worker: number;
+  /** This worker's flush journal; undefined: each flush syncs its overlay's own volumes. */
+  readonly journal?: FlushJournal | undefined;
   /** A write of this export was refused for want of space. */
   readonly onFull: (exportName: string, reason: FullReason) => void;
 }
@@ -79,8 +81,10 @@ async function openOverlayOf(
   try {
     const map = await parts.volumes.open(plan.map, { write: true });
     const onFull = (reason: FullReason): void => parts.onFull(exportName, reason);
+    const journal = parts.journal && { journal: parts.journal, key: plan.data.volume };
     try {
-      return openOverlay({ state: plan.state, base, data, map, worker: parts.worker, onFull });
+      const { worker } = parts;
+      return openOverlay({ state: plan.state, base, data, map, worker, onFull, journal });
     } catch (error) {
       await map.close();
       throw error;

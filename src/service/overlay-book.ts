@@ -20,6 +20,7 @@ import {
 } from '../repositories/index.ts';
 import {
   formatOverlay,
+  lastJournalled,
   MAXIMUM_OVERLAY_BYTES,
   needsSettling,
   type OverlayGauges,
@@ -86,6 +87,7 @@ export class OverlayBook {
   readonly #repository: Repository;
   readonly #bootId: string;
   readonly #workers: number;
+  readonly #unrestored: ReadonlyMap<string, unknown>;
   readonly #mutex = new KeyedMutex();
   /** Newest generation on disk, not yet opened since the service started. */
   readonly #onDisk: Map<string, Found>;
@@ -96,11 +98,13 @@ export class OverlayBook {
     repository: Repository,
     bootId: string,
     workers: number,
+    unrestored: ReadonlyMap<string, unknown>,
     onDisk: Map<string, Found>,
   ) {
     this.#repository = repository;
     this.#bootId = bootId;
     this.#workers = workers;
+    this.#unrestored = unrestored;
     this.#onDisk = onDisk;
   }
 
@@ -110,6 +114,8 @@ export class OverlayBook {
     /** Changes when the host restarts: tells whether the page cache survived. */
     readonly bootId: string;
     readonly workers: number;
+    /** Data volumes of overlays that must not be used: a crash's flushed writes are missing in them. */
+    readonly unrestored?: ReadonlyMap<string, unknown>;
     readonly machineIds: ReadonlySet<string>;
   }): Promise<OverlayBook> {
     const { repository, machineIds } = options;
@@ -124,7 +130,8 @@ export class OverlayBook {
         await deleteVolumes(repository.volumes, stale.volumes);
       }
     }
-    return new OverlayBook(repository, options.bootId, options.workers, newest);
+    const { bootId, workers, unrestored = new Map() } = options;
+    return new OverlayBook(repository, bootId, workers, unrestored, newest);
   }
 
   /** The machine's current overlay, opened or made on demand; counts one use until `released`. */
@@ -211,13 +218,15 @@ export class OverlayBook {
     return failures;
   }
 
-  async #settle({ data, map, size, retired }: Entry): Promise<void> {
+  async #settle({ data, map, size, retired, state }: Entry): Promise<void> {
     if (retired) return; // renewed or removed since
     const mapDevice = await this.#repository.data.open(map, { write: true });
     try {
       const dataDevice = await this.#repository.data.open(data, { write: true });
       try {
-        await settleOverlay({ map: mapDevice, data: dataDevice, size, bootId: this.#bootId });
+        const journalled = lastJournalled(state);
+        const bootId = this.#bootId;
+        await settleOverlay({ map: mapDevice, data: dataDevice, size, bootId, journalled });
       } finally {
         await dataDevice.close();
       }
@@ -291,6 +300,7 @@ export class OverlayBook {
 
   async #attach(owner: OverlayOwner, number: number, layerId: string): Promise<Entry> {
     const { machineId, size, quotaBytes } = owner;
+    this.#refuseUnrestored(volumeId(machineId, number, layerId, 'data'));
     const { locator: data } = await this.#repository.volumes.showVolume(
       volumeId(machineId, number, layerId, 'data'),
     );
@@ -317,6 +327,16 @@ export class OverlayBook {
     } finally {
       await device.close();
     }
+  }
+
+  #refuseUnrestored(dataVolume: string): void {
+    if (!this.#unrestored.has(dataVolume)) return;
+    const message =
+      'writes that this machine flushed before the server crashed could not be restored from the ' +
+      'flush journal; see the log of the start, mend its cause and start the service again, or ' +
+      'reset the machine to give them up';
+    const cause = this.#unrestored.get(dataVolume);
+    throw new Fault('UNAVAILABLE', message, { field: 'overlay', value: dataVolume }, { cause });
   }
 
   async #deleteIfUnused(entry: Entry): Promise<void> {

@@ -27,6 +27,7 @@ import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
 import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
+import { openFlushJournals } from './flush-journals.ts';
 import { createImageStore, sweepLayers } from './image-store.ts';
 import { LayerShelf } from './layer-shelf.ts';
 import { closeHttp, listenHttp } from './listen-http.ts';
@@ -180,10 +181,21 @@ async function startDataPath(
 ): Promise<{ dataPlane: ServiceDataPlane; pool: WorkerPool; layers: LayerShelf }> {
   const { folder, catalog, repository } = parts;
   const workers = workerCount(config);
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const journals = await openFlushJournals({
+    repository,
+    bootId,
+    workers,
+    bytes: config.cache.journal,
+  });
+  for (const [key, err] of journals.unrestored) {
+    parts.log.error({ err, overlay: key }, 'restoring flushed writes from the journal');
+  }
   const overlays = await OverlayBook.open({
     repository,
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    bootId,
     workers,
+    unrestored: journals.unrestored,
     machineIds: new Set(machineIds(catalog)),
   });
   const layers = new LayerShelf(repository.volumes, folder.layers);
@@ -205,7 +217,9 @@ async function startDataPath(
       connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
       readCacheBytes: Math.floor(config.cache.read / workers),
       logLevel: config.log.level,
+      bootId,
     },
+    journals.ofWorker,
     dataPlane,
   );
   dataPlane.attach(pool);

@@ -15,12 +15,20 @@ export {
   removeLayer,
   removeLeftovers,
 } from './import/index.ts';
+export {
+  FlushJournal,
+  JOURNAL_SEGMENT_LEAST_BYTES,
+  readRecords,
+  readSegmentHeader,
+} from './journal/index.ts';
 export { type LayerOptions, openLayer } from './layer-device.ts';
 export { readPresentChunks } from './manifest/index.ts';
 export {
   type FormatOptions,
   type FullReason,
   formatOverlay,
+  type JournalAccess,
+  lastJournalled,
   MAXIMUM_OVERLAY_BYTES,
   needsSettling,
   type OverlayGauges,
@@ -28,8 +36,10 @@ export {
   openOverlay,
   overlayMapBytes,
   type RecoverOptions,
+  type ReplayRecord,
   readOverlayGauges,
   recoverOverlay,
+  replayOverlay,
   setOverlayQuota,
   settleOverlay,
 } from './overlay/index.ts';

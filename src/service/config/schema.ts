@@ -147,6 +147,11 @@ export const CONFIG_SCHEMA = Type.Object({
       512 * 1024 * 1024,
       16 * 1024 * 1024, // some blocks for each of WORKERS_MAX
     ),
+    journal: bytes(
+      'disk space of the flush journal of each NBD worker, in which many machines share one sync; 0: none, else at least 4M',
+      128 * 1024 * 1024,
+      0,
+    ),
   }),
   log: Type.Object({
     level: Type.Union(

@@ -8,6 +8,7 @@ import { ReadCache } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
 import { ExportTable, stackBuilder } from '../../exports/index.ts';
 import { type ConnectionInfo, createNbdServer, type NbdServer } from '../../nbd/index.ts';
+import { FlushJournal } from '../../vdisk/index.ts';
 import { createLog } from '../log.ts';
 import { writeGauges } from './gauges.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -19,13 +20,31 @@ const GAUGE_INTERVAL_MS = 500;
 async function run(port: MessagePort, start: WorkerStart): Promise<void> {
   const send = (message: FromWorker): void => port.postMessage(message);
   try {
-    const worker = new DataWorker(port, start);
+    const worker = new DataWorker(port, start, await openJournal(start));
     const listening = await worker.listen();
     send({ kind: 'listening', port: listening });
   } catch (error) {
     const code = error instanceof Fault ? error.code : 'INTERNAL';
     send({ kind: 'failed', code, message: (error as Error).message });
   }
+}
+
+/** @throws BlockError when its volumes cannot be opened */
+async function openJournal(start: WorkerStart): Promise<FlushJournal | undefined> {
+  if (start.journal === undefined) return undefined;
+  const log = createLog(start.logLevel, `journal-${start.worker}`);
+  const volumes = new LocalVolumeData({ log });
+  const [first, second] = start.journal;
+  const segments = [
+    await volumes.open(first, { write: true }),
+    await volumes.open(second, { write: true }),
+  ] as const;
+  return new FlushJournal({
+    segments,
+    bootId: start.bootId,
+    onStopped: (err) =>
+      log.error({ err }, 'the flush journal stopped; flushes are slower until the next start'),
+  });
 }
 
 class DataWorker {
@@ -35,7 +54,7 @@ class DataWorker {
   readonly #readCache: ReadCache;
   readonly #server: NbdServer;
 
-  constructor(port: MessagePort, start: WorkerStart) {
+  constructor(port: MessagePort, start: WorkerStart, journal: FlushJournal | undefined) {
     this.#start = start;
     this.#port = port;
     const log = createLog(start.logLevel, `nbd-${start.worker}`);
@@ -45,6 +64,7 @@ class DataWorker {
       volumes: new LocalVolumeData({ log }),
       readCache: this.#readCache,
       worker: start.worker,
+      journal,
       onFull: (exportName: string, reason: string) =>
         log.warn({ exportName, reason }, 'write cache is full'),
     };

@@ -4,6 +4,7 @@
  */
 import type { FaultCode } from '../../errors/index.ts';
 import type { ExportClient, ExportSummary, StackPlan } from '../../exports/index.ts';
+import type { VolumeLocator } from '../../repositories/index.ts';
 import type { HostPort } from '../config/index.ts';
 
 export interface TlsFiles {
@@ -28,6 +29,10 @@ export interface WorkerStart {
   readonly coalesce: boolean;
   readonly readCacheBytes: number;
   readonly logLevel: string;
+  /** Names this boot of the host. */
+  readonly bootId: string;
+  /** The two volumes of this worker's flush journal; undefined: it has none. */
+  readonly journal: readonly [VolumeLocator, VolumeLocator] | undefined;
   /** This worker's figures (see gauges.ts), read by the control thread without asking. */
   readonly gauges: SharedArrayBuffer;
 }

@@ -46,7 +46,8 @@ export class WorkerPool {
    */
   static async start(
     count: number,
-    base: Omit<WorkerStart, 'worker' | 'gauges' | 'reusePort'>,
+    base: Omit<WorkerStart, 'worker' | 'gauges' | 'reusePort' | 'journal'>,
+    journalOf: (worker: number) => WorkerStart['journal'],
     owner: PoolOwner,
   ): Promise<WorkerPool> {
     const pool = new WorkerPool(owner);
@@ -60,6 +61,7 @@ export class WorkerPool {
           listen: { host: base.listen.host, port: worker === 0 ? base.listen.port : pool.#port },
           unix: worker === 0 ? base.unix : undefined,
           gauges: createGauges(),
+          journal: journalOf(worker),
         });
       }
       return pool;

@@ -11,17 +11,31 @@
  *     4  durable map: the owned pages of the snapshot, flush. A page torn half-way is not wrong
  *        either: each bit is as it was or as it becomes, and 2 and 3 make both true
  *
- * Without changed pages a flush is step 2 alone. Flushes of all workers run one after the other, and
+ *     5  where flushes went through the journal since the last checkpoint: the journal mark, flush. Not
+ *        before 4 is done: records that the mark makes meaningless may be all that says "owned"
+ *
+ * Without changed pages a flush is step 2 alone. A small flush takes none of these steps: its blocks go
+ * through the flush journal, if there is one (journal/flush-journal.ts), and the steps are taken later,
+ * by a checkpoint. A flush that finds nothing written since the one before has nothing to do. Flushes of all workers run one after the other, and
  * one that waited needs no run of its own when a flush that began after its call has completed.
  *
  * A volume that failed to flush may have lost writes for good, so flushing has failed for good too,
  * also for the next process: the kernel reports a lost write once, and a later sync would succeed. So
  * the boot record goes, without which the next process goes back to what is known to be on disk.
  */
-import { GroupCommit } from '../../base/index.ts';
+import { GroupCommit, isPromise } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
-import { MAP_PAGE_BYTES } from './limits.ts';
+import {
+  type BlockSpan,
+  type FlushJournal,
+  JOURNAL_RECORD_DATA_BYTES,
+  JOURNAL_RECORD_RANGES,
+  type JournalUser,
+} from '../journal/index.ts';
+import { mergeSpans } from './dirty-ring.ts';
+import { writeJournalMark } from './journal-mark.ts';
+import { BLOCK_BYTES, MAP_PAGE_BYTES } from './limits.ts';
 import { BOOT_RECORD_BYTES, BOOT_RECORD_OFFSET } from './map-layout.ts';
 import type { OverlayState } from './overlay-state.ts';
 
@@ -31,16 +45,34 @@ interface Pages {
   readonly bytes: Buffer;
 }
 
-export class DurableMap {
+/** The journal of this thread, and what the overlay is called in it. */
+export interface JournalAccess {
+  readonly journal: FlushJournal;
+  readonly key: string;
+}
+
+export class DurableMap implements JournalUser {
+  readonly key: string;
   readonly #state: OverlayState;
   readonly #data: BlockDevice;
   readonly #map: BlockDevice;
+  readonly #journal: FlushJournal | undefined;
   readonly #group = new GroupCommit(() => this.#flushInTurn());
+  #record = Buffer.alloc(0);
+  #checkpoint: Promise<void> | undefined;
+  #closed = false;
 
-  constructor(state: OverlayState, data: BlockDevice, map: BlockDevice) {
+  constructor(
+    state: OverlayState,
+    data: BlockDevice,
+    map: BlockDevice,
+    access: JournalAccess | undefined,
+  ) {
     this.#state = state;
     this.#data = data;
     this.#map = map;
+    this.#journal = access?.journal;
+    this.key = access?.key ?? '';
   }
 
   /** Settles when everything that had settled before the call is on stable storage. */
@@ -48,16 +80,52 @@ export class DurableMap {
     return this.#group.request();
   }
 
+  /** Settles when the overlay's own volumes hold everything that was journalled before the call. */
+  checkpoint(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#checkpoint ??= this.#syncVolumes().finally(() => {
+      this.#checkpoint = undefined;
+    });
+    return this.#checkpoint;
+  }
+
+  /** Takes the overlay out of the journal. Nothing else runs on it any more. */
+  async close(): Promise<void> {
+    if (this.#journal === undefined) return;
+    try {
+      await this.checkpoint();
+    } catch (error) {
+      // Its records stay where they are, for the next start of the service.
+      this.#journal.stop(error);
+    }
+    this.#closed = true;
+    this.#journal.leave(this);
+  }
+
   async #flushInTurn(): Promise<void> {
     const state = this.#state;
     const needed = (state.lastFlushStarted + 1) | 0;
     await state.flushMutex.lock();
     try {
-      const failure = state.flushFailure;
-      if (failure !== undefined) {
-        throw new BlockError(failure, 'flush', 0, 0, 'an earlier flush failed; writes may be lost');
-      }
+      this.#refuseAfterFailure();
       if (state.isFlushed(needed)) return;
+      const number = state.startFlush();
+      if (!(await this.#commitToJournal())) await this.#flush();
+      state.completeFlush(number);
+    } finally {
+      state.flushMutex.unlock();
+    }
+  }
+
+  async #syncVolumes(): Promise<void> {
+    const state = this.#state;
+    if (state.journalled === state.checkpointed) return;
+    // Most of the bytes leave before the machine's own flushes have to wait.
+    await this.#sync(this.#data);
+    await state.flushMutex.lock();
+    try {
+      this.#refuseAfterFailure();
+      if (state.journalled === state.checkpointed) return;
       const number = state.startFlush();
       await this.#flush();
       state.completeFlush(number);
@@ -66,8 +134,58 @@ export class DurableMap {
     }
   }
 
+  #refuseAfterFailure(): void {
+    const failure = this.#state.flushFailure;
+    if (failure === undefined) return;
+    throw new BlockError(failure, 'flush', 0, 0, 'an earlier flush failed; writes may be lost');
+  }
+
+  /** @returns whether everything written since the last flush is durable now */
+  async #commitToJournal(): Promise<boolean> {
+    const state = this.#state;
+    if (this.#journal === undefined) return false;
+    const noted = state.ring.take();
+    if (noted === undefined) return false;
+    if (noted.length === 0) return true;
+    const ranges = mergeSpans(noted);
+    const bytes = ranges.reduce((sum, range) => sum + this.#bytesOf(range), 0);
+    if (ranges.length > JOURNAL_RECORD_RANGES || bytes > JOURNAL_RECORD_DATA_BYTES) return false;
+    const data = await this.#read(ranges, bytes);
+    const sequence = state.journalled + 1;
+    state.journalled = sequence;
+    const { incarnation } = state;
+    const record = { key: this.key, incarnation, sequence, ranges, data };
+    return this.#journal.append(this, record);
+  }
+
+  /** The last block of a disk may be short. */
+  #bytesOf({ from, to }: BlockSpan): number {
+    return Math.min(this.#state.size, to * BLOCK_BYTES) - from * BLOCK_BYTES;
+  }
+
+  /**
+   * The blocks as they are now. One that is being written again meanwhile may be half of each: so may
+   * it be on a disk that loses power, until the write that is on its way was flushed.
+   */
+  async #read(ranges: readonly BlockSpan[], bytes: number): Promise<Buffer> {
+    if (this.#record.length < bytes) this.#record = Buffer.allocUnsafeSlow(bytes);
+    const data = this.#record.subarray(0, bytes);
+    let at = 0;
+    for (const range of ranges) {
+      const end = at + this.#bytesOf(range);
+      const result = this.#data.read(data.subarray(at, end), range.from * BLOCK_BYTES);
+      if (isPromise(result)) await result;
+      at = end;
+    }
+    return data;
+  }
+
+  /** Syncs the overlay's own volumes. Under the flush mutex. */
   async #flush(): Promise<void> {
     const { ownedPages, zeroedPages } = this.#state.geometry;
+    const { journalled } = this.#state;
+    // Whatever it holds is written already, and synced below.
+    this.#state.ring.take();
     const owned: Pages[] = [];
     const zeroed: Pages[] = [];
     await this.#state.stateMutex.lock();
@@ -81,7 +199,9 @@ export class DurableMap {
       await this.#sync(this.#data);
       await this.#store(zeroed);
       await this.#store(owned);
+      if (this.#state.checkpointed !== journalled) await this.#mark(journalled);
     } catch (error) {
+      this.#state.ring.noteUnlisted();
       await this.#giveBack([...owned, ...zeroed]);
       throw error;
     }
@@ -116,6 +236,15 @@ export class DurableMap {
       }
     }
     await this.#sync(this.#map);
+  }
+
+  async #mark(sequence: number): Promise<void> {
+    const { incarnation, markCopy } = this.#state;
+    // Torn by the death of the host, it must leave the one before.
+    await writeJournalMark(this.#map, { incarnation, sequence }, markCopy + 1);
+    await this.#sync(this.#map);
+    this.#state.markCopy = (markCopy + 1) & 1;
+    this.#state.checkpointed = sequence;
   }
 
   async #giveBack(pages: readonly Pages[]): Promise<void> {

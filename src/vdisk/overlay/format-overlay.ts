@@ -1,5 +1,6 @@
 import { type BlockDevice, FUA, PLAIN, PLAIN_ZERO } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
+import { newIncarnation, writeJournalMark } from './journal-mark.ts';
 import {
   BOOT_RECORD_OFFSET,
   encodeBootRecord,
@@ -28,6 +29,7 @@ export async function formatOverlay(map: BlockDevice, options: FormatOptions): P
   }
   await map.zero(0, totalBytes, PLAIN_ZERO);
   await map.write(encodeBootRecord(options.bootId), BOOT_RECORD_OFFSET, PLAIN);
+  await writeJournalMark(map, { incarnation: newIncarnation(), sequence: 0 }, 0);
   await map.flush();
   // The header last: a map is whole or none.
   await map.write(encodeHeader(options.size), HEADER_OFFSET, FUA);

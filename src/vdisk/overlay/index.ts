@@ -1,4 +1,5 @@
 /** A machine's write cache over a layer. Read first: overlay-device.ts. */
+export type { JournalAccess } from './durable-map.ts';
 export { type FormatOptions, formatOverlay } from './format-overlay.ts';
 export { MAXIMUM_OVERLAY_BYTES } from './limits.ts';
 export { overlayMapBytes } from './map-layout.ts';
@@ -6,4 +7,5 @@ export { type OverlayOptions, openOverlay } from './overlay-device.ts';
 export { type OverlayGauges, readOverlayGauges, setOverlayQuota } from './overlay-gauges.ts';
 export type { FullReason } from './overlay-state.ts';
 export { type RecoverOptions, recoverOverlay } from './recover-overlay.ts';
-export { needsSettling, settleOverlay } from './settle-overlay.ts';
+export { type ReplayOptions, type ReplayRecord, replayOverlay } from './replay-overlay.ts';
+export { lastJournalled, needsSettling, settleOverlay } from './settle-overlay.ts';

@@ -32,3 +32,6 @@ export const ZERO_WRITE_BYTES = 1024 * 1024;
 
 /** The map is loaded in pieces of this many bytes. */
 export const MAP_LOAD_BYTES = 256 * 1024;
+
+/** Ranges written between two flushes that are noted one by one; a power of two. */
+export const DIRTY_RANGES = 64;

@@ -10,7 +10,7 @@
  * the process (live-map.ts), a flushed one the death of the host (durable-map.ts). All state is
  * shared by the workers that have the overlay open (overlay-state.ts).
  */
-import { chain, Gather, type MaybePromise, RangeLock } from '../../base/index.ts';
+import { chain, Gather, isPromise, type MaybePromise, RangeLock } from '../../base/index.ts';
 import {
   appendExtent,
   type BlockDevice,
@@ -27,7 +27,7 @@ import {
   type ZeroOptions,
 } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
-import { DurableMap } from './durable-map.ts';
+import { DurableMap, type JournalAccess } from './durable-map.ts';
 import { BLOCK_BYTES, BLOCKS_PER_UNIT } from './limits.ts';
 import { type FullReason, OverlayState, STATISTIC } from './overlay-state.ts';
 import { OverlayWriter } from './overlay-writer.ts';
@@ -48,6 +48,8 @@ export interface OverlayOptions {
   readonly onFull: (reason: FullReason) => void;
   /** Milliseconds since 1970; Date.now unless given. */
   readonly now?: () => number;
+  /** Undefined: each flush syncs the overlay's own volumes. */
+  readonly journal?: JournalAccess | undefined;
 }
 
 type BlockKind = 'owned' | 'zeroed' | 'parent';
@@ -101,7 +103,7 @@ class OverlayDevice implements BlockDevice {
       reclaimer: this.#reclaimer,
       onFull,
     });
-    this.#durable = new DurableMap(state, data, map);
+    this.#durable = new DurableMap(state, data, map, options.journal);
     this.geometry = Object.freeze({
       size: state.size,
       minimumIo: Math.max(base.geometry.minimumIo, data.geometry.minimumIo),
@@ -170,7 +172,7 @@ class OverlayDevice implements BlockDevice {
               ? this.#data.write(source, offset, PLAIN)
               : this.#writer.write(source, offset),
           );
-    return this.#settle(written, options.fua);
+    return this.#settle(this.#noted(written, from, to), options.fua);
   }
 
   flush(): MaybePromise<void> {
@@ -184,7 +186,7 @@ class OverlayDevice implements BlockDevice {
     this.#gate.check('trim', offset, length);
     this.#countWrite(0);
     const trimmed = this.#inOrder(offset, length, () => this.#writer.trim(offset, length));
-    return this.#settle(trimmed, options.fua);
+    return this.#settle(this.#unlisted(trimmed), options.fua);
   }
 
   zero(offset: number, length: number, options: ZeroOptions): MaybePromise<void> {
@@ -196,7 +198,7 @@ class OverlayDevice implements BlockDevice {
     const zeroed = this.#inOrder(offset, length, () =>
       options.noHole ? this.#writer.writeZeroes(offset, length) : this.#writer.zero(offset, length),
     );
-    return this.#settle(zeroed, options.fua);
+    return this.#settle(this.#unlisted(zeroed), options.fua);
   }
 
   cache(offset: number, length: number): MaybePromise<void> {
@@ -212,6 +214,7 @@ class OverlayDevice implements BlockDevice {
   close(): Promise<void> {
     return this.#gate.close(async () => {
       await this.#reclaimer.drain();
+      await this.#durable.close();
       await Promise.all([this.#base.close(), this.#data.close(), this.#map.close()]);
     });
   }
@@ -250,6 +253,18 @@ class OverlayDevice implements BlockDevice {
     const start = Math.floor(offset / BLOCK_BYTES) * BLOCK_BYTES;
     const end = Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES;
     return this.#ranges.run(start, end, work);
+  }
+
+  /** Before a write is acknowledged, the next flush knows of it. */
+  #noted(written: MaybePromise<void>, from: number, to: number): MaybePromise<void> {
+    const { ring } = this.#state;
+    if (isPromise(written)) return written.then(() => ring.note(from, to));
+    ring.note(from, to);
+    return undefined;
+  }
+
+  #unlisted(change: MaybePromise<void>): MaybePromise<void> {
+    return chain(change, () => this.#state.ring.noteUnlisted());
   }
 
   #settle(work: MaybePromise<void>, fua: boolean): MaybePromise<void> {

@@ -9,7 +9,11 @@
  *     512    full flag, reclaim counters
  *     640    size, quota, owned blocks (doubles; changed under the state mutex)
  *     768    the ranges being reclaimed (pairs of block numbers)
- *     1024   statistics: 128 bytes for each worker, written by that worker only
+ *     832    counters of the dirty ring (dirty-ring.ts)
+ *     960    the journal: sequence of the last journalled flush, of the last one that is not needed any
+ *            more (doubles), incarnation; changed under the flush mutex
+ *     1024   the dirty ring
+ *     2048   statistics: 128 bytes for each worker, written by that worker only
  *     …      dirty: one bit for each page of the map changed since the last flush
  *     …      reserved: one bit for each page of the durable map known to have space of its own
  *     …      owned and zeroed bits, laid out as in the map volume (map-layout.ts)
@@ -19,11 +23,12 @@
  */
 import { SharedBitmap, SharedMutex } from '../../base/index.ts';
 import { ERRNOS, type Errno } from '../../errors/index.ts';
+import { DIRTY_COUNTER_WORDS, DIRTY_RING_WORDS, DirtyRing } from './dirty-ring.ts';
 import { MAP_PAGE_BYTES, MAXIMUM_WORKERS, RECLAIMS_AT_ONCE } from './limits.ts';
 import { type MapGeometry, mapGeometry } from './map-layout.ts';
 
 const MAGIC = 0x52434f56; // "RCOV"
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 
 const WORD = {
   magic: 0,
@@ -37,12 +42,22 @@ const WORD = {
   full: 128,
   reclaims: 129,
   reclaimEpoch: 130,
+  markCopy: 246,
 } as const;
 
-const DOUBLE = { size: 80, quota: 81, ownedBlocks: 82 } as const;
+const DOUBLE = {
+  size: 80,
+  quota: 81,
+  ownedBlocks: 82,
+  journalled: 120,
+  checkpointed: 121,
+} as const;
+const INCARNATION = 122;
 
 const RECLAIM_BYTES = 768;
-const STATISTICS_BYTES = 1024;
+const DIRTY_COUNTERS_BYTES = 832;
+const DIRTY_RING_BYTES = 1024;
+const STATISTICS_BYTES = 2048;
 const STATISTICS_SLOT_BYTES = 128;
 
 /** Fields of a worker's statistics, as indices of doubles. */
@@ -74,7 +89,10 @@ export class OverlayState {
   readonly mapBytes: Uint8Array;
   readonly stateMutex: SharedMutex;
   readonly flushMutex: SharedMutex;
+  /** What was written since the last flush. */
+  readonly ring: DirtyRing;
   readonly #doubles: Float64Array;
+  readonly #integers: BigUint64Array;
   readonly #reclaims: Int32Array;
   readonly #buffer: SharedArrayBuffer;
 
@@ -86,6 +104,11 @@ export class OverlayState {
       throw new RangeError('not the state of an overlay');
     }
     this.#doubles = new Float64Array(buffer, 0, STATISTICS_BYTES / 8);
+    this.#integers = new BigUint64Array(buffer, 0, STATISTICS_BYTES / 8);
+    this.ring = new DirtyRing(
+      new Int32Array(buffer, DIRTY_COUNTERS_BYTES, DIRTY_COUNTER_WORDS),
+      new Int32Array(buffer, DIRTY_RING_BYTES, DIRTY_RING_WORDS),
+    );
     this.#reclaims = new Int32Array(buffer, RECLAIM_BYTES, RECLAIMS_AT_ONCE * 2);
     this.size = this.#doubles[DOUBLE.size] ?? 0;
     this.workers = this.words[WORD.workers] ?? 0;
@@ -157,6 +180,42 @@ export class OverlayState {
   setFull(reason: FullReason | undefined): boolean {
     const next = reason === undefined ? 0 : FULL_REASONS.indexOf(reason) + 1;
     return Atomics.exchange(this.words, WORD.full, next) !== next;
+  }
+
+  /** Sequence of the last flush that went through the journal. Under the flush mutex. */
+  get journalled(): number {
+    return this.#doubles[DOUBLE.journalled] ?? 0;
+  }
+
+  set journalled(sequence: number) {
+    this.#doubles[DOUBLE.journalled] = sequence;
+  }
+
+  /** … and of the last one whose blocks are durable in the overlay's own volumes, as the map says. */
+  get checkpointed(): number {
+    return this.#doubles[DOUBLE.checkpointed] ?? 0;
+  }
+
+  set checkpointed(sequence: number) {
+    this.#doubles[DOUBLE.checkpointed] = sequence;
+  }
+
+  /** Names this making of the overlay in the journal; 0 until its mark was read. */
+  get incarnation(): bigint {
+    return this.#integers[INCARNATION] ?? 0n;
+  }
+
+  set incarnation(incarnation: bigint) {
+    this.#integers[INCARNATION] = incarnation;
+  }
+
+  /** Which copy of the map's journal mark is the newest. Under the flush mutex. */
+  get markCopy(): number {
+    return this.words[WORD.markCopy] ?? 0;
+  }
+
+  set markCopy(copy: number) {
+    this.words[WORD.markCopy] = copy;
   }
 
   // Flush numbers count up and wrap around; they are compared by their difference.

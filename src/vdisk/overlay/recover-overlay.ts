@@ -7,6 +7,7 @@
  */
 import { SharedBitmap } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
+import { newIncarnation, readJournalMark, writeJournalMark } from './journal-mark.ts';
 import { MAP_LOAD_BYTES, MAP_PAGE_BYTES } from './limits.ts';
 import {
   BOOT_RECORD_BYTES,
@@ -49,9 +50,26 @@ export async function recoverOverlay(options: RecoverOptions): Promise<SharedArr
   await loadMaps(state, map, sameBoot);
   clearBeyondEnd(state);
   state.ownedBlocks = state.owned.count(0, state.geometry.blocks);
+  await loadMark(state, map);
+  // What was written and not flushed before is listed nowhere.
+  state.ring.noteUnlisted();
   // After the live map is whole again: a process that dies before this line starts over.
   if (!sameBoot) await map.write(encodeBootRecord(bootId), BOOT_RECORD_OFFSET, PLAIN);
   return buffer;
+}
+
+/** An overlay from before there was a journal gets its mark before anything of it is journalled. */
+async function loadMark(state: OverlayState, map: BlockDevice): Promise<void> {
+  let mark = await readJournalMark(map);
+  if (mark === undefined) {
+    mark = { incarnation: newIncarnation(), sequence: 0, copy: 0 };
+    await writeJournalMark(map, mark, mark.copy);
+    await map.flush();
+  }
+  state.incarnation = mark.incarnation;
+  state.markCopy = mark.copy;
+  state.journalled = mark.sequence;
+  state.checkpointed = mark.sequence;
 }
 
 const EMPTY_PAGE = ZEROES.subarray(0, MAP_PAGE_BYTES);

@@ -11,13 +11,19 @@ import { OverlayState } from './overlay-state.ts';
 import { type RecoverOptions, recoverOverlay } from './recover-overlay.ts';
 
 /**
- * Whether a flush would change the durable map. Never after a flush has failed: what the failed one
+ * Whether a flush would change the map. Never after a flush has failed: what the failed one
  * left behind must not be called durable.
  */
 export function needsSettling(buffer: SharedArrayBuffer): boolean {
   const state = new OverlayState(buffer);
   const pages = state.dirty.length;
-  return state.flushFailure === undefined && state.dirty.nextSet(0, pages) < pages;
+  const changes = state.dirty.nextSet(0, pages) < pages || state.journalled !== state.checkpointed;
+  return state.flushFailure === undefined && changes;
+}
+
+/** The last flush that went through a journal, to be given to `settleOverlay`. */
+export function lastJournalled(buffer: SharedArrayBuffer): number {
+  return new OverlayState(buffer).journalled;
 }
 
 /**
@@ -26,9 +32,15 @@ export function needsSettling(buffer: SharedArrayBuffer): boolean {
  * @throws BlockError as recoverOverlay, and what the volumes' flush throws
  */
 export async function settleOverlay(
-  options: Pick<RecoverOptions, 'map' | 'size' | 'bootId'> & { readonly data: BlockDevice },
+  options: Pick<RecoverOptions, 'map' | 'size' | 'bootId'> & {
+    readonly data: BlockDevice;
+    /** Records of the flush journal up to this one are not needed afterwards. */
+    readonly journalled: number;
+  },
 ): Promise<void> {
   const { map, data, size, bootId } = options;
   const buffer = await recoverOverlay({ map, size, bootId, quotaBytes: undefined, workers: 1 });
-  await new DurableMap(new OverlayState(buffer), data, map).flush();
+  const state = new OverlayState(buffer);
+  state.journalled = Math.max(state.journalled, options.journalled);
+  await new DurableMap(state, data, map, undefined).flush();
 }

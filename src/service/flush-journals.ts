@@ -1,0 +1,145 @@
+/**
+ * The flush journals of the workers, as the control thread sees them: what a crash left in them goes into
+ * the overlays before anybody is served, then every worker gets a fresh one.
+ *
+ *   volume names   journal.<number>, two for each worker; the numbers only grow
+ */
+import { Fault } from '../errors/index.ts';
+import { deleteVolumes, type VolumeLocator } from '../repositories/index.ts';
+import {
+  JOURNAL_SEGMENT_LEAST_BYTES,
+  type ReplayRecord,
+  readRecords,
+  readSegmentHeader,
+  replayOverlay,
+} from '../vdisk/index.ts';
+import type { Repository } from './overlay-book.ts';
+
+export type JournalSegments = readonly [VolumeLocator, VolumeLocator];
+
+export interface FlushJournals {
+  /** One entry a worker; undefined: flushes sync each overlay's own volumes. */
+  readonly ofWorker: (worker: number) => JournalSegments | undefined;
+  /** Overlays, by their data volume, whose flushed writes could not be restored, and why. */
+  readonly unrestored: ReadonlyMap<string, unknown>;
+}
+
+const NAME = /^journal\.(\d+)$/;
+const DATA = /\.data$/;
+
+/** Overlays restored at the same time. */
+const RESTORES_AT_ONCE = 8;
+
+/**
+ * @param options.bytes of each worker's journal; 0: none
+ * @throws Fault INVALID_INPUT for a size that is too small, and what the repository throws
+ */
+export async function openFlushJournals(options: {
+  readonly repository: Repository;
+  readonly bootId: string;
+  readonly workers: number;
+  readonly bytes: number;
+}): Promise<FlushJournals> {
+  const { repository, workers, bytes } = options;
+  checkSize(bytes);
+  const found = (await repository.volumes.listVolumes()).filter(({ id }) => NAME.test(id));
+  const unrestored = await restore(repository, found, options.bootId);
+  if (unrestored.size === 0) {
+    await deleteVolumes(
+      repository.volumes,
+      found.map(({ id }) => id),
+    );
+  }
+  const segments: JournalSegments[] = [];
+  let number = Math.max(0, ...found.map(({ id }) => Number(NAME.exec(id)?.[1])));
+  for (let worker = 0; worker < (bytes === 0 ? 0 : workers); worker += 1) {
+    const make = async (): Promise<VolumeLocator> => {
+      number += 1;
+      const size = Math.floor(bytes / 2);
+      return (await repository.volumes.createVolume({ id: `journal.${number}`, size })).locator;
+    };
+    segments.push([await make(), await make()]);
+  }
+  return { ofWorker: (worker) => segments[worker], unrestored };
+}
+
+function checkSize(bytes: number): void {
+  const least = 2 * JOURNAL_SEGMENT_LEAST_BYTES;
+  if (bytes === 0 || bytes >= least) return;
+  throw new Fault('INVALID_INPUT', `cache.journal: ${bytes} bytes is too small`, {
+    field: 'cache.journal',
+    value: bytes,
+    expected: `0 (no journal), or at least ${least} bytes`,
+  });
+}
+
+type Found = readonly { readonly id: string; readonly locator: VolumeLocator }[];
+
+async function restore(
+  repository: Repository,
+  journals: Found,
+  bootId: string,
+): Promise<Map<string, unknown>> {
+  const unrestored = new Map<string, unknown>();
+  const records = await readJournals(repository, journals, bootId);
+  const waiting = [...records];
+  const restoreNext = async (): Promise<void> => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const [key, ofKey] = next;
+      try {
+        await restoreOverlay(repository, key, ofKey, bootId);
+      } catch (error) {
+        unrestored.set(key, error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: RESTORES_AT_ONCE }, restoreNext));
+  return unrestored;
+}
+
+/** The records of all journals, by overlay. */
+async function readJournals(
+  repository: Repository,
+  journals: Found,
+  bootId: string,
+): Promise<Map<string, ReplayRecord[]>> {
+  const all = new Map<string, ReplayRecord[]>();
+  for (const { locator } of journals) {
+    const segment = await repository.data.open(locator, { write: false });
+    try {
+      const header = await readSegmentHeader(segment);
+      if (header === undefined) continue;
+      const sameBoot = header.bootId === bootId;
+      for await (const record of readRecords(segment, header)) {
+        const ofKey = all.get(record.key) ?? [];
+        all.set(record.key, ofKey);
+        ofKey.push({ ...record, data: Buffer.from(record.data), sameBoot });
+      }
+    } finally {
+      await segment.close();
+    }
+  }
+  return all;
+}
+
+async function restoreOverlay(
+  repository: Repository,
+  key: string,
+  records: readonly ReplayRecord[],
+  bootId: string,
+): Promise<void> {
+  const volumes = await repository.volumes.listVolumes();
+  const dataVolume = volumes.find(({ id }) => id === key);
+  const mapVolume = volumes.find(({ id }) => id === key.replace(DATA, '.map'));
+  // Renewed or removed since: nobody needs its writes any more.
+  if (dataVolume === undefined || mapVolume === undefined) return;
+  const map = await repository.data.open(mapVolume.locator, { write: true });
+  let data: Awaited<ReturnType<typeof repository.data.open>>;
+  try {
+    data = await repository.data.open(dataVolume.locator, { write: true });
+  } catch (error) {
+    await map.close();
+    throw error;
+  }
+  await replayOverlay({ map, data, size: dataVolume.size, bootId, records });
+}

@@ -1,0 +1,259 @@
+/**
+ * Many machines that flush share one sync.
+ *
+ * A flush of one overlay is an fdatasync of its own volumes, 0.3 ms and more, and thirty-two of them are
+ * thirty-two journal commits of the file system. Here the blocks that a flush has to make durable are
+ * appended to a journal, together with those of every other overlay that flushes at the time, with one
+ * write and one fdatasync for all. The blocks are in the overlays' own volumes already (a write puts
+ * them into the page cache before it is acknowledged); the journal only stands in for them until they
+ * are synced there too, and is read after a host died, and at no other time.
+ *
+ * Two segments take turns. When one is full the other must be free: every overlay with records in it
+ * has been checkpointed, that is, its volumes are synced and its map says up to which record
+ * (journal-mark.ts). While it is not free, flushes sync their own volumes, which is a checkpoint of
+ * theirs as well: nobody waits for anybody else's. A worker has a journal of its own; records of one overlay in the
+ * journals of several workers are put in order by their sequence numbers.
+ *
+ * A journal that fails stops, and every flush syncs its own volumes again, as without a journal.
+ */
+import { randomInt } from 'node:crypto';
+import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
+import {
+  encodeRecord,
+  encodeSegmentHeader,
+  type JournalRecord,
+  pageAligned,
+  recordBytes,
+} from './journal-format.ts';
+import {
+  JOURNAL_BATCH_BYTES,
+  JOURNAL_PAGE_BYTES,
+  JOURNAL_PIECE_BYTES,
+  JOURNAL_SEGMENT_LEAST_BYTES,
+} from './limits.ts';
+
+/** An overlay as the journal sees it. */
+export interface JournalUser {
+  readonly key: string;
+  /** Syncs its own volumes, after which none of its records so far is needed. */
+  checkpoint(): Promise<void>;
+}
+
+export interface FlushJournalOptions {
+  /** Two volumes of one size; closed with the journal. */
+  readonly segments: readonly [BlockDevice, BlockDevice];
+  /** Names this boot of the host. */
+  readonly bootId: string;
+  /** The journal stopped: flushes are slower from now on, and nothing else. */
+  readonly onStopped: (error: unknown) => void;
+  /** A number that no earlier use of a segment had; drawn by chance unless given. */
+  readonly newEpoch?: () => number;
+}
+
+interface Segment {
+  readonly device: BlockDevice;
+  /** Overlays that may need a record of it. */
+  readonly users: Set<JournalUser>;
+  epoch: number;
+  /** Bytes in use; 0: not begun. */
+  used: number;
+  /** While it is being freed. */
+  freeing: Promise<void> | undefined;
+}
+
+interface Waiting {
+  readonly user: JournalUser;
+  readonly record: JournalRecord;
+  readonly bytes: number;
+  readonly done: (durable: boolean) => void;
+}
+
+const EPOCHS = 2 ** 47;
+
+export class FlushJournal {
+  readonly #options: FlushJournalOptions;
+  readonly #segments: readonly [Segment, Segment];
+  readonly #batch = Buffer.alloc(JOURNAL_PAGE_BYTES + JOURNAL_BATCH_BYTES);
+  #active: Segment;
+  #queue: Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #preparing: Promise<void> | undefined;
+  #prepared = false;
+  #stopped = false;
+
+  /** @throws RangeError for segments that are too small */
+  constructor(options: FlushJournalOptions) {
+    const [first, second] = options.segments;
+    for (const { geometry } of options.segments) {
+      if (geometry.size < JOURNAL_SEGMENT_LEAST_BYTES) {
+        const least = JOURNAL_SEGMENT_LEAST_BYTES;
+        throw new RangeError(`a journal segment of ${geometry.size} bytes: at least ${least}`);
+      }
+    }
+    this.#options = options;
+    this.#segments = [newSegment(first), newSegment(second)];
+    this.#active = this.#segments[0];
+  }
+
+  /**
+   * Makes a record durable together with others'. `record.data` must not change until it settles.
+   * @returns false, at once or later, when it could not: the overlay must sync its own volumes
+   */
+  append(user: JournalUser, record: JournalRecord): Promise<boolean> | false {
+    if (this.#stopped) return false;
+    if (!this.#prepared) {
+      this.#preparing ??= this.#prepare();
+      return false;
+    }
+    return new Promise((done) => {
+      this.#queue.push({ user, record, bytes: recordBytes(record), done });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** The overlay is closed, and its records are not needed any more. */
+  leave(user: JournalUser): void {
+    for (const segment of this.#segments) segment.users.delete(user);
+  }
+
+  /** Waits for what runs. The users have left. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    await this.#preparing;
+    await this.#running;
+    await Promise.all(this.#segments.map(({ freeing }) => freeing));
+    await Promise.all(this.#segments.map(({ device }) => device.close()));
+  }
+
+  /** Gives the segments their space: overwriting it later changes nothing but data, which syncs fastest. */
+  async #prepare(): Promise<void> {
+    try {
+      for (const { device } of this.#segments) {
+        const { size } = device.geometry;
+        for (let at = 0; at < size && !this.#stopped; at += JOURNAL_PIECE_BYTES) {
+          await device.write(
+            ZEROES.subarray(0, Math.min(JOURNAL_PIECE_BYTES, size - at)),
+            at,
+            PLAIN,
+          );
+        }
+        await device.flush();
+      }
+      this.#prepared = !this.#stopped;
+    } catch (error) {
+      this.stop(error);
+    }
+  }
+
+  async #run(): Promise<void> {
+    // Flushes that arrive in one round of the event loop share the first sync already.
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    while (this.#queue.length > 0) {
+      if (!(await this.#commit())) break;
+    }
+    this.#running = undefined;
+  }
+
+  /** Writes and syncs as much of the queue as fits into one batch; false when the journal stopped. */
+  async #commit(): Promise<boolean> {
+    const next = this.#queue[0];
+    if (next !== undefined && !this.#fits(next.bytes) && !this.#turnOver()) {
+      for (const { done } of this.#queue.splice(0)) done(false);
+      return !this.#stopped;
+    }
+    const segment = this.#active;
+    const taken = this.#take(segment);
+    try {
+      const start = segment.used;
+      const end = this.#encode(segment, taken);
+      await segment.device.write(this.#batch.subarray(0, end), start, PLAIN);
+      await segment.device.flush();
+      segment.used = start + end;
+    } catch (error) {
+      for (const { done } of taken) done(false);
+      this.stop(error);
+      return false;
+    }
+    for (const { user } of taken) segment.users.add(user);
+    for (const { done } of taken) done(true);
+    return true;
+  }
+
+  #fits(bytes: number): boolean {
+    const { used, device } = this.#active;
+    const header = used === 0 ? JOURNAL_PAGE_BYTES : 0;
+    return used + header + pageAligned(bytes) <= device.geometry.size;
+  }
+
+  /** The records at the head of the queue that fit into a batch and into the segment. */
+  #take(segment: Segment): Waiting[] {
+    const header = segment.used === 0 ? JOURNAL_PAGE_BYTES : 0;
+    const room = Math.min(
+      JOURNAL_BATCH_BYTES,
+      segment.device.geometry.size - segment.used - header,
+    );
+    let count = 0;
+    for (let bytes = 0; count < this.#queue.length; count += 1) {
+      bytes += this.#queue[count]?.bytes ?? 0;
+      if (pageAligned(bytes) > room) break;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  #encode(segment: Segment, taken: readonly Waiting[]): number {
+    let at = 0;
+    if (segment.used === 0) {
+      const { bootId, newEpoch = drawEpoch } = this.#options;
+      segment.epoch = newEpoch();
+      at += encodeSegmentHeader({ epoch: segment.epoch, bootId }).copy(this.#batch, 0);
+    }
+    for (const { record } of taken) at = encodeRecord(this.#batch, at, segment.epoch, record);
+    const end = pageAligned(at);
+    this.#batch.fill(0, at, end);
+    return end;
+  }
+
+  /** Goes on in the other segment, if it is free, and frees this one meanwhile. */
+  #turnOver(): boolean {
+    const [first, second] = this.#segments;
+    const full = this.#active;
+    const next = full === first ? second : first;
+    if (next.freeing !== undefined) return false;
+    next.used = 0;
+    this.#active = next;
+    full.freeing = this.#checkpoint(full);
+    return true;
+  }
+
+  /** One overlay after the other: the thread pool must stay free for the journal's own syncs. */
+  async #checkpoint(segment: Segment): Promise<void> {
+    try {
+      for (const user of [...segment.users]) {
+        if (segment.users.has(user)) await user.checkpoint();
+        segment.users.delete(user);
+      }
+      segment.freeing = undefined;
+    } catch (error) {
+      // What it holds may be all there is of a flushed write: it must not be used again.
+      this.stop(error);
+    }
+  }
+
+  /** Nothing is appended any more, and what the segments hold stays. */
+  stop(error: unknown): void {
+    const news = !this.#stopped;
+    this.#stopped = true;
+    for (const { done } of this.#queue.splice(0)) done(false);
+    if (news) this.#options.onStopped(error);
+  }
+}
+
+function drawEpoch(): number {
+  return randomInt(1, EPOCHS);
+}
+
+function newSegment(device: BlockDevice): Segment {
+  return { device, users: new Set(), epoch: 0, used: 0, freeing: undefined };
+}

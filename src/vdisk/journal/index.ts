@@ -1,0 +1,10 @@
+/** The flush journal: many machines that flush share one sync. Read first: flush-journal.ts. */
+export { FlushJournal, type FlushJournalOptions, type JournalUser } from './flush-journal.ts';
+export type { BlockSpan, JournalRecord } from './journal-format.ts';
+export {
+  JOURNAL_PAGE_BYTES,
+  JOURNAL_RECORD_DATA_BYTES,
+  JOURNAL_RECORD_RANGES,
+  JOURNAL_SEGMENT_LEAST_BYTES,
+} from './limits.ts';
+export { readRecords, readSegmentHeader } from './read-segment.ts';

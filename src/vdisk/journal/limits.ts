@@ -1,0 +1,23 @@
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Everything in a journal segment begins at a multiple of this: what was synced is never written again. */
+export const JOURNAL_PAGE_BYTES = 4 * KIB;
+
+/** Changed bytes of one flush that go through the journal; a larger flush syncs its own volumes. */
+export const JOURNAL_RECORD_DATA_BYTES = 256 * KIB;
+
+/** Separate ranges of one such flush. */
+export const JOURNAL_RECORD_RANGES = 64;
+
+/** Longest name of an overlay in a record, in bytes. */
+export const JOURNAL_KEY_BYTES = 255;
+
+/** Records that share one sync. */
+export const JOURNAL_BATCH_BYTES = MIB;
+
+/** Smallest segment: the header and a batch fit. */
+export const JOURNAL_SEGMENT_LEAST_BYTES = 2 * MIB;
+
+/** Segments are filled with zeroes, and read after a crash, in pieces of this many bytes. */
+export const JOURNAL_PIECE_BYTES = MIB;
