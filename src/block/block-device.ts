@@ -18,6 +18,7 @@
  * - `close` waits for what runs, is idempotent, and afterwards every call fails with ESHUTDOWN.
  */
 import type { MaybePromise } from '../base/index.ts';
+import type { WriteBatch } from './write-batch.ts';
 
 export interface Geometry {
   /** Size in bytes. Fixed while the device is open. */
@@ -51,6 +52,8 @@ export interface Capabilities {
 export interface WriteOptions {
   /** Force unit access: on stable storage before the call settles. */
   readonly fua: boolean;
+  /** Of a write without fua: it has settled only when the batch was committed too. */
+  readonly batch?: WriteBatch;
 }
 
 export interface ZeroOptions {

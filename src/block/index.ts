@@ -35,5 +35,6 @@ export { type DeviceGauges, MeteredDevice } from './metered-device.ts';
 export { ReadCache, type ReadCacheGauges, type ReadCacheOptions } from './read-cache.ts';
 export { ReadOnlyDevice } from './read-only-device.ts';
 export { SliceDevice } from './slice-device.ts';
+export { WriteBatch } from './write-batch.ts';
 export { ZeroDevice } from './zero-device.ts';
 export { appendZeroes, lendZeroes, ZEROES } from './zeroes.ts';

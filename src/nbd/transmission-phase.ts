@@ -9,6 +9,8 @@
  * something, others have given back, or the others were heard.
  */
 import type { Duplex } from 'node:stream';
+import { isPromise } from '../base/index.ts';
+import { WriteBatch } from '../block/index.ts';
 import type { Counters } from './counters.ts';
 import { FailureLog } from './failure.ts';
 import { Flow } from './flow.ts';
@@ -42,10 +44,13 @@ export class TransmissionPhase implements RequestConsumer {
   readonly #exportName: string;
   readonly #turn: MachineTurn;
   readonly #batch: ReplyBatch;
+  readonly #writes = new WriteBatch();
   readonly #transmission: Transmission;
   readonly #stream: RequestStream;
   readonly #wake = (): void => this.#resume();
   #draining = false;
+  /** The writes of the last event wait for their device: no reply leaves. */
+  #committing = false;
   /** The last refusal of `admits` was because the machine has had its turn. */
   #turnOver = false;
   /** Requests and bytes of the read event that is being handled. */
@@ -91,6 +96,7 @@ export class TransmissionPhase implements RequestConsumer {
       contextIds: entered.contextIds,
       rules: this.#rules,
       extents: limits.extents,
+      writes: this.#writes,
       replies: new Replies(style, this.#batch),
       batch: this.#batch,
       buffers: shared.buffers,
@@ -142,7 +148,7 @@ export class TransmissionPhase implements RequestConsumer {
     this.#shared.budget.forget(this.#wake);
     this.#stream.close();
     this.#flush();
-    if (this.inFlight === 0) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => {
       this.#onIdle = resolve;
     });
@@ -192,15 +198,49 @@ export class TransmissionPhase implements RequestConsumer {
     this.#port.drop(`protocol violation: ${reason}`);
   }
 
+  get #isIdle(): boolean {
+    return this.inFlight === 0 && !this.#committing;
+  }
+
   #afterRequests(): void {
     const batched = this.#batch.bytes;
     const waiting = this.#flush();
+    if (this.#committing) {
+      this.#port.read(false);
+      return;
+    }
     if (this.#stream.stalled) this.#stall(waiting < batched);
     if (this.#leaving !== undefined) this.#leaveIfIdle();
   }
 
-  /** @returns the bytes that the client has yet to take. */
+  /** Finishes the writes of the event, at once as a rule. */
+  #commit(): void {
+    const failed = (): void => this.#port.drop('writes could not be finished');
+    try {
+      const committed = this.#writes.commit();
+      if (!isPromise(committed)) return;
+      this.#committing = true;
+      committed.catch(failed).finally(() => this.#committed());
+    } catch {
+      // Replies that say "done" are in the batch already; without them the client knows nothing.
+      failed();
+    }
+  }
+
+  #committed(): void {
+    this.#committing = false;
+    if (this.#closed) {
+      if (this.#isIdle) this.#onIdle?.();
+      return;
+    }
+    this.#afterRequests();
+    if (!this.#stream.stalled && !this.#committing) this.#port.read(true);
+  }
+
+  /** Sends the replies. @returns the bytes that the client has yet to take */
   #flush(): number {
+    if (!this.#committing) this.#commit();
+    if (this.#committing) return 0;
     if (this.#flushing !== undefined) {
       clearImmediate(this.#flushing);
       this.#flushing = undefined;
@@ -218,10 +258,10 @@ export class TransmissionPhase implements RequestConsumer {
   }
 
   #resume(): void {
-    if (this.#closed || !this.#stream.stalled) return;
+    if (this.#closed || this.#committing || !this.#stream.stalled) return;
     const done = this.#stream.resume();
     this.#afterRequests();
-    if (done && !this.#stream.stalled) this.#port.read(true);
+    if (done && !this.#stream.stalled && !this.#committing) this.#port.read(true);
   }
 
   #onSent(bytes: number): void {
@@ -240,7 +280,7 @@ export class TransmissionPhase implements RequestConsumer {
     this.#shared.coalescer?.waiting(-1);
     if (this.#closed) {
       this.#flush();
-      if (this.inFlight === 0) this.#onIdle?.();
+      if (this.#isIdle) this.#onIdle?.();
       return;
     }
     // Completions come in flocks, each in its own callback: those of one turn of the event loop
@@ -257,7 +297,7 @@ export class TransmissionPhase implements RequestConsumer {
   }
 
   #leaveIfIdle(): void {
-    if (this.#leaving === undefined || this.inFlight > 0) return;
+    if (this.#leaving === undefined || !this.#isIdle) return;
     // Half a request is waited for only while more can come; its client ends that by closing.
     if (this.#draining && this.#stream.busy) return;
     if (this.#stream.stalled) return;

@@ -10,6 +10,7 @@ import {
   type BlockDevice,
   FUA,
   PLAIN,
+  type WriteBatch,
   type WriteOptions,
   type ZeroOptions,
 } from '../block/index.ts';
@@ -45,6 +46,8 @@ export interface TransmissionParts extends ReadsParts, PendingParts {
   readonly rules: RequestRules;
   /** Most extents in one reply. */
   readonly extents: number;
+  /** Of the writes of a read event: committed before their replies leave. */
+  readonly writes: WriteBatch;
 }
 
 export class Transmission {
@@ -53,6 +56,7 @@ export class Transmission {
   readonly #replies: Replies;
   readonly #pending: Pending;
   readonly #reads: Reads;
+  readonly #batched: WriteOptions;
 
   constructor(parts: TransmissionParts) {
     this.#parts = parts;
@@ -60,6 +64,7 @@ export class Transmission {
     this.#replies = parts.replies;
     this.#pending = new Pending(parts);
     this.#reads = new Reads(parts, this.#pending);
+    this.#batched = Object.freeze({ fua: false, batch: parts.writes });
   }
 
   /** Requests that wait for the device. */
@@ -104,7 +109,7 @@ export class Transmission {
       this.#replies.done(request);
       return;
     }
-    const options = writeOptions(request.flags);
+    const options = (request.flags & NBD_CMD_FLAG_FUA) !== 0 ? FUA : this.#batched;
     let result: MaybePromise<void>;
     try {
       result =

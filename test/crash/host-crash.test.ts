@@ -7,7 +7,13 @@
  * may be. Then it goes on from there.
  */
 import { describe, expect, test } from 'vitest';
-import { type BlockDevice, MemoryDevice, PLAIN, PLAIN_ZERO } from '../../src/block/index.ts';
+import {
+  type BlockDevice,
+  MemoryDevice,
+  PLAIN,
+  PLAIN_ZERO,
+  WriteBatch,
+} from '../../src/block/index.ts';
 import {
   FlushJournal,
   formatOverlay,
@@ -218,6 +224,28 @@ class Host {
   }
 }
 
+/** A batch of writes, as a connection makes it of one read event; they may overlap. */
+async function writeTogether(
+  device: BlockDevice,
+  history: History,
+  random: () => number,
+  { at, count, most }: { at: number; count: number; most: number },
+): Promise<void> {
+  const batch = new WriteBatch();
+  const settled: ((durable: boolean) => void)[] = [];
+  const waiting: unknown[] = [];
+  for (let written = 0; written < 1 + random() * 4; written += 1) {
+    const from = Math.min(most - 1, Math.floor(random() * count));
+    const length = Math.min(most - from, 1 + Math.floor(random() * 20));
+    const value = 1 + Math.floor(random() * 199);
+    settled.push(history.issue(at + from, length, value));
+    const bytes = Buffer.alloc(length * SECTOR, value);
+    waiting.push(device.write(bytes, (at + from) * SECTOR, { fua: false, batch }));
+  }
+  await Promise.all([...waiting, batch.commit()]);
+  for (const done of settled) done(false);
+}
+
 async function lane(
   number: number,
   devices: readonly BlockDevice[],
@@ -237,6 +265,10 @@ async function lane(
     const kind = random();
     const fua = random() < 0.1;
     const value = kind < writes ? 1 + Math.floor(random() * 199) : kind < zeroes ? 0 : ANYTHING;
+    if (kind < writes && !fua && random() < 0.5) {
+      await writeTogether(device, history, random, { at, count, most });
+      continue;
+    }
     const settled = history.issue(at, count, value);
     if (kind < writes) await device.write(Buffer.alloc(length, value), offset, { fua });
     else if (kind < zeroes) {

@@ -3,7 +3,13 @@
  * then the bits in shared memory: what a reader has seen, and what was acknowledged, is in the map
  * that a restarted process finds. Every method is called under the state mutex.
  */
-import { chain, isPromise, type MaybePromise, type SharedBitmap } from '../../base/index.ts';
+import {
+  chain,
+  Gather,
+  isPromise,
+  type MaybePromise,
+  type SharedBitmap,
+} from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
@@ -32,9 +38,41 @@ export class LiveMap {
     const { owned } = this.#state;
     const fresh = to - from - owned.count(from, to);
     if (fresh === 0) return undefined;
-    return chain(this.#persist(0, from, to, true), () => {
+    return chain(this.#persist(0, [{ from, to }], true), () => {
       owned.set(from, to);
       this.#state.ownedBlocks += fresh;
+    });
+  }
+
+  /** Whether noting ownership of these blocks needs no space that the map does not have yet. */
+  isPrepared(from: number, to: number): boolean {
+    const first = Math.floor(from / BLOCKS_PER_MAP_PAGE);
+    const end = Math.floor((to - 1) / BLOCKS_PER_MAP_PAGE) + 1;
+    return this.#state.reserved.nextClear(first, end) === end;
+  }
+
+  /** The same for many ranges, with one write for each page of the map. */
+  markAllOwned(ranges: readonly BlockRange[]): MaybePromise<void> {
+    const byPage = new Map<number, BlockRange[]>();
+    for (const range of ranges) {
+      // A range across two pages goes with those of its first.
+      const page = Math.floor(range.from / BLOCKS_PER_MAP_PAGE);
+      const ofPage = byPage.get(page);
+      if (ofPage === undefined) byPage.set(page, [range]);
+      else ofPage.push(range);
+    }
+    const gather = new Gather();
+    for (const ofPage of byPage.values()) gather.run(() => this.#markTogether(ofPage));
+    return gather.settle();
+  }
+
+  #markTogether(ranges: readonly BlockRange[]): MaybePromise<void> {
+    return chain(this.#persist(0, ranges, true), () => {
+      const { owned } = this.#state;
+      for (const { from, to } of ranges) {
+        this.#state.ownedBlocks += to - from - owned.count(from, to);
+        owned.set(from, to);
+      }
     });
   }
 
@@ -45,7 +83,7 @@ export class LiveMap {
     for (let at = owned.nextSet(from, to); at < to; ) {
       const pageEnd = (Math.floor(at / BLOCKS_PER_MAP_PAGE) + 1) * BLOCKS_PER_MAP_PAGE;
       const end = lastSetEnd(owned, at, Math.min(to, pageEnd));
-      await this.#persist(0, at, end, false);
+      await this.#persist(0, [{ from: at, to: end }], false);
       this.#state.ownedBlocks -= owned.count(at, end);
       owned.clear(at, end);
       const last = freed.at(-1);
@@ -62,17 +100,24 @@ export class LiveMap {
     for (let at = zeroed.nextClear(from, to); at < to; ) {
       const pageEnd = (Math.floor(at / BLOCKS_PER_MAP_PAGE) + 1) * BLOCKS_PER_MAP_PAGE;
       const end = Math.min(to, pageEnd);
-      await this.#persist(this.#zeroedStart, at, end, true);
+      await this.#persist(this.#zeroedStart, [{ from: at, to: end }], true);
       zeroed.set(at, end);
       at = zeroed.nextClear(end, to);
     }
   }
 
   /**
-   * Writes the bytes that hold bits [from, to) of the bitmap at `start` to the live map, as they will
-   * be, and notes their pages as changed since the last flush.
+   * Writes the bytes that hold bits of the bitmap at `start` to the live map, as they will be, and
+   * notes their pages as changed since the last flush.
+   * @param ranges of bits, not far apart: what lies between is written too
    */
-  #persist(start: number, from: number, to: number, value: boolean): MaybePromise<void> {
+  #persist(start: number, ranges: readonly BlockRange[], value: boolean): MaybePromise<void> {
+    let from = Number.POSITIVE_INFINITY;
+    let to = 0;
+    for (const range of ranges) {
+      from = Math.min(from, range.from);
+      to = Math.max(to, range.to);
+    }
     const { mapBytes, dirty } = this.#state;
     const unit = this.#map.geometry.minimumIo;
     const first = start + (from >>> 3);
@@ -83,7 +128,8 @@ export class LiveMap {
     const bytes =
       length <= this.#scratch.length ? this.#scratch.subarray(0, length) : Buffer.alloc(length);
     bytes.set(mapBytes.subarray(alignedFirst, alignedEnd));
-    fillBits(bytes, from + (start - alignedFirst) * 8, to + (start - alignedFirst) * 8, value);
+    const shift = (start - alignedFirst) * 8;
+    for (const range of ranges) fillBits(bytes, range.from + shift, range.to + shift, value);
     const firstPage = Math.floor(first / MAP_PAGE_BYTES);
     const endPage = Math.floor((end - 1) / MAP_PAGE_BYTES) + 1;
     return chain(this.#reserve(firstPage, endPage), () => {

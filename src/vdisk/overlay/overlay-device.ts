@@ -170,7 +170,7 @@ class OverlayDevice implements BlockDevice {
         : this.#ranges.run(from * BLOCK_BYTES, to * BLOCK_BYTES, () =>
             this.#state.owned.nextClear(from, to) === to
               ? this.#data.write(source, offset, PLAIN)
-              : this.#writer.write(source, offset),
+              : this.#writer.write(source, offset, options.batch),
           );
     return this.#settle(this.#noted(written, from, to), options.fua);
   }

@@ -5,10 +5,20 @@
  * that of two workers that write to parts of one block, neither copies old bytes over the other's
  * new ones. What such a write needs of the parent is read *before* the mutex is taken: the parent
  * never changes, so bytes read early are as good as bytes read late.
+ *
+ * First writes of one batch share the mutex and the change of the bits (first-writes.ts), as long as
+ * they are done at once; whatever has to wait goes its own way.
  */
 import { chain, Gather, isPromise, type MaybePromise } from '../../base/index.ts';
-import { type BlockDevice, PLAIN, type ReadableBlockDevice, ZEROES } from '../../block/index.ts';
+import {
+  type BlockDevice,
+  PLAIN,
+  type ReadableBlockDevice,
+  type WriteBatch,
+  ZEROES,
+} from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
+import { FirstWrites } from './first-writes.ts';
 import { BLOCK_BYTES, BLOCKS_PER_UNIT, UNIT_BYTES, ZERO_WRITE_BYTES } from './limits.ts';
 import { type BlockRange, LiveMap } from './live-map.ts';
 import type { FullReason, OverlayState } from './overlay-state.ts';
@@ -38,6 +48,7 @@ export class OverlayWriter {
   readonly #base: ReadableBlockDevice;
   readonly #data: BlockDevice;
   readonly #live: LiveMap;
+  readonly #first: FirstWrites;
   readonly #reclaimer: SpaceReclaimer;
   readonly #onFull: (reason: FullReason) => void;
 
@@ -46,15 +57,26 @@ export class OverlayWriter {
     this.#base = parts.base;
     this.#data = parts.data;
     this.#live = new LiveMap(parts.state, parts.map);
+    this.#first = new FirstWrites(parts.state, this.#live);
     this.#reclaimer = parts.reclaimer;
     this.#onFull = parts.onFull;
   }
 
   /** Writes to blocks of which some may not be owned yet. */
-  write(source: Buffer, offset: number): MaybePromise<void> {
+  write(source: Buffer, offset: number, batch?: WriteBatch): MaybePromise<void> {
     const from = Math.floor(offset / BLOCK_BYTES);
     const to = Math.ceil((offset + source.length) / BLOCK_BYTES);
-    return this.#begin({ source, offset, from, to, parents: new Map() });
+    const write = { source, offset, from, to, parents: new Map<number, Buffer>() };
+    if (this.#first.batch === undefined) return this.#begin(write, batch);
+    const partial = this.#isPartial(write, from) || this.#isPartial(write, to - 1);
+    const joins =
+      batch === this.#first.batch &&
+      !(partial && this.#first.has(from, to)) &&
+      this.#missingParent(write) === undefined &&
+      !this.#state.isReclaiming(from, to) &&
+      !this.#isOverQuota(write);
+    if (joins) return this.#locked(write, batch);
+    return chain(this.#first.close(), () => this.#begin(write, undefined));
   }
 
   /** Writes zeroes, so that the range is allocated. */
@@ -98,37 +120,42 @@ export class OverlayWriter {
     if (to * UNIT_BYTES < end) await this.#disown(to * UNIT_BYTES, end);
   }
 
-  #begin(write: FirstTouch): MaybePromise<void> {
+  /** @param batch to join; whoever has waited for something is too late for it */
+  #begin(write: FirstTouch, batch: WriteBatch | undefined): MaybePromise<void> {
     const missing = this.#missingParent(write);
     if (missing !== undefined) {
-      return chain(this.#loadParent(write, missing), () => this.#begin(write));
+      const loaded = this.#loadParent(write, missing);
+      if (isPromise(loaded)) return loaded.then(() => this.#begin(write, undefined));
+      return this.#begin(write, batch);
     }
     const locked = this.#state.stateMutex.lock();
-    return isPromise(locked) ? locked.then(() => this.#locked(write)) : this.#locked(write);
+    return isPromise(locked)
+      ? locked.then(() => this.#locked(write, undefined))
+      : this.#locked(write, batch);
   }
 
-  /** Runs with the mutex held, and gives it back: once, whatever fails. */
-  #locked(write: FirstTouch): MaybePromise<void> {
+  /** Runs with the mutex held, and gives it back or leaves it to the batch: once, whatever fails. */
+  #locked(write: FirstTouch, batch: WriteBatch | undefined): MaybePromise<void> {
     const { stateMutex } = this.#state;
     if (this.#state.isReclaiming(write.from, write.to)) {
       const epoch = this.#state.reclaimEpoch;
       stateMutex.unlock();
-      return this.#state.reclaimed(epoch).then(() => this.#begin(write));
+      return this.#state.reclaimed(epoch).then(() => this.#begin(write, undefined));
     }
     if (this.#missingParent(write) !== undefined) {
       // Trimmed since we looked: what was owned is the parent's again.
       stateMutex.unlock();
-      return this.#begin(write);
+      return this.#begin(write, batch);
     }
     let result: MaybePromise<void>;
     try {
-      result = this.#perform(write);
+      result = this.#perform(write, batch);
     } catch (error) {
-      stateMutex.unlock();
+      if (this.#first.batch === undefined) stateMutex.unlock();
       throw this.#noteFull(error);
     }
     if (!isPromise(result)) {
-      stateMutex.unlock();
+      if (this.#first.batch === undefined) stateMutex.unlock();
       return undefined;
     }
     return result.then(
@@ -140,23 +167,43 @@ export class OverlayWriter {
     );
   }
 
-  #perform(write: FirstTouch): MaybePromise<void> {
+  #perform(write: FirstTouch, batch: WriteBatch | undefined): MaybePromise<void> {
     this.#checkQuota(write);
     const written = this.#writeData(write);
-    return isPromise(written) ? written.then(() => this.#own(write)) : this.#own(write);
+    if (!isPromise(written) && batch !== undefined) {
+      if (this.#live.isPrepared(write.from, write.to)) {
+        this.#noteRoom();
+        this.#first.add(batch, write.from, write.to);
+        return undefined;
+      }
+    }
+    // From here on the mutex is this write's own.
+    const before = this.#first.settle();
+    if (!isPromise(written) && !isPromise(before)) return this.#own(write);
+    return Promise.all([written, before]).then(() => this.#own(write));
   }
 
   #own({ from, to }: FirstTouch): MaybePromise<void> {
-    // It fitted: the repository has room again.
-    if (this.#state.full === 'repository') this.#state.setFull(undefined);
+    this.#noteRoom();
     return this.#live.markOwned(from, to);
   }
 
-  #checkQuota({ from, to, offset, source }: FirstTouch): void {
+  /** It fitted: the repository has room again. */
+  #noteRoom(): void {
+    if (this.#state.full === 'repository') this.#state.setFull(undefined);
+  }
+
+  #isOverQuota({ from, to }: FirstTouch): boolean {
     const state = this.#state;
     const fresh = to - from - state.owned.count(from, to);
-    const wanted = (state.ownedBlocks + fresh) * BLOCK_BYTES;
-    if (fresh === 0 || wanted <= state.quotaBytes) return;
+    const wanted = (state.ownedBlocks + this.#first.blocks + fresh) * BLOCK_BYTES;
+    return fresh > 0 && wanted > state.quotaBytes;
+  }
+
+  #checkQuota(write: FirstTouch): void {
+    if (!this.#isOverQuota(write)) return;
+    const { offset, source } = write;
+    const state = this.#state;
     const detail = `the quota of ${state.quotaBytes} bytes is used up`;
     if (state.setFull('quota')) this.#onFull('quota');
     throw new BlockError('ENOSPC', 'write', offset, source.length, detail);
