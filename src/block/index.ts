@@ -32,7 +32,12 @@ export { Gate, nothingToClose } from './gate.ts';
 export * from './limits.ts';
 export { MemoryDevice, type MemoryDeviceOptions } from './memory-device.ts';
 export { type DeviceGauges, MeteredDevice } from './metered-device.ts';
-export { ReadCache, type ReadCacheGauges, type ReadCacheOptions } from './read-cache.ts';
+export {
+  type BlockLayers,
+  ReadCache,
+  type ReadCacheGauges,
+  type ReadCacheOptions,
+} from './read-cache.ts';
 export { ReadOnlyDevice } from './read-only-device.ts';
 export { SliceDevice } from './slice-device.ts';
 export { WriteBatch } from './write-batch.ts';

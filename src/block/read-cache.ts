@@ -67,8 +67,19 @@ export interface ReadCacheGauges {
   readonly spareBytes: number;
 }
 
+/** For a device whose blocks come from several layers: the layer that each is cached under. */
+export interface BlockLayers {
+  /** A number from `ReadCache.layer`. */
+  layerAt(block: number): number;
+}
+
 /** Layers get small numbers; a key is (number × 2³² + block), exact in a double for 2²¹ layers. */
 const LAYER_STRIDE = 2 ** 32;
+
+function keyOf(layers: number | BlockLayers, block: number): number {
+  const layer = typeof layers === 'number' ? layers : layers.layerAt(block);
+  return layer * LAYER_STRIDE + block;
+}
 
 export class ReadCache {
   readonly blockBytes: number;
@@ -127,12 +138,12 @@ export class ReadCache {
   }
 
   /** The range as lent memory when every block of it is cached. */
-  lend(layer: number, offset: number, length: number): Loan | undefined {
+  lend(layers: number | BlockLayers, offset: number, length: number): Loan | undefined {
     const unit = this.blockBytes;
     const first = Math.floor(offset / unit);
     const start = offset - first * unit;
-    if (start + length > unit) return this.#lendMany(layer, offset, length);
-    const slot = this.#slots.get(layer * LAYER_STRIDE + first);
+    if (start + length > unit) return this.#lendMany(layers, offset, length);
+    const slot = this.#slots.get(keyOf(layers, first));
     if (slot === undefined || !this.#mayLend(1)) return undefined;
     this.#hits += 1;
     this.#hitBytes += length;
@@ -142,10 +153,11 @@ export class ReadCache {
 
   /**
    * Copies the range into `target`, reading blocks that are missing from `source`.
+   * @param layers what the blocks are cached under: one layer, or a layer for each
    * @param source the layer's bytes; reads of whole blocks, the last one cut at its size
    */
   read(
-    layer: number,
+    layers: number | BlockLayers,
     source: ReadableBlockDevice,
     target: Buffer,
     offset: number,
@@ -156,7 +168,8 @@ export class ReadCache {
       const block = Math.floor((offset + done) / unit);
       const from = offset + done - block * unit;
       const to = Math.min(unit, from + target.length - done);
-      const slot = this.#slots.get(layer * LAYER_STRIDE + block);
+      const key = keyOf(layers, block);
+      const slot = this.#slots.get(key);
       if (slot !== undefined) {
         this.#hits += 1;
         this.#hitBytes += to - from;
@@ -165,7 +178,7 @@ export class ReadCache {
         this.#misses += 1;
         gather ??= new Gather();
         const copy = { target, targetStart: done, from, to };
-        gather.run(() => this.#fill(layer, source, block, copy));
+        gather.run(() => this.#fill(key, source, block, copy));
       }
       done += to - from;
     }
@@ -174,7 +187,7 @@ export class ReadCache {
 
   /** Brings the blocks of the range in. */
   warm(
-    layer: number,
+    layers: number | BlockLayers,
     source: ReadableBlockDevice,
     offset: number,
     length: number,
@@ -182,8 +195,9 @@ export class ReadCache {
     const gather = new Gather();
     const last = Math.floor((offset + length - 1) / this.blockBytes);
     for (let block = Math.floor(offset / this.blockBytes); block <= last; block++) {
-      if (this.#slots.get(layer * LAYER_STRIDE + block) !== undefined) continue;
-      gather.run(() => this.#fill(layer, source, block, undefined));
+      const key = keyOf(layers, block);
+      if (this.#slots.get(key) !== undefined) continue;
+      gather.run(() => this.#fill(key, source, block, undefined));
     }
     return gather.settle();
   }
@@ -217,7 +231,7 @@ export class ReadCache {
     this.#recycle(slot.buffer);
   }
 
-  #lendMany(layer: number, offset: number, length: number): Loan | undefined {
+  #lendMany(layers: number | BlockLayers, offset: number, length: number): Loan | undefined {
     const unit = this.blockBytes;
     const chunks: Buffer[] = [];
     const slots: Slot[] = [];
@@ -225,7 +239,7 @@ export class ReadCache {
       const block = Math.floor((offset + done) / unit);
       const from = offset + done - block * unit;
       const to = Math.min(unit, from + length - done);
-      const slot = this.#slots.get(layer * LAYER_STRIDE + block);
+      const slot = this.#slots.get(keyOf(layers, block));
       if (slot === undefined) return undefined;
       slots.push(slot);
       chunks.push(slot.buffer.subarray(from, to));
@@ -252,12 +266,11 @@ export class ReadCache {
 
   /** Reads one block, or joins the reader that already does. */
   #fill(
-    layer: number,
+    key: number,
     source: ReadableBlockDevice,
     block: number,
     copy: Copy | undefined,
   ): MaybePromise<void> {
-    const key = layer * LAYER_STRIDE + block;
     const running = this.#fills.get(key);
     if (running !== undefined) {
       this.#joins += 1;
@@ -266,6 +279,8 @@ export class ReadCache {
     }
     const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.blockBytes);
     const length = Math.min(this.blockBytes, source.geometry.size - block * this.blockBytes);
+    // A disk that has grown since shares the block, and reads zeroes where this one ended.
+    if (length < this.blockBytes) buffer.fill(0, length);
     let result: MaybePromise<void>;
     try {
       result = source.read(buffer.subarray(0, length), block * this.blockBytes);

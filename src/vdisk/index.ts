@@ -3,6 +3,16 @@
  * Imports base, errors, block and repositories only.
  */
 export type { BootFiles, Initramfs } from './boot-files/index.ts';
+export {
+  buildChainIndex,
+  type ChainBase,
+  type ChainDescription,
+  type ChainDifference,
+  type ChainLayer,
+  type ChainOptions,
+  MAXIMUM_CHAIN_LAYERS,
+  openChain,
+} from './chain/index.ts';
 export type { ImageFormat } from './formats/index.ts';
 export {
   type ImportDependencies,

@@ -4,7 +4,6 @@
  */
 import { Gather, type MaybePromise } from '../base/index.ts';
 import {
-  appendExtent,
   appendZeroes,
   CachedDevice,
   type Capabilities,
@@ -16,6 +15,7 @@ import {
   type ReadableBlockDevice,
   type ReadCache,
 } from '../block/index.ts';
+import { GatheredVolume } from './gathered-volume.ts';
 import { bitmapBytes } from './manifest/index.ts';
 import { PresentChunks } from './present-chunks.ts';
 
@@ -36,11 +36,14 @@ export function openLayer(options: LayerOptions): ReadableBlockDevice {
     throw new RangeError(`layer ${options.layerId}: its bitmap needs ${needed} bytes`);
   }
   const present = new PresentChunks(options.presentChunks);
-  const masked = new MaskedVolume(options.volume, present);
-  return new LayerDevice(new CachedDevice(masked, options.cache, options.layerId), present);
+  const { volume, cache, layerId } = options;
+  const { size } = volume.geometry;
+  const masked = new GatheredVolume(size, [{ volume, size }], present);
+  return new LayerDevice(new CachedDevice(masked, cache, layerId), present);
 }
 
-class LayerDevice implements ReadableBlockDevice {
+/** What a layer is once it is cached; also a chain of them. */
+export class LayerDevice implements ReadableBlockDevice {
   readonly geometry: Geometry;
   readonly capabilities: Capabilities;
   readonly #cached: CachedDevice;
@@ -136,58 +139,5 @@ class LayerDevice implements ReadableBlockDevice {
       at = next;
     }
     return { chunks, release };
-  }
-}
-
-/** The volume with its absent chunks read as zeroes: what fills the cache. */
-class MaskedVolume implements ReadableBlockDevice {
-  readonly geometry: Geometry;
-  readonly capabilities: Capabilities;
-  readonly #volume: ReadableBlockDevice;
-  readonly #present: PresentChunks;
-
-  constructor(volume: ReadableBlockDevice, present: PresentChunks) {
-    this.#volume = volume;
-    this.#present = present;
-    this.geometry = volume.geometry;
-    this.capabilities = volume.capabilities;
-  }
-
-  read(target: Buffer, offset: number): MaybePromise<void> {
-    const gather = new Gather();
-    const end = offset + target.length;
-    for (let at = offset; at < end; ) {
-      const next = this.#present.runEnd(at, end);
-      const piece = target.subarray(at - offset, next - offset);
-      const start = at;
-      if (this.#present.at(at)) gather.run(() => this.#volume.read(piece, start));
-      else piece.fill(0);
-      at = next;
-    }
-    return gather.settle();
-  }
-
-  lend(): Loan | undefined {
-    return undefined;
-  }
-
-  cache(offset: number, length: number): MaybePromise<void> {
-    return this.#volume.cache(offset, length);
-  }
-
-  extents(offset: number, length: number, limit: number): Extent[] {
-    const found: Extent[] = [];
-    const end = offset + length;
-    for (let at = offset; at < end; ) {
-      const next = this.#present.runEnd(at, end);
-      const kind = this.#present.at(at) ? 'data' : 'hole';
-      if (!appendExtent(found, at, next - at, kind, limit)) break;
-      at = next;
-    }
-    return found;
-  }
-
-  close(): Promise<void> {
-    return this.#volume.close();
   }
 }

@@ -1,10 +1,11 @@
+import type { SourceMap } from './gathered-volume.ts';
 import { CHUNK_BYTES, hasChunk } from './manifest/index.ts';
 
 /**
  * Where a layer holds data: a manifest's bitmap of present chunks, asked in runs of bytes. Never
  * changes.
  */
-export class PresentChunks {
+export class PresentChunks implements SourceMap {
   readonly #bits: Uint8Array;
 
   constructor(bits: Uint8Array) {
@@ -14,6 +15,11 @@ export class PresentChunks {
   /** Whether the chunk that holds this byte holds data. */
   at(offset: number): boolean {
     return this.#has(Math.floor(offset / CHUNK_BYTES));
+  }
+
+  /** As a map of one volume. */
+  sourceAt(offset: number): number {
+    return this.at(offset) ? 1 : 0;
   }
 
   /** Where the run of equal chunks that starts at `offset` ends: at most `end`. */

@@ -1,6 +1,7 @@
-/** Every general-purpose device, the local adapter and the layer keep the contract. */
+/** Every general-purpose device, the local adapter, layers and chains of them keep the contract. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
 import {
   HolePuncher,
   LocalVolumeControl,
@@ -18,8 +19,10 @@ import {
   ZeroDevice,
 } from '../../src/block/index.ts';
 import { openLayer } from '../../src/vdisk/index.ts';
+import { BuiltChain, diskChanges } from '../support/chains.ts';
 import { filledMemory, randomContent, slow } from '../support/content.ts';
 import { openFresh, overlayVolumes } from '../support/overlays.ts';
+import { SEED } from '../support/seed.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { describeBlockDevice, describeReadable, type Subject } from './block-device.ts';
 
@@ -110,6 +113,22 @@ describeReadable(
   subject((content) => layer(content, (volume) => slow(volume))),
 );
 
+/** A base that ends anywhere, and five layers above it over which the disk has grown. */
+async function chainOfLayers(wrap: (volume: BlockDevice) => BlockDevice) {
+  const chain = new BuiltChain(randomContent(SIZE - 70_001));
+  for (const size of [SIZE - 70_001, SIZE - 4096, SIZE - 4096, SIZE, SIZE]) {
+    await chain.add(
+      fc.sample(diskChanges(), { seed: SEED + chain.differences.length, numRuns: 6 }),
+      size,
+    );
+  }
+  const cache = new ReadCache({ capacityBytes: 512 * 1024 });
+  return { device: chain.open(cache, 5, wrap), content: chain.newest.content };
+}
+
+describeReadable('chain of layers', () => chainOfLayers((volume) => volume));
+describeReadable('chain of layers on slow volumes', () => chainOfLayers(slow));
+
 interface LocalSetup {
   /** Milliseconds that the clock moves at each look; makes every call seem slow when large. */
   readonly tick: number;
@@ -178,6 +197,12 @@ describeBlockDevice('overlay on slow volumes over a layer', async () => {
   const base = layer(content, (volume) => slow(volume));
   const { data, map } = await overlayVolumes(SIZE);
   const { device } = await openFresh({ base, data: slow(data), map: slow(map) });
+  return { device, content };
+});
+
+describeBlockDevice('overlay on slow volumes over a chain of layers', async () => {
+  const { device: base, content } = await chainOfLayers(slow);
+  const { device } = await openFresh({ base });
   return { device, content };
 });
 

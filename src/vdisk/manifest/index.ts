@@ -1,5 +1,5 @@
 /** A layer's manifest: what it holds, by content. Read first: manifest-header.ts. */
-export { bitmapBytes, CHUNK_BYTES, hasChunk } from './chunk-layout.ts';
+export { bitmapBytes, CHUNK_BYTES, hasChunk, markChunk } from './chunk-layout.ts';
 export type { ManifestHeader } from './manifest-header.ts';
 export {
   type ChunkHash,

@@ -1,7 +1,7 @@
 /** A machine's write cache over a layer. Read first: overlay-device.ts. */
 export type { JournalAccess } from './durable-map.ts';
 export { type FormatOptions, formatOverlay } from './format-overlay.ts';
-export { MAXIMUM_OVERLAY_BYTES } from './limits.ts';
+export { BLOCK_BYTES, BLOCKS_PER_UNIT, MAXIMUM_OVERLAY_BYTES, UNIT_BYTES } from './limits.ts';
 export { overlayMapBytes } from './map-layout.ts';
 export { type OverlayOptions, openOverlay } from './overlay-device.ts';
 export { type OverlayGauges, readOverlayGauges, setOverlayQuota } from './overlay-gauges.ts';

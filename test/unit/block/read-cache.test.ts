@@ -76,6 +76,31 @@ describe('read cache', () => {
     expect(cache.gauges().cachedBytes).toBe(2 * BLOCK);
   });
 
+  test('blocks of one device are cached under the layers they come from', async () => {
+    const cache = makeCache(8);
+    const layers = [cache.layer('a'), cache.layer('b'), cache.layer('a')];
+    const mixed = new CachedDevice(numbered(3), cache, { layerAt: (block) => layers[block] ?? 0 });
+    const a = new CachedDevice(numbered(3), cache, 'a');
+    await mixed.cache(0, 3 * BLOCK);
+    expect([0, 1, 2].map((block) => a.lend(block * BLOCK, 10) !== undefined)).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    expect(bytesOf(mixed.lend(BLOCK - 1, BLOCK + 2))).toEqual(
+      Buffer.concat([Buffer.alloc(1, 1), Buffer.alloc(BLOCK, 2), Buffer.alloc(1, 3)]),
+    );
+  });
+
+  test('a block that is cut by the end of one device is filled up with zeroes for a longer one', async () => {
+    const cache = makeCache(1);
+    await new CachedDevice(numbered(1), cache, 'x').cache(0, BLOCK);
+    cache.forget('x'); // the buffer, full of ones, is used again
+    await new CachedDevice(numbered(1, 10), cache, 'layer').cache(BLOCK, 10);
+    const longer = new CachedDevice(new MemoryDevice({ size: 2 * BLOCK }), cache, 'layer');
+    expect(bytesOf(longer.lend(BLOCK + 10, BLOCK - 10))).toEqual(Buffer.alloc(BLOCK - 10));
+  });
+
   test('a lent block that is evicted keeps its bytes until the loan is released', async () => {
     const cache = makeCache(2);
     const cached = new CachedDevice(numbered(20), cache, 'layer');
