@@ -5,7 +5,7 @@
  *
  *   node bench/targets/stack-process.ts '{"origin":"nbd://…","machines":3,"folder":"…"}'
  *
- * Exports `machine-0`, `machine-1`, … on a free port of 127.0.0.1; says in one line where; SIGTERM ends it.
+ * Exports `machine-0`, `machine-1`, …
  */
 import { readFileSync } from 'node:fs';
 import { LocalVolumeControl, LocalVolumeData } from '../../src/adapters/local/index.ts';
@@ -18,9 +18,10 @@ import {
   type PlanSource,
   stackBuilder,
 } from '../../src/exports/index.ts';
-import { connectNbd, createNbdServer, nbdDevice } from '../../src/nbd/index.ts';
+import { connectNbd, nbdDevice } from '../../src/nbd/index.ts';
 import type { VolumeData } from '../../src/repositories/index.ts';
 import { formatOverlay, overlayMapBytes, recoverOverlay } from '../../src/vdisk/index.ts';
+import { READ_CACHE_BYTES, serveExports } from './serve-exports.ts';
 
 export interface StackConfig {
   /** Where the layer's bytes are: an NBD URI. */
@@ -30,8 +31,6 @@ export interface StackConfig {
   readonly folder: string;
 }
 
-/** The service's default for one worker. */
-const READ_CACHE_BYTES = 512 * 2 ** 20;
 const LAYER = 'origin';
 const ORIGIN_ADAPTER = 'nbd';
 const CHUNK_BYTES = 65_536;
@@ -113,15 +112,7 @@ async function main(config: StackConfig): Promise<void> {
     worker: 0,
     onFull: (exportName, reason) => console.error(`${exportName} is full: ${reason}`),
   });
-  const exports = new ExportTable(await planSource(config, volumes), build);
-  const server = createNbdServer({ exports });
-  const address = await server.listen({ host: '127.0.0.1', port: 0 });
-  if (address === undefined || !('port' in address)) throw new Error('it listens on no port');
-  console.log(`listening on port ${address.port}`);
-  process.once('SIGTERM', async () => {
-    await server.close();
-    process.exit(0);
-  });
+  await serveExports(new ExportTable(await planSource(config, volumes), build));
 }
 
 if (import.meta.main) await main(JSON.parse(process.argv[2] ?? '{}') as StackConfig);

@@ -1,20 +1,27 @@
-/** Rootcast's data path in stack-process.ts: what the service itself cannot be configured to yet. */
+/**
+ * Rootcast's data path in a process of the harness: arrangements that the service cannot be configured
+ * to yet. What serves is src's own, as in a worker of the service.
+ */
 import { join } from 'node:path';
 import { missingPrograms } from './programs.ts';
 import { rootcastVersion } from './rootcast.ts';
+import { LISTENING } from './serve-exports.ts';
 import { runningOn, startServer } from './server-process.ts';
 import { startBeforeSlowOrigin } from './slow-origin.ts';
 import type { StackConfig } from './stack-process.ts';
 import type { RunningTarget, Target } from './target.ts';
 
-const PROGRAM = join(import.meta.dirname, 'stack-process.ts');
-const LISTENING = /^listening on port (\d+)$/m;
-
-async function startStack(config: StackConfig): Promise<RunningTarget> {
-  const args = ['--disable-warning=ExperimentalWarning', PROGRAM, JSON.stringify(config)];
+/** @param program a file of this folder that calls serveExports */
+export async function startProcess(
+  program: string,
+  config: object,
+  nameOf: (machine: number) => string,
+): Promise<RunningTarget> {
+  const path = join(import.meta.dirname, program);
+  const args = ['--disable-warning=ExperimentalWarning', path, JSON.stringify(config)];
   const server = await startServer(process.execPath, args, (output) => LISTENING.test(output));
   const port = Number(LISTENING.exec(server.output())?.[1]);
-  return runningOn(server, port, (machine) => `machine-${machine}`);
+  return runningOn(server, port, nameOf);
 }
 
 export const rootcastSlowOrigin: Target = {
@@ -24,7 +31,9 @@ export const rootcastSlowOrigin: Target = {
   missing: missingPrograms('nbdkit'),
   version: rootcastVersion,
   start: (stage) =>
-    startBeforeSlowOrigin(stage, (origin) =>
-      startStack({ origin, machines: stage.machines, folder: join(stage.scratch, 'overlays') }),
-    ),
+    startBeforeSlowOrigin(stage, (origin) => {
+      const folder = join(stage.scratch, 'overlays');
+      const config: StackConfig = { origin, machines: stage.machines, folder };
+      return startProcess('stack-process.ts', config, (machine) => `machine-${machine}`);
+    }),
 };
