@@ -1,3 +1,4 @@
+import { rootcastChain1, rootcastChain30 } from './chain.ts';
 import { floor } from './floor.ts';
 import { nbdServer, nbdServerCow } from './nbd-server.ts';
 import { nbdkitCow, nbdkitFile, nbdkitMemory } from './nbdkit.ts';
@@ -35,6 +36,8 @@ export const TARGETS: readonly Target[] = [
   qemuNbdOverlay,
   rootcastOneWorker,
   rootcastTwoWorkers,
+  rootcastChain1,
+  rootcastChain30,
   rootcastSlowOrigin,
   storageDaemonSlowOrigin,
 ];
