@@ -6,12 +6,18 @@ export interface Stage {
   readonly image: string;
   /** An empty folder of this start's own. */
   readonly scratch: string;
+  /** How the exports will be used, and how many of them there must be. */
+  readonly access: Access;
+  readonly machines: number;
 }
 
 export interface RunningTarget {
   /** The root of the process tree whose CPU time is the server's. */
   readonly pid: number;
-  readonly uri: string;
+  /** Where export number `machine` (0 …) is; for access `image` there is one. */
+  uri(machine: number): string;
+  /** Requests that the slow origin behind the server has had so far, where there is one. */
+  originRequests?(): Promise<number>;
   stop(): Promise<void>;
 }
 
