@@ -12,6 +12,7 @@
  *     1024   statistics: 128 bytes for each worker, written by that worker only
  *     …      dirty: one bit for each page of the map changed since the last flush
  *     …      reserved: one bit for each page of the durable map known to have space of its own
+ *     …      touched: the summary, as it is on disk (touched-summary.ts)
  *     …      owned and zeroed bits, laid out as in the map volume (map-layout.ts)
  *
  * Everything after the statistics is untouched zero memory until bits are set: an overlay that
@@ -19,11 +20,11 @@
  */
 import { SharedBitmap, SharedMutex } from '../../base/index.ts';
 import { ERRNOS, type Errno } from '../../errors/index.ts';
-import { MAP_PAGE_BYTES, MAXIMUM_WORKERS, RECLAIMS_AT_ONCE } from './limits.ts';
+import { MAP_PAGE_BYTES, MAXIMUM_WORKERS, RECLAIMS_AT_ONCE, SUMMARY_BYTES } from './limits.ts';
 import { type MapGeometry, mapGeometry } from './map-layout.ts';
 
 const MAGIC = 0x52434f56; // "RCOV"
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 
 const WORD = {
   magic: 0,
@@ -70,6 +71,10 @@ export class OverlayState {
   readonly zeroed: SharedBitmap;
   readonly dirty: SharedBitmap;
   readonly reserved: SharedBitmap;
+  /** Groups of map pages that may hold something. */
+  readonly touched: SharedBitmap;
+  /** The bytes of touched, as they are on disk. */
+  readonly summaryBytes: Uint8Array;
   /** The bytes of owned and zeroed, as they are on disk. */
   readonly mapBytes: Uint8Array;
   readonly stateMutex: SharedMutex;
@@ -91,9 +96,11 @@ export class OverlayState {
     this.workers = this.words[WORD.workers] ?? 0;
     this.geometry = mapGeometry(this.size);
     const at = offsets(this.geometry, this.workers);
-    const { blocks, units, ownedPages, zeroedPages } = this.geometry;
+    const { blocks, units, ownedPages, zeroedPages, groups } = this.geometry;
     this.dirty = new SharedBitmap(buffer, at.dirty, ownedPages + zeroedPages);
     this.reserved = new SharedBitmap(buffer, at.reserved, ownedPages + zeroedPages);
+    this.touched = new SharedBitmap(buffer, at.touched, groups);
+    this.summaryBytes = new Uint8Array(buffer, at.touched, SUMMARY_BYTES);
     this.owned = new SharedBitmap(buffer, at.maps, blocks);
     this.zeroed = new SharedBitmap(buffer, at.maps + ownedPages * MAP_PAGE_BYTES, units);
     this.mapBytes = new Uint8Array(buffer, at.maps, this.geometry.mapBytes);
@@ -235,10 +242,11 @@ export class OverlayState {
 function offsets(
   geometry: MapGeometry,
   workers: number,
-): { dirty: number; reserved: number; maps: number } {
+): { dirty: number; reserved: number; touched: number; maps: number } {
   const dirty = STATISTICS_BYTES + workers * STATISTICS_SLOT_BYTES;
   const bitmapBytes = SharedBitmap.bytesFor(geometry.ownedPages + geometry.zeroedPages);
   const reserved = dirty + bitmapBytes;
-  const end = reserved + bitmapBytes;
-  return { dirty, reserved, maps: Math.ceil(end / MAP_PAGE_BYTES) * MAP_PAGE_BYTES };
+  const touched = reserved + bitmapBytes;
+  const end = touched + SUMMARY_BYTES;
+  return { dirty, reserved, touched, maps: Math.ceil(end / MAP_PAGE_BYTES) * MAP_PAGE_BYTES };
 }
