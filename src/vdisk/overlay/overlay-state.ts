@@ -16,7 +16,7 @@
  *     …      owned and zeroed bits, laid out as in the map volume (map-layout.ts)
  *
  * Everything after the statistics is untouched zero memory until bits are set: an overlay that
- * nobody wrote to costs a few KiB.
+ * nobody wrote to costs a few KiB, and each page of the map in use one page of memory.
  */
 import { SharedBitmap, SharedMutex } from '../../base/index.ts';
 import { ERRNOS, type Errno } from '../../errors/index.ts';
@@ -118,8 +118,12 @@ export class OverlayState {
       throw new RangeError(`an overlay for ${workers} workers: 1 to ${MAXIMUM_WORKERS}`);
     }
     const geometry = mapGeometry(size);
-    const buffer = new SharedArrayBuffer(offsets(geometry, workers).maps + geometry.mapBytes);
-    const words = new Int32Array(buffer);
+    const bytes = offsets(geometry, workers).maps + geometry.mapBytes;
+    // Growable, though it never grows: that memory is mapped on its own, from the start of a page, and
+    // given back when it is let go. Any other comes from malloc, where a page of the map lies across
+    // two of memory, and where what was used before is filled with zeroes, that is, touched.
+    const buffer = new SharedArrayBuffer(bytes, { maxByteLength: bytes });
+    const words = new Int32Array(buffer, 0, STATISTICS_BYTES / 4);
     words[WORD.magic] = MAGIC;
     words[WORD.version] = LAYOUT_VERSION;
     words[WORD.workers] = workers;
