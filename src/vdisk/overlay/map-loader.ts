@@ -2,6 +2,7 @@
  * Reads both maps of an overlay into its state, before anybody else has it: with plain reads and
  * writes of memory, and without touching a page of the state for which there is nothing to say.
  */
+import { isPromise, type MaybePromise } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BLOCKS_PER_MAP_PAGE, MAP_LOAD_BYTES, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
@@ -15,6 +16,9 @@ export class MapLoader {
   readonly #map: BlockDevice;
   readonly #sameBoot: boolean;
   #ownedBlocks = 0;
+  /** What was read, of either map; kept from one run of pages to the next. */
+  #live = new Uint32Array(MAP_PAGE_BYTES / 4);
+  #durable = new Uint32Array(MAP_PAGE_BYTES / 4);
 
   /** @param sameBoot the live map is the truth; otherwise the durable one is */
   constructor(state: OverlayState, map: BlockDevice, sameBoot: boolean) {
@@ -48,8 +52,12 @@ export class MapLoader {
   /** Bytes [from, end) of the map, whole pages. */
   async #load(from: number, end: number): Promise<void> {
     const { liveOffset, durableOffset } = this.#state.geometry;
-    const live = new Uint32Array(Math.min(end - from, MAP_LOAD_BYTES) / 4);
-    const durable = new Uint32Array(live.length);
+    const words = Math.min(end - from, MAP_LOAD_BYTES) / 4;
+    if (this.#live.length < words) {
+      this.#live = new Uint32Array(words);
+      this.#durable = new Uint32Array(words);
+    }
+    const [live, durable] = [this.#live, this.#durable];
     for (let start = from; start < end; start += MAP_LOAD_BYTES) {
       const length = Math.min(MAP_LOAD_BYTES, end - start);
       const liveBytes = Buffer.from(live.buffer, 0, length);
@@ -61,44 +69,45 @@ export class MapLoader {
         const livePage = liveBytes.subarray(at, at + MAP_PAGE_BYTES);
         const durablePage = durableBytes.subarray(at, at + MAP_PAGE_BYTES);
         const page = (start + at) / MAP_PAGE_BYTES;
-        await this.#take(page, livePage, durablePage);
-        const words = this.#sameBoot ? live : durable;
-        this.#ownedBlocks += this.#countOwned(page, words, at / 4);
+        const taken = this.#take(page, livePage, durablePage);
+        if (isPromise(taken)) await taken;
+        const trusted = this.#sameBoot ? live : durable;
+        this.#ownedBlocks += this.#countOwned(page, trusted, at / 4);
       }
     }
   }
 
-  async #take(page: number, livePage: Buffer, durablePage: Buffer): Promise<void> {
+  #take(page: number, livePage: Buffer, durablePage: Buffer): MaybePromise<void> {
     const { mapBytes, reserved, dirty, touched, geometry } = this.#state;
+    const differ = !livePage.equals(durablePage);
     const trusted = this.#sameBoot ? livePage : durablePage;
-    const hasDurable = !durablePage.equals(EMPTY_PAGE);
-    const hasTrusted = this.#sameBoot ? !trusted.equals(EMPTY_PAGE) : hasDurable;
+    const hasTrusted = !trusted.equals(EMPTY_PAGE);
+    const hasDurable = this.#sameBoot && differ ? !durablePage.equals(EMPTY_PAGE) : hasTrusted;
     if (hasTrusted) mapBytes.set(trusted, page * MAP_PAGE_BYTES);
     if (hasDurable) reserved.set(page, page + 1);
     if (hasTrusted || hasDurable) {
       const group = Math.floor(page / geometry.groupPages);
       touched.set(group, group + 1);
     }
-    if (livePage.equals(durablePage)) return;
+    if (!differ) return undefined;
+    if (!this.#sameBoot) {
+      return this.#map.write(durablePage, geometry.liveOffset + page * MAP_PAGE_BYTES, PLAIN);
+    }
     // Acknowledged but not flushed when the process died: the next flush takes it along.
-    if (this.#sameBoot) dirty.set(page, page + 1);
-    else await this.#map.write(durablePage, geometry.liveOffset + page * MAP_PAGE_BYTES, PLAIN);
+    dirty.set(page, page + 1);
+    return undefined;
   }
 
   /** Bits of one page of the map, whose words begin at `first`, that say that a block is owned. */
   #countOwned(page: number, words: Uint32Array, first: number): number {
-    const bits = Math.min(
-      BLOCKS_PER_MAP_PAGE,
-      this.#state.geometry.blocks - page * BLOCKS_PER_MAP_PAGE,
-    );
+    const blocks = this.#state.geometry.blocks - page * BLOCKS_PER_MAP_PAGE;
+    const whole = Math.max(0, Math.min(BLOCKS_PER_MAP_PAGE, blocks)) >>> 5;
     let total = 0;
-    for (let bit = 0; bit < bits; bit += 32) {
-      const word = words[first + bit / 32] ?? 0;
-      if (word === 0) continue;
-      // Beyond the disk's end there are no blocks, whatever the map says.
-      total += ones(bits - bit < 32 ? word & (2 ** (bits - bit) - 1) : word);
-    }
-    return total;
+    for (let word = first; word < first + whole; word++) total += ones(words[word] ?? 0);
+    // Beyond the disk's end there are no blocks, whatever the map says.
+    const rest = blocks - whole * 32;
+    if (rest <= 0 || rest >= 32) return total;
+    return total + ones((words[first + whole] ?? 0) & (2 ** rest - 1));
   }
 }
 
