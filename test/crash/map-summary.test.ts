@@ -101,11 +101,13 @@ class Machine {
     this.#size = size;
     this.#map = new VolatileDisk(overlayMapBytes(size));
     this.#data = new VolatileDisk(size);
-    const last = Math.floor(size / BLOCK);
+    const last = Math.floor(size / BLOCK) - 1;
+    // Where map pages turn over, and where the map ends.
     this.#spots = Array.from({ length: 12 }, () => {
       const page = Math.floor((random() * size) / PAGE_SPAN);
       return Math.min(last, page * (PAGE_SPAN / BLOCK));
     });
+    this.#spots[0] = last;
   }
 
   #open(disk: VolatileDisk): VolatileDevice {

@@ -34,7 +34,7 @@ const isZero = (bytes: Buffer, from: number, to: number): boolean =>
 export function scanAll(map: MemoryDevice, size: number, sameBoot: boolean): Found {
   const { live, durable } = mapsOf(map, size);
   const bits = sameBoot ? live : durable;
-  const ownedBytes = mapGeometry(size).blocks / 8;
+  const ownedBytes = Math.ceil(mapGeometry(size).blocks / 8);
   let owned = 0;
   for (const page of pagesWhere(bits, (from, to) => !isZero(bits, from, to))) {
     for (const byte of bits.subarray(page * PAGE, Math.min(ownedBytes, (page + 1) * PAGE))) {

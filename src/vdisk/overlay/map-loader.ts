@@ -100,14 +100,14 @@ export class MapLoader {
 
   /** Bits of one page of the map, whose words begin at `first`, that say that a block is owned. */
   #countOwned(page: number, words: Uint32Array, first: number): number {
-    const blocks = this.#state.geometry.blocks - page * BLOCKS_PER_MAP_PAGE;
-    const whole = Math.max(0, Math.min(BLOCKS_PER_MAP_PAGE, blocks)) >>> 5;
-    let total = 0;
-    for (let word = first; word < first + whole; word++) total += ones(words[word] ?? 0);
+    const left = this.#state.geometry.blocks - page * BLOCKS_PER_MAP_PAGE;
     // Beyond the disk's end there are no blocks, whatever the map says.
-    const rest = blocks - whole * 32;
-    if (rest <= 0 || rest >= 32) return total;
-    return total + ones((words[first + whole] ?? 0) & (2 ** rest - 1));
+    const bits = Math.max(0, Math.min(BLOCKS_PER_MAP_PAGE, left));
+    const end = first + (bits >>> 5);
+    let total = 0;
+    for (let word = first; word < end; word++) total += ones(words[word] ?? 0);
+    const rest = bits & 31;
+    return rest === 0 ? total : total + ones((words[end] ?? 0) & (2 ** rest - 1));
   }
 }
 
