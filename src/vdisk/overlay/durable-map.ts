@@ -11,6 +11,10 @@
  *     4  durable map: the owned pages of the snapshot, flush. A page torn half-way is not wrong
  *        either: each bit is as it was or as it becomes, and 2 and 3 make both true
  *
+ * A process may have been killed between writing pages of 3 or 4 and syncing them: the next one finds
+ * them in the page cache, equal to the live map. Its first flush syncs the durable map after step 2,
+ * before it builds on it.
+ *
  * Without changed pages a flush is step 2 alone. Flushes of all workers run one after the other, and
  * one that waited needs no run of its own when a flush that began after its call has completed.
  *
@@ -79,6 +83,10 @@ export class DurableMap {
     }
     try {
       await this.#sync(this.#data);
+      if (this.#state.mapUnsynced) {
+        await this.#sync(this.#map);
+        this.#state.mapUnsynced = false;
+      }
       await this.#store(zeroed);
       await this.#store(owned);
     } catch (error) {

@@ -5,7 +5,7 @@
  *     128    the state mutex: held to change bits, to write blocks that are not owned yet, and to
  *            change what is being reclaimed
  *     256    the flush mutex: held by the one flush that runs; taken before the state mutex
- *     384    flush counters and the failure that ended flushing
+ *     384    flush counters, the failure that ended flushing, what recovery left to be synced
  *     512    full flag, reclaim counters
  *     640    size, quota, owned blocks (doubles; changed under the state mutex)
  *     768    the ranges being reclaimed (pairs of block numbers)
@@ -35,6 +35,7 @@ const WORD = {
   flushStarted: 96,
   flushCompleted: 97,
   flushFailure: 98,
+  mapUnsynced: 99,
   full: 128,
   reclaims: 129,
   reclaimEpoch: 130,
@@ -197,6 +198,18 @@ export class OverlayState {
 
   set flushFailure(errno: Errno) {
     Atomics.store(this.words, WORD.flushFailure, ERRNOS.indexOf(errno) + 1);
+  }
+
+  /**
+   * Whether the durable map may hold what a process wrote and did not live to sync: recovery then finds
+   * it in the page cache and cannot tell. Changed before any worker is there, then under the flush mutex.
+   */
+  get mapUnsynced(): boolean {
+    return Atomics.load(this.words, WORD.mapUnsynced) !== 0;
+  }
+
+  set mapUnsynced(unsynced: boolean) {
+    Atomics.store(this.words, WORD.mapUnsynced, unsynced ? 1 : 0);
   }
 
   /** Whether any of these blocks is being reclaimed. Under the state mutex. */

@@ -57,8 +57,10 @@ export async function recoverOverlay(options: RecoverOptions): Promise<SharedArr
   if (sameBoot && record.summaryKept) {
     state.summaryBytes.set(page.subarray(BOOT_RECORD_BYTES));
     await loader.loadTouched();
+    state.mapUnsynced = state.touched.nextSet(0, state.geometry.groups) < state.geometry.groups;
   } else {
     await loader.loadAll();
+    state.mapUnsynced = sameBoot;
     // After the live map is whole again: a process that dies before the last line starts over.
     await new TouchedSummary(state, map).store();
     await map.write(encodeBootRecord(bootId), BOOT_RECORD_OFFSET, PLAIN);
