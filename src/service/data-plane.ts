@@ -2,6 +2,7 @@
  * The control thread's half of the data path: says what an export is made of (StackPlan), keeps the
  * overlays' generations, and answers for the workers' live figures. No block passes through here.
  */
+import { forEachOf } from '../base/index.ts';
 import type {
   Catalog,
   DataPlane,
@@ -19,6 +20,7 @@ import {
 import { Fault } from '../errors/index.ts';
 import type { ExportSummary, StackPlan } from '../exports/index.ts';
 import type { LayerShelf } from './layer-shelf.ts';
+import { OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
 import type { Generation, OverlayBook, OverlayOwner } from './overlay-book.ts';
 import type { PoolOwner, WorkerPool } from './workers/worker-pool.ts';
 
@@ -150,7 +152,8 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   /** Opens the overlays that exist, so that their fill is known before anybody connects. */
   async loadOverlays(): Promise<void> {
-    for (const disk of listMachineDisks(this.#options.catalog)) {
+    const disks = listMachineDisks(this.#options.catalog);
+    await forEachOf(disks, OVERLAYS_OPENED_AT_ONCE, async (disk) => {
       try {
         await this.#options.overlays.load(ownerOf(disk));
       } catch (error) {
@@ -158,7 +161,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
         const subject = `${MACHINE}${disk.machineName}`;
         this.#options.troubled(subject, 'opening the write cache', error);
       }
-    }
+    });
   }
 
   /** After the workers have left: what was acknowledged survives a restart of the host as well. */

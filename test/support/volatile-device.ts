@@ -67,13 +67,11 @@ export class VolatileDisk {
         this.#stable.write(version, sector * SECTOR, PLAIN);
       }
     }
-    this.#pending = new Map();
-    const piece = Buffer.alloc(64 * 1024);
-    for (let at = 0; at < this.size; at += piece.length) {
-      const part = piece.subarray(0, Math.min(piece.length, this.size - at));
-      this.#stable.read(part, at);
-      this.cache.write(part, at, PLAIN);
+    // Elsewhere the cache holds what is stable.
+    for (const sector of this.#pending.keys()) {
+      this.cache.write(this.#sector(this.#stable, sector), sector * SECTOR, PLAIN);
     }
+    this.#pending = new Map();
   }
 
   #sector(device: MemoryDevice, sector: number): Buffer {

@@ -20,6 +20,9 @@ export const PUNCHES_AT_ONCE = 2;
 /** Zeroes are written in pieces of this many bytes. */
 export const ZERO_PIECE_BYTES = 1024 * 1024;
 
+/** Volumes that are looked at at the same time when all are listed. */
+export const VOLUMES_SHOWN_AT_ONCE = 8;
+
 /** How long a repository waits for other writers of its folder before it refuses, in milliseconds. */
 export const OTHER_WRITERS_WAIT_MS = 10_000;
 

@@ -1,4 +1,5 @@
 import { type FileHandle, mkdir, open, readdir, stat, statfs, unlink } from 'node:fs/promises';
+import { forEachOf } from '../../base/index.ts';
 import { MAXIMUM_DEVICE_BYTES } from '../../block/index.ts';
 import { Fault, type FaultCode } from '../../errors/index.ts';
 import {
@@ -7,7 +8,7 @@ import {
   type Volume,
   type VolumeControl,
 } from '../../repositories/index.ts';
-import { OTHER_WRITERS_WAIT_MS } from './limits.ts';
+import { OTHER_WRITERS_WAIT_MS, VOLUMES_SHOWN_AT_ONCE } from './limits.ts';
 import { untilNobodyWrites } from './other-writers.ts';
 import { LOCAL_ADAPTER, VOLUME_ENDING, volumePath } from './volume-path.ts';
 
@@ -93,17 +94,20 @@ export class LocalVolumeControl implements VolumeControl {
   }
 
   async listVolumes(): Promise<readonly Volume[]> {
-    const volumes: Volume[] = [];
-    for (const name of (await readdir(this.#folder)).sort()) {
-      if (!name.endsWith(VOLUME_ENDING)) continue;
+    const ids = (await readdir(this.#folder))
+      .sort()
+      .filter((name) => name.endsWith(VOLUME_ENDING))
+      .map((name) => name.slice(0, -VOLUME_ENDING.length));
+    const volumes = new Map<string, Volume>();
+    await forEachOf(ids, VOLUMES_SHOWN_AT_ONCE, async (id) => {
       try {
-        volumes.push(await this.showVolume(name.slice(0, -VOLUME_ENDING.length)));
+        volumes.set(id, await this.showVolume(id));
       } catch (error) {
         // Deleted since the folder was read, or a file that is none of ours.
         if (!(error instanceof Fault) || !IGNORED_IN_LISTS.has(error.code)) throw error;
       }
-    }
-    return volumes;
+    });
+    return ids.flatMap((id) => volumes.get(id) ?? []);
   }
 
   async space(): Promise<RepositorySpace> {

@@ -14,9 +14,14 @@
  *     5  where flushes went through the journal since the last checkpoint: the journal mark, flush. Not
  *        before 4 is done: records that the mark makes meaningless may be all that says "owned"
  *
+ * A process may have been killed between writing pages of 3 or 4 and syncing them: the next one finds
+ * them in the page cache, equal to the live map. Its first flush syncs the durable map after step 2,
+ * before it builds on it.
+ *
  * Without changed pages a flush is step 2 alone. A small flush takes none of these steps: its blocks go
  * through the flush journal, if there is one (journal/flush-journal.ts), and the steps are taken later,
- * by a checkpoint. A flush that finds nothing written since the one before has nothing to do. Flushes of all workers run one after the other, and
+ * by a checkpoint. A flush that finds nothing written since the one before has nothing to do. Flushes
+ * of all workers run one after the other, and
  * one that waited needs no run of its own when a flush that began after its call has completed.
  *
  * A volume that failed to flush may have lost writes for good, so flushing has failed for good too,
@@ -197,6 +202,10 @@ export class DurableMap implements JournalUser {
     }
     try {
       await this.#sync(this.#data);
+      if (this.#state.mapUnsynced) {
+        await this.#sync(this.#map);
+        this.#state.mapUnsynced = false;
+      }
       await this.#store(zeroed);
       await this.#store(owned);
       if (this.#state.checkpointed !== journalled) await this.#mark(journalled);

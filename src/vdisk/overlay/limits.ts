@@ -30,6 +30,9 @@ export const RECLAIMS_WAITING = 1024;
 /** Zeroes that must be allocated are written in pieces of this many bytes. */
 export const ZERO_WRITE_BYTES = 1024 * 1024;
 
+/** Bytes that say which pages of the map were ever touched: what the boot record leaves of its page. */
+export const SUMMARY_BYTES = 3584;
+
 /** The map is loaded in pieces of this many bytes. */
 export const MAP_LOAD_BYTES = 256 * 1024;
 

@@ -1,7 +1,8 @@
 /**
  * Changes of the bits. The live map in the map volume is changed first, through to the page cache,
  * then the bits in shared memory: what a reader has seen, and what was acknowledged, is in the map
- * that a restarted process finds. Every method is called under the state mutex.
+ * that a restarted process finds. Before the first change of a page, the summary says that there is
+ * something to be found (touched-summary.ts). Every method is called under the state mutex.
  */
 import {
   chain,
@@ -13,6 +14,7 @@ import {
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
+import { TouchedSummary } from './touched-summary.ts';
 
 /** Blocks [from, to). */
 export interface BlockRange {
@@ -23,6 +25,7 @@ export interface BlockRange {
 export class LiveMap {
   readonly #state: OverlayState;
   readonly #map: BlockDevice;
+  readonly #summary: TouchedSummary;
   readonly #scratch = Buffer.alloc(MAP_PAGE_BYTES);
   /** Where the zeroed bits begin in the map. */
   readonly #zeroedStart: number;
@@ -30,6 +33,7 @@ export class LiveMap {
   constructor(state: OverlayState, map: BlockDevice) {
     this.#state = state;
     this.#map = map;
+    this.#summary = new TouchedSummary(state, map);
     this.#zeroedStart = state.geometry.ownedPages * MAP_PAGE_BYTES;
   }
 
@@ -161,6 +165,7 @@ export class LiveMap {
    * Gives pages of the durable map space of their own before anything depends on them: the volume is
    * thin, and it is the write that must find out that it is full, not the flush after it. A page that
    * is not reserved has held zeroes ever since the map was formatted, so that is what is written.
+   * A page that is reserved has been through here, or was found by recovery: the summary has it.
    */
   #reserve(from: number, to: number): MaybePromise<void> {
     const { reserved, geometry } = this.#state;
@@ -168,7 +173,9 @@ export class LiveMap {
     if (page === to) return undefined;
     const bytes = ZEROES.subarray(0, MAP_PAGE_BYTES);
     const offset = geometry.durableOffset + page * MAP_PAGE_BYTES;
-    return chain(this.#map.write(bytes, offset, PLAIN), () => {
+    const announced = this.#summary.announce(page);
+    const written = chain(announced, () => this.#map.write(bytes, offset, PLAIN));
+    return chain(written, () => {
       reserved.set(page, page + 1);
       return this.#reserve(page + 1, to);
     });

@@ -3,11 +3,13 @@
  *
  *     0              header: what this is and how large; written once
  *     4096           boot record: the boot of the host in which the live map was written
+ *     4608           summary: which pages of the maps were touched in that boot (touched-summary.ts)
  *     8192           live map: owned bits, then zeroed bits, each filled up to whole pages
  *     8192 + maps    durable map: the same, as of the last flush
  *
  * owned: one bit for each 4 KiB block, set = the data volume has it.
  * zeroed: one bit for each 64 KiB unit, set = its blocks that are not owned read as zeroes.
+ * summary: one bit for each group of map pages, clear = they hold nothing but zeroes in both maps.
  * Lowest bit of the first byte first; numbers little-endian.
  */
 import { crc32 } from 'node:zlib';
@@ -17,6 +19,7 @@ import {
   BOOT_ID_BYTES,
   MAP_PAGE_BYTES,
   MAXIMUM_OVERLAY_BYTES,
+  SUMMARY_BYTES,
   UNIT_BYTES,
 } from './limits.ts';
 
@@ -27,6 +30,14 @@ export const HEADER_OFFSET = 0;
 export const HEADER_BYTES = 512;
 export const BOOT_RECORD_OFFSET = MAP_PAGE_BYTES;
 export const BOOT_RECORD_BYTES = 512;
+export const SUMMARY_OFFSET = BOOT_RECORD_OFFSET + BOOT_RECORD_BYTES;
+
+/**
+ * In the boot record, beside the length of the boot's name: whoever writes to the live map keeps the
+ * summary. A program that knows of no summary takes such a record for damaged and goes back to the
+ * durable map, rather than change pages behind the summary's back.
+ */
+const SUMMARY_KEPT = 0x8000;
 
 /** Where everything lies, for a disk of one size. All bytes, unless the name says otherwise. */
 export interface MapGeometry {
@@ -36,6 +47,9 @@ export interface MapGeometry {
   readonly zeroedPages: number;
   /** Both bitmaps, whole pages. */
   readonly mapBytes: number;
+  /** Neighbouring map pages that share a bit of the summary: the fewest for which it has room. */
+  readonly groupPages: number;
+  readonly groups: number;
   readonly liveOffset: number;
   readonly durableOffset: number;
   /** Of the map volume. */
@@ -51,7 +65,10 @@ export function mapGeometry(size: number): MapGeometry {
   const units = Math.ceil(size / UNIT_BYTES);
   const ownedPages = Math.ceil(blocks / 8 / MAP_PAGE_BYTES);
   const zeroedPages = Math.ceil(units / 8 / MAP_PAGE_BYTES);
-  const mapBytes = (ownedPages + zeroedPages) * MAP_PAGE_BYTES;
+  const pages = ownedPages + zeroedPages;
+  const mapBytes = pages * MAP_PAGE_BYTES;
+  let groupPages = 1;
+  while (Math.ceil(pages / groupPages) > SUMMARY_BYTES * 8) groupPages *= 2;
   const liveOffset = 2 * MAP_PAGE_BYTES;
   return {
     blocks,
@@ -59,6 +76,8 @@ export function mapGeometry(size: number): MapGeometry {
     ownedPages,
     zeroedPages,
     mapBytes,
+    groupPages,
+    groups: Math.ceil(pages / groupPages),
     liveOffset,
     durableOffset: liveOffset + mapBytes,
     totalBytes: liveOffset + 2 * mapBytes,
@@ -98,6 +117,12 @@ export function checkHeader(bytes: Buffer, size: number): void {
   }
 }
 
+export interface BootRecord {
+  readonly bootId: string;
+  /** False: written by a program that knew of no summary. */
+  readonly summaryKept: boolean;
+}
+
 /** @throws RangeError when the name of the boot is empty or too long. */
 export function encodeBootRecord(bootId: string): Buffer {
   const name = Buffer.from(bootId, 'utf8');
@@ -105,16 +130,18 @@ export function encodeBootRecord(bootId: string): Buffer {
     throw new RangeError(`a boot id of ${name.length} bytes: 1 to ${BOOT_ID_BYTES}`);
   }
   const bytes = Buffer.alloc(BOOT_RECORD_BYTES);
-  bytes.writeUInt32LE(name.length, 0);
+  bytes.writeUInt32LE(name.length | SUMMARY_KEPT, 0);
   name.copy(bytes, 4);
   return sealed(bytes);
 }
 
 /** The recorded boot; undefined when the record is damaged: then the live map is not trusted. */
-export function decodeBootRecord(bytes: Buffer): string | undefined {
-  const length = bytes.readUInt32LE(0);
+export function decodeBootRecord(bytes: Buffer): BootRecord | undefined {
+  const word = bytes.readUInt32LE(0);
+  const summaryKept = (word & SUMMARY_KEPT) !== 0;
+  const length = summaryKept ? word - SUMMARY_KEPT : word;
   if (!isIntact(bytes) || length < 1 || length > BOOT_ID_BYTES) return undefined;
-  return bytes.toString('utf8', 4, 4 + length);
+  return { bootId: bytes.toString('utf8', 4, 4 + length), summaryKept };
 }
 
 /** Writes the checksum of everything before them into the last four bytes. */

@@ -5,7 +5,7 @@
  *     128    the state mutex: held to change bits, to write blocks that are not owned yet, and to
  *            change what is being reclaimed
  *     256    the flush mutex: held by the one flush that runs; taken before the state mutex
- *     384    flush counters and the failure that ended flushing
+ *     384    flush counters, the failure that ended flushing, what recovery left to be synced
  *     512    full flag, reclaim counters
  *     640    size, quota, owned blocks (doubles; changed under the state mutex)
  *     768    the ranges being reclaimed (pairs of block numbers)
@@ -16,15 +16,16 @@
  *     2048   statistics: 128 bytes for each worker, written by that worker only
  *     …      dirty: one bit for each page of the map changed since the last flush
  *     …      reserved: one bit for each page of the durable map known to have space of its own
+ *     …      touched: the summary, as it is on disk (touched-summary.ts)
  *     …      owned and zeroed bits, laid out as in the map volume (map-layout.ts)
  *
  * Everything after the statistics is untouched zero memory until bits are set: an overlay that
- * nobody wrote to costs a few KiB.
+ * nobody wrote to costs a few KiB, and each page of the map in use one page of memory.
  */
 import { SharedBitmap, SharedMutex } from '../../base/index.ts';
 import { ERRNOS, type Errno } from '../../errors/index.ts';
 import { DIRTY_COUNTER_WORDS, DIRTY_RING_WORDS, DirtyRing } from './dirty-ring.ts';
-import { MAP_PAGE_BYTES, MAXIMUM_WORKERS, RECLAIMS_AT_ONCE } from './limits.ts';
+import { MAP_PAGE_BYTES, MAXIMUM_WORKERS, RECLAIMS_AT_ONCE, SUMMARY_BYTES } from './limits.ts';
 import { type MapGeometry, mapGeometry } from './map-layout.ts';
 
 const MAGIC = 0x52434f56; // "RCOV"
@@ -39,6 +40,7 @@ const WORD = {
   flushStarted: 96,
   flushCompleted: 97,
   flushFailure: 98,
+  mapUnsynced: 99,
   full: 128,
   reclaims: 129,
   reclaimEpoch: 130,
@@ -85,6 +87,10 @@ export class OverlayState {
   readonly zeroed: SharedBitmap;
   readonly dirty: SharedBitmap;
   readonly reserved: SharedBitmap;
+  /** Groups of map pages that may hold something. */
+  readonly touched: SharedBitmap;
+  /** The bytes of touched, as they are on disk. */
+  readonly summaryBytes: Uint8Array;
   /** The bytes of owned and zeroed, as they are on disk. */
   readonly mapBytes: Uint8Array;
   readonly stateMutex: SharedMutex;
@@ -114,9 +120,11 @@ export class OverlayState {
     this.workers = this.words[WORD.workers] ?? 0;
     this.geometry = mapGeometry(this.size);
     const at = offsets(this.geometry, this.workers);
-    const { blocks, units, ownedPages, zeroedPages } = this.geometry;
+    const { blocks, units, ownedPages, zeroedPages, groups } = this.geometry;
     this.dirty = new SharedBitmap(buffer, at.dirty, ownedPages + zeroedPages);
     this.reserved = new SharedBitmap(buffer, at.reserved, ownedPages + zeroedPages);
+    this.touched = new SharedBitmap(buffer, at.touched, groups);
+    this.summaryBytes = new Uint8Array(buffer, at.touched, SUMMARY_BYTES);
     this.owned = new SharedBitmap(buffer, at.maps, blocks);
     this.zeroed = new SharedBitmap(buffer, at.maps + ownedPages * MAP_PAGE_BYTES, units);
     this.mapBytes = new Uint8Array(buffer, at.maps, this.geometry.mapBytes);
@@ -134,8 +142,12 @@ export class OverlayState {
       throw new RangeError(`an overlay for ${workers} workers: 1 to ${MAXIMUM_WORKERS}`);
     }
     const geometry = mapGeometry(size);
-    const buffer = new SharedArrayBuffer(offsets(geometry, workers).maps + geometry.mapBytes);
-    const words = new Int32Array(buffer);
+    const bytes = offsets(geometry, workers).maps + geometry.mapBytes;
+    // Growable, though it never grows: that memory is mapped on its own, from the start of a page, and
+    // given back when it is let go. Any other comes from malloc, where a page of the map lies across
+    // two of memory, and where what was used before is filled with zeroes, that is, touched.
+    const buffer = new SharedArrayBuffer(bytes, { maxByteLength: bytes });
+    const words = new Int32Array(buffer, 0, STATISTICS_BYTES / 4);
     words[WORD.magic] = MAGIC;
     words[WORD.version] = LAYOUT_VERSION;
     words[WORD.workers] = workers;
@@ -247,6 +259,18 @@ export class OverlayState {
     Atomics.store(this.words, WORD.flushFailure, ERRNOS.indexOf(errno) + 1);
   }
 
+  /**
+   * Whether the durable map may hold what a process wrote and did not live to sync: recovery then finds
+   * it in the page cache and cannot tell. Changed before any worker is there, then under the flush mutex.
+   */
+  get mapUnsynced(): boolean {
+    return Atomics.load(this.words, WORD.mapUnsynced) !== 0;
+  }
+
+  set mapUnsynced(unsynced: boolean) {
+    Atomics.store(this.words, WORD.mapUnsynced, unsynced ? 1 : 0);
+  }
+
   /** Whether any of these blocks is being reclaimed. Under the state mutex. */
   isReclaiming(from: number, to: number): boolean {
     if (Atomics.load(this.words, WORD.reclaims) === 0) return false;
@@ -294,10 +318,11 @@ export class OverlayState {
 function offsets(
   geometry: MapGeometry,
   workers: number,
-): { dirty: number; reserved: number; maps: number } {
+): { dirty: number; reserved: number; touched: number; maps: number } {
   const dirty = STATISTICS_BYTES + workers * STATISTICS_SLOT_BYTES;
   const bitmapBytes = SharedBitmap.bytesFor(geometry.ownedPages + geometry.zeroedPages);
   const reserved = dirty + bitmapBytes;
-  const end = reserved + bitmapBytes;
-  return { dirty, reserved, maps: Math.ceil(end / MAP_PAGE_BYTES) * MAP_PAGE_BYTES };
+  const touched = reserved + bitmapBytes;
+  const end = touched + SUMMARY_BYTES;
+  return { dirty, reserved, touched, maps: Math.ceil(end / MAP_PAGE_BYTES) * MAP_PAGE_BYTES };
 }

@@ -4,11 +4,15 @@
  * In the boot of the host in which the live map was written, the live map is the truth: whatever the
  * process had written to it is in the page cache or on the disk. In any other boot parts of it may
  * never have reached the disk, so the durable map is the truth and the live one is rebuilt from it.
+ *
+ * The summary says which pages there is anything to read of, and is believed under the same condition
+ * (touched-summary.ts). Where it is not, everything is read, and it is made anew.
  */
 import { SharedBitmap } from '../../base/index.ts';
-import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
+import type { BlockDevice } from '../../block/index.ts';
+import { PLAIN } from '../../block/index.ts';
 import { newIncarnation, readJournalMark, writeJournalMark } from './journal-mark.ts';
-import { MAP_LOAD_BYTES, MAP_PAGE_BYTES } from './limits.ts';
+import { MAP_PAGE_BYTES } from './limits.ts';
 import {
   BOOT_RECORD_BYTES,
   BOOT_RECORD_OFFSET,
@@ -18,7 +22,9 @@ import {
   HEADER_BYTES,
   HEADER_OFFSET,
 } from './map-layout.ts';
+import { MapLoader } from './map-loader.ts';
 import { OverlayState } from './overlay-state.ts';
+import { TouchedSummary } from './touched-summary.ts';
 
 export interface RecoverOptions {
   readonly map: BlockDevice;
@@ -41,20 +47,30 @@ export async function recoverOverlay(options: RecoverOptions): Promise<SharedArr
   const header = Buffer.alloc(Math.min(HEADER_BYTES, map.geometry.size));
   await map.read(header, HEADER_OFFSET);
   checkHeader(header, size);
-  const record = Buffer.alloc(BOOT_RECORD_BYTES);
-  await map.read(record, BOOT_RECORD_OFFSET);
-  const sameBoot = decodeBootRecord(record) === bootId;
+  const page = Buffer.alloc(MAP_PAGE_BYTES);
+  await map.read(page, BOOT_RECORD_OFFSET);
+  const record = decodeBootRecord(page.subarray(0, BOOT_RECORD_BYTES));
+  const sameBoot = record?.bootId === bootId;
 
   const buffer = OverlayState.allocate(size, options.workers, options.quotaBytes);
   const state = new OverlayState(buffer);
-  await loadMaps(state, map, sameBoot);
+  const loader = new MapLoader(state, map, sameBoot);
+  if (sameBoot && record.summaryKept) {
+    state.summaryBytes.set(page.subarray(BOOT_RECORD_BYTES));
+    await loader.loadTouched();
+    state.mapUnsynced = state.touched.nextSet(0, state.geometry.groups) < state.geometry.groups;
+  } else {
+    await loader.loadAll();
+    state.mapUnsynced = sameBoot;
+    // After the live map is whole again: a process that dies before the last line starts over.
+    await new TouchedSummary(state, map).store();
+    await map.write(encodeBootRecord(bootId), BOOT_RECORD_OFFSET, PLAIN);
+  }
   clearBeyondEnd(state);
-  state.ownedBlocks = state.owned.count(0, state.geometry.blocks);
+  state.ownedBlocks = loader.ownedBlocks;
   await loadMark(state, map);
   // What was written and not flushed before is listed nowhere.
   state.ring.noteUnlisted();
-  // After the live map is whole again: a process that dies before this line starts over.
-  if (!sameBoot) await map.write(encodeBootRecord(bootId), BOOT_RECORD_OFFSET, PLAIN);
   return buffer;
 }
 
@@ -70,37 +86,6 @@ async function loadMark(state: OverlayState, map: BlockDevice): Promise<void> {
   state.markCopy = mark.copy;
   state.journalled = mark.sequence;
   state.checkpointed = mark.sequence;
-}
-
-const EMPTY_PAGE = ZEROES.subarray(0, MAP_PAGE_BYTES);
-
-/** Loads the trusted map, page by page; empty pages stay untouched memory. */
-async function loadMaps(state: OverlayState, map: BlockDevice, sameBoot: boolean): Promise<void> {
-  const { mapBytes, liveOffset, durableOffset } = state.geometry;
-  const liveBuffer = Buffer.alloc(Math.min(mapBytes, MAP_LOAD_BYTES));
-  const durableBuffer = Buffer.alloc(liveBuffer.length);
-  for (let start = 0; start < mapBytes; start += liveBuffer.length) {
-    const length = Math.min(liveBuffer.length, mapBytes - start);
-    const live = liveBuffer.subarray(0, length);
-    const durable = durableBuffer.subarray(0, length);
-    await map.read(live, liveOffset + start);
-    await map.read(durable, durableOffset + start);
-    for (let at = 0; at < length; at += MAP_PAGE_BYTES) {
-      const livePage = live.subarray(at, at + MAP_PAGE_BYTES);
-      const durablePage = durable.subarray(at, at + MAP_PAGE_BYTES);
-      const trusted = sameBoot ? livePage : durablePage;
-      if (!trusted.equals(EMPTY_PAGE)) state.mapBytes.set(trusted, start + at);
-      const page = (start + at) / MAP_PAGE_BYTES;
-      if (!durablePage.equals(EMPTY_PAGE)) state.reserved.set(page, page + 1);
-      if (livePage.equals(durablePage)) continue;
-      if (sameBoot) {
-        // Acknowledged but not flushed when the process died: the next flush takes it along.
-        state.dirty.set(page, page + 1);
-      } else {
-        await map.write(durablePage, liveOffset + start + at, PLAIN);
-      }
-    }
-  }
 }
 
 /** A map never has bits beyond the disk's end; one that has would count them as owned. */

@@ -50,7 +50,7 @@ export async function replayOverlay(options: ReplayOptions): Promise<number> {
   await map.read(boot, BOOT_RECORD_OFFSET);
   // The boot record alone does not say it: a replay that was killed half-way has renewed it.
   const processDied =
-    decodeBootRecord(boot) === bootId && records.every(({ sameBoot }) => sameBoot);
+    decodeBootRecord(boot)?.bootId === bootId && records.every(({ sameBoot }) => sameBoot);
   const buffer = await recoverOverlay({ map, size, bootId, quotaBytes: undefined, workers: 1 });
   const state = new OverlayState(buffer);
   const base = new ZeroDevice(size);

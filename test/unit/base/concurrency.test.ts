@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  forEachOf,
   Gather,
   GroupCommit,
   type MaybePromise,
@@ -14,6 +15,37 @@ function gate(): { promise: Promise<void>; open: () => void; fail: (error: Error
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('forEachOf', () => {
+  test('works on all items, and never on more at once than it may', async () => {
+    let [running, most] = [0, 0];
+    const seen: number[] = [];
+    await forEachOf([1, 2, 3, 4, 5, 6, 7], 3, async (item) => {
+      running += 1;
+      most = Math.max(most, running);
+      await settle();
+      running -= 1;
+      seen.push(item);
+    });
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(most).toBe(3);
+  });
+
+  test('fails with the first failure, after what had begun has ended, and begins nothing more', async () => {
+    const ended: number[] = [];
+    const run = forEachOf([1, 2, 3, 4], 2, async (item) => {
+      if (item === 2) throw new Error('two');
+      await settle();
+      ended.push(item);
+    });
+    await expect(run).rejects.toThrow('two');
+    expect(ended).toEqual([1]);
+  });
+
+  test('has nothing to do for nothing', async () => {
+    await forEachOf([], 4, () => Promise.reject(new Error('never')));
+  });
+});
 
 describe('RangeLock', () => {
   test('runs overlapping work in order and other work at once', async () => {

@@ -7,9 +7,15 @@ import {
   PLAIN,
   PLAIN_ZERO,
 } from '../../../../src/block/index.ts';
-import { openOverlay, recoverOverlay } from '../../../../src/vdisk/index.ts';
+import {
+  formatOverlay,
+  openOverlay,
+  overlayMapBytes,
+  recoverOverlay,
+} from '../../../../src/vdisk/index.ts';
 import { eventLoopTurns } from '../../../support/content.ts';
 import { handle, openFresh, overlayVolumes, reopen } from '../../../support/overlays.ts';
+import { VolatileDevice, VolatileDisk } from '../../../support/volatile-device.ts';
 
 const SIZE = 1024 * 1024;
 const BLOCK = 4096;
@@ -56,6 +62,36 @@ describe('the durable map', () => {
     finish();
     await flushed;
     const third = await reopen({ base, data: first.data, map: first.map }, 'boot-2');
+    expect(await byteAt(third.device, 0)).toBe(1);
+  });
+});
+
+describe('a flush after a kill', () => {
+  test('makes durable what a killed flush had written and not synced', async () => {
+    const base = new MemoryDevice({ size: SIZE });
+    const [dataDisk, mapDisk] = [new VolatileDisk(SIZE), new VolatileDisk(overlayMapBytes(SIZE))];
+    const volumes = () => ({
+      data: new VolatileDevice(dataDisk, () => 0),
+      map: new VolatileDevice(mapDisk, () => 0),
+    });
+    const before = volumes();
+    await formatOverlay(before.map, { size: SIZE, bootId: 'boot-1' });
+    let flushes = 0;
+    const dying = new FaultyDevice(handle(before.map), ({ operation }) => {
+      if (operation !== 'flush') return undefined;
+      flushes += 1;
+      before.map.kill(); // the page of the durable map is written, not synced
+      return undefined;
+    });
+    const first = await reopen({ base, data: before.data, map: dying }, 'boot-1');
+    await first.device.write(block(1), 0, PLAIN);
+    await expect(first.device.flush()).rejects.toMatchObject({ errno: 'ESHUTDOWN' });
+    expect(flushes).toBe(1);
+    // The live and the durable map are the same now, in the page cache: nothing is left to write.
+    const second = await reopen({ base, ...volumes() }, 'boot-1');
+    await second.device.flush();
+    for (const disk of [dataDisk, mapDisk]) disk.powerLoss(() => 0.5, 0);
+    const third = await reopen({ base, ...volumes() }, 'boot-2');
     expect(await byteAt(third.device, 0)).toBe(1);
   });
 });
