@@ -291,10 +291,7 @@ const SLOW_ORIGIN = 'slow-origin';
 
 /** Targets that exist for one workload: they sit out everything else. */
 function isSpecial(id: string): boolean {
-  return (
-    id.endsWith(SLOW_ORIGIN) ||
-    WORKLOADS.some(({ only }) => only !== undefined && only.includes(id))
-  );
+  return id.endsWith(SLOW_ORIGIN) || WORKLOADS.some(({ only }) => only?.includes(id));
 }
 
 /** Whether the target is asked this. */
