@@ -26,6 +26,8 @@ export interface Conditions {
   readonly loadAverage: readonly number[];
   readonly kernel: string;
   readonly distribution: string;
+  /** The clients in words. */
+  readonly client: string;
   /** Version of every client that took part. */
   readonly clients: Readonly<Partial<Record<ClientKind, string>>>;
   /** Version of every target that took part, by its id. */
@@ -56,6 +58,7 @@ export function readConditions(
     loadAverage: loadavg(),
     kernel: release(),
     distribution: distribution(),
+    client: Object.values(clients).join('; '),
     clients,
     versions,
     options,

@@ -82,7 +82,12 @@ export type FromLoad =
   | { readonly kind: 'progress'; readonly progress: LoadProgress }
   | { readonly kind: 'measured' }
   | { readonly kind: 'result'; readonly result: LoadResult }
-  | { readonly kind: 'error'; readonly message: string };
+  | { readonly kind: 'error'; readonly message: string; readonly wrongData: boolean };
+
+/** A byte was not what it must be: the run ends, for nothing a wrong server does is worth a figure. */
+export class WrongDataError extends Error {
+  override readonly name = 'WrongDataError';
+}
 
 export class JobError extends Error {
   override readonly name = 'JobError';

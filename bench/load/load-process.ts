@@ -2,7 +2,7 @@
  * The load generator's process (started by session.ts): a process of its own, so that its CPU time is
  * not the runner's and never the server's. Jobs come and results go as messages.
  */
-import type { FromLoad, LoadJob, TlsFiles, ToLoad } from './job.ts';
+import { type FromLoad, type LoadJob, type TlsFiles, type ToLoad, WrongDataError } from './job.ts';
 import { JobRunner } from './run-job.ts';
 
 const PROGRESS_MS = 250;
@@ -42,7 +42,8 @@ async function run(job: LoadJob, tls: TlsFiles): Promise<void> {
     });
     tell({ kind: 'result', result });
   } catch (error) {
-    tell({ kind: 'error', message: error instanceof Error ? error.message : String(error) });
+    const message = error instanceof Error ? error.message : String(error);
+    tell({ kind: 'error', message, wrongData: error instanceof WrongDataError });
   } finally {
     clearInterval(timer);
   }

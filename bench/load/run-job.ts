@@ -7,6 +7,7 @@ import { DiskModel } from './disk-model.ts';
 import { Histogram } from './histogram.ts';
 import {
   checkJob,
+  JobError,
   type LoadJob,
   type LoadProgress,
   type LoadResult,
@@ -191,6 +192,9 @@ export class JobRunner {
 
   /** Opens connections that ask nothing; they stand until the parent has looked at the server. */
   async #runIdle(job: LoadJob, stages: Stages): Promise<LoadResult> {
+    if (job.uris.some((uri) => uri.startsWith(REPOSITORY_PREFIX))) {
+      throw new JobError('idle connections are those of NBD: a repository has none');
+    }
     const connect = new Histogram();
     const open: { close(): Promise<void> }[] = [];
     const wanted = Array.from({ length: job.workload.connections }, (_, index) => {

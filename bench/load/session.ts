@@ -2,7 +2,15 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { CLIENT_GRACE_MS } from '../limits.ts';
-import type { FromLoad, LoadJob, LoadProgress, LoadResult, TlsFiles, ToLoad } from './job.ts';
+import {
+  type FromLoad,
+  type LoadJob,
+  type LoadProgress,
+  type LoadResult,
+  type TlsFiles,
+  type ToLoad,
+  WrongDataError,
+} from './job.ts';
 
 export interface JobHooks {
   /** Called just before the first request is sent: what the server has used so far does not count. */
@@ -116,7 +124,9 @@ export class LoadSession {
         this.#take()?.resolve(message.result);
         return;
       case 'error':
-        this.#take()?.reject(new Error(message.message));
+        this.#fail(
+          message.wrongData ? new WrongDataError(message.message) : new Error(message.message),
+        );
     }
   }
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MaybePromise } from '../../src/base/index.ts';
 import { type BlockDevice, PLAIN } from '../../src/block/index.ts';
 import type { DiskModel } from './disk-model.ts';
+import { WrongDataError } from './job.ts';
 
 export type RequestKind = 'read' | 'write' | 'flush';
 
@@ -132,11 +133,11 @@ export class Slot {
   }
 }
 
-/** @throws Error that names disk, place, what was there and what should be */
+/** @throws WrongDataError that names disk, place, what was there and what should be */
 export function checkRead({ name, model }: Disk, data: Buffer, offset: number): void {
   const fault = model.check(data, offset);
   if (fault === undefined) return;
-  throw new Error(
+  throw new WrongDataError(
     `${name}: wrong data at offset ${fault.offset}: found ${fault.found}; it should be ${fault.wanted}`,
   );
 }
