@@ -96,8 +96,9 @@ export class ReplyReader {
     return undefined;
   }
 
+  /** A copy: what the socket gave is its own, and valid during the event only. */
   #keep(bytes: Buffer): void {
-    this.#kept.push(bytes);
+    this.#kept.push(Buffer.from(bytes));
     this.#keptLength += bytes.length;
   }
 
