@@ -1,16 +1,43 @@
-import { nbdkitCow, nbdkitFile } from './nbdkit.ts';
-import { qemuNbdOverlay } from './qemu-nbd.ts';
-import { rootcastMachine, rootcastVdisk } from './rootcast.ts';
+import { rootcastChain1, rootcastChain30 } from './chain.ts';
+import { floor } from './floor.ts';
+import { nbdServer, nbdServerCow } from './nbd-server.ts';
+import { nbdkitCow, nbdkitFile, nbdkitMemory } from './nbdkit.ts';
+import { qemuNbdOverlay, qemuNbdRaw } from './qemu-nbd.ts';
+import {
+  rootcastMachine,
+  rootcastOneWorker,
+  rootcastTwoWorkers,
+  rootcastVdisk,
+} from './rootcast.ts';
+import { rootcastSlowOrigin } from './stack.ts';
+import {
+  storageDaemonOverlays,
+  storageDaemonRaw,
+  storageDaemonSlowOrigin,
+} from './storage-daemon.ts';
 import type { Target } from './target.ts';
 
 export { findProgram, programVersion } from './programs.ts';
 export type { RunningTarget, Stage, Target } from './target.ts';
 
-/** In the order of a round. */
+/** In the order of a round: what is compared most stands close together. */
 export const TARGETS: readonly Target[] = [
+  floor,
   rootcastVdisk,
   nbdkitFile,
+  nbdkitMemory,
+  nbdServer,
+  qemuNbdRaw,
+  storageDaemonRaw,
   rootcastMachine,
+  storageDaemonOverlays,
   nbdkitCow,
+  nbdServerCow,
   qemuNbdOverlay,
+  rootcastOneWorker,
+  rootcastTwoWorkers,
+  rootcastChain1,
+  rootcastChain30,
+  rootcastSlowOrigin,
+  storageDaemonSlowOrigin,
 ];

@@ -1,11 +1,13 @@
 /** Starting a server, waiting until it accepts connections, and ending it: by its own process id only. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { START_TIMEOUT_MS, STOP_TIMEOUT_MS } from '../limits.ts';
+import type { RunningTarget } from './target.ts';
 
 const POLL_MS = 20;
-const HOST = '127.0.0.1';
+export const HOST = '127.0.0.1';
 
 /** A TCP port of the loopback interface that nobody listens on right now. */
 export function findFreePort(): Promise<number> {
@@ -38,13 +40,56 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-async function end(child: ChildProcess): Promise<void> {
+export interface StartOptions {
+  /** On top of this process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** The program forks into the background and leaves the server's process id in this file. */
+  readonly pidFile?: string;
+}
+
+async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const left = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
   await left;
   clearTimeout(timer);
+}
+
+/** Whether the process still runs: one that its parent has not yet asked for is over (proc(5)). */
+function runs(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch {
+    return false;
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It left meanwhile.
+  }
+}
+
+/** Of a process that is not our child: nobody tells when it is gone. */
+async function endDaemon(pid: number): Promise<void> {
+  send(pid, 'SIGTERM');
+  for (const deadline = Date.now() + STOP_TIMEOUT_MS; runs(pid); await sleep(POLL_MS)) {
+    if (Date.now() > deadline) send(pid, 'SIGKILL');
+  }
+}
+
+/** The process id in a file; undefined while it is not there, or half written. */
+function readPid(path: string): number | undefined {
+  try {
+    const text = readFileSync(path, 'utf8');
+    return /^\d+\n/.test(text) ? Number.parseInt(text, 10) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -55,8 +100,12 @@ export async function startServer(
   program: string,
   args: readonly string[],
   isUp: (output: string) => boolean | Promise<boolean>,
+  { environment, pidFile }: StartOptions = {},
 ): Promise<ServerProcess> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
+  });
   let output = '';
   const collect = (chunk: Buffer): void => {
     output += chunk.toString();
@@ -67,25 +116,47 @@ export async function startServer(
   child.once('error', (error) => {
     failure = error;
   });
+  const pidOf = (): number | undefined => (pidFile === undefined ? child.pid : readPid(pidFile));
+  const stop = async (): Promise<void> => {
+    await endChild(child);
+    const daemon = pidFile === undefined ? undefined : readPid(pidFile);
+    if (daemon !== undefined) await endDaemon(daemon);
+  };
 
   const deadline = Date.now() + START_TIMEOUT_MS;
-  while (!(await isUp(output))) {
-    const gone = failure !== undefined || child.exitCode !== null || child.signalCode !== null;
-    if (gone || Date.now() > deadline) {
-      await end(child);
+  for (;;) {
+    const up = await isUp(output);
+    const pid = pidOf();
+    if (up && pid !== undefined) return { pid, output: () => output, stop };
+    const left = child.exitCode !== null || child.signalCode !== null;
+    // A program that forks leaves as soon as its daemon runs.
+    const gone = left && (pidFile === undefined || child.exitCode !== 0);
+    if (failure !== undefined || gone || Date.now() > deadline) {
+      await stop();
       throw new Error(`${program} did not come up: ${failure?.message ?? output.trim()}`);
     }
     await sleep(POLL_MS);
   }
-  const { pid } = child;
-  if (pid === undefined) throw new Error(`${program} has no process id`);
-  return { pid, output: () => output, stop: () => end(child) };
 }
 
 export function startServerOnPort(
   program: string,
   args: readonly string[],
   port: number,
+  options: StartOptions = {},
 ): Promise<ServerProcess> {
-  return startServer(program, args, () => accepts(port));
+  return startServer(program, args, () => accepts(port), options);
+}
+
+/** A server with the exports of `nameOf`: for most, every machine's is the same. */
+export function runningOn(
+  server: ServerProcess,
+  port: number,
+  nameOf: (machine: number) => string = () => '',
+): RunningTarget {
+  return {
+    pid: server.pid,
+    uri: (machine) => `nbd://${HOST}:${port}/${nameOf(machine)}`,
+    stop: () => server.stop(),
+  };
 }
