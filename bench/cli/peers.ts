@@ -18,7 +18,7 @@ import {
   usageError,
   wholeFrom,
 } from '../options.ts';
-import { QUICK_NOTE, QUICK_TARGETS, quickWorkload } from '../quick.ts';
+import { QUICK_NOTE, QUICK_TARGETS, quickTarget, quickWorkload } from '../quick.ts';
 import { RESULT_FORMAT, type Result } from '../result.ts';
 import { countCells, type Plan, type Progress, runRounds, TRACE } from '../rounds.ts';
 import { withPrerequisites } from '../setups.ts';
@@ -95,7 +95,8 @@ function chooseTargets(options: PeersOptions, io: CliIo): Target[] {
   for (const { title, missing } of wanted) {
     if (missing !== undefined) io.stderr(`left out: ${title}, needs ${missing}\n`);
   }
-  return wanted.filter(({ missing }) => missing === undefined);
+  const present = wanted.filter(({ missing }) => missing === undefined);
+  return options.quick === true && named.length === 0 ? present.map(quickTarget) : present;
 }
 
 function chooseWorkloads(options: PeersOptions): Workload[] {

@@ -13,6 +13,7 @@ import { resolveNamed } from '../targets/named.ts';
 interface RecordFlags {
   readonly listen: { readonly host: string; readonly port: number };
   readonly output: string;
+  readonly data?: string;
 }
 
 /** `HOST:PORT`, `[::1]:PORT`. */
@@ -32,18 +33,20 @@ export function recordCommand(io: CliIo): Command {
     .argument('<target>', 'the disk: an NBD URI, machine/NAME or vdisk/NAME')
     .requiredOption('--listen <host:port>', 'where the machine is pointed at instead', hostAndPort)
     .requiredOption('--output <file>', 'the trace: one request a line, with its think time')
+    .option('--data <dir>', 'data folder of the Rootcast that machine/ and vdisk/ are of (./data)')
     .action(async (target: string, flags: RecordFlags) => {
       await record(target, flags, io);
     });
 }
 
-async function record(target: string, { listen, output }: RecordFlags, io: CliIo): Promise<void> {
+async function record(target: string, flags: RecordFlags, io: CliIo): Promise<void> {
+  const { listen, output } = flags;
   if (target.startsWith(REPOSITORY_PREFIX)) {
     throw usageError(
       `${target} serves no machine: record takes an NBD URI, machine/ or vdisk/NAME`,
     );
   }
-  const uri = (await resolveNamed(target)).uri(0);
+  const uri = (await resolveNamed(target, { data: flags.data })).uri(0);
   // Nobody is there, or no such export: better said now than to the machine.
   await (await connectNbd(uri)).disconnect();
   const controller = new AbortController();

@@ -12,7 +12,7 @@ import { REPOSITORY_PREFIX } from '../load/open-disk.ts';
 import { byteSize, checkIds, idList, positiveNumber, usageError, wholeFrom } from '../options.ts';
 import { type Cell, RESULT_FORMAT, type Result } from '../result.ts';
 import { TRACE } from '../rounds.ts';
-import { type NamedTarget, resolveNamed } from '../targets/named.ts';
+import { type NamedOptions, type NamedTarget, resolveNamed } from '../targets/named.ts';
 import { parseTrace, traceDiskBytes } from '../trace.ts';
 import { replaysTrace, WORKLOADS, type Workload } from '../workloads.ts';
 import { type ProgressView, progressView } from './progress-view.ts';
@@ -36,6 +36,7 @@ export interface RunFlags extends ReportFiles {
   readonly trace?: string;
   readonly areaMib: number;
   readonly write?: true;
+  readonly data?: string;
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -66,6 +67,7 @@ export function runCommand(io: CliIo): Command {
       256,
     )
     .option('--write', 'allow workloads that overwrite what is on the target')
+    .option('--data <dir>', 'data folder of the Rootcast that machine/ and vdisk/ are of (./data)')
     .option('--tls-ca <file>', 'authorities that the server must be certified by (PEM)')
     .option('--tls-cert <file>', 'certificate of this client (PEM)')
     .option('--tls-key <file>', 'its key (PEM)')
@@ -156,11 +158,12 @@ function tlsOf(flags: RunFlags, io: CliIo): TlsFiles {
 
 async function resolveTargets(
   targets: readonly string[],
+  options: NamedOptions,
 ): Promise<{ id: string; named: NamedTarget }[]> {
   const all: { id: string; named: NamedTarget }[] = [];
   for (const id of targets) {
     try {
-      all.push({ id, named: await resolveNamed(id) });
+      all.push({ id, named: await resolveNamed(id, options) });
     } catch (error) {
       if (error instanceof CliError) throw error;
       throw usageError(error instanceof Error ? error.message : String(error));
@@ -208,7 +211,10 @@ async function runTargets(targets: readonly string[], flags: RunFlags, io: CliIo
   const workloads = shapedWorkloads(flags, targets);
   checkWrites(workloads, targets, flags);
   const tls = tlsOf(flags, io);
-  const resolved = await resolveTargets(targets);
+  const resolved = await resolveTargets(targets, {
+    data: flags.data,
+    tls: Object.keys(tls).length > 0,
+  });
   const options = {
     rounds: flags.rounds,
     seconds: flags.seconds,

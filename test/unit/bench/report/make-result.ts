@@ -10,6 +10,8 @@ export function makeConditions(differences: Partial<Conditions> = {}): Condition
     kernel: '6.18.44',
     distribution: 'Debian GNU/Linux 12 (bookworm)',
     client: 'rootcast load, fio-3.33',
+    clients: { rootcast: 'rootcast load', fio: 'fio-3.33' },
+    loadAverage: [0.3, 0.4, 0.5],
     versions: { 'rootcast-vdisk': 'rootcast 0.1.0 7048691', 'nbdkit-file': 'nbdkit 1.32.5' },
     options: makeOptions(),
     ...differences,
