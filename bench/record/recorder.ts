@@ -38,6 +38,7 @@ export class Recorder implements Listener {
   #requests = 0;
   #others = 0;
   #connections = 0;
+  #came = false;
   #wake: () => void = () => undefined;
 
   private constructor(options: RecorderOptions) {
@@ -76,8 +77,8 @@ export class Recorder implements Listener {
    */
   async untilLeft(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#wake());
-    for (let came = false; !signal.aborted; ) {
-      if (came && this.#connections === 0) {
+    while (!signal.aborted) {
+      if (this.#came && this.#connections === 0) {
         const before = this.#requests;
         await sleep(LEAVE_GRACE_MS, undefined, { signal }).catch(() => undefined);
         if (this.#connections === 0 && this.#requests === before) return;
@@ -86,7 +87,6 @@ export class Recorder implements Listener {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      came ||= this.#connections > 0;
     }
   }
 
@@ -110,6 +110,7 @@ export class Recorder implements Listener {
       open: async (name) => {
         const device = new RecordingDevice(await this.#options.connect(), this);
         this.#connections += 1;
+        this.#came = true;
         this.#wake();
         let closed = false;
         return {
