@@ -1,7 +1,6 @@
 /** What a run was made on: figures without it cannot be compared. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
-import type { ClientKind } from './result.ts';
 
 /** How the run was made, as far as it changes the figures. */
 export interface RunOptions {
@@ -29,7 +28,7 @@ export interface Conditions {
   /** The clients in words. */
   readonly client: string;
   /** Version of every client that took part. */
-  readonly clients: Readonly<Partial<Record<ClientKind, string>>>;
+  readonly clients: { readonly rootcast?: string; readonly fio?: string };
   /** Version of every target that took part, by its id. */
   readonly versions: Readonly<Record<string, string>>;
   readonly options: RunOptions;
