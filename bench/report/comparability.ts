@@ -97,7 +97,9 @@ function loadReasons(a: Result, b: Result): string[] {
     ['first', a],
     ['second', b],
   ] as const) {
-    const foreign = medianOf(cells, ({ foreignShare }) => foreignShare);
+    // Whose process we do not know is counted among the others, wherever it runs.
+    const ours = cells.filter(({ server }) => server !== undefined);
+    const foreign = medianOf(ours, ({ foreignShare }) => foreignShare);
     if (foreign !== undefined && foreign > MAX_FOREIGN_SHARE) {
       reasons.push(
         `In the ${name} run ${percent(foreign)} of the machine went to neither server nor client; ` +

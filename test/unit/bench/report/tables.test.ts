@@ -88,7 +88,7 @@ describe('the table of a workload', () => {
     );
   });
 
-  it('shows flushed writes: the flushes of our client, all requests of fio', () => {
+  it('shows flushed writes: the flushes where they are counted, else all requests', () => {
     const flush = { name: 'flush', requests: 300, bytes: 0, latency: makeLatency(900) };
     const own = makeCell({ workload: 'flush-32', groups: [flush] });
     expect(lineOf(renderMarkdown(makeResult([own])), 'Rootcast vdisk/V')['flushed writes /s']).toBe(
