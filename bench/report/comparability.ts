@@ -2,6 +2,7 @@
 import type { Conditions } from '../conditions.ts';
 import { MAX_FOREIGN_SHARE } from '../limits.ts';
 import type { Cell, Result } from '../result.ts';
+import { isQuick } from './caveats.ts';
 import {
   MAX_IDLE_DIFFERENCE,
   MAX_MEMORY_DIFFERENCE,
@@ -49,10 +50,6 @@ function machineReasons(a: Conditions, b: Conditions): string[] {
   if (a.client !== b.client) reasons.push(differs('The client', a.client, b.client));
   return reasons;
 }
-
-/** A run for a second is a check that everything works, whether it was asked for by name or not. */
-const isQuick = ({ quick, rounds, seconds }: Readonly<Record<string, unknown>>): boolean =>
-  quick === undefined ? rounds === 1 && seconds === 1 : quick === true;
 
 const show = (value: unknown): string =>
   value === undefined ? 'not given' : typeof value === 'string' ? value : JSON.stringify(value);
