@@ -2,6 +2,7 @@
 import type { Conditions } from '../conditions.ts';
 import { MAX_FOREIGN_SHARE } from '../limits.ts';
 import type { Cell, Result } from '../result.ts';
+import { isQuick } from './caveats.ts';
 import {
   MAX_IDLE_DIFFERENCE,
   MAX_MEMORY_DIFFERENCE,
@@ -50,10 +51,6 @@ function machineReasons(a: Conditions, b: Conditions): string[] {
   return reasons;
 }
 
-/** A run for a second is a check that everything works, whether it was asked for by name or not. */
-const isQuick = ({ quick, rounds, seconds }: Readonly<Record<string, unknown>>): boolean =>
-  quick === undefined ? rounds === 1 && seconds === 1 : quick === true;
-
 const show = (value: unknown): string =>
   value === undefined ? 'not given' : typeof value === 'string' ? value : JSON.stringify(value);
 
@@ -97,7 +94,9 @@ function loadReasons(a: Result, b: Result): string[] {
     ['first', a],
     ['second', b],
   ] as const) {
-    const foreign = medianOf(cells, ({ foreignShare }) => foreignShare);
+    // Whose process we do not know is counted among the others, wherever it runs.
+    const ours = cells.filter(({ server }) => server !== undefined);
+    const foreign = medianOf(ours, ({ foreignShare }) => foreignShare);
     if (foreign !== undefined && foreign > MAX_FOREIGN_SHARE) {
       reasons.push(
         `In the ${name} run ${percent(foreign)} of the machine went to neither server nor client; ` +

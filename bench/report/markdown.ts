@@ -1,5 +1,6 @@
 /** A result as Markdown, for bench/RESULTS.md. */
 import type { Result } from '../result.ts';
+import { caveatsOf } from './caveats.ts';
 import { figureTable, groupTable } from './figure-table.ts';
 import { plainText } from './plain-text.ts';
 import { type Section, sectionsOf, sectionTitle } from './section.ts';
@@ -61,6 +62,7 @@ function renderBar({ workload, client, demand, value, outcome }: Bar): string {
 export function renderMarkdown(result: Result): string {
   const bars = describeBars(result);
   return [
+    ...caveatsOf(result).map((caveat) => `**${escapeMarkdown(caveat)}**`),
     '## Conditions',
     describeConditions(result)
       .map(({ name, text }) => `- ${escapeMarkdown(`${name}: ${text}`)}`)

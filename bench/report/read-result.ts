@@ -31,7 +31,11 @@ function brief(value: unknown): string {
   return text.length <= BRIEF_LENGTH ? text : `${text.slice(0, BRIEF_LENGTH)}…`;
 }
 
-const validate = new Ajv({ allErrors: false, verbose: true }).compile<Document>(RESULT_SCHEMA);
+const validate = new Ajv({
+  allErrors: false, // one is enough for people
+  verbose: true, // for the schema's description: what would have been right
+  allowUnionTypes: true,
+}).compile<Document>(RESULT_SCHEMA);
 
 function invalid(error: ErrorObject): InvalidResult {
   const { keyword, params, parentSchema, data } = error;
@@ -98,11 +102,14 @@ function checkNames({ targets, workloads, cells }: Document): void {
 
 /** Absent in JSON is undefined in memory. */
 function assembleCell(cell: Document['cells'][number]): Cell {
-  const { connections } = cell;
+  const { connections, server } = cell;
   return {
     ...cell,
     latency: cell.latency,
-    server: cell.server,
+    server: server && {
+      ...server,
+      cpuMicrosPerRequest: server.cpuMicrosPerRequest ?? Number.NaN,
+    },
     verified: cell.verified,
     finished: cell.finished,
     connections: connections && { ...connections, bytesEach: connections.bytesEach },

@@ -42,12 +42,11 @@ export const busiestThreadShare: Pick = ({ server, seconds }) =>
 const groupNamed = (cell: Cell, name: string): Group | undefined =>
   cell.groups.find((group) => group.name === name);
 
-/** Each write was followed by a flush; fio counts the writes only, so there all requests are such writes. */
+/** A write and its flush are one request, unless the cell counts the flushes by themselves. */
 export const flushedWritesPerSecond: Pick = (cell) => {
   if (cell.workload !== 'flush-1' && cell.workload !== 'flush-32') return undefined;
   const flushes = groupNamed(cell, 'flush');
-  if (flushes !== undefined) return flushes.requests / cell.seconds;
-  return cell.client === 'fio' ? cell.perSecond : undefined;
+  return flushes === undefined ? cell.perSecond : flushes.requests / cell.seconds;
 };
 
 export function hasLargeBlocks(section: Section): boolean {

@@ -66,7 +66,12 @@ const group = Type.Object({ name: text, requests, bytes, latency }, strict);
 
 const server = Type.Object(
   {
-    cpuMicrosPerRequest: micros,
+    // JSON's word for a division by no requests is null.
+    cpuMicrosPerRequest: Type.Unsafe<number | null>({
+      type: ['number', 'null'],
+      minimum: 0,
+      description: 'microseconds, from 0',
+    }),
     cpuSeconds: seconds,
     residentBytes: bytes,
     busiestThreadSeconds: seconds,

@@ -1,6 +1,7 @@
 /** A result for the terminal: the same tables and sentences as Markdown has, drawn. */
 import CliTable from 'cli-table3';
 import type { Result } from '../result.ts';
+import { caveatsOf } from './caveats.ts';
 import { figureTable, groupTable } from './figure-table.ts';
 import { plainText } from './plain-text.ts';
 import { type Section, sectionsOf, sectionTitle } from './section.ts';
@@ -45,6 +46,7 @@ export function renderTable(result: Result): string {
       .join('\n'),
     ...sectionsOf(result).map(renderSection),
     [...(bars.length === 0 ? [] : [terminalTable(barTable)]), summariseBars(bars)].join('\n'),
+    ...caveatsOf(result),
     '',
   ].join('\n\n');
 }

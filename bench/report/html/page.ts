@@ -1,5 +1,6 @@
 /** The whole report as one file that asks nothing of the network. */
 import type { Result } from '../../result.ts';
+import { caveatsOf } from '../caveats.ts';
 import { figureTable, groupTable } from '../figure-table.ts';
 import { type Row, type Section, sectionsOf, sectionTitle, targetsOf } from '../section.ts';
 import { describeConditions, describeVerification } from '../statements.ts';
@@ -84,6 +85,7 @@ function bodyMarkup(result: Result): Markup {
       { class: 'soft' },
       `${result.conditions.date}, ${result.conditions.cpus} × ${result.conditions.cpu}`,
     ),
+    caveatsOf(result).map((caveat) => element('p', { class: 'missed' }, caveat)),
     element('h2', {}, 'Bars'),
     barsMarkup(result),
     overview === undefined

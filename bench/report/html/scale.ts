@@ -46,7 +46,7 @@ export function logScale(least: number, largest: number): Scale {
   const decades = inside.filter((tick) =>
     Number.isInteger(Math.round(Math.log10(tick) * 1e9) / 1e9),
   );
-  const span = Math.log(end / start) || 1;
+  const span = Math.log(end / start);
   return {
     place: (value) => (value > 0 ? clamp(Math.log(value / start) / span) : 0),
     ticks: inside.length <= MAX_TICKS || decades.length < 2 ? inside : decades,

@@ -1,4 +1,5 @@
 /** The charts of a section, as far as there are figures for them. */
+import type { Interval } from '../../result.ts';
 import { latencyUnit } from '../latency-unit.ts';
 import {
   cpuPerRequest,
@@ -89,12 +90,19 @@ function finished({ rows }: Section): Drawn {
   );
 }
 
+/** What is left over at the end is a moment with a request or two: their rate would be a spike. */
+function withoutRest(intervals: readonly Interval[]): readonly Interval[] {
+  const [before, last] = intervals.slice(-2);
+  const isRest = before !== undefined && last !== undefined && last.seconds < before.seconds / 2;
+  return isRest ? intervals.slice(0, -1) : intervals;
+}
+
 /** Over the time of the median round. */
 function timelines(section: Section): Drawn[] {
   const series = section.rows.map((row) => ({
     label: row.target.title,
     series: row.series,
-    intervals: medianRound(row)?.intervals ?? [],
+    intervals: withoutRest(medianRound(row)?.intervals ?? []),
   }));
   const all = series.flatMap(({ intervals }) => intervals);
   const large = hasLargeBlocks(section);

@@ -22,7 +22,7 @@ dd{margin:0;overflow-wrap:anywhere}
 
 const TABLES = `
 .scroll{overflow-x:auto}
-table{border-collapse:collapse;font-size:.87rem;font-variant-numeric:tabular-nums}
+table{border-collapse:separate;border-spacing:0;font-size:.87rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .7rem;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}
 th{color:var(--soft);font-weight:600;vertical-align:bottom}
 th .unit{display:block}

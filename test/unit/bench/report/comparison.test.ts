@@ -151,10 +151,16 @@ describe('two runs', () => {
     ],
     ['longer cells', run(), withOptions({ seconds: 30 }), /option seconds differs: 3 .* 30 /],
     [
-      'an option of one only',
+      'an option of the first only',
       withOptions({ workers: 2 }),
       run(),
       /option workers differs: 2 .* not given/,
+    ],
+    [
+      'an option of the second only',
+      run(),
+      withOptions({ workers: 2 }),
+      /option workers differs: not given .* 2 /,
     ],
     [
       'a quick run by name',
@@ -208,11 +214,13 @@ describe('two runs', () => {
   });
 
   it('are compared when they differ by no more than the limits', () => {
-    expect(reasons(run(), withCells({ idleBefore: 0.85 }))).toEqual([]);
+    expect(reasons(withCells({ idleBefore: 0.8 }), withCells({ idleBefore: 0.7 }))).toEqual([]);
     expect(reasons(run(), under({ memoryBytes: 24 * 2 ** 30 - 2 ** 27 }))).toEqual([]);
     expect(reasons(noisy(1), noisy(1))).toEqual([]);
     expect(reasons(run(), withCells({ bytes: 4_100_000 }))).toEqual([]);
     expect(reasons(run(), withCells({ foreignShare: 0.15 }))).toEqual([]);
+    const elsewhere = withCells({ server: undefined, foreignShare: 0.9 });
+    expect(reasons(elsewhere, elsewhere)).toEqual([]);
   });
 
   it('are compared all the same by force, with the reasons as warnings', () => {

@@ -239,6 +239,19 @@ describe('a chart', () => {
     expect(drawn.get('Throughput over time')).toContain('2.50 s: 0 requests/s');
   });
 
+  it('over time ends before a rest that is too short to have a rate', () => {
+    const rest = (seconds: number) => {
+      const intervals = [
+        interval(0, 10, 5),
+        interval(1, 10, 5),
+        { ...interval(2, 10, 5), seconds },
+      ];
+      const drawn = charts(renderHtml(makeResult([makeCell({ intervals })])));
+      return (drawn.get('Throughput over time')?.match(/class="point"/g) ?? []).length;
+    };
+    expect([rest(1), rest(0.5), rest(0.49)]).toEqual([3, 3, 2]);
+  });
+
   it('of latencies says all percentiles, in the unit that suits them', () => {
     const latency = makeLatency(2000);
     const drawn = charts(renderHtml(makeResult([makeCell({ latency })]))).get('Latency') ?? '';

@@ -43,9 +43,9 @@ describe('the JSON of a run', () => {
     ['cells.0.requests', -1, 'cells.0.requests', -1, /from 0/],
     [
       'cells.0.server.cpuMicrosPerRequest',
-      null,
+      'low',
       'cells.0.server.cpuMicrosPerRequest',
-      null,
+      'low',
       /microseconds/,
     ],
     ['cells.0.idleBefore', 95, 'cells.0.idleBefore', 95, /from 0 to 1/],
@@ -77,6 +77,11 @@ describe('the JSON of a run', () => {
   it('may have options and conditions that the reader does not know', () => {
     expect(() => readResult(documentWith('conditions.options.surprise', 1))).not.toThrow();
     expect(() => readResult(documentWith('conditions.governor', 'none'))).not.toThrow();
+  });
+
+  it('may have a CPU time per request that is none, because nothing was requested', () => {
+    const { cells } = readResult(documentWith('cells.0.server.cpuMicrosPerRequest', null));
+    expect(cells[0]?.server?.cpuMicrosPerRequest).toBeNaN();
   });
 
   it('is not repeated in full when it is refused', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { renderMarkdown, renderTable } from '../../../../bench/report/index.ts';
+import { renderHtml, renderMarkdown, renderTable } from '../../../../bench/report/index.ts';
 import type { Cell, Verdict } from '../../../../bench/result.ts';
 import { makeCell, makeLatency, makeRounds } from './make-cell.ts';
 import { makeConditions, makeOptions, makeResult } from './make-result.ts';
@@ -88,7 +88,7 @@ describe('the table of a workload', () => {
     );
   });
 
-  it('shows flushed writes: the flushes of our client, all requests of fio', () => {
+  it('shows flushed writes: the flushes where they are counted, else all requests', () => {
     const flush = { name: 'flush', requests: 300, bytes: 0, latency: makeLatency(900) };
     const own = makeCell({ workload: 'flush-32', groups: [flush] });
     expect(lineOf(renderMarkdown(makeResult([own])), 'Rootcast vdisk/V')['flushed writes /s']).toBe(
@@ -211,6 +211,19 @@ describe('what a report says besides', () => {
     );
     expect(text).toContain('at least 2.00 × that of nbdkit file: not measured\n');
     expect(text).toContain('Of 3 bars 1 hold, 1 missed, 1 not measured.');
+  });
+
+  it('is that the figures say little, when the run was quick or most of it noisy', () => {
+    const quick = { conditions: makeConditions({ options: makeOptions({ quick: true }) }) };
+    const little = makeResult([makeCell({ noisy: true })], quick);
+    for (const text of [renderMarkdown(little), renderTable(little), renderHtml(little)]) {
+      expect(text).toContain('A quick run: it shows that everything works');
+      expect(text).toContain('1 of 1 measurements were noisy: the machine was busy');
+    }
+    const enough = makeResult([makeCell()]);
+    for (const text of [renderMarkdown(enough), renderTable(enough), renderHtml(enough)]) {
+      expect(text).not.toMatch(/A quick run|busy with other things/);
+    }
   });
 
   it('is how many bytes were compared, and whose were not', () => {
