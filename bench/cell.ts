@@ -1,32 +1,28 @@
-/** One measurement: one workload against one freshly started server. */
+/** One measurement: one workload against one freshly started server, by one client. */
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClientJob, runFio } from './fio.ts';
+import type { Client } from './clients.ts';
 import { IDLE_WATCH_MS, MAX_FOREIGN_SHARE, MAX_TRIES, MIN_IDLE_SHARE } from './limits.ts';
-import { machineTimes, ownCpuMicros, treeCpuMicros, treeResidentBytes } from './procfs.ts';
-import type { WorkloadId } from './workloads.ts';
+import type { LoadJob, LoadProgress, LoadResult } from './load/job.ts';
+import {
+  busiestThreadMicros,
+  machineTimes,
+  ownCpuMicros,
+  treeCpuMicros,
+  treeResidentBytes,
+  treeThreadMicros,
+} from './procfs.ts';
+import type { Cell, Connections, ServerCost } from './result.ts';
 
-export interface Cell {
-  readonly round: number;
-  readonly target: string;
-  readonly workload: WorkloadId;
-  /** User and system time of the server's process tree, divided by the requests completed. */
-  readonly cpuMicrosPerRequest: number;
-  readonly requests: number;
-  readonly perSecond: number;
-  readonly p50Micros: number;
-  readonly p99Micros: number;
-  /** Of the server's tree, after the workload. */
-  readonly residentBytes: number;
-  /** Share of the machine that was idle just before, 0 … 1. */
-  readonly idleBefore: number;
-  /** Share of the machine's time that went to neither server nor client meanwhile, 0 … 1. */
-  readonly foreignShare: number;
-  /** The machine was busy with other things, and stayed so: read the figures with care. */
-  readonly noisy: boolean;
+/** Whom a cell asks. */
+export interface Asked {
+  /** Root of the server's process tree; undefined when it is not on this machine, or not known. */
+  readonly pid: number | undefined;
+  originRequests?(): Promise<number>;
 }
 
-type Measured = Omit<Cell, 'round' | 'target' | 'workload' | 'idleBefore' | 'noisy'>;
+/** Without what only the round knows. */
+export type Measured = Omit<Cell, 'round' | 'target' | 'workload' | 'client'>;
 
 async function watchIdleShare(): Promise<number> {
   const before = machineTimes();
@@ -37,50 +33,114 @@ async function watchIdleShare(): Promise<number> {
   return idle + busy === 0 ? 1 : idle / (idle + busy);
 }
 
-/** Waits for a quiet machine, so many seconds at most; says how quiet it got. */
-async function waitForIdle(patience: number): Promise<number> {
+export interface Care {
+  /** Seconds to wait for a quiet machine; 0: nor is a noisy cell measured again. */
+  readonly patience: number;
+  readonly signal: AbortSignal;
+  onProgress(progress: LoadProgress): void;
+}
+
+/** Waits for a quiet machine as long as patience lasts; says how quiet it got. */
+async function waitForIdle({ patience, signal }: Care): Promise<number> {
   const deadline = performance.now() + patience * 1e3;
   let idle = await watchIdleShare();
-  while (idle < MIN_IDLE_SHARE && performance.now() < deadline) idle = await watchIdleShare();
+  while (idle < MIN_IDLE_SHARE && performance.now() < deadline) {
+    signal.throwIfAborted();
+    idle = await watchIdleShare();
+  }
   return idle;
 }
 
-async function measureOnce(fio: string, pid: number, job: ClientJob): Promise<Measured> {
-  const machineBefore = machineTimes();
-  const serverBefore = treeCpuMicros(pid);
-  const clientBefore = ownCpuMicros();
-  const started = performance.now();
-  const client = await runFio(fio, job);
-  const wallMicros = (performance.now() - started) * 1e3;
-  const serverCpu = treeCpuMicros(pid) - serverBefore;
-  const busy = machineTimes().busyMicros - machineBefore.busyMicros;
-  const clientCpu = ownCpuMicros() - clientBefore;
-  const foreign = Math.max(0, busy - serverCpu - clientCpu);
+interface Reading {
+  readonly at: number;
+  readonly busyMicros: number;
+  readonly clientMicros: number;
+  readonly serverMicros: number;
+  readonly threads: ReadonlyMap<string, number>;
+  readonly residentBytes: number;
+}
+
+function read({ pid }: Asked, client: Client): Reading {
   return {
-    cpuMicrosPerRequest: serverCpu / client.requests,
-    requests: client.requests,
-    perSecond: client.perSecond,
-    p50Micros: client.p50Micros,
-    p99Micros: client.p99Micros,
-    residentBytes: treeResidentBytes(pid),
-    foreignShare: foreign / (wallMicros * availableParallelism()),
+    at: performance.now(),
+    busyMicros: machineTimes().busyMicros,
+    clientMicros: ownCpuMicros() + client.cpuMicros(),
+    serverMicros: pid === undefined ? 0 : treeCpuMicros(pid),
+    threads: pid === undefined ? new Map() : treeThreadMicros(pid),
+    residentBytes: pid === undefined ? 0 : treeResidentBytes(pid),
+  };
+}
+
+function costOf(before: Reading, after: Reading, requests: number): ServerCost {
+  const micros = after.serverMicros - before.serverMicros;
+  return {
+    cpuMicrosPerRequest: micros / requests,
+    cpuSeconds: micros / 1e6,
+    residentBytes: after.residentBytes,
+    busiestThreadSeconds: busiestThreadMicros(before.threads, after.threads) / 1e6,
+  };
+}
+
+function connectionsOf(
+  { connections }: LoadResult,
+  before: Reading,
+  after: Reading,
+  known: boolean,
+): Connections | undefined {
+  if (connections === undefined) return undefined;
+  const grown = (after.residentBytes - before.residentBytes) / connections.count;
+  return { ...connections, bytesEach: known ? grown : undefined };
+}
+
+async function measureOnce(
+  asked: Asked,
+  client: Client,
+  job: LoadJob,
+  { onProgress }: Care,
+): Promise<Omit<Measured, 'idleBefore' | 'noisy'>> {
+  let before = read(asked, client);
+  let after = before;
+  const originBefore = await asked.originRequests?.();
+  const result = await client.ask(job, {
+    begin() {
+      before = read(asked, client);
+    },
+    end() {
+      after = read(asked, client);
+    },
+    progress: onProgress,
+  });
+  const originAfter = await asked.originRequests?.();
+  const known = asked.pid !== undefined;
+  const used = after.clientMicros - before.clientMicros + after.serverMicros - before.serverMicros;
+  const foreign = Math.max(0, after.busyMicros - before.busyMicros - used);
+  const wallMicros = Math.max(1, (after.at - before.at) * 1e3);
+  return {
+    ...result,
+    server: known ? costOf(before, after, result.requests) : undefined,
+    connections: connectionsOf(result, before, after, known),
+    originRequests:
+      originBefore === undefined || originAfter === undefined
+        ? undefined
+        : originAfter - originBefore,
+    foreignShare: Math.min(1, foreign / (wallMicros * availableParallelism())),
   };
 }
 
 /** Measures a cell; again while the machine is busy with other things, if the workload allows. */
 export async function measureCell(
-  fio: string,
-  pid: number,
-  job: ClientJob,
-  patience: number,
-): Promise<Omit<Cell, 'round' | 'target'>> {
-  const tries = job.workload.extent === 'time' && patience > 0 ? MAX_TRIES : 1;
-  for (let attempt = 1; ; attempt++) {
-    const idleBefore = await waitForIdle(patience);
-    const measured = await measureOnce(fio, pid, job);
-    const noisy = idleBefore < MIN_IDLE_SHARE || measured.foreignShare > MAX_FOREIGN_SHARE;
-    if (!noisy || attempt >= tries) {
-      return { workload: job.workload.id, ...measured, idleBefore, noisy };
-    }
+  asked: Asked,
+  client: Client,
+  job: LoadJob,
+  care: Care,
+): Promise<Measured> {
+  const tries = job.workload.extent === 'time' && care.patience > 0 ? MAX_TRIES : 1;
+  for (let attempt = 1; ; attempt += 1) {
+    const idleBefore = await waitForIdle(care);
+    const measured = await measureOnce(asked, client, job, care);
+    // A server that is not ours may be on this machine, and would be taken for somebody else.
+    const foreign = asked.pid === undefined ? 0 : measured.foreignShare;
+    const noisy = idleBefore < MIN_IDLE_SHARE || foreign > MAX_FOREIGN_SHARE;
+    if (!noisy || attempt >= tries) return { ...measured, idleBefore, noisy };
   }
 }

@@ -1,49 +1,58 @@
-/** fio (engine nbd) as the client: its command line, and what its JSON says. */
+/**
+ * fio (engine nbd) as the second client, which nobody here wrote: its command line, and what its JSON
+ * says. It checks no byte, and knows blocks only.
+ */
 import { spawn } from 'node:child_process';
 import { CLIENT_GRACE_MS } from './limits.ts';
-import type { Workload } from './workloads.ts';
+import type { LoadJob, LoadResult } from './load/job.ts';
+import type { Latency } from './result.ts';
+import type { Pattern } from './workloads.ts';
 
-export interface ClientResult {
-  readonly requests: number;
-  readonly perSecond: number;
-  readonly seconds: number;
-  readonly p50Micros: number;
-  readonly p99Micros: number;
-}
+const RW: Readonly<Partial<Record<Pattern, string>>> = {
+  'random-read': 'randread',
+  'sequential-read': 'read',
+  'random-write': 'randwrite',
+  'sequential-write': 'write',
+};
 
-export interface ClientJob {
-  readonly uri: string;
-  readonly workload: Workload;
-  /** For `extent: 'time'`. */
-  readonly seconds: number;
-  /** For `extent: 'once'`: the area from the start of the disk. */
-  readonly areaBytes: number;
-  /** Order of the random blocks. */
-  readonly seed: number;
-}
-
-export function fioArguments({ uri, workload, seconds, areaBytes, seed }: ClientJob): string[] {
+/** @throws Error when fio cannot do it */
+export function fioArguments(job: LoadJob): string[] {
+  const { workload, uris, seconds, areaOffset, areaBytes, seed } = job;
+  const rw = RW[workload.pattern];
+  const [uri] = uris;
+  if (rw === undefined || uri === undefined || uris.length > 1) {
+    throw new Error(`fio cannot ask ${uris.length} disks for ${workload.pattern}`);
+  }
   const shared = [
-    `--name=${workload.id}`,
+    '--name=bench',
     '--ioengine=nbd',
     `--uri=${uri}`,
     '--thread',
-    `--rw=${workload.pattern}`,
+    `--rw=${rw}`,
     `--bs=${workload.blockBytes}`,
     `--iodepth=${workload.queueDepth}`,
+    `--numjobs=${workload.connections}`,
+    '--group_reporting',
     `--randseed=${seed}`,
     '--randrepeat=0',
     '--output-format=json',
+    ...(areaOffset === 0 ? [] : [`--offset=${areaOffset}`]),
+    ...(areaBytes === 0 ? [] : [`--size=${areaBytes}`]),
   ];
-  if (workload.extent === 'once') return [...shared, `--size=${areaBytes}`];
+  if (workload.extent === 'once') return shared;
   return [...shared, '--time_based', `--runtime=${seconds}`, '--norandommap'];
 }
 
 interface Side {
   readonly total_ios: number;
+  readonly io_bytes: number;
   readonly iops: number;
   readonly runtime: number;
-  readonly clat_ns: { readonly percentile?: Readonly<Record<string, number>> };
+  readonly clat_ns: {
+    readonly mean?: number;
+    readonly max?: number;
+    readonly percentile?: Readonly<Record<string, number>>;
+  };
 }
 
 interface FioOutput {
@@ -54,32 +63,59 @@ interface FioOutput {
   }[];
 }
 
+function latencyOf({ clat_ns }: Side): Latency {
+  const micros = (nanos: number | undefined): number => (nanos ?? 0) / 1e3;
+  const percentile = (name: string): number => micros(clat_ns.percentile?.[name]);
+  return {
+    mean: micros(clat_ns.mean),
+    p50: percentile('50.000000'),
+    p90: percentile('90.000000'),
+    p99: percentile('99.000000'),
+    p999: percentile('99.900000'),
+    max: micros(clat_ns.max),
+  };
+}
+
 /**
  * @param text fio's standard output; lines before the JSON are notes of its engine
  * @throws Error when the job failed, or ended without a request: fio counts a dropped connection as a
  *   run with no data
  */
-export function parseFioOutput(text: string, pattern: Workload['pattern']): ClientResult {
+export function parseFioOutput(text: string, pattern: Pattern): LoadResult {
   const start = text.indexOf('{');
   if (start < 0) throw new Error(`fio said: ${text.slice(0, 500)}`);
   const job = (JSON.parse(text.slice(start)) as FioOutput).jobs[0];
   if (job === undefined) throw new Error('fio ran no job');
   if (job.error !== 0) throw new Error(`fio ended with error ${job.error}`);
-  const side = pattern === 'randwrite' ? job.write : job.read;
+  const side = pattern.endsWith('-write') ? job.write : job.read;
   if (side.total_ios === 0) throw new Error('fio completed no request');
-  const percentile = (name: string): number =>
-    (side.clat_ns.percentile?.[name] ?? Number.NaN) / 1e3;
+  // A run can be shorter than the millisecond that fio counts in.
+  const seconds = Math.max(1, side.runtime) / 1e3;
   return {
     requests: side.total_ios,
-    perSecond: side.iops,
-    seconds: side.runtime / 1e3,
-    p50Micros: percentile('50.000000'),
-    p99Micros: percentile('99.000000'),
+    bytes: side.io_bytes,
+    seconds,
+    perSecond: side.total_ios / seconds,
+    bytesPerSecond: side.io_bytes / seconds,
+    latency: latencyOf(side),
+    intervals: [],
+    groups: [],
+    verified: undefined,
+    finished: undefined,
+    connections: undefined,
   };
 }
 
-export async function runFio(program: string, job: ClientJob): Promise<ClientResult> {
-  const child = spawn(program, fioArguments(job), { stdio: ['ignore', 'pipe', 'pipe'] });
+/** @param signal ends fio, and the job fails */
+export async function runFio(
+  program: string,
+  job: LoadJob,
+  signal?: AbortSignal,
+): Promise<LoadResult> {
+  const child = spawn(program, fioArguments(job), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(signal === undefined ? {} : { signal }),
+  });
   const timer = setTimeout(() => child.kill('SIGKILL'), job.seconds * 1e3 + CLIENT_GRACE_MS);
   let output = '';
   let complaints = '';

@@ -1,106 +1,54 @@
-/** The flags of `npm run bench`. */
-import { parseArgs } from 'node:util';
+/** What the flags of the benchmark mean; a wrong one is named, with its value and what would be right. */
+import { InvalidArgumentError } from 'commander';
+import { CliError, EXIT_USAGE } from '../src/cli/cli-error.ts';
+import type { ClientKind } from './result.ts';
 
-export interface Options {
-  readonly rounds: number;
-  /** Per cell that is measured by time. */
-  readonly seconds: number;
-  /** How long a cell waits for a quiet machine, in seconds; 0 takes the machine as it is. */
-  readonly patience: number;
-  readonly imageBytes: number;
-  /** The area that the write workloads touch. */
-  readonly writeBytes: number;
-  /** Ids of targets and workloads; empty: all. Targets and workloads are narrowed separately. */
-  readonly only: readonly string[];
-  readonly json: string | undefined;
-  readonly markdown: string | undefined;
-  /** Leave with 1 when a bar is missed. */
-  readonly strict: boolean;
-  readonly help: boolean;
+export function usageError(message: string): CliError {
+  return new CliError(EXIT_USAGE, message);
 }
 
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
+/** For commander, which puts the flag and the value before the sentence. */
+export function wholeFrom(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
+      throw new InvalidArgumentError(`It takes a whole number from ${least}.`);
+    }
+    return value;
+  };
 }
 
-const MIB = 2 ** 20;
-
-export const HELP = `npm run bench -- [options]
-
-Server CPU per request of Rootcast and its peers, in interleaved rounds with fresh servers.
-
-  --quick            one round, one second a cell, a small image (a check that it works, not a verdict)
-  --rounds N         rounds (5)
-  --seconds N        measured seconds of each read cell (3)
-  --patience N       seconds that a cell waits for a quiet machine (20); 0: nor is it measured again
-  --image-mib N      size of the shared image in MiB (512)
-  --write-mib N      area that the write workloads touch, in MiB (256)
-  --only A,B,…       only these targets and/or workloads (ids as in the table)
-  --json FILE        every cell, the conditions and the verdicts as JSON
-  --markdown FILE    the tables as Markdown
-  --strict           leave with exit code 1 when a bar is missed
-  --help
-`;
-
-function wholeNumber(name: string, text: string, least: number): number {
+/** Seconds may be parts. */
+export function positiveNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < least || text.trim() === '') {
-    throw new UsageError(`--${name} takes a whole number from ${least}, not '${text}'`);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) {
+    throw new InvalidArgumentError('It takes a number above 0.');
   }
   return value;
 }
 
-const positive = (name: string, text: string): number => wholeNumber(name, text, 1);
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2 };
 
-/**
- * @param known every id that --only may name
- * @throws UsageError with a sentence for the user
- */
-export function parseOptions(args: readonly string[], known: readonly string[]): Options {
-  const { values } = readArguments(args);
-  const quick = values.quick === true;
-  const imageMib = positive('image-mib', values['image-mib'] ?? (quick ? '128' : '512'));
-  const writeMib = positive('write-mib', values['write-mib'] ?? (quick ? '32' : '256'));
-  if (writeMib > imageMib) throw new UsageError('--write-mib must not be more than --image-mib');
-  const only = (values.only ?? '').split(',').filter((id) => id !== '');
-  for (const id of only) {
-    if (!known.includes(id))
-      throw new UsageError(`--only: no '${id}'; there are ${known.join(', ')}`);
+/** `4096`, `4k`, `1m`. */
+export function byteSize(text: string): number {
+  const match = /^(\d+)([km]?)$/i.exec(text);
+  const value = Number(match?.[1]) * (UNITS[match?.[2]?.toLowerCase() ?? ''] ?? Number.NaN);
+  if (!Number.isSafeInteger(value) || value < 512 || value % 512 !== 0) {
+    throw new InvalidArgumentError('It takes a multiple of 512 bytes, such as 4096, 4k or 1m.');
   }
-  return {
-    rounds: positive('rounds', values.rounds ?? (quick ? '1' : '5')),
-    seconds: positive('seconds', values.seconds ?? (quick ? '1' : '3')),
-    patience: wholeNumber('patience', values.patience ?? (quick ? '0' : '20'), 0),
-    imageBytes: imageMib * MIB,
-    writeBytes: writeMib * MIB,
-    only,
-    json: values.json,
-    markdown: values.markdown,
-    strict: values.strict === true,
-    help: values.help === true,
-  };
+  return value;
 }
 
-function readArguments(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        quick: { type: 'boolean' },
-        rounds: { type: 'string' },
-        seconds: { type: 'string' },
-        patience: { type: 'string' },
-        'image-mib': { type: 'string' },
-        'write-mib': { type: 'string' },
-        only: { type: 'string' },
-        json: { type: 'string' },
-        markdown: { type: 'string' },
-        strict: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+export function idList(text: string): string[] {
+  return text.split(',').filter((id) => id !== '');
+}
+
+/** @throws CliError that names the first id that is not known */
+export function checkIds(flag: string, ids: readonly string[], known: readonly string[]): void {
+  for (const id of ids) {
+    if (!known.includes(id)) {
+      throw usageError(`${flag} ${id}: there is no '${id}'; there are ${known.join(', ')}`);
+    }
   }
 }
 
@@ -111,4 +59,11 @@ export function narrow<T extends { readonly id: string }>(
 ): T[] {
   const named = all.filter(({ id }) => only.includes(id));
   return named.length === 0 ? [...all] : named;
+}
+
+export const CLIENT_CHOICES = ['rootcast', 'fio', 'both'] as const;
+export type ClientChoice = (typeof CLIENT_CHOICES)[number];
+
+export function clientsOf(choice: ClientChoice): readonly ClientKind[] {
+  return choice === 'both' ? ['rootcast', 'fio'] : [choice];
 }

@@ -40,6 +40,12 @@ export function parseProcessStat(text: string): ProcessStat {
   };
 }
 
+/** CPU time of one thread alone, in µs, from a line of /proc/PID/task/TID/stat. */
+export function parseThreadCpu(text: string): number {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return ticksToMicros(field(fields, 11) + field(fields, 12));
+}
+
 /** The first line of /proc/stat: user nice system idle iowait irq softirq steal. */
 export function parseMachineTimes(text: string): MachineTimes {
   const line = text.slice(0, text.indexOf('\n'));
@@ -70,6 +76,14 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
+function listIfThere(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
 function readTree(root: number): ProcessStat[] {
   const processes: ProcessStat[] = [];
   for (const name of readdirSync('/proc')) {
@@ -85,6 +99,28 @@ export function treeCpuMicros(root: number): number {
   const tree = readTree(root);
   if (!tree.some(({ pid }) => pid === root)) throw new Error(`process ${root} is gone`);
   return tree.reduce((sum, { cpuMicros }) => sum + cpuMicros, 0);
+}
+
+/** CPU time of every thread of the tree so far, in µs, by `PID/TID`. */
+export function treeThreadMicros(root: number): ReadonlyMap<string, number> {
+  const threads = new Map<string, number>();
+  for (const { pid } of readTree(root)) {
+    for (const thread of listIfThere(`/proc/${pid}/task`)) {
+      const text = readIfThere(`/proc/${pid}/task/${thread}/stat`);
+      if (text !== undefined) threads.set(`${pid}/${thread}`, parseThreadCpu(text));
+    }
+  }
+  return threads;
+}
+
+/** What the thread that did most did between the two, in µs. */
+export function busiestThreadMicros(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+): number {
+  let most = 0;
+  for (const [thread, micros] of after) most = Math.max(most, micros - (before.get(thread) ?? 0));
+  return most;
 }
 
 /** Resident memory of the tree in bytes; memory that two of its processes share counts twice. */

@@ -1,113 +1,209 @@
 /**
- * Interleaved rounds: A B C, A B C, … with a fresh server and fresh overlays for each, so that whatever
- * else happens to the machine happens to all of them.
+ * Interleaved rounds: for each setup A B C, and again, with a fresh server and fresh overlays for each,
+ * so that whatever else happens to the machine happens to all of them.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Cell, measureCell } from './cell.ts';
-import { type ClientJob, runFio } from './fio.ts';
-import type { Options } from './options.ts';
+import { type Asked, measureCell } from './cell.ts';
+import { type Client, fioClient, rootcastClient } from './clients.ts';
+import type { RunOptions } from './conditions.ts';
+import { WARM_UP_SECONDS } from './limits.ts';
+import { type LoadJob, type LoadProgress, WrongDataError } from './load/job.ts';
+import type { Cell, ClientKind } from './result.ts';
+import { isCold, type Question, type Setup, setupsOf } from './setups.ts';
 import type { RunningTarget, Target } from './targets/index.ts';
-import type { Workload } from './workloads.ts';
+import { replaysTrace, takesPart, type Workload } from './workloads.ts';
+
+/** The trace that boots are replayed from. */
+export const TRACE = join(import.meta.dirname, 'traces/debian-boot.csv');
 
 export interface Plan {
-  readonly fio: string;
+  /** Its program; undefined when only our own client asks. */
+  readonly fio: string | undefined;
+  readonly clients: readonly ClientKind[];
   readonly targets: readonly Target[];
   readonly workloads: readonly Workload[];
-  readonly options: Options;
-  /** The raw image, and a folder for what the servers write. */
-  readonly image: string;
+  readonly options: RunOptions;
+  /** Paths of the raw images, and a folder for what the servers write. */
+  readonly images: Readonly<Record<Setup['image'], string>>;
   readonly folder: string;
+  /** Ends everything that was started. */
+  readonly signal: AbortSignal;
 }
 
 export interface Progress {
-  /** A target's turn in a round begins. */
-  turn(round: number, target: Target): void;
+  /** A target's turn in a setup of a round begins. */
+  turn(round: number, target: Target, setup: Setup): void;
+  question(question: Question): void;
+  progress(progress: LoadProgress): void;
   cell(cell: Cell): void;
+  /** Something else than wrong data: what else there is to measure goes on. */
+  failed(what: string, error: unknown): void;
 }
 
-/** Discarded: fills the page cache, the server's own cache and, in Node.js, the compiler. */
-const WARM_UP: readonly Workload[] = [
-  {
-    id: 'read-128k-qd8',
-    title: 'warm-up: the whole image once',
-    access: 'image',
-    pattern: 'read',
-    blockBytes: 131072,
+function jobFor(
+  workload: Workload,
+  options: RunOptions,
+  round: number,
+  uriOf: (machine: number) => string,
+): LoadJob {
+  // The first touch of the large blocks needs an area that the small ones have not touched.
+  const second = workload.pattern === 'sequential-write';
+  const once = workload.extent === 'once';
+  return {
+    workload,
+    uris: Array.from({ length: workload.machines }, (_, machine) => uriOf(machine)),
+    seconds: options.seconds,
+    areaOffset: second ? options.writeBytes : 0,
+    areaBytes: once && !replaysTrace(workload) ? options.writeBytes : 0,
+    seed: round + 1,
+    imageKnown: true,
+    readBack: true,
+    trace: replaysTrace(workload) ? TRACE : undefined,
+    traceReadsOnly: false,
+    volumeBytes: options.imageBytes,
+  };
+}
+
+const WARM_READS: Workload = {
+  id: 'read-4k-qd32',
+  title: 'warm-up: random reads',
+  access: 'image',
+  pattern: 'random-read',
+  blockBytes: 4096,
+  queueDepth: 32,
+  connections: 1,
+  machines: 1,
+  paced: false,
+  extent: 'time',
+  fio: false,
+};
+
+/** Discarded: fills the page cache, the server's own cache and, in Node.js, the compiler; both ends. */
+async function warmUp(plan: Plan, setup: Setup, client: Client, uri: string): Promise<void> {
+  const seconds = plan.options.quick ? WARM_UP_SECONDS / 4 : WARM_UP_SECONDS;
+  const job = { ...jobFor(WARM_READS, plan.options, 0, () => uri), seconds };
+  if (setup.image === 'trace') {
+    const replay: Workload = { ...WARM_READS, pattern: 'trace' };
+    await client.ask({ ...job, workload: replay, trace: TRACE, traceReadsOnly: true }, {});
+    return;
+  }
+  const whole: Workload = {
+    ...WARM_READS,
+    pattern: 'sequential-read',
+    blockBytes: 131_072,
     queueDepth: 8,
     extent: 'once',
-  },
-  {
-    id: 'read-4k-qd32',
-    title: 'warm-up: random reads',
-    access: 'image',
-    pattern: 'randread',
-    blockBytes: 4096,
-    queueDepth: 32,
-    extent: 'time',
-  },
-];
+  };
+  await client.ask({ ...job, workload: whole }, {});
+  await client.ask(job, {});
+}
 
-const WARM_UP_SECONDS = 1;
-
-async function measureTarget(
+async function askAll(
   plan: Plan,
   round: number,
   target: Target,
+  setup: Setup,
   running: RunningTarget,
   progress: Progress,
 ): Promise<Cell[]> {
-  const { options, fio } = plan;
-  const job = (workload: Workload): ClientJob => ({
-    uri: running.uri,
-    workload,
-    seconds: options.seconds,
-    areaBytes: options.writeBytes,
-    seed: round + 1,
-  });
-  for (const workload of WARM_UP) {
-    const warmUp = { ...job(workload), seconds: WARM_UP_SECONDS, areaBytes: options.imageBytes };
-    await runFio(fio, warmUp);
-  }
+  const { options } = plan;
   const cells: Cell[] = [];
-  for (const workload of plan.workloads) {
-    if (!target.accesses.includes(workload.access)) continue;
-    const measured = await measureCell(fio, running.pid, job(workload), options.patience);
-    const cell: Cell = { round, target: target.id, ...measured };
-    progress.cell(cell);
-    cells.push(cell);
+  const own = rootcastClient({}, plan.signal);
+  const fio = plan.fio === undefined ? undefined : fioClient(plan.fio, plan.signal);
+  try {
+    if (!setup.questions.some(({ workload }) => isCold(workload))) {
+      await warmUp(plan, setup, own, running.uri(0));
+    }
+    for (const question of setup.questions) {
+      plan.signal.throwIfAborted();
+      progress.question(question);
+      const { workload } = question;
+      const client = question.client === 'fio' ? fio : own;
+      if (client === undefined) continue;
+      const job = jobFor(workload, options, round, (machine) => running.uri(machine));
+      const asked: Asked = running;
+      const measured = await measureCell(asked, client, job, {
+        patience: options.patience,
+        signal: plan.signal,
+        onProgress: (report) => progress.progress(report),
+      });
+      const cell: Cell = {
+        round,
+        target: target.id,
+        workload: workload.id,
+        client: client.kind,
+        ...measured,
+      };
+      progress.cell(cell);
+      cells.push(cell);
+    }
+  } finally {
+    await own.close();
   }
   return cells;
 }
 
+async function takeTurn(
+  plan: Plan,
+  round: number,
+  target: Target,
+  setup: Setup,
+  progress: Progress,
+): Promise<Cell[]> {
+  progress.turn(round, target, setup);
+  const scratch = mkdtempSync(join(plan.folder, `${target.id}-`));
+  try {
+    const { access, machines } = setup;
+    const image = plan.images[setup.image];
+    const running = await target.start({ image, scratch, access, machines });
+    try {
+      return await askAll(plan, round, target, setup, running, progress);
+    } finally {
+      await running.stop();
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** How many cells a run will have when nothing fails. */
+export function countCells(plan: Plan): number {
+  const setups = setupsFor(plan);
+  const each = plan.targets.flatMap((target) =>
+    setups.flatMap((setup) => setupFor(target, setup)?.questions ?? []),
+  );
+  return each.length * plan.options.rounds;
+}
+
+function setupsFor(plan: Plan): Setup[] {
+  return setupsOf(plan.workloads, plan.clients, ({ fio }) => fio && plan.fio !== undefined);
+}
+
+/** What of the setup the target takes part in. */
+function setupFor(target: Target, setup: Setup): Setup | undefined {
+  const questions = setup.questions.filter(({ workload }) => takesPart(target, workload));
+  return questions.length === 0 ? undefined : { ...setup, questions };
+}
+
+/** @throws WrongDataError, and what `signal` says; other failures cost the turn in which they happen */
 export async function runRounds(plan: Plan, progress: Progress): Promise<Cell[]> {
   const cells: Cell[] = [];
-  for (let round = 0; round < plan.options.rounds; round++) {
-    for (const target of plan.targets) {
-      progress.turn(round, target);
-      const scratch = mkdtempSync(join(plan.folder, `${target.id}-`));
-      try {
-        const running = await target.start({ image: plan.image, scratch });
+  const setups = setupsFor(plan);
+  for (let round = 0; round < plan.options.rounds; round += 1) {
+    for (const setup of setups) {
+      for (const target of plan.targets) {
+        const own = setupFor(target, setup);
+        if (own === undefined) continue;
+        plan.signal.throwIfAborted();
         try {
-          cells.push(...(await measureTarget(plan, round, target, running, progress)));
-        } finally {
-          await running.stop();
+          cells.push(...(await takeTurn(plan, round, target, own, progress)));
+        } catch (error) {
+          if (error instanceof WrongDataError || plan.signal.aborted) throw error;
+          progress.failed(`round ${round + 1}, ${target.id}`, error);
         }
-      } finally {
-        rmSync(scratch, { recursive: true, force: true });
       }
     }
   }
   return cells;
-}
-
-/** `write-4k-again` alone would be a first touch. */
-export function withPrerequisites(
-  chosen: readonly Workload[],
-  all: readonly Workload[],
-): Workload[] {
-  const again = chosen.some(({ id }) => id === 'write-4k-again');
-  return all.filter(
-    (workload) => chosen.includes(workload) || (again && workload.id === 'write-4k-first'),
-  );
 }

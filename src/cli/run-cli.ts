@@ -33,7 +33,10 @@ function buildProgram(io: CliIo): Command {
     .option('--server <url>', 'the service (or ROOTCAST_SERVER)')
     .option('--data <dir>', "the service's data folder, for its address and token")
     .option('--json', 'print JSON on standard output')
-    .addHelpText('after', '\nThe service itself: rootcast serve --help\n');
+    .addHelpText(
+      'after',
+      '\nThe service itself: rootcast serve --help\nMeasuring servers: rootcast bench --help\n',
+    );
   program.addCommand(vdiskCommand(io));
   program.addCommand(machineCommand(io));
   program.addCommand(enrolmentCommand(io));

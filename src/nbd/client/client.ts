@@ -11,7 +11,6 @@ import { BlockError, type BlockOperation } from '../../errors/index.ts';
 import {
   NBD_CMD_BLOCK_STATUS,
   NBD_CMD_CACHE,
-  NBD_CMD_DISC,
   NBD_CMD_FLAG_DF,
   NBD_CMD_FLAG_FAST_ZERO,
   NBD_CMD_FLAG_FUA,
@@ -33,19 +32,14 @@ import {
   NBD_FLAG_SEND_TRIM,
   NBD_FLAG_SEND_WRITE_ZEROES,
 } from '../wire/constants.ts';
-import {
-  COMPACT_REQUEST_SIZE,
-  EXTENDED_REQUEST_SIZE,
-  encodeBlockStatusPayload,
-  writeExtendedRequest,
-  writeRequest,
-} from '../wire/index.ts';
+import { encodeBlockStatusPayload } from '../wire/index.ts';
 import { MAX_REPLY_PAYLOAD, REPLY_CHUNK_OVERHEAD } from '../wire/limits.ts';
 import type { Negotiated } from './handshake.ts';
 import { DISCONNECT_MS } from './limits.ts';
 import type { ResolvedOptions } from './options.ts';
 import { type BlockStatus, type Command, Pending } from './pending.ts';
 import { ReplyReader } from './reply-reader.ts';
+import { RequestSender } from './request-sender.ts';
 import { Slots } from './slots.ts';
 import { NbdViolation, type ServerViolation } from './violation.ts';
 
@@ -61,7 +55,7 @@ export class NbdClient {
   readonly #reader: ReplyReader;
   readonly #queue: Pending[] = [];
   #queueStart = 0;
-  #corked = false;
+  readonly #sender: RequestSender;
   #ended: Error | undefined;
   #disconnecting: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -72,6 +66,7 @@ export class NbdClient {
     this.negotiated = negotiated;
     this.#options = options;
     this.#slots = new Slots(options.requestsInFlight);
+    this.#sender = new RequestSender(socket, negotiated.style === 'extended');
     this.#reader = new ReplyReader(negotiated.style, {
       find: (cookieHigh, cookieLow) => this.#slots.find(cookieHigh, cookieLow),
       finished: (pending, cookieLow) => this.#finished(pending, cookieLow),
@@ -95,34 +90,71 @@ export class NbdClient {
   }
 
   /** @param target filled completely. `dontFragment` asks for one chunk (at most 64 KiB is certain). */
-  async read(target: Buffer, offset: number, options?: { dontFragment?: boolean }): Promise<void> {
-    let flags = 0;
-    if (options?.dontFragment === true) {
-      this.#require(NBD_FLAG_SEND_DF, 'read', offset, target.length);
-      flags = NBD_CMD_FLAG_DF;
+  read(target: Buffer, offset: number, options?: { dontFragment?: boolean }): Promise<void> {
+    try {
+      let flags = 0;
+      if (options?.dontFragment === true) {
+        this.#require(NBD_FLAG_SEND_DF, 'read', offset, target.length);
+        flags = NBD_CMD_FLAG_DF;
+      }
+      const { length } = target;
+      this.#checkRange('read', offset, length, true);
+      if (length === 0) return Promise.resolve();
+      const type = NBD_CMD_READ;
+      return this.#perform({
+        operation: 'read',
+        type,
+        flags,
+        offset,
+        length,
+        target,
+        payload: undefined,
+        contexts: undefined,
+      });
+    } catch (error) {
+      return Promise.reject(error);
     }
-    this.#checkRange('read', offset, target.length, true);
-    if (target.length === 0) return;
-    const { length } = target;
-    const type = NBD_CMD_READ;
-    await this.#submit({ operation: 'read', type, flags, offset, length, ...NOTHING, target });
   }
 
   /** @param source must not change until the promise has settled */
-  async write(source: Buffer, offset: number, options?: { fua?: boolean }): Promise<void> {
-    this.#checkWritable('write', offset, source.length);
-    const flags = this.#fua(options?.fua, 'write', offset, source.length);
-    this.#checkRange('write', offset, source.length, true);
-    if (source.length === 0) return;
-    const { length } = source;
-    const command = { type: NBD_CMD_WRITE, flags, offset, length, ...NOTHING, payload: source };
-    await this.#submit({ operation: 'write', ...command });
+  write(source: Buffer, offset: number, options?: { fua?: boolean }): Promise<void> {
+    try {
+      const { length } = source;
+      this.#checkWritable('write', offset, length);
+      const flags = this.#fua(options?.fua, 'write', offset, length);
+      this.#checkRange('write', offset, length, true);
+      if (length === 0) return Promise.resolve();
+      const type = NBD_CMD_WRITE;
+      return this.#perform({
+        operation: 'write',
+        type,
+        flags,
+        offset,
+        length,
+        target: undefined,
+        payload: source,
+        contexts: undefined,
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  async flush(): Promise<void> {
-    this.#require(NBD_FLAG_SEND_FLUSH, 'flush', 0, 0);
-    const type = NBD_CMD_FLUSH;
-    await this.#submit({ operation: 'flush', type, flags: 0, offset: 0, length: 0, ...NOTHING });
+  flush(): Promise<void> {
+    try {
+      this.#require(NBD_FLAG_SEND_FLUSH, 'flush', 0, 0);
+      const type = NBD_CMD_FLUSH;
+      return this.#perform({
+        operation: 'flush',
+        type,
+        flags: 0,
+        offset: 0,
+        length: 0,
+        ...NOTHING,
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** `length` below 2^32 without extended headers. */
@@ -204,8 +236,7 @@ export class NbdClient {
     });
     const cancel = this.#options.timers.after(DISCONNECT_MS, () => this.#socket.destroy());
     if (this.#ended === undefined) {
-      const fields = { flags: 0, type: NBD_CMD_DISC, cookieHigh: 0, cookieLow: 0 };
-      this.#socket.end(this.#encodeHeader({ ...fields, offset: 0, length: 0 }));
+      this.#sender.end();
     } else this.#socket.destroy();
     await closed;
     cancel();
@@ -281,6 +312,11 @@ export class NbdClient {
     }
   }
 
+  /** A request that answers with nothing but its success. */
+  #perform(command: Command): Promise<void> {
+    return this.#submit(command) as Promise<undefined>;
+  }
+
   #submit(command: Command): Promise<BlockStatus | undefined> {
     const { operation, offset, length } = command;
     if (this.#disconnecting !== undefined) {
@@ -295,7 +331,8 @@ export class NbdClient {
   }
 
   #full(): boolean {
-    return this.#slots.free === 0 || this.#socket.writableLength > this.#options.unsentBytes;
+    const unsent = this.#socket.writableLength + this.#sender.bytes;
+    return this.#slots.free === 0 || unsent > this.#options.unsentBytes;
   }
 
   #startWaiting(): void {
@@ -311,36 +348,8 @@ export class NbdClient {
   }
 
   #start(pending: Pending): void {
-    const { command } = pending;
     const { cookieHigh, cookieLow } = this.#slots.take(pending);
-    if (!this.#corked) {
-      // Everything that is sent in this turn of the event loop leaves in one vectored write.
-      this.#corked = true;
-      this.#socket.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
-    }
-    const { type, offset, payload } = command;
-    const extended = this.negotiated.style === 'extended';
-    const flags =
-      extended && payload !== undefined ? command.flags | NBD_CMD_FLAG_PAYLOAD_LEN : command.flags;
-    const length = payload?.length ?? command.length;
-    const fields = { flags, type, cookieHigh, cookieLow, offset, length };
-    this.#socket.write(this.#encodeHeader(fields));
-    if (payload !== undefined) this.#socket.write(payload, () => pending.sent());
-  }
-
-  #encodeHeader(fields: Parameters<typeof writeRequest>[2]): Buffer {
-    if (this.negotiated.style === 'extended') {
-      const header = Buffer.allocUnsafe(EXTENDED_REQUEST_SIZE);
-      writeExtendedRequest(header, 0, fields);
-      return header;
-    }
-    const header = Buffer.allocUnsafe(COMPACT_REQUEST_SIZE);
-    writeRequest(header, 0, fields);
-    return header;
+    this.#sender.send(pending, cookieHigh, cookieLow);
   }
 
   #receive(bytes: Buffer): void {

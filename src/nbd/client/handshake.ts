@@ -93,7 +93,7 @@ export class Handshake {
     options: ResolvedOptions,
     use: (handshake: Handshake) => Promise<T>,
   ): Promise<T> {
-    const { socket, connected } = openSocket(address);
+    const { socket, connected } = openSocket(address, options.tls === 'off');
     const handshake = new Handshake(address, options, socket);
     const seconds = options.connectMs / 1000;
     const timeout = `no NBD handshake with ${addressText(address)} within ${seconds} s`;

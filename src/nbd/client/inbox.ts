@@ -19,7 +19,8 @@ export class Inbox {
   }
 
   readonly #onData = (bytes: Buffer): void => {
-    this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes]);
+    // Always a copy: what a socket with a buffer of its own gives is valid during the event only.
+    this.#bytes = Buffer.concat([this.#bytes, bytes]);
     this.#wake?.();
   };
 

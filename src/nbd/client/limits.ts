@@ -23,3 +23,9 @@ export const ERROR_CHUNK_BYTES = 8192;
 
 /** How long a server gets to close after DISC before the socket is destroyed. */
 export const DISCONNECT_MS = 5_000;
+
+/** Payloads up to this size are copied behind their header; longer ones are sent from where they are. */
+export const COPIED_WRITE = 16 * 1024;
+
+/** What one read of a plain socket may bring. One buffer of this size serves all clients of a thread. */
+export const CLIENT_READ_BUFFER = 256 * 1024;

@@ -35,7 +35,10 @@ export class Pending {
   #contentChunks = 0;
   #status: Map<number, readonly StatusExtent[]> | undefined;
   #error: BlockError | undefined;
-  /** The socket still holds the payload: the caller must not have it back yet. */
+  /**
+   * The socket still holds the payload. A server may answer before it has read all of it; the caller's
+   * buffer is not free until both.
+   */
   #sending: boolean;
   #settle: (() => void) | undefined;
 
@@ -125,7 +128,8 @@ export class Pending {
   finish(): ServerViolation | undefined {
     if (this.#error !== undefined) {
       const error = this.#error;
-      this.#later(() => this.#reject(error));
+      if (this.#sending) this.#settle = () => this.#reject(error);
+      else this.#reject(error);
       return undefined;
     }
     const { type, length, contexts } = this.command;
@@ -133,7 +137,8 @@ export class Pending {
       return 'read-incomplete';
     }
     if (contexts !== undefined && this.#status?.size !== contexts.length) return 'status-missing';
-    this.#later(() => this.#resolve(this.#status));
+    if (this.#sending) this.#settle = () => this.#resolve(this.#status);
+    else this.#resolve(this.#status);
     return undefined;
   }
 
@@ -150,11 +155,5 @@ export class Pending {
   sent(): void {
     this.#sending = false;
     this.#settle?.();
-  }
-
-  /** A server may answer before it has read the payload; the caller's buffer is not free until both. */
-  #later(settle: () => void): void {
-    if (this.#sending) this.#settle = settle;
-    else settle();
   }
 }

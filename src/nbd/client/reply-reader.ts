@@ -6,9 +6,10 @@
  *     └──chunk header──▶ prefix ──offset-data──▶ data ──▶ header
  *                          └──any other chunk───────────▶ header
  *
- * The data of a read is copied once, from where the socket put it to the caller's buffer. Everything
- * else is decoded by the pure codec as soon as it is complete; what is incomplete is kept in pieces
- * until enough is there.
+ * A read whose reply is here in one piece skips all of it (`#wholeRead`): nothing is made for it but the
+ * copy to the caller's buffer. The data of any other read is copied once as well, from where the socket
+ * put it. Everything else is decoded by the pure codec as soon as it is complete; what is incomplete is
+ * kept in pieces until enough is there.
  */
 import {
   NBD_CMD_READ,
@@ -26,8 +27,10 @@ import {
   decodeReply,
   OFFSET_DATA_SIZE,
   OFFSET_HOLE_SIZE,
+  REPLY_COOKIE_AT,
   type ReplyStyle,
   type SimpleReply,
+  wholeReadPrefix,
 } from '../wire/index.ts';
 import { MAX_EXTENTS_PER_CHUNK } from '../wire/limits.ts';
 import { ERROR_CHUNK_BYTES } from './limits.ts';
@@ -84,6 +87,10 @@ export class ReplyReader {
     }
     let at = 0;
     while (at < source.length) {
+      const whole = this.#state === HEADER ? this.#wholeRead(source, at) : 0;
+      if (typeof whole === 'string') return whole;
+      at += whole;
+      if (whole > 0) continue;
       const step = this.#step(source, at);
       if (typeof step === 'string') return step;
       if ('need' in step) {
@@ -96,8 +103,27 @@ export class ReplyReader {
     return undefined;
   }
 
+  /** A read that was answered in one piece: its bytes. 0: not that, or not all of it; see `#step`. */
+  #wholeRead(source: Buffer, at: number): number | ServerViolation {
+    const cookieAt = at + REPLY_COOKIE_AT;
+    if (source.length < cookieAt + 8) return 0;
+    const cookieLow = source.readInt32BE(cookieAt + 4);
+    const pending = this.#inFlight.find(source.readInt32BE(cookieAt), cookieLow);
+    if (pending === undefined) return 0;
+    const { target, offset, length } = pending.command;
+    if (target === undefined) return 0;
+    const prefix = wholeReadPrefix(source, at, source.length, this.#style, offset, length);
+    if (prefix === 0) return 0;
+    const violation = pending.content(offset, length);
+    if (violation !== undefined) return violation;
+    const end = at + prefix + length;
+    source.copy(target, 0, at + prefix, end);
+    return this.#inFlight.finished(pending, cookieLow) ?? end - at;
+  }
+
+  /** A copy: what the socket gave is its own, and valid during the event only. */
   #keep(bytes: Buffer): void {
-    this.#kept.push(bytes);
+    this.#kept.push(Buffer.from(bytes));
     this.#keptLength += bytes.length;
   }
 

@@ -3,6 +3,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { Fault } from '../../errors/index.ts';
 import type { NbdAddress } from './address.ts';
+import { CLIENT_READ_BUFFER } from './limits.ts';
 import type { NbdTlsOptions } from './options.ts';
 
 /** Keep-alive probes start after this many idle milliseconds: a dead server must not be waited for forever. */
@@ -16,17 +17,42 @@ export function addressText(address: NbdAddress): string {
   return address.transport === 'unix' ? address.path : `${address.host}:${address.port}`;
 }
 
-/** @throws Fault UNAVAILABLE */
-export function openSocket(address: NbdAddress): { socket: Socket; connected: Promise<void> } {
-  const socket =
+/**
+ * One buffer for all plain sockets of a thread: each read is consumed before the next. Without it a
+ * socket reads into fresh memory each time, and collecting that costs as much as moving the bytes.
+ */
+const READ_BUFFER = Buffer.allocUnsafeSlow(CLIENT_READ_BUFFER);
+
+/**
+ * @param plain the socket will not be upgraded to TLS; what its 'data' events bring is then valid
+ *   during the event only
+ * @throws Fault UNAVAILABLE
+ */
+export function openSocket(
+  address: NbdAddress,
+  plain: boolean,
+): { socket: Socket; connected: Promise<void> } {
+  const read = plain
+    ? {
+        onread: {
+          buffer: READ_BUFFER,
+          callback: (length: number) => {
+            socket.emit('data', READ_BUFFER.subarray(0, length));
+            return true;
+          },
+        },
+      }
+    : {};
+  const socket: Socket =
     address.transport === 'unix'
-      ? connectTcp({ path: address.path })
+      ? connectTcp({ path: address.path, ...read })
       : connectTcp({
           host: address.host,
           port: address.port,
           noDelay: true, // "SHOULD disable Nagle's algorithm"
           keepAlive: true,
           keepAliveInitialDelay: KEEP_ALIVE_MS,
+          ...read,
         });
   const connected = new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);

@@ -8,3 +8,4 @@ export * from './option-reply.ts';
 export * from './reply.ts';
 export * from './request.ts';
 export * from './uint64.ts';
+export * from './whole-read.ts';

@@ -1,57 +1,86 @@
 import { describe, expect, it } from 'vitest';
 import { fioArguments, parseFioOutput } from '../../../bench/fio.ts';
 import { WORKLOADS } from '../../../bench/workloads.ts';
+import { makeJob } from './make-job.ts';
 
 function output(differences: { error?: number; total_ios?: number }): string {
   const side = {
     total_ios: differences.total_ios ?? 30_000,
+    io_bytes: 122_880_000,
     iops: 15_000,
     runtime: 2000,
-    clat_ns: { percentile: { '50.000000': 60_000, '99.000000': 140_000 } },
+    clat_ns: {
+      mean: 61_000,
+      max: 900_000,
+      percentile: {
+        '50.000000': 60_000,
+        '90.000000': 100_000,
+        '99.000000': 140_000,
+        '99.900000': 300_000,
+      },
+    },
   };
-  const nothing = { total_ios: 0, iops: 0, runtime: 0, clat_ns: {} };
-  const job = {
-    error: differences.error ?? 0,
-    read: side,
-    write: nothing,
-  };
+  const nothing = { total_ios: 0, io_bytes: 0, iops: 0, runtime: 0, clat_ns: {} };
+  const job = { error: differences.error ?? 0, read: side, write: nothing };
   return `fio: a note of the engine\n${JSON.stringify({ jobs: [job] })}`;
 }
 
-const job = { uri: 'nbd://127.0.0.1:1/x', seconds: 3, areaBytes: 4096, seed: 1 };
-
 describe('what fio says', () => {
-  it('is read in requests, seconds and microseconds', () => {
-    expect(parseFioOutput(output({}), 'randread')).toEqual({
+  it('is read in requests, seconds, bytes and microseconds', () => {
+    expect(parseFioOutput(output({}), 'random-read')).toMatchObject({
       requests: 30_000,
+      bytes: 122_880_000,
       perSecond: 15_000,
+      bytesPerSecond: 61_440_000,
       seconds: 2,
-      p50Micros: 60,
-      p99Micros: 140,
+      latency: { mean: 61, p50: 60, p90: 100, p99: 140, p999: 300, max: 900 },
+      intervals: [],
+      verified: undefined,
     });
   });
 
   it('is an error when the job failed', () => {
-    expect(() => parseFioOutput(output({ error: 5 }), 'read')).toThrow('error 5');
+    expect(() => parseFioOutput(output({ error: 5 }), 'sequential-read')).toThrow('error 5');
   });
 
   it('is an error when no request was completed, as after a dropped connection', () => {
-    expect(() => parseFioOutput(output({ total_ios: 0 }), 'read')).toThrow('no request');
-    expect(() => parseFioOutput(output({}), 'randwrite')).toThrow('no request');
+    expect(() => parseFioOutput(output({ total_ios: 0 }), 'random-read')).toThrow('no request');
+    expect(() => parseFioOutput(output({}), 'random-write')).toThrow('no request');
   });
 
   it('is an error when it is no JSON', () => {
-    expect(() => parseFioOutput('fio: engine nbd not loadable', 'read')).toThrow('not loadable');
+    const text = 'fio: engine nbd not loadable';
+    expect(() => parseFioOutput(text, 'random-read')).toThrow('not loadable');
   });
 });
 
 describe('what fio is told', () => {
+  const mine = WORKLOADS.filter(({ fio }) => fio);
+
   it('is a time for reads, and every block of an area once for writes', () => {
-    for (const workload of WORKLOADS) {
-      const args = fioArguments({ ...job, workload });
+    for (const workload of mine) {
+      const args = fioArguments(
+        makeJob({ workload, areaBytes: workload.extent === 'once' ? 8192 : 0 }),
+      );
       expect(args.includes('--time_based')).toBe(workload.access === 'image');
-      expect(args.includes('--size=4096')).toBe(workload.access === 'overlay');
+      expect(args.includes('--size=8192')).toBe(workload.access === 'overlay');
       expect(args).toContain('--ioengine=nbd');
+      expect(args).toContain(`--numjobs=${workload.connections}`);
+      expect(args).toContain('--group_reporting');
+    }
+    expect(mine.map(({ id }) => id)).toEqual([
+      'read-4k-qd1',
+      'read-4k-qd32',
+      'read-4k-qd32-c4',
+      'read-128k-qd8',
+      'write-4k-first',
+      'write-4k-again',
+    ]);
+  });
+
+  it('is nothing that it cannot do', () => {
+    for (const workload of WORKLOADS.filter(({ pattern }) => pattern === 'trace')) {
+      expect(() => fioArguments(makeJob({ workload }))).toThrow('fio cannot');
     }
   });
 });
