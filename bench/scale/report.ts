@@ -75,7 +75,7 @@ function formatBars(result: Result): string {
   const holds = (isSo: boolean): string => (isSo ? 'holds' : '**MISSED**');
   return [
     `- overlay metadata at most 1 GiB in all: ${mib(bytes)} — ${holds(bytes <= BAR_BYTES)}`,
-    `- each opens in less than ${BAR_OPEN_MS} ms: p99 ${open.p99.toFixed(2)} ms — ${holds(open.p99 < BAR_OPEN_MS)}`,
+    `- each opens in less than ${BAR_OPEN_MS} ms: p99 ${open.p99.toFixed(2)} ms, longest ${open.max.toFixed(2)} ms — ${holds(open.p99 < BAR_OPEN_MS)}`,
     `- kill -9 to all connected in less than ${BAR_RESTART_MS / 1000} s: ${seconds(figures.reconnectedMs)} — ${holds(figures.reconnectedMs < BAR_RESTART_MS)}`,
   ].join('\n');
 }
