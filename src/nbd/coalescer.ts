@@ -12,8 +12,10 @@
  * - only events of connections that lately had several requests at once count; an event of any other
  *   connection, or a request that waits for a disk, ends the sleeping for a while;
  * - large requests carry their costs themselves: no sleep;
+ * - where enough requests arrive together anyway, there is no sleep;
  * - it is an experiment that goes on: every so often a window of time without sleep is measured. When
- *   the windows with sleep were slower, or gathered nothing, sleeping stops for a time that doubles.
+ *   the windows with sleep were slower, or gathered nothing, sleeping stops for a time that doubles, or
+ *   until requests arrive in quite another way: then these are other clients.
  */
 import {
   COALESCE_LARGE_BYTES,
@@ -30,6 +32,12 @@ const LEAST_THROUGHPUT = 0.95;
 
 /** … and this many times as many requests per event, else sleeping is for nothing. */
 const LEAST_GATHERING = 2;
+
+/** Requests per event without sleep that leave nothing to be gained. */
+const GATHERED = 8;
+
+/** Requests per event that differ by so much are those of other clients. */
+const OTHER_CLIENTS = 2;
 
 /** Windows in a row that say so, before it is believed: one may have been disturbed. */
 const BAD_WINDOWS = 2;
@@ -122,7 +130,6 @@ export class Coalescer {
   /** Counts the turn, judges the window when it is over, and says whether to sleep now. */
   #naps(requests: number, events: number): boolean {
     const now = this.#host.now();
-    if (now < this.#offUntil) return false;
     const paused = now - this.#lastTurnAt > COALESCE_WINDOW_MS / 2;
     this.#lastTurnAt = now;
     // A window in which the clients had nothing to ask for a while says nothing.
@@ -134,13 +141,16 @@ export class Coalescer {
     if (elapsed >= COALESCE_WINDOW_MS) {
       this.#judge(window, elapsed, now);
       this.#window = this.#open(now);
-      if (now < this.#offUntil) return false;
     }
     return this.#window.naps;
   }
 
   #open(now: number): Window {
-    const naps = this.#plain !== undefined && this.#napWindows < COALESCE_NAP_WINDOWS;
+    const naps =
+      now >= this.#offUntil &&
+      this.#plain !== undefined &&
+      this.#plain.perEvent < GATHERED &&
+      this.#napWindows < COALESCE_NAP_WINDOWS;
     return { naps, startedAt: now, requests: 0, events: 0 };
   }
 
@@ -150,6 +160,10 @@ export class Coalescer {
       perEvent: window.requests / Math.max(1, window.events),
     };
     if (!window.naps) {
+      const before = this.#plain?.perEvent ?? pace.perEvent;
+      const others =
+        pace.perEvent * OTHER_CLIENTS < before || pace.perEvent > before * OTHER_CLIENTS;
+      if (others) this.#resume();
       this.#plain = pace;
       this.#napWindows = 0;
       return;
@@ -168,7 +182,11 @@ export class Coalescer {
     this.#offUntil = now + this.#offFor;
     this.#offFor = Math.min(this.#offFor * 2, COALESCE_OFF_LONGEST_MS);
     this.#badWindows = 0;
-    this.#plain = undefined;
+  }
+
+  #resume(): void {
+    this.#offUntil = Number.NEGATIVE_INFINITY;
+    this.#offFor = COALESCE_OFF_MS;
   }
 }
 

@@ -87,6 +87,15 @@ describe('a thread that serves clients with many requests in flight', () => {
     const share = run(coalescer, thread, { gathered: 3, single: 2, round: 0.001 }, 500);
     expect(share).toBeLessThan(0.2);
   });
+
+  it('tries again at once when other clients come', () => {
+    const thread = new FakeThread();
+    const coalescer = new Coalescer(thread);
+    run(coalescer, thread, { gathered: 8, single: 4, round: 0.04 }, 100); // stopped: it cost throughput
+    expect(
+      run(coalescer, thread, { gathered: 16, single: 1.5, round: 0.015 }, 200),
+    ).toBeGreaterThan(0.5);
+  });
 });
 
 describe('a thread never sleeps', () => {
@@ -128,6 +137,13 @@ describe('a thread never sleeps', () => {
     expect(run(coalescer, thread, busy, 200)).toBe(0);
     coalescer.waiting(-1);
     expect(run(coalescer, thread, busy, 200)).toBeGreaterThan(0.5);
+  });
+
+  it('where many requests arrive together anyway', () => {
+    const thread = new FakeThread();
+    const coalescer = new Coalescer(thread);
+    const together = { gathered: 32, single: 16, round: 0.1 };
+    expect(run(coalescer, thread, together, 1_000)).toBe(0);
   });
 
   it('for large requests', () => {
