@@ -114,3 +114,14 @@ export const COALESCE_SHALLOW_TURNS = 256;
 
 /** Requests larger than this on average are not worth sleeping for. */
 export const COALESCE_LARGE_BYTES = 16 * KIB;
+
+/** How long the thread stays awake for the next request of a client that waits for each answer. */
+export const BUSY_POLL_MS = 0.05;
+
+/** Requests that must come in one stretch of staying awake to make it worth its while. */
+export const BUSY_POLL_WORTH = 4;
+
+/** Stretches in a row that were not, after which it sleeps as usual for a while, which doubles. */
+export const BUSY_POLL_BAD_MOMENTS = 8;
+export const BUSY_POLL_OFF_MS = 100;
+export const BUSY_POLL_OFF_LONGEST_MS = 10_000;

@@ -7,6 +7,7 @@ import type { ExportProvider } from '../exports/index.ts';
 import { adoptSocket } from './adopted-socket.ts';
 import { Budget } from './budget.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { BusyPoll } from './busy-poll.ts';
 import { Coalescer, threadHost } from './coalescer.ts';
 import { Connection, type ConnectionInfo } from './connection.ts';
 import { DEFAULT_LIMITS, type NbdLimits, READ_BUFFER_BYTES } from './limits.ts';
@@ -42,6 +43,11 @@ export interface NbdServerOptions {
    * requests in flight are served (coalescer.ts). For threads that do nothing else. Default: false.
    */
   readonly coalesce?: boolean;
+  /**
+   * Stay awake for some 50 µs after answering a client that waits for each answer (busy-poll.ts): half
+   * the latency, for a thread that is busy all the time while such a client is. Default: false.
+   */
+  readonly busyPoll?: boolean;
   /** A client entered the transmission phase of an export. */
   readonly onConnection?: (connection: ConnectionInfo) => void;
   /** A client that had entered left, and its export is closed. */
@@ -101,6 +107,7 @@ class Server implements NbdServer {
       buffers: new BufferPool(limits.pooledBytes),
       slabs: new SlabPool(),
       turns: new MachineTurns(),
+      busyPoll: options.busyPoll === true ? new BusyPoll(threadHost()) : undefined,
       coalescer: options.coalesce === true ? new Coalescer(threadHost()) : undefined,
       tls: tls === undefined ? undefined : { mode: tls.mode, upgrader: new TlsUpgrader(tls) },
     };

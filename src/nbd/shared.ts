@@ -2,6 +2,7 @@
 import type { ExportProvider } from '../exports/index.ts';
 import type { Budget } from './budget.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import type { BusyPoll } from './busy-poll.ts';
 import type { Coalescer } from './coalescer.ts';
 import type { NbdLimits } from './limits.ts';
 import type { Logger } from './logger.ts';
@@ -21,5 +22,7 @@ export interface Shared {
   readonly turns: MachineTurns;
   /** Undefined: requests are never left to gather. */
   readonly coalescer: Coalescer | undefined;
+  /** Undefined: the thread sleeps whenever there is nothing to do. */
+  readonly busyPoll: BusyPoll | undefined;
   readonly tls: { readonly mode: TlsSettings['mode']; readonly upgrader: TlsUpgrader } | undefined;
 }

@@ -126,7 +126,9 @@ export class TransmissionPhase implements RequestConsumer {
     const requests = this.#eventRequests;
     if (requests > 1) this.#deepEvents = DEEP_EVENTS;
     else if (this.#deepEvents > 0) this.#deepEvents -= 1;
-    this.#shared.coalescer?.event(this.#deepEvents > 0, requests, this.#eventBytes);
+    const deep = this.#deepEvents > 0;
+    this.#shared.coalescer?.event(deep, requests, this.#eventBytes);
+    if (!deep) this.#shared.busyPoll?.answered();
   }
 
   /** Answers what has been accepted, refuses what comes, then ends. */

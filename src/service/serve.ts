@@ -214,6 +214,7 @@ async function startDataPath(
       unix: config.nbd.unix,
       tls: tlsFiles(config.nbd.tls),
       coalesce: config.nbd.coalesce,
+      busyPoll: config.nbd.busyPoll,
       connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
       readCacheBytes: Math.floor(config.cache.read / workers),
       logLevel: config.log.level,

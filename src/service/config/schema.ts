@@ -63,6 +63,11 @@ const nbd = Type.Object({
     maximum: 65536,
     description: 'NBD connections at once, over all workers',
   }),
+  busyPoll: Type.Boolean({
+    default: true,
+    description:
+      'stay awake for the next request of a client that asks one after the other; halves its latency',
+  }),
   coalesce: Type.Boolean({
     default: true,
     description:

@@ -74,6 +74,7 @@ class DataWorker {
       ...(tls === undefined ? {} : { tls }),
       limits: { connections: start.connectionsMax },
       coalesce: start.coalesce,
+      busyPoll: start.busyPoll,
       log,
       onConnection: (connection) => this.#connected(connection),
       onDisconnection: ({ id }) => this.#send({ kind: 'disconnected', id }),

@@ -27,6 +27,7 @@ export interface WorkerStart {
   readonly tls: TlsFiles;
   readonly connectionsMax: number;
   readonly coalesce: boolean;
+  readonly busyPoll: boolean;
   readonly readCacheBytes: number;
   readonly logLevel: string;
   /** Names this boot of the host. */
