@@ -103,9 +103,9 @@ export class ReplyBatch {
     }
     for (const slab of this.#slabs) this.#pool.release(slab);
     for (const release of this.#releases) release();
-    this.#parts.length = 0;
-    this.#slabs.length = 0;
-    this.#releases.length = 0;
+    empty(this.#parts);
+    empty(this.#slabs);
+    empty(this.#releases);
     return 0;
   }
 
@@ -153,6 +153,11 @@ export class ReplyBatch {
     this.#slab = undefined;
     this.#start = 0;
   }
+}
+
+/** Setting `length` is a call into the runtime; most often there is one element. */
+function empty(array: unknown[]): void {
+  while (array.length > 0) array.pop();
 }
 
 /** What remains of the parts when their first `bytes` bytes are gone: at least one byte. */

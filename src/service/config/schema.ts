@@ -64,9 +64,9 @@ const nbd = Type.Object({
     description: 'NBD connections at once, over all workers',
   }),
   busyPoll: Type.Boolean({
-    default: true,
+    default: false,
     description:
-      'stay awake for the next request of a client that asks one after the other; halves its latency',
+      'stay awake for the next request of a client that asks one after the other: halves its latency where the clients are as near as the same host; needs a core to spare',
   }),
   coalesce: Type.Boolean({
     default: true,
