@@ -4,6 +4,7 @@
  *
  *   volume names   journal.<number>, two for each worker; the numbers only grow
  */
+import type { BlockDevice } from '../block/index.ts';
 import { Fault } from '../errors/index.ts';
 import { deleteVolumes, type VolumeLocator } from '../repositories/index.ts';
 import {
@@ -81,8 +82,25 @@ async function restore(
   bootId: string,
 ): Promise<Map<string, unknown>> {
   const unrestored = new Map<string, unknown>();
-  const records = await readJournals(repository, journals, bootId);
-  const waiting = [...records];
+  const segments: BlockDevice[] = [];
+  try {
+    for (const { locator } of journals) {
+      segments.push(await repository.data.open(locator, { write: false }));
+    }
+    const waiting = [...(await findRecords(segments, bootId))];
+    await restoreEach(repository, waiting, bootId, unrestored);
+  } finally {
+    await Promise.all(segments.map((segment) => segment.close()));
+  }
+  return unrestored;
+}
+
+async function restoreEach(
+  repository: Repository,
+  waiting: [key: string, records: ReplayRecord[]][],
+  bootId: string,
+  unrestored: Map<string, unknown>,
+): Promise<void> {
   const restoreNext = async (): Promise<void> => {
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const [key, ofKey] = next;
@@ -94,29 +112,28 @@ async function restore(
     }
   };
   await Promise.all(Array.from({ length: RESTORES_AT_ONCE }, restoreNext));
-  return unrestored;
 }
 
-/** The records of all journals, by overlay. */
-async function readJournals(
-  repository: Repository,
-  journals: Found,
+/** The records of all journals, by overlay. Their data stays where it is. */
+async function findRecords(
+  segments: readonly BlockDevice[],
   bootId: string,
 ): Promise<Map<string, ReplayRecord[]>> {
   const all = new Map<string, ReplayRecord[]>();
-  for (const { locator } of journals) {
-    const segment = await repository.data.open(locator, { write: false });
-    try {
-      const header = await readSegmentHeader(segment);
-      if (header === undefined) continue;
-      const sameBoot = header.bootId === bootId;
-      for await (const record of readRecords(segment, header)) {
-        const ofKey = all.get(record.key) ?? [];
-        all.set(record.key, ofKey);
-        ofKey.push({ ...record, data: Buffer.from(record.data), sameBoot });
-      }
-    } finally {
-      await segment.close();
+  for (const segment of segments) {
+    const header = await readSegmentHeader(segment);
+    if (header === undefined) continue;
+    const sameBoot = header.bootId === bootId;
+    for await (const { data, dataAt, ...record } of readRecords(segment, header)) {
+      const { length } = data;
+      const load = async (): Promise<Buffer> => {
+        const bytes = Buffer.allocUnsafeSlow(length);
+        await segment.read(bytes, dataAt);
+        return bytes;
+      };
+      const ofKey = all.get(record.key) ?? [];
+      all.set(record.key, ofKey);
+      ofKey.push({ ...record, sameBoot, load });
     }
   }
   return all;
@@ -134,12 +151,12 @@ async function restoreOverlay(
   // Renewed or removed since: nobody needs its writes any more.
   if (dataVolume === undefined || mapVolume === undefined) return;
   const map = await repository.data.open(mapVolume.locator, { write: true });
-  let data: Awaited<ReturnType<typeof repository.data.open>>;
+  let data: BlockDevice;
   try {
     data = await repository.data.open(dataVolume.locator, { write: true });
   } catch (error) {
     await map.close();
     throw error;
   }
-  await replayOverlay({ map, data, size: dataVolume.size, bootId, records });
+  await replayOverlay({ map, data, bootId, records });
 }

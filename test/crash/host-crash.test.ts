@@ -173,12 +173,13 @@ class Host {
       if (header === undefined) continue;
       for await (const record of readRecords(segment, header)) {
         const sameBoot = header.bootId === bootId;
-        records.push({ ...record, data: Buffer.from(record.data), sameBoot });
+        const data = Buffer.from(record.data);
+        records.push({ ...record, sameBoot, load: () => data });
       }
     }
     journalled += records.length;
     const [map, data] = [this.#open(this.map), this.#open(this.data)];
-    replayed += await replayOverlay({ map, data, size: SIZE, bootId, records });
+    replayed += await replayOverlay({ map, data, bootId, records });
     this.segments = this.segments.map(newSegments);
   }
 

@@ -21,6 +21,7 @@ import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import {
   encodeRecord,
   encodeSegmentHeader,
+  isWritable,
   type JournalRecord,
   pageAligned,
   recordBytes,
@@ -100,7 +101,7 @@ export class FlushJournal {
    * @returns false, at once or later, when it could not: the overlay must sync its own volumes
    */
   append(user: JournalUser, record: JournalRecord): Promise<boolean> | false {
-    if (this.#stopped) return false;
+    if (this.#stopped || !isWritable(record)) return false;
     if (!this.#prepared) {
       this.#preparing ??= this.#prepare();
       return false;

@@ -6,4 +6,4 @@ export {
   JOURNAL_RECORD_RANGES,
   JOURNAL_SEGMENT_LEAST_BYTES,
 } from './limits.ts';
-export { readRecords, readSegmentHeader } from './read-segment.ts';
+export { type FoundRecord, readRecords, readSegmentHeader } from './read-segment.ts';

@@ -18,7 +18,12 @@
  * written one after the other, so nothing behind it was ever acknowledged.
  */
 import { crc32 } from 'node:zlib';
-import { JOURNAL_KEY_BYTES, JOURNAL_PAGE_BYTES, JOURNAL_RECORD_RANGES } from './limits.ts';
+import {
+  JOURNAL_BATCH_BYTES,
+  JOURNAL_KEY_BYTES,
+  JOURNAL_PAGE_BYTES,
+  JOURNAL_RECORD_RANGES,
+} from './limits.ts';
 
 const SEGMENT_MAGIC = Buffer.from('RCASTJRN', 'latin1');
 const VERSION = 1;
@@ -84,6 +89,17 @@ export function decodeSegmentHeader(page: Buffer): SegmentHeader | undefined {
 export function recordBytes(record: Pick<JournalRecord, 'key' | 'ranges' | 'data'>): number {
   const key = aligned(Buffer.byteLength(record.key), 8);
   return aligned(FIXED_BYTES + key + record.ranges.length * 8 + record.data.length, 8);
+}
+
+/** Whether whoever reads the journal would take it for a record, and it fits into a batch. */
+export function isWritable(record: JournalRecord): boolean {
+  const keyLength = Buffer.byteLength(record.key);
+  return (
+    keyLength >= 1 &&
+    keyLength <= JOURNAL_KEY_BYTES &&
+    record.ranges.length <= JOURNAL_RECORD_RANGES &&
+    recordBytes(record) <= JOURNAL_BATCH_BYTES
+  );
 }
 
 /** Writes a record at `at`; returns its end. */

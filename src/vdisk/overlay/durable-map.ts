@@ -155,7 +155,15 @@ export class DurableMap implements JournalUser {
     const ranges = mergeSpans(noted);
     const bytes = ranges.reduce((sum, range) => sum + this.#bytesOf(range), 0);
     if (ranges.length > JOURNAL_RECORD_RANGES || bytes > JOURNAL_RECORD_DATA_BYTES) return false;
-    const data = await this.#read(ranges, bytes);
+    // A change that overlapped a write has disowned blocks of it: the map alone can say that.
+    if (ranges.some(({ from, to }) => state.owned.nextClear(from, to) < to)) return false;
+    let data: Buffer;
+    try {
+      data = await this.#read(ranges, bytes);
+    } catch {
+      // What was taken from the ring is noted nowhere else.
+      return false;
+    }
     const sequence = state.journalled + 1;
     state.journalled = sequence;
     const { incarnation } = state;

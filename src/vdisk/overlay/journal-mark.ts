@@ -58,6 +58,23 @@ export async function readJournalMark(
 }
 
 /**
+ * The same, and it is on disk. A process that was killed between writing and syncing it leaves a mark that
+ * is read and may be gone after the death of the host: the records that it makes meaningless would come back,
+ * over what was flushed since.
+ */
+export async function readDurableMark(
+  map: BlockDevice,
+): Promise<(JournalMark & { readonly copy: number }) | undefined> {
+  const mark = await readJournalMark(map);
+  if (mark === undefined) return undefined;
+  // Written once more, for a kernel that gave up writing it and takes it for clean. The same bytes
+  // cannot be torn.
+  await writeJournalMark(map, mark, mark.copy);
+  await map.flush();
+  return mark;
+}
+
+/**
  * Not durable until the map is flushed.
  * @param copy not the one that holds the newest mark
  */

@@ -101,6 +101,17 @@ export function encodeHeader(size: number): Buffer {
 
 /** @throws BlockError EINVAL: no map, another version or another size; EIO: damaged. */
 export function checkHeader(bytes: Buffer, size: number): void {
+  const mapped = mappedSize(bytes);
+  if (mapped !== size) {
+    throw refusal('EINVAL', `overlay map of a disk of ${mapped} bytes, not ${size}`);
+  }
+}
+
+/**
+ * Bytes of the disk that a map is of.
+ * @throws BlockError EINVAL: no map, or of another version; EIO: damaged.
+ */
+export function mappedSize(bytes: Buffer): number {
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw refusal('EINVAL', 'not an overlay map');
   if (!isIntact(bytes)) throw refusal('EIO', 'the header of the overlay map is damaged');
   const version = bytes.readUInt32LE(8);
@@ -111,10 +122,7 @@ export function checkHeader(bytes: Buffer, size: number): void {
   if (block !== BLOCK_BYTES || unit !== UNIT_BYTES) {
     throw refusal('EINVAL', `overlay map in blocks of ${block} and units of ${unit} bytes`);
   }
-  const mapped = Number(bytes.readBigUInt64LE(24));
-  if (mapped !== size) {
-    throw refusal('EINVAL', `overlay map of a disk of ${mapped} bytes, not ${size}`);
-  }
+  return Number(bytes.readBigUInt64LE(24));
 }
 
 export interface BootRecord {

@@ -164,14 +164,19 @@ class OverlayDevice implements BlockDevice {
     this.#countWrite(length);
     const from = Math.floor(offset / BLOCK_BYTES);
     const to = Math.floor((offset + length - 1) / BLOCK_BYTES) + 1;
-    const written =
-      this.#ranges.idle && this.#state.owned.nextClear(from, to) === to
-        ? this.#data.write(source, offset, PLAIN)
-        : this.#ranges.run(from * BLOCK_BYTES, to * BLOCK_BYTES, () =>
-            this.#state.owned.nextClear(from, to) === to
-              ? this.#data.write(source, offset, PLAIN)
-              : this.#writer.write(source, offset, options.batch),
-          );
+    let written: MaybePromise<void>;
+    try {
+      written =
+        this.#ranges.idle && this.#state.owned.nextClear(from, to) === to
+          ? this.#data.write(source, offset, PLAIN)
+          : this.#ranges.run(from * BLOCK_BYTES, to * BLOCK_BYTES, () =>
+              this.#state.owned.nextClear(from, to) === to
+                ? this.#data.write(source, offset, PLAIN)
+                : this.#writer.write(source, offset, options.batch),
+            );
+    } catch (error) {
+      throw this.#failed(error);
+    }
     return this.#settle(this.#noted(written, from, to), options.fua);
   }
 
@@ -258,13 +263,29 @@ class OverlayDevice implements BlockDevice {
   /** Before a write is acknowledged, the next flush knows of it. */
   #noted(written: MaybePromise<void>, from: number, to: number): MaybePromise<void> {
     const { ring } = this.#state;
-    if (isPromise(written)) return written.then(() => ring.note(from, to));
+    if (isPromise(written)) {
+      return written.then(
+        () => ring.note(from, to),
+        (error: unknown) => {
+          throw this.#failed(error);
+        },
+      );
+    }
     ring.note(from, to);
     return undefined;
   }
 
   #unlisted(change: MaybePromise<void>): MaybePromise<void> {
-    return chain(change, () => this.#state.ring.noteUnlisted());
+    const { ring } = this.#state;
+    if (isPromise(change)) return change.finally(() => ring.noteUnlisted());
+    ring.noteUnlisted();
+    return undefined;
+  }
+
+  /** What failed may have been done in part, and read since: a later flush makes that durable. */
+  #failed(error: unknown): unknown {
+    this.#state.ring.noteUnlisted();
+    return error;
   }
 
   #settle(work: MaybePromise<void>, fua: boolean): MaybePromise<void> {
