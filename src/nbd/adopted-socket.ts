@@ -18,11 +18,19 @@ type HandleHolder = { _handle: Partial<Handle> | null };
 
 type AdoptingOptions = Omit<SocketConstructorOpts, 'handle'> & { readonly handle: Handle };
 
-const adopted = new WeakSet<object>();
+const plain = new WeakSet<object>();
 
-/** Whether `adoptSocket` made this socket. */
-export function isAdopted(socket: object): boolean {
-  return adopted.has(socket);
+/**
+ * Whether the descriptor of this socket is known to be the plain connection, never the inside of TLS, and
+ * not to block.
+ */
+export function isPlain(socket: object): boolean {
+  return plain.has(socket);
+}
+
+/** Says so of a socket that `connect` of node:net made and that will not be upgraded to TLS. */
+export function notePlain(socket: Socket): void {
+  plain.add(socket);
 }
 
 /**
@@ -49,7 +57,7 @@ export function adoptSocket(accepted: Socket, buffer: Buffer): Socket {
     },
   };
   const socket = new Socket(options as unknown as SocketConstructorOpts);
-  adopted.add(socket);
+  notePlain(socket);
   return socket;
 }
 

@@ -6,12 +6,12 @@
  * when it returns: what left is free again at once. What does not fit into the kernel's buffer, and
  * whatever fails, goes the stream's way, which waits, reports and closes as ever.
  *
- * Only for sockets that `adoptSocket` made: their descriptor is the plain connection, never the inside
- * of TLS. The descriptor is asked for each time, because a closed one's number may be another file's.
+ * Only for sockets whose descriptor is known to be the plain connection, never the inside of TLS (those
+ * of `adoptSocket`, and our client's own). The descriptor is asked for each time, because a closed one's number may be another file's.
  */
 import { writeSync, writevSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
-import { isAdopted } from './adopted-socket.ts';
+import { isPlain } from './adopted-socket.ts';
 
 interface HandleHolder {
   readonly _handle?: { readonly fd?: number } | null;
@@ -19,11 +19,11 @@ interface HandleHolder {
 
 export class DirectWriter {
   readonly #socket: Duplex;
-  readonly #adopted: boolean;
+  readonly #plain: boolean;
 
   constructor(socket: Duplex) {
     this.#socket = socket;
-    this.#adopted = isAdopted(socket);
+    this.#plain = isPlain(socket);
   }
 
   /**
@@ -32,7 +32,7 @@ export class DirectWriter {
    */
   write(parts: readonly Buffer[]): number {
     // What the stream still holds comes first.
-    if (!this.#adopted || this.#socket.writableLength > 0) return 0;
+    if (!this.#plain || this.#socket.writableLength > 0) return 0;
     const descriptor = (this.#socket as HandleHolder)._handle?.fd;
     if (descriptor === undefined || descriptor < 0) return 0;
     const [only] = parts;

@@ -2,6 +2,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { Fault } from '../../errors/index.ts';
+import { notePlain } from '../adopted-socket.ts';
 import type { NbdAddress } from './address.ts';
 import { CLIENT_READ_BUFFER } from './limits.ts';
 import type { NbdTlsOptions } from './options.ts';
@@ -54,6 +55,7 @@ export function openSocket(
           keepAliveInitialDelay: KEEP_ALIVE_MS,
           ...read,
         });
+  if (plain) notePlain(socket);
   const connected = new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('close', () => reject(unreachable(address, 'closed')));

@@ -17,6 +17,7 @@
  * A journal that fails stops, and every flush syncs its own volumes again, as without a journal.
  */
 import { randomInt } from 'node:crypto';
+import { forEachOf } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import {
   encodeRecord,
@@ -27,6 +28,7 @@ import {
   recordBytes,
 } from './journal-format.ts';
 import {
+  CHECKPOINTS_AT_ONCE,
   JOURNAL_BATCH_BYTES,
   JOURNAL_PAGE_BYTES,
   JOURNAL_PIECE_BYTES,
@@ -58,6 +60,8 @@ interface Segment {
   epoch: number;
   /** Bytes in use; 0: not begun. */
   used: number;
+  /** It has its space, and can be used. */
+  prepared: boolean;
   /** While it is being freed. */
   freeing: Promise<void> | undefined;
 }
@@ -79,7 +83,6 @@ export class FlushJournal {
   #queue: Waiting[] = [];
   #running: Promise<void> | undefined;
   #preparing: Promise<void> | undefined;
-  #prepared = false;
   #stopped = false;
 
   /** @throws RangeError for segments that are too small */
@@ -102,14 +105,19 @@ export class FlushJournal {
    */
   append(user: JournalUser, record: JournalRecord): Promise<boolean> | false {
     if (this.#stopped || !isWritable(record)) return false;
-    if (!this.#prepared) {
-      this.#preparing ??= this.#prepare();
+    if (!this.#active.prepared) {
+      this.prepare();
       return false;
     }
     return new Promise((done) => {
       this.#queue.push({ user, record, bytes: recordBytes(record), done });
       this.#running ??= this.#run();
     });
+  }
+
+  /** An overlay may have records soon: the segments are given their space, once. */
+  prepare(): void {
+    this.#preparing ??= this.#prepare();
   }
 
   /** The overlay is closed, and its records are not needed any more. */
@@ -129,7 +137,8 @@ export class FlushJournal {
   /** Gives the segments their space: overwriting it later changes nothing but data, which syncs fastest. */
   async #prepare(): Promise<void> {
     try {
-      for (const { device } of this.#segments) {
+      for (const segment of this.#segments) {
+        const { device } = segment;
         const { size } = device.geometry;
         for (let at = 0; at < size && !this.#stopped; at += JOURNAL_PIECE_BYTES) {
           await device.write(
@@ -139,8 +148,8 @@ export class FlushJournal {
           );
         }
         await device.flush();
+        segment.prepared = !this.#stopped;
       }
-      this.#prepared = !this.#stopped;
     } catch (error) {
       this.stop(error);
     }
@@ -221,20 +230,20 @@ export class FlushJournal {
     const [first, second] = this.#segments;
     const full = this.#active;
     const next = full === first ? second : first;
-    if (next.freeing !== undefined) return false;
+    if (next.freeing !== undefined || !next.prepared) return false;
     next.used = 0;
     this.#active = next;
     full.freeing = this.#checkpoint(full);
     return true;
   }
 
-  /** One overlay after the other: the thread pool must stay free for the journal's own syncs. */
+  /** A few overlays at once share commits of the file system; the journal's own syncs need threads too. */
   async #checkpoint(segment: Segment): Promise<void> {
     try {
-      for (const user of [...segment.users]) {
+      await forEachOf([...segment.users], CHECKPOINTS_AT_ONCE, async (user) => {
         if (segment.users.has(user)) await user.checkpoint();
         segment.users.delete(user);
-      }
+      });
       segment.freeing = undefined;
     } catch (error) {
       // What it holds may be all there is of a flushed write: it must not be used again.
@@ -256,5 +265,5 @@ function drawEpoch(): number {
 }
 
 function newSegment(device: BlockDevice): Segment {
-  return { device, users: new Set(), epoch: 0, used: 0, freeing: undefined };
+  return { device, users: new Set(), epoch: 0, used: 0, prepared: false, freeing: undefined };
 }

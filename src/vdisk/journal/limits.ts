@@ -13,6 +13,9 @@ export const JOURNAL_RECORD_RANGES = 64;
 /** Longest name of an overlay in a record, in bytes. */
 export const JOURNAL_KEY_BYTES = 255;
 
+/** Overlays that are synced at the same time, of those with records in a segment that is full. */
+export const CHECKPOINTS_AT_ONCE = 8;
+
 /** Records that share one sync. */
 export const JOURNAL_BATCH_BYTES = MIB;
 

@@ -77,6 +77,7 @@ export class DurableMap implements JournalUser {
     this.#data = data;
     this.#map = map;
     this.#journal = access?.journal;
+    this.#journal?.prepare();
     this.key = access?.key ?? '';
   }
 
