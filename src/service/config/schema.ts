@@ -153,8 +153,8 @@ export const CONFIG_SCHEMA = Type.Object({
       16 * 1024 * 1024, // some blocks for each of WORKERS_MAX
     ),
     journal: bytes(
-      'disk space of the flush journal of each NBD worker, in which many machines share one sync; 0: none, else at least 4M',
-      128 * 1024 * 1024,
+      'most disk space of the flush journal of each NBD worker, in which many machines share one sync; 0: none, else at least 4M',
+      512 * 1024 * 1024,
       0,
     ),
   }),

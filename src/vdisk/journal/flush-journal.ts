@@ -29,6 +29,7 @@ import {
 } from './journal-format.ts';
 import {
   CHECKPOINTS_AT_ONCE,
+  JOURNAL_AHEAD_BYTES,
   JOURNAL_BATCH_BYTES,
   JOURNAL_PAGE_BYTES,
   JOURNAL_PIECE_BYTES,
@@ -60,8 +61,8 @@ interface Segment {
   epoch: number;
   /** Bytes in use; 0: not begun. */
   used: number;
-  /** It has its space, and can be used. */
-  prepared: boolean;
+  /** Bytes from its beginning that have their space, and can be used. */
+  prepared: number;
   /** While it is being freed. */
   freeing: Promise<void> | undefined;
 }
@@ -105,7 +106,7 @@ export class FlushJournal {
    */
   append(user: JournalUser, record: JournalRecord): Promise<boolean> | false {
     if (this.#stopped || !isWritable(record)) return false;
-    if (!this.#active.prepared) {
+    if (this.#active.prepared === 0) {
       this.prepare();
       return false;
     }
@@ -115,9 +116,13 @@ export class FlushJournal {
     });
   }
 
-  /** An overlay may have records soon: the segments are given their space, once. */
+  /** There may be records soon. */
   prepare(): void {
-    this.#preparing ??= this.#prepare();
+    const other = this.#other;
+    const due =
+      this.#active.prepared < preparedTarget(this.#active, this.#active.used) ||
+      other.prepared < preparedTarget(other, 0);
+    if (due && !this.#stopped) this.#preparing ??= this.#prepare();
   }
 
   /** The overlay is closed, and its records are not needed any more. */
@@ -134,25 +139,34 @@ export class FlushJournal {
     await Promise.all(this.#segments.map(({ device }) => device.close()));
   }
 
-  /** Gives the segments their space: overwriting it later changes nothing but data, which syncs fastest. */
+  /**
+   * Gives the segments their space, some of it ahead of its use: overwriting it later changes nothing but
+   * data, which syncs fastest.
+   */
   async #prepare(): Promise<void> {
     try {
-      for (const segment of this.#segments) {
-        const { device } = segment;
-        const { size } = device.geometry;
-        for (let at = 0; at < size && !this.#stopped; at += JOURNAL_PIECE_BYTES) {
-          await device.write(
-            ZEROES.subarray(0, Math.min(JOURNAL_PIECE_BYTES, size - at)),
-            at,
-            PLAIN,
-          );
-        }
-        await device.flush();
-        segment.prepared = !this.#stopped;
-      }
+      await this.#fill(this.#active, preparedTarget(this.#active, this.#active.used));
+      await this.#fill(this.#other, preparedTarget(this.#other, 0));
     } catch (error) {
       this.stop(error);
     }
+    this.#preparing = undefined;
+  }
+
+  async #fill(segment: Segment, target: number): Promise<void> {
+    const { device, prepared } = segment;
+    if (prepared >= target) return;
+    for (let at = prepared; at < target && !this.#stopped; at += JOURNAL_PIECE_BYTES) {
+      const piece = ZEROES.subarray(0, Math.min(JOURNAL_PIECE_BYTES, target - at));
+      await device.write(piece, at, PLAIN);
+    }
+    await device.flush();
+    if (!this.#stopped) segment.prepared = target;
+  }
+
+  get #other(): Segment {
+    const [first, second] = this.#segments;
+    return this.#active === first ? second : first;
   }
 
   async #run(): Promise<void> {
@@ -169,7 +183,11 @@ export class FlushJournal {
   /** Writes and syncs as much of the queue as fits into one batch; false when the journal stopped. */
   async #commit(): Promise<boolean> {
     const next = this.#queue[0];
-    if (next !== undefined && !this.#fits(next.bytes) && !this.#turnOver()) {
+    if (next === undefined) return true;
+    const { size } = this.#active.device.geometry;
+    const turned = this.#end(next.bytes) <= size || this.#turnOver();
+    this.prepare();
+    if (!turned || this.#end(next.bytes) > this.#active.prepared) {
       for (const { done } of this.#queue.splice(0)) done(false);
       return !this.#stopped;
     }
@@ -191,19 +209,17 @@ export class FlushJournal {
     return true;
   }
 
-  #fits(bytes: number): boolean {
-    const { used, device } = this.#active;
+  /** Where a batch of so many bytes would end in the active segment. */
+  #end(bytes: number): number {
+    const { used } = this.#active;
     const header = used === 0 ? JOURNAL_PAGE_BYTES : 0;
-    return used + header + pageAligned(bytes) <= device.geometry.size;
+    return used + header + pageAligned(bytes);
   }
 
   /** The records at the head of the queue that fit into a batch and into the segment. */
   #take(segment: Segment): Waiting[] {
     const header = segment.used === 0 ? JOURNAL_PAGE_BYTES : 0;
-    const room = Math.min(
-      JOURNAL_BATCH_BYTES,
-      segment.device.geometry.size - segment.used - header,
-    );
+    const room = Math.min(JOURNAL_BATCH_BYTES, segment.prepared - segment.used - header);
     let count = 0;
     for (let bytes = 0; count < this.#queue.length; count += 1) {
       bytes += this.#queue[count]?.bytes ?? 0;
@@ -227,10 +243,9 @@ export class FlushJournal {
 
   /** Goes on in the other segment, if it is free, and frees this one meanwhile. */
   #turnOver(): boolean {
-    const [first, second] = this.#segments;
     const full = this.#active;
-    const next = full === first ? second : first;
-    if (next.freeing !== undefined || !next.prepared) return false;
+    const next = this.#other;
+    if (next.freeing !== undefined || next.prepared === 0) return false;
     next.used = 0;
     this.#active = next;
     full.freeing = this.#checkpoint(full);
@@ -260,10 +275,14 @@ export class FlushJournal {
   }
 }
 
+function preparedTarget({ device }: Segment, used: number): number {
+  return Math.min(device.geometry.size, used + JOURNAL_AHEAD_BYTES);
+}
+
 function drawEpoch(): number {
   return randomInt(1, EPOCHS);
 }
 
 function newSegment(device: BlockDevice): Segment {
-  return { device, users: new Set(), epoch: 0, used: 0, prepared: false, freeing: undefined };
+  return { device, users: new Set(), epoch: 0, used: 0, prepared: 0, freeing: undefined };
 }

@@ -22,5 +22,8 @@ export const JOURNAL_BATCH_BYTES = MIB;
 /** Smallest segment: the header and a batch fit. */
 export const JOURNAL_SEGMENT_LEAST_BYTES = 2 * MIB;
 
+/** So much of a segment is filled with zeroes ahead of its use: an idle service writes little. */
+export const JOURNAL_AHEAD_BYTES = 16 * MIB;
+
 /** Segments are filled with zeroes, and read after a crash, in pieces of this many bytes. */
 export const JOURNAL_PIECE_BYTES = MIB;
