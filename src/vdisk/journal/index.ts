@@ -2,7 +2,6 @@
 export { FlushJournal, type FlushJournalOptions, type JournalUser } from './flush-journal.ts';
 export type { BlockSpan, JournalRecord } from './journal-format.ts';
 export {
-  JOURNAL_PAGE_BYTES,
   JOURNAL_RECORD_DATA_BYTES,
   JOURNAL_RECORD_RANGES,
   JOURNAL_SEGMENT_LEAST_BYTES,
