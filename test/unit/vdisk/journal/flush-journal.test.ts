@@ -14,7 +14,11 @@ import {
   readRecords,
   readSegmentHeader,
 } from '../../../../src/vdisk/journal/index.ts';
-import { JOURNAL_BATCH_BYTES, JOURNAL_PAGE_BYTES } from '../../../../src/vdisk/journal/limits.ts';
+import {
+  CHECKPOINTS_AT_ONCE,
+  JOURNAL_BATCH_BYTES,
+  JOURNAL_PAGE_BYTES,
+} from '../../../../src/vdisk/journal/limits.ts';
 import { eventLoopTurns } from '../../../support/content.ts';
 import { handle } from '../../../support/overlays.ts';
 import { record } from './records.ts';
@@ -248,19 +252,21 @@ describe('a full segment', () => {
     const setup = await rig();
     const gate = Promise.withResolvers<void>();
     const called: string[] = [];
-    const a = user(() => {
-      called.push('a');
-      return gate.promise;
-    });
     const b = user(async () => void called.push('b'));
-    expect(await setup.append(a, record(1, 8))).toBe(true);
-    const last = await fill(setup, b, 2, FRESH);
+    for (let index = 1; index <= CHECKPOINTS_AT_ONCE; index += 1) {
+      const a = user(() => {
+        called.push('a');
+        return gate.promise;
+      });
+      expect(await setup.append(a, record(index, 8))).toBe(true);
+    }
+    const last = await fill(setup, b, CHECKPOINTS_AT_ONCE + 1, FRESH);
     expect(await setup.append(user(), record(last + 1, BIG))).toBe(true);
     await eventLoopTurns(3);
     setup.journal.leave(b);
     gate.resolve();
     await eventLoopTurns(5);
-    expect(called).toEqual(['a']);
+    expect(called).toEqual(Array.from({ length: CHECKPOINTS_AT_ONCE }, () => 'a'));
   });
 
   test('needs no checkpoint of an overlay that has left', async () => {
