@@ -26,3 +26,6 @@ export const WARM_UP_SECONDS = 1;
 
 /** A recorded machine that has no connection for so long has left. */
 export const LEAVE_GRACE_MS = 2_000;
+
+/** Connections of a warm-up, at most. */
+export const WARM_CONNECTIONS = 16;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type Asked, measureCell } from './cell.ts';
 import { type Client, fioClient, rootcastClient } from './clients.ts';
 import type { RunOptions } from './conditions.ts';
-import { WARM_UP_SECONDS } from './limits.ts';
+import { WARM_CONNECTIONS, WARM_UP_SECONDS } from './limits.ts';
 import { type LoadJob, type LoadProgress, WrongDataError } from './load/job.ts';
 import type { Cell, ClientKind } from './result.ts';
 import { isCold, type Question, type Setup, setupsOf } from './setups.ts';
@@ -96,7 +96,10 @@ async function warmUp(plan: Plan, setup: Setup, client: Client, uri: string): Pr
     extent: 'once',
   };
   await client.ask({ ...job, workload: whole }, {});
-  await client.ask(job, {});
+  // As many connections as will come: each of several workers has a cache of its own to fill.
+  const connections = Math.max(...setup.questions.map(({ workload }) => workload.connections));
+  const reads = { ...WARM_READS, connections: Math.min(connections, WARM_CONNECTIONS) };
+  await client.ask({ ...job, workload: reads }, {});
 }
 
 async function askAll(

@@ -262,14 +262,14 @@ const pairs: readonly Workload[] = [
   ),
   asRandomReads(
     'one-worker',
-    '4 KiB random reads, 32 in flight on each of 8 connections, one worker',
-    8,
+    '4 KiB random reads, 32 in flight on each of 16 connections, one worker',
+    16,
     'rootcast-1-worker',
   ),
   asRandomReads(
     'two-workers',
-    '4 KiB random reads, 32 in flight on each of 8 connections, two workers',
-    8,
+    '4 KiB random reads, 32 in flight on each of 16 connections, two workers',
+    16,
     'rootcast-2-workers',
   ),
 ];
