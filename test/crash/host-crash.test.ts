@@ -92,9 +92,12 @@ class History {
 
   /** What is not on stable storage: after the death of a process a host may still lose it. */
   notFlushed(): number[][] {
-    return this.#versions.map((list, sector) =>
-      list.slice(this.#flushed[sector]!).map(({ value }) => value),
-    );
+    return this.#versions.map((list, sector) => {
+      // A trim that was flushed leaves the sector whatever it held before, e.g. in a block trimmed in part.
+      let from = this.#flushed[sector]!;
+      while (from > 0 && list[from]!.value === ANYTHING) from -= 1;
+      return list.slice(from).map(({ value }) => value);
+    });
   }
 
   /** The moment of death. @returns whether a sector may hold a value afterwards. */

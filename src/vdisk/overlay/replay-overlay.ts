@@ -47,6 +47,7 @@ export interface ReplayOptions {
 export async function replayOverlay(options: ReplayOptions): Promise<number> {
   const { map, data, bootId } = options;
   try {
+    if (options.records.length === 0) return 0;
     const mark = await readDurableMark(map);
     const records = options.records
       .filter(({ incarnation, sequence }) => {
