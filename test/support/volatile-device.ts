@@ -46,14 +46,15 @@ export class VolatileDisk {
 
   /** What was written when this is called is stable when the returned function was called. */
   beginSync(): () => void {
-    const versions = new Map([...this.#pending].map(([sector, list]) => [sector, list.length]));
+    const newest = [...this.#pending].map(([sector, list]) => [sector, list.at(-1)] as const);
     return () => {
-      for (const [sector, count] of versions) {
+      for (const [sector, version] of newest) {
         const list = this.#pending.get(sector) ?? [];
-        const newest = list[count - 1];
-        // A sync that overtook us has taken some of them already.
-        if (newest !== undefined) this.#stable.write(newest, sector * SECTOR, PLAIN);
-        list.splice(0, count);
+        // Another sync that ran meanwhile may have taken it already, or some that were before it.
+        const index = version === undefined ? -1 : list.indexOf(version);
+        if (version === undefined || index < 0) continue;
+        this.#stable.write(version, sector * SECTOR, PLAIN);
+        list.splice(0, index + 1);
         if (list.length === 0) this.#pending.delete(sector);
       }
     };
