@@ -23,6 +23,8 @@ export interface FlushJournals {
   readonly ofWorker: (worker: number) => JournalSegments | undefined;
   /** Overlays, by their data volume, whose flushed writes could not be restored, and why. */
   readonly unrestored: ReadonlyMap<string, unknown>;
+  /** Why not every worker has a journal although it should: flushes are slower, and nothing else. */
+  readonly failure: unknown;
 }
 
 const NAME = /^journal\.(\d+)$/;
@@ -33,7 +35,8 @@ const RESTORES_AT_ONCE = 8;
 
 /**
  * @param options.bytes of each worker's journal; 0: none
- * @throws Fault INVALID_INPUT for a size that is too small, and what the repository throws
+ * @throws Fault INVALID_INPUT for a size that is too small, and what the repository throws when what a
+ *   crash left cannot be read
  */
 export async function openFlushJournals(options: {
   readonly repository: Repository;
@@ -51,17 +54,27 @@ export async function openFlushJournals(options: {
       found.map(({ id }) => id),
     );
   }
-  const segments: JournalSegments[] = [];
-  let number = Math.max(0, ...found.map(({ id }) => Number(NAME.exec(id)?.[1])));
-  for (let worker = 0; worker < (bytes === 0 ? 0 : workers); worker += 1) {
-    const make = async (): Promise<VolumeLocator> => {
-      number += 1;
-      const size = Math.floor(bytes / 2);
-      return (await repository.volumes.createVolume({ id: `journal.${number}`, size })).locator;
-    };
-    segments.push([await make(), await make()]);
+  const last = Math.max(0, ...found.map(({ id }) => Number(NAME.exec(id)?.[1])));
+  const segments = new Map<number, JournalSegments>();
+  let failure: unknown;
+  try {
+    for (let worker = 0; worker < (bytes === 0 ? 0 : workers); worker += 1) {
+      segments.set(worker, await makeSegments(repository, last + 2 * worker, bytes));
+    }
+  } catch (error) {
+    failure = error;
   }
-  return { ofWorker: (worker) => segments[worker], unrestored };
+  return { ofWorker: (worker) => segments.get(worker), unrestored, failure };
+}
+
+async function makeSegments(
+  { volumes }: Repository,
+  last: number,
+  bytes: number,
+): Promise<JournalSegments> {
+  const make = async (number: number): Promise<VolumeLocator> =>
+    (await volumes.createVolume({ id: `journal.${number}`, size: Math.floor(bytes / 2) })).locator;
+  return [await make(last + 1), await make(last + 2)];
 }
 
 function checkSize(bytes: number): void {

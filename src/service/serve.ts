@@ -191,6 +191,13 @@ async function startDataPath(
   for (const [key, err] of journals.unrestored) {
     parts.log.error({ err, overlay: key }, 'restoring flushed writes from the journal');
   }
+  if (journals.failure !== undefined) {
+    const err = journals.failure;
+    parts.log.error(
+      { err },
+      'no flush journal could be made: flushes are slower until the next start',
+    );
+  }
   const overlays = await OverlayBook.open({
     repository,
     bootId,

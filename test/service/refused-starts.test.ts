@@ -111,7 +111,7 @@ describeWith([root(), program('mount', 'mount')], 'a full disk under the data fo
     expect(large.code).toBe(1);
     expect(large.stderr).toContain('NO_SPACE');
     expect(readdirSync(join(data, 'layers'))).toEqual([]);
-    expect(readdirSync(join(data, 'repository'))).toEqual([]);
+    expect(service.volumes()).toEqual([]);
 
     await service.json('vdisk', 'import', join(images, 'small.img'), '--name', 'small');
     await service.json('machine', 'add', 'a', '--mac', '52:54:00:00:00:0a', '--vdisk', 'small');

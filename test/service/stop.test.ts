@@ -60,7 +60,7 @@ describe('an orderly end', () => {
     ]);
     expect(await service.stop()).toBe(0);
     expect(readdirSync(join(service.data, 'layers'))).toEqual([]);
-    expect(readdirSync(join(service.data, 'repository'))).toEqual([]);
+    expect(service.volumes()).toEqual([]);
     service = await ServiceProcess.start({ data: service.data });
     expect(await service.json<readonly TaskAnswer[]>('task', 'list')).toEqual([
       expect.objectContaining({ kind: 'vdisk.import', state: 'failed' }),
@@ -86,7 +86,7 @@ describe('an orderly end', () => {
       expect.objectContaining({ kind: 'vdisk.import', state: 'cancelled' }),
     ]);
     expect(readdirSync(join(service.data, 'layers'))).toEqual([]);
-    expect(readdirSync(join(service.data, 'repository'))).toEqual([]);
+    expect(service.volumes()).toEqual([]);
   });
 
   test('a full disk under the output of the CLI is an error in one line', async () => {

@@ -3,7 +3,7 @@
  * its own, and `bin/rootcast …` against it.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -56,6 +56,13 @@ export class ServiceProcess {
     this.child = parts.child;
     this.exited = parts.exited;
     this.#stderr = parts.stderr;
+  }
+
+  /** The files of its repository, but for the flush journals that every start makes anew. */
+  volumes(): string[] {
+    return readdirSync(join(this.data, 'repository')).filter(
+      (name) => !name.startsWith('journal.'),
+    );
   }
 
   /** Resolves when the service has printed `ready`; rejects with its output when it leaves before. */

@@ -65,7 +65,7 @@ export class DurableMap implements JournalUser {
   readonly #group = new GroupCommit(() => this.#flushInTurn());
   #record = Buffer.alloc(0);
   #checkpoint: Promise<void> | undefined;
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(
     state: OverlayState,
@@ -88,7 +88,7 @@ export class DurableMap implements JournalUser {
 
   /** Settles when the overlay's own volumes hold everything that was journalled before the call. */
   checkpoint(): Promise<void> {
-    if (this.#closed) return Promise.resolve();
+    if (this.#closing !== undefined) return this.#closing;
     this.#checkpoint ??= this.#syncVolumes().finally(() => {
       this.#checkpoint = undefined;
     });
@@ -98,13 +98,14 @@ export class DurableMap implements JournalUser {
   /** Takes the overlay out of the journal. Nothing else runs on it any more. */
   async close(): Promise<void> {
     if (this.#journal === undefined) return;
+    // Whoever asks for a checkpoint from now on gets this one: the volumes are closed after it.
+    this.#closing = this.checkpoint();
     try {
-      await this.checkpoint();
+      await this.#closing;
     } catch (error) {
       // Its records stay where they are, for the next start of the service.
       this.#journal.stop(error);
     }
-    this.#closed = true;
     this.#journal.leave(this);
   }
 

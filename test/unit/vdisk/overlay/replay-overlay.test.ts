@@ -198,12 +198,12 @@ describe('a flush that a journal cannot take', () => {
     const plan: Plan = (role) => (request) => {
       if (role !== 'map' || request.operation !== 'write' || request.length >= BLOCK) return;
       changes += 1;
-      return changes > 1 ? { errno: 'EIO' } : undefined;
+      return changes > 2 ? { errno: 'EIO' } : undefined;
     };
     const [device] = await host.start({ plan });
     await fill(device, 1, BLOCK);
     await device.flush();
-    // The map has it that the unit is zeroed, and not that the block in it is given up.
+    // The map has a summary and that the unit is zeroed, and not that the block in it is given up.
     changes = 0;
     const zeroed = Promise.resolve(device.zero(0, UNIT, PLAIN_ZERO));
     await expect(zeroed).rejects.toMatchObject({ errno: 'EIO' });
