@@ -219,13 +219,13 @@ describe('first writes of a batch', () => {
     await eventLoopTurns(1);
     faults.failing = false;
     faults.delay = undefined;
-    const other = device.write(block(4), 8 * BLOCK, PLAIN);
+    const other = device.write(block(4), BLOCK, PLAIN);
     await eventLoopTurns(1);
     slow.resolve();
     await Promise.all([committed, other]);
     await expect(failed).rejects.toMatchObject({ errno: 'EIO' });
     const restarted = (await reopen({ base, ...volumes }, 'boot-1')).device;
-    expect([await byteAt(restarted, 0), await byteAt(restarted, 8 * BLOCK)]).toEqual([2, 4]);
+    expect([await byteAt(restarted, 0), await byteAt(restarted, BLOCK)]).toEqual([2, 4]);
   });
 
   test('keep their order with a trim and a flush of the same turn', async () => {
