@@ -232,7 +232,7 @@ export class TransmissionPhase implements RequestConsumer {
   #committed(): void {
     this.#committing = false;
     if (this.#closed) {
-      if (this.#isIdle) this.#onIdle?.();
+      this.#afterClose();
       return;
     }
     this.#afterRequests();
@@ -266,6 +266,12 @@ export class TransmissionPhase implements RequestConsumer {
     if (done && !this.#stream.stalled && !this.#committing) this.#port.read(true);
   }
 
+  /** The replies go nowhere, but what they were lent goes back. */
+  #afterClose(): void {
+    this.#flush();
+    if (this.#isIdle) this.#onIdle?.();
+  }
+
   #onSent(bytes: number): void {
     this.#flow.sent(bytes);
     if (this.#stream.stalled) this.#resume();
@@ -281,8 +287,7 @@ export class TransmissionPhase implements RequestConsumer {
     this.#flow.give(bytes);
     this.#shared.coalescer?.waiting(-1);
     if (this.#closed) {
-      this.#flush();
-      if (this.#isIdle) this.#onIdle?.();
+      this.#afterClose();
       return;
     }
     // Completions come in flocks, each in its own callback: those of one turn of the event loop
@@ -304,7 +309,8 @@ export class TransmissionPhase implements RequestConsumer {
     if (this.#draining && this.#stream.busy) return;
     if (this.#stream.stalled) return;
     this.#flush();
-    this.#port.end(this.#leaving);
+    // Writes of this very event may have to wait for their device: `#committed` comes here again.
+    if (!this.#committing) this.#port.end(this.#leaving);
   }
 
   /** A client that holds memory of ours for a payload it never sends is closed. */
