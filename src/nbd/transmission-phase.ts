@@ -175,6 +175,7 @@ export class TransmissionPhase implements RequestConsumer {
   }
 
   reject(request: Request, error: number): void {
+    this.#turn.start(0);
     const message = error === NBD_ESHUTDOWN ? 'the server is shutting down' : 'invalid request';
     this.#transmission.reject(request, error, message);
   }

@@ -189,7 +189,10 @@ describe('first writes of a batch', () => {
     await batch.commit();
     const restarted = (await reopen({ base, ...volumes }, 'boot-1')).device;
     for (const at of written) {
-      const found = [await byteAt(restarted, at * BLOCK), await byteAt(restarted, (at + 1) * BLOCK)];
+      const found = [
+        await byteAt(restarted, at * BLOCK),
+        await byteAt(restarted, (at + 1) * BLOCK),
+      ];
       expect(found).toEqual([2, 2]);
     }
   });
