@@ -48,6 +48,12 @@ export class TransmissionPhase implements RequestConsumer {
   readonly #transmission: Transmission;
   readonly #stream: RequestStream;
   readonly #wake = (): void => this.#resume();
+  readonly #wakeNext = (): void => {
+    this.#waking = false;
+    this.#resume();
+  };
+  /** `#wakeNext` runs in the next round of the event loop. */
+  #waking = false;
   #draining = false;
   /** The writes of the last event wait for their device: no reply leaves. */
   #committing = false;
@@ -257,7 +263,9 @@ export class TransmissionPhase implements RequestConsumer {
   #stall(progress: boolean): void {
     this.#port.read(false);
     if (this.#flow.blockedByTotal) this.#shared.budget.wait(this.#wake);
-    if (this.#turnOver || progress) setImmediate(this.#wake);
+    if (this.#waking || !(this.#turnOver || progress)) return;
+    this.#waking = true;
+    setImmediate(this.#wakeNext);
   }
 
   #resume(): void {
@@ -295,7 +303,8 @@ export class TransmissionPhase implements RequestConsumer {
     // leave together. The last one has nothing to wait for.
     if (this.inFlight === 0) this.#flush();
     else this.#flushing ??= setImmediate(() => this.#flush());
-    if (this.#stream.stalled) this.#resume();
+    // One that will look again anyway waits for that: else each of them would leave by itself.
+    if (this.#stream.stalled && !this.#waking) this.#resume();
     if (this.#leaving !== undefined) this.#leaveIfIdle();
   }
 
