@@ -60,6 +60,8 @@ export class RequestStream {
   #collecting: Collecting | undefined;
   #skipping: Skipping | undefined;
   #stalled: Request | undefined;
+  /** What the stalled request is to be answered with; 0 for one that is to be executed. */
+  #stalledError = 0;
   #backlog: Rest[] = [];
   #ended = false;
 
@@ -107,11 +109,13 @@ export class RequestStream {
   resume(): boolean {
     while (!this.#ended) {
       const request = this.#stalled;
-      if (request !== undefined && !this.#consumer.admits(bytesHeld(request))) return false;
+      const error = this.#stalledError;
+      if (request !== undefined && !this.#admits(request, error)) return false;
       const rest = this.#backlog.shift();
       if (rest === undefined) return true;
       this.#stalled = undefined;
-      const start = request === undefined ? rest.at : this.#dispatch(request, rest.chunk, rest.at);
+      const start =
+        request === undefined ? rest.at : this.#dispatch(request, error, rest.chunk, rest.at);
       const at = this.#run(rest.chunk, start);
       if (this.#stalled !== undefined) this.#backlog.unshift({ chunk: rest.chunk, at });
     }
@@ -184,20 +188,26 @@ export class RequestStream {
       return at;
     }
     const error = this.#consumer.check(request);
-    if (error !== 0) {
-      if (request.payloadLength === 0) this.#consumer.reject(request, error);
-      else this.#skipping = { request, error, left: request.payloadLength };
-      return at;
-    }
-    if (!this.#consumer.admits(bytesHeld(request))) {
+    if (!this.#admits(request, error)) {
       this.#stalled = request;
+      this.#stalledError = error;
       return at;
     }
-    return this.#dispatch(request, chunk, at);
+    return this.#dispatch(request, error, chunk, at);
   }
 
-  #dispatch(request: Request, chunk: Buffer, at: number): number {
+  /** One that is refused holds nothing, but its client has to take the reply like any other. */
+  #admits(request: Request, error: number): boolean {
+    return this.#consumer.admits(error === 0 ? bytesHeld(request) : 0);
+  }
+
+  #dispatch(request: Request, error: number, chunk: Buffer, at: number): number {
     const { payloadLength } = request;
+    if (error !== 0) {
+      if (payloadLength === 0) this.#consumer.reject(request, error);
+      else this.#skipping = { request, error, left: payloadLength };
+      return at;
+    }
     if (payloadLength === 0) {
       this.#consumer.execute(request, undefined, undefined);
       return at;

@@ -48,6 +48,12 @@ export class TransmissionPhase implements RequestConsumer {
   readonly #transmission: Transmission;
   readonly #stream: RequestStream;
   readonly #wake = (): void => this.#resume();
+  readonly #wakeNext = (): void => {
+    this.#waking = false;
+    this.#resume();
+  };
+  /** `#wakeNext` runs in the next round of the event loop. */
+  #waking = false;
   #draining = false;
   /** The writes of the last event wait for their device: no reply leaves. */
   #committing = false;
@@ -175,6 +181,7 @@ export class TransmissionPhase implements RequestConsumer {
   }
 
   reject(request: Request, error: number): void {
+    this.#turn.start(0);
     const message = error === NBD_ESHUTDOWN ? 'the server is shutting down' : 'invalid request';
     this.#transmission.reject(request, error, message);
   }
@@ -232,7 +239,7 @@ export class TransmissionPhase implements RequestConsumer {
   #committed(): void {
     this.#committing = false;
     if (this.#closed) {
-      if (this.#isIdle) this.#onIdle?.();
+      this.#afterClose();
       return;
     }
     this.#afterRequests();
@@ -256,7 +263,9 @@ export class TransmissionPhase implements RequestConsumer {
   #stall(progress: boolean): void {
     this.#port.read(false);
     if (this.#flow.blockedByTotal) this.#shared.budget.wait(this.#wake);
-    if (this.#turnOver || progress) setImmediate(this.#wake);
+    if (this.#waking || !(this.#turnOver || progress)) return;
+    this.#waking = true;
+    setImmediate(this.#wakeNext);
   }
 
   #resume(): void {
@@ -264,6 +273,12 @@ export class TransmissionPhase implements RequestConsumer {
     const done = this.#stream.resume();
     this.#afterRequests();
     if (done && !this.#stream.stalled && !this.#committing) this.#port.read(true);
+  }
+
+  /** The replies go nowhere, but what they were lent goes back. */
+  #afterClose(): void {
+    this.#flush();
+    if (this.#isIdle) this.#onIdle?.();
   }
 
   #onSent(bytes: number): void {
@@ -281,15 +296,15 @@ export class TransmissionPhase implements RequestConsumer {
     this.#flow.give(bytes);
     this.#shared.coalescer?.waiting(-1);
     if (this.#closed) {
-      this.#flush();
-      if (this.#isIdle) this.#onIdle?.();
+      this.#afterClose();
       return;
     }
     // Completions come in flocks, each in its own callback: those of one turn of the event loop
     // leave together. The last one has nothing to wait for.
     if (this.inFlight === 0) this.#flush();
     else this.#flushing ??= setImmediate(() => this.#flush());
-    if (this.#stream.stalled) this.#resume();
+    // One that will look again anyway waits for that: else each of them would leave by itself.
+    if (this.#stream.stalled && !this.#waking) this.#resume();
     if (this.#leaving !== undefined) this.#leaveIfIdle();
   }
 
@@ -304,7 +319,8 @@ export class TransmissionPhase implements RequestConsumer {
     if (this.#draining && this.#stream.busy) return;
     if (this.#stream.stalled) return;
     this.#flush();
-    this.#port.end(this.#leaving);
+    // Writes of this very event may have to wait for their device: `#committed` comes here again.
+    if (!this.#committing) this.#port.end(this.#leaving);
   }
 
   /** A client that holds memory of ours for a payload it never sends is closed. */

@@ -4,13 +4,7 @@
  * that a restarted process finds. Before the first change of a page, the summary says that there is
  * something to be found (touched-summary.ts). Every method is called under the state mutex.
  */
-import {
-  chain,
-  Gather,
-  isPromise,
-  type MaybePromise,
-  type SharedBitmap,
-} from '../../base/index.ts';
+import { chain, isPromise, type MaybePromise, type SharedBitmap } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
@@ -65,9 +59,10 @@ export class LiveMap {
       if (ofPage === undefined) byPage.set(page, [range]);
       else ofPage.push(range);
     }
-    const gather = new Gather();
-    for (const ofPage of byPage.values()) gather.run(() => this.#markTogether(ofPage));
-    return gather.settle();
+    // One after the other: they share the scratch page, and a range across two pages is in both.
+    let marked: MaybePromise<void> | undefined;
+    for (const ofPage of byPage.values()) marked = chain(marked, () => this.#markTogether(ofPage));
+    return marked;
   }
 
   #markTogether(ranges: readonly BlockRange[]): MaybePromise<void> {

@@ -177,10 +177,12 @@ export class OverlayWriter {
         return undefined;
       }
     }
-    // From here on the mutex is this write's own.
-    const before = this.#first.settle();
-    if (!isPromise(written) && !isPromise(before)) return this.#own(write);
-    return Promise.all([written, before]).then(() => this.#own(write));
+    // From here on the mutex is this write's own. It must not go back before both are over, also when
+    // one of them has failed: what still writes would write under somebody else's mutex.
+    const parts = new Gather();
+    parts.run(() => written);
+    parts.run(() => this.#first.settle());
+    return chain(parts.settle(), () => this.#own(write));
   }
 
   #own({ from, to }: FirstTouch): MaybePromise<void> {

@@ -1,5 +1,5 @@
 /** One machine that floods the server does not make the others wait until it is done. */
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { createNbdServer, type NbdServer, singleExport } from '../../../src/nbd/index.ts';
 import { TURN_REQUESTS } from '../../../src/nbd/limits.ts';
 import { NBD_CMD_READ } from '../../../src/nbd/wire/constants.ts';
@@ -55,5 +55,25 @@ it('executes a bounded number of its requests between two rounds of the event lo
   // One turn when its bytes arrive, one when it goes on.
   expect(most).toBeLessThanOrEqual(2 * TURN_REQUESTS);
   expect(most).toBeGreaterThanOrEqual(TURN_REQUESTS);
+  flood.close();
+});
+
+it('is woken once a round, however many of its requests have finished meanwhile', async () => {
+  const device = new FakeDevice(4096);
+  device.before = () => Promise.resolve();
+  server = createNbdServer({ exports: singleExport('disk', device) });
+  const address = await server.listen({ host: '127.0.0.1', port: 0 });
+  if (address === undefined || !('port' in address)) throw new Error('no port');
+  const flood = await RawClient.open(address.port);
+  await flood.go();
+
+  const wakes = vi.spyOn(globalThis, 'setImmediate');
+  flood.socket.write(requests(REQUESTS));
+  for (let cookie = 0; cookie < REQUESTS; cookie += 1) {
+    await flood.simple();
+    await flood.take(LENGTH);
+  }
+  expect(wakes.mock.calls.length).toBeLessThan(REQUESTS / 10);
+  wakes.mockRestore();
   flood.close();
 });

@@ -170,6 +170,67 @@ describe('first writes of a batch', () => {
     expect(await byteAt(device, BLOCK)).toBe(2);
   });
 
+  test('in several pages of a slow map are all in it', async () => {
+    const size = 256 * 1024 * 1024;
+    const page = 32_768;
+    const base = new MemoryDevice({ size });
+    const volumes = await overlayVolumes(size);
+    const faults = { delay: undefined as Promise<void> | undefined };
+    const map = new FaultyDevice(handle(volumes.map), ({ operation }) =>
+      operation === 'write' && faults.delay !== undefined ? { delay: faults.delay } : undefined,
+    );
+    const { device } = await reopen({ base, data: volumes.data, map }, 'boot-1');
+    for (const at of [0, page]) await device.write(block(1), at * BLOCK, PLAIN);
+    faults.delay = eventLoopTurns(1);
+    const batch = new WriteBatch();
+    const written = [page / 2, page - 1, page + 9];
+    const two = Buffer.alloc(2 * BLOCK, 2);
+    for (const at of written) device.write(two, at * BLOCK, { fua: false, batch });
+    await batch.commit();
+    const restarted = (await reopen({ base, ...volumes }, 'boot-1')).device;
+    for (const at of written) {
+      const found = [
+        await byteAt(restarted, at * BLOCK),
+        await byteAt(restarted, (at + 1) * BLOCK),
+      ];
+      expect(found).toEqual([2, 2]);
+    }
+  });
+
+  test('keep the mutex until they are in a slow map, also when another write fails', async () => {
+    const base = new MemoryDevice({ size: SIZE });
+    const volumes = await overlayVolumes(SIZE);
+    const faults = { delay: undefined as Promise<void> | undefined, failing: false };
+    const map = new FaultyDevice(handle(volumes.map), ({ operation }) =>
+      operation === 'write' && faults.delay !== undefined ? { delay: faults.delay } : undefined,
+    );
+    const data = new FaultyDevice(handle(volumes.data), ({ operation }) =>
+      operation === 'write' && faults.failing
+        ? { delay: Promise.resolve(), errno: 'EIO' }
+        : undefined,
+    );
+    const { device } = await reopen({ base, data, map }, 'boot-1');
+    await device.write(block(1), SIZE - BLOCK, PLAIN);
+    const batch = new WriteBatch();
+    device.write(block(2), 0, { fua: false, batch });
+    const slow = Promise.withResolvers<void>();
+    faults.delay = slow.promise;
+    faults.failing = true;
+    const failed = Promise.resolve(device.write(block(3), 2 * BLOCK, { fua: false, batch }));
+    failed.catch(() => undefined);
+    const committed = batch.commit();
+    await eventLoopTurns(1);
+    faults.failing = false;
+    faults.delay = undefined;
+    const other = device.write(block(4), BLOCK, PLAIN);
+    await eventLoopTurns(1);
+    slow.resolve();
+    await Promise.all([committed, other]);
+    await expect(failed).rejects.toMatchObject({ errno: 'EIO' });
+    const restarted = (await reopen({ base, ...volumes }, 'boot-1')).device;
+    expect([await byteAt(restarted, 0), await byteAt(restarted, BLOCK)]).toEqual([2, 4]);
+  });
+
   test('keep their order with a trim and a flush of the same turn', async () => {
     const base = new MemoryDevice({ size: SIZE });
     const { device } = await openFresh({ base });
