@@ -1,4 +1,4 @@
-import { isPromise, type MaybePromise } from '../base/index.ts';
+import { chain, Gather, isPromise, type MaybePromise } from '../base/index.ts';
 
 /**
  * Writes that will be acknowledged together: those of one read event of a connection. A device may leave
@@ -22,11 +22,19 @@ export class WriteBatch {
     if (this.#unfinished.length === 0) return undefined;
     const unfinished = this.#unfinished;
     this.#unfinished = [];
-    const waiting: Promise<void>[] = [];
+    const gather = new Gather();
+    let failure: { readonly error: unknown } | undefined;
     for (const finish of unfinished) {
-      const result = finish();
-      if (isPromise(result)) waiting.push(result);
+      // All of them, also behind one that fails: none may be left half done.
+      try {
+        const result = finish();
+        if (isPromise(result)) gather.run(() => result);
+      } catch (error) {
+        failure ??= { error };
+      }
     }
-    return waiting.length === 0 ? undefined : Promise.all(waiting).then(() => undefined);
+    return chain(gather.settle(), () => {
+      if (failure !== undefined) throw failure.error;
+    });
   }
 }
