@@ -28,7 +28,7 @@ import {
 } from './limits.ts';
 
 /** A window with sleep must bring at least this share of what one without brings. */
-const LEAST_THROUGHPUT = 0.95;
+const LEAST_THROUGHPUT = 0.9;
 
 /** … and this many times as many requests per event, else sleeping is for nothing. */
 const LEAST_GATHERING = 2;
@@ -40,7 +40,7 @@ const GATHERED = 8;
 const OTHER_CLIENTS = 2;
 
 /** Windows in a row that say so, before it is believed: one may have been disturbed. */
-const BAD_WINDOWS = 2;
+const BAD_WINDOWS = 4;
 
 export interface CoalescerHost {
   /** Milliseconds, monotonic. */

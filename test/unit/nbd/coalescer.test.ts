@@ -70,9 +70,9 @@ describe('a thread that serves clients with many requests in flight', () => {
     const coalescer = new Coalescer(thread);
     // Everything the client has in flight is there at once: it waits for us while we sleep.
     const starved = { gathered: 8, single: 4, round: 0.04 };
-    run(coalescer, thread, starved, 100); // one window without, two with sleep: judged
+    run(coalescer, thread, starved, 200); // one window without, four with sleep: judged
     const naps = thread.naps;
-    run(coalescer, thread, starved, COALESCE_OFF_MS - 100);
+    run(coalescer, thread, starved, COALESCE_OFF_MS - 200);
     expect(thread.naps).toBe(naps);
     run(coalescer, thread, starved, 300);
     expect(thread.naps).toBeGreaterThan(naps);
@@ -91,7 +91,7 @@ describe('a thread that serves clients with many requests in flight', () => {
   it('tries again at once when other clients come', () => {
     const thread = new FakeThread();
     const coalescer = new Coalescer(thread);
-    run(coalescer, thread, { gathered: 8, single: 4, round: 0.04 }, 100); // stopped: it cost throughput
+    run(coalescer, thread, { gathered: 8, single: 4, round: 0.04 }, 200); // stopped: it cost throughput
     expect(
       run(coalescer, thread, { gathered: 16, single: 1.5, round: 0.015 }, 200),
     ).toBeGreaterThan(0.5);
