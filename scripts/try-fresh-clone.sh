@@ -38,11 +38,13 @@ until grep -qx ready "$folder/start.log"; do
   waited=$((waited + 1))
 done
 echo "npm start: ready after ${waited} s"
-kill -TERM "$server"
+# The service itself, by its own process id: npm ends at the signal and does not always pass it on.
+service=$(sed 's/.*"pid":\([0-9]*\).*/\1/' "$folder/data/server.json")
+kill -TERM "$service"
 status=0
 wait "$server" || status=$?
 server=
-# npm passes the signal on; 0 is a clean end, 143 is npm's own end by the signal.
+# 0 is a clean end, 143 an end by the signal.
 case $status in
   0 | 143) ;;
   *)
