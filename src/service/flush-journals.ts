@@ -4,6 +4,7 @@
  *
  *   volume names   journal.<number>, two for each worker; the numbers only grow
  */
+import { forEachOf } from '../base/index.ts';
 import type { BlockDevice } from '../block/index.ts';
 import { Fault } from '../errors/index.ts';
 import { deleteVolumes, type VolumeLocator } from '../repositories/index.ts';
@@ -46,8 +47,10 @@ export async function openFlushJournals(options: {
 }): Promise<FlushJournals> {
   const { repository, workers, bytes } = options;
   checkSize(bytes);
-  const found = (await repository.volumes.listVolumes()).filter(({ id }) => NAME.test(id));
-  const unrestored = await restore(repository, found, options.bootId);
+  const volumes = await repository.volumes.listVolumes();
+  const found = volumes.filter(({ id }) => NAME.test(id));
+  const locators = new Map(volumes.map(({ id, locator }) => [id, locator]));
+  const unrestored = await restore(repository, found, locators, options.bootId);
   if (unrestored.size === 0) {
     await deleteVolumes(
       repository.volumes,
@@ -92,6 +95,7 @@ type Found = readonly { readonly id: string; readonly locator: VolumeLocator }[]
 async function restore(
   repository: Repository,
   journals: Found,
+  locators: ReadonlyMap<string, VolumeLocator>,
   bootId: string,
 ): Promise<Map<string, unknown>> {
   const unrestored = new Map<string, unknown>();
@@ -100,31 +104,18 @@ async function restore(
     for (const { locator } of journals) {
       segments.push(await repository.data.open(locator, { write: false }));
     }
-    const waiting = [...(await findRecords(segments, bootId))];
-    await restoreEach(repository, waiting, bootId, unrestored);
+    const found = await findRecords(segments, bootId);
+    await forEachOf(found, RESTORES_AT_ONCE, async ([key, records]) => {
+      try {
+        await restoreOverlay(repository, locators, key, records, bootId);
+      } catch (error) {
+        unrestored.set(key, error);
+      }
+    });
   } finally {
     await Promise.all(segments.map((segment) => segment.close()));
   }
   return unrestored;
-}
-
-async function restoreEach(
-  repository: Repository,
-  waiting: [key: string, records: ReplayRecord[]][],
-  bootId: string,
-  unrestored: Map<string, unknown>,
-): Promise<void> {
-  const restoreNext = async (): Promise<void> => {
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const [key, ofKey] = next;
-      try {
-        await restoreOverlay(repository, key, ofKey, bootId);
-      } catch (error) {
-        unrestored.set(key, error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: RESTORES_AT_ONCE }, restoreNext));
 }
 
 /** The records of all journals, by overlay. Their data stays where it is. */
@@ -154,19 +145,19 @@ async function findRecords(
 
 async function restoreOverlay(
   repository: Repository,
+  locators: ReadonlyMap<string, VolumeLocator>,
   key: string,
   records: readonly ReplayRecord[],
   bootId: string,
 ): Promise<void> {
-  const volumes = await repository.volumes.listVolumes();
-  const dataVolume = volumes.find(({ id }) => id === key);
-  const mapVolume = volumes.find(({ id }) => id === key.replace(DATA, '.map'));
+  const dataVolume = locators.get(key);
+  const mapVolume = locators.get(key.replace(DATA, '.map'));
   // Renewed or removed since: nobody needs its writes any more.
   if (dataVolume === undefined || mapVolume === undefined) return;
-  const map = await repository.data.open(mapVolume.locator, { write: true });
+  const map = await repository.data.open(mapVolume, { write: true });
   let data: BlockDevice;
   try {
-    data = await repository.data.open(dataVolume.locator, { write: true });
+    data = await repository.data.open(dataVolume, { write: true });
   } catch (error) {
     await map.close();
     throw error;
