@@ -11,11 +11,11 @@ import {
   type Repository,
 } from '../../../src/service/overlay-book.ts';
 import {
-  FlushJournal,
+  type FlushJournal,
   JOURNAL_SEGMENT_LEAST_BYTES,
   openOverlay,
 } from '../../../src/vdisk/index.ts';
-import { eventLoopTurns } from '../../support/content.ts';
+import { preparedJournal } from '../../support/prepared-journal.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const LAYER = '99999999-aaaa-4bbb-8ccc-dddddddddddd';
@@ -95,19 +95,7 @@ describe('flush journals', () => {
       await repository.data.open(first, { write: true }),
       await repository.data.open(second, { write: true }),
     ];
-    const onStopped = (): void => undefined;
-    const journal = new FlushJournal({ segments, bootId: `boot-${boot}`, onStopped });
-    const nobody = { key: 'nobody', checkpoint: async () => {} };
-    const record = {
-      key: 'nobody',
-      incarnation: 0n,
-      sequence: 1,
-      ranges: [],
-      data: Buffer.alloc(0),
-    };
-    while (journal.append(nobody, record) === false) await eventLoopTurns(1);
-    journal.leave(nobody);
-    return journal;
+    return preparedJournal(segments, `boot-${boot}`, () => undefined);
   }
 
   /** Flushes a block of every machine through the journal, then the host dies and forgets the rest. */

@@ -7,7 +7,7 @@ import {
   PLAIN,
 } from '../../../../src/block/index.ts';
 import {
-  FlushJournal,
+  type FlushJournal,
   formatOverlay,
   JOURNAL_SEGMENT_LEAST_BYTES,
   openOverlay,
@@ -19,6 +19,7 @@ import {
   replayOverlay,
 } from '../../../../src/vdisk/index.ts';
 import { eventLoopTurns } from '../../../support/content.ts';
+import { preparedJournal } from '../../../support/prepared-journal.ts';
 import { seededRandom } from '../../../support/seed.ts';
 import { VolatileDevice, VolatileDisk } from '../../../support/volatile-device.ts';
 
@@ -122,24 +123,10 @@ export class Host {
     const disks = [0, 1].map(() => new VolatileDisk(JOURNAL_SEGMENT_LEAST_BYTES));
     this.segments.push(...disks);
     const [first, second] = disks.map((disk) => this.open(disk));
-    const journal = new FlushJournal({
-      segments: [first as BlockDevice, second as BlockDevice],
-      bootId: this.bootId,
-      onStopped: () => {
-        this.stopped += 1;
-      },
+    const segments = [first as BlockDevice, second as BlockDevice] as const;
+    return preparedJournal(segments, this.bootId, () => {
+      this.stopped += 1;
     });
-    const nobody = { key: 'nobody', checkpoint: async () => {} };
-    const record = {
-      key: 'nobody',
-      incarnation: 0n,
-      sequence: 1,
-      ranges: [],
-      data: Buffer.alloc(0),
-    };
-    while (journal.append(nobody, record) === false) await eventLoopTurns(1);
-    journal.leave(nobody);
-    return journal;
   }
 
   /** @param keep how likely an unsynced sector is on disk */
