@@ -2,10 +2,11 @@
  * What every operation works with. Operations are functions of (control, input); this holds the
  * catalog, the ports and the running tasks, and makes changes and their events one transaction.
  */
+import { currentActor } from './actor.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { EventRecord } from './catalog/records.ts';
 import { EnrolmentWindow } from './enrolment-window.ts';
-import { MAX_EVENTS } from './limits.ts';
+import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 
@@ -20,6 +21,10 @@ export interface ControlOptions {
   readonly serverName: string;
   /** Version of the program. */
   readonly version: string;
+  /** For so long nobody else may write what a machine was writing that is not heard of any more. */
+  readonly maintenanceLeaseMs?: number;
+  /** Layers of a version beyond which they are merged by themselves; 0: never. */
+  readonly consolidateBeyond?: number;
   /** Called for every event once it is kept: the service's log. */
   readonly onEvent?: (event: EventRecord) => void;
 }
@@ -44,6 +49,8 @@ export class Control {
   readonly serverName: string;
   readonly version: string;
   readonly startedAt: number;
+  readonly maintenanceLeaseMs: number;
+  readonly consolidateBeyond: number;
   readonly tasks: TaskRunner;
   /** Machines whose full write cache has been told of (observe-caches.ts). */
   readonly fullCaches = new Set<string>();
@@ -59,6 +66,8 @@ export class Control {
     this.serverName = options.serverName;
     this.version = options.version;
     this.startedAt = options.clock.now();
+    this.maintenanceLeaseMs = options.maintenanceLeaseMs ?? DEFAULT_MAINTENANCE_LEASE_MS;
+    this.consolidateBeyond = options.consolidateBeyond ?? DEFAULT_CONSOLIDATE_BEYOND;
     this.tasks = new TaskRunner(options.catalog, options.clock, options.newId);
     this.#onEvent = options.onEvent ?? (() => {});
   }
@@ -66,9 +75,10 @@ export class Control {
   /** A change and the events that tell of it: kept together or not at all, told once kept. */
   change<T>(work: (record: RecordEvent) => T): T {
     const told: EventRecord[] = [];
+    const actor = currentActor();
     const result = this.catalog.transaction(() =>
       work(({ kind, subject, message, data = {} }) => {
-        const event = { at: this.clock.now(), kind, subject, message, data };
+        const event = { at: this.clock.now(), actor, kind, subject, message, data };
         told.push(this.catalog.events.insert(event, MAX_EVENTS));
       }),
     );

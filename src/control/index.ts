@@ -2,21 +2,27 @@
  * The control plane: what Rootcast knows (catalog/), what it can be asked to do (operations/), and
  * the ports through which the rest of the service does it (ports.ts). Read first: control.ts.
  */
+
+export { actingAs } from './actor.ts';
 export { observeBoots } from './boots/observe-boots.ts';
 export { observeCaches } from './boots/observe-caches.ts';
 export { type Catalog, openCatalog } from './catalog/catalog.ts';
 export {
-  layersInUse,
-  listMachineDisks,
   listVdiskDisks,
   type MachineDisk,
   machineDisk,
   machineDiskById,
-  machineIds,
+  overlayOwners,
   type VdiskDisk,
   vdiskDisk,
 } from './catalog/disks.ts';
-export type { EventRecord, LeaseRecord, TaskRecord } from './catalog/records.ts';
+export type {
+  EventRecord,
+  LayerRecord,
+  LeaseRecord,
+  MachineRecord,
+  TaskRecord,
+} from './catalog/records.ts';
 export {
   type Control,
   type ControlOptions,
@@ -36,8 +42,19 @@ export type {
   ImportedLayer,
   ImportProgress,
   ImportRequest,
+  LayersInUse,
   MachineConnection,
   MachineLive,
+  MergeRequest,
+  OverlayChanges,
+  OverlayFacts,
+  SealRequest,
+  StoredLayer,
+  VerifiedLayer,
+  VerifyRequest,
 } from './ports.ts';
 export { recoverControl } from './recover.ts';
 export * from './schemas/index.ts';
+export { collectLayers } from './versions/collect-layers.ts';
+export { writeLock } from './versions/lease-lock.ts';
+export { maintain } from './versions/maintain.ts';

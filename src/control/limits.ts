@@ -15,6 +15,8 @@ export const MAX_QUOTA_BYTES = 2 ** 50;
 
 export const MAX_MACHINES = 10_000;
 export const MAX_VDISKS = 1_000;
+/** Sealed or in maintenance; beyond it old ones must be deleted. */
+export const MAX_VERSIONS_PER_VDISK = 1_000;
 /** Unknown machines remembered; beyond it the one unseen for longest is forgotten. */
 export const MAX_ENROLMENTS = 4096;
 /** Firmware repeats its packets many times a second; the catalog notes one of them in so long. */
@@ -26,7 +28,15 @@ export const MAX_ENROLMENTS_PER_WINDOW = 100;
 export const ENROLMENT_LIMIT_TOLD_MS = 60_000;
 /** After a start, machines that were running are given so long to reconnect. */
 export const RECONNECT_GRACE_MS = 5 * 60_000;
+/** A machine in maintenance that is not heard of for so long may be succeeded by another. */
+export const DEFAULT_MAINTENANCE_LEASE_MS = 60_000;
+/** Layers of a version beyond which they are merged by themselves. */
+export const DEFAULT_CONSOLIDATE_BEYOND = 16;
+/** How often layers are looked for on which nothing stands. */
+export const COLLECT_EVERY_MS = 10_000;
 export const MAX_RUNNING_TASKS = 8;
+/** Damaged chunks that a verification tells one by one; the others are counted. */
+export const MAX_DAMAGE_TOLD = 100;
 /** Finished tasks kept for `task list`. */
 export const MAX_FINISHED_TASKS = 1000;
 export const MAX_EVENTS = 100_000;

@@ -35,10 +35,10 @@ export async function recoverControl(control: Control): Promise<void> {
 export async function removeFromDisk(control: Control, removal: Removal): Promise<void> {
   switch (removal.kind) {
     case 'layer':
-      await control.images.removeLayer(removal.id);
+      await control.images.removeLayer(removal.id, removal.volumeId);
       break;
     case 'machine':
-      await control.dataPlane.removeMachine(removal.id);
+      await control.dataPlane.removeOverlay(removal.id);
       break;
   }
   control.catalog.removals.delete(removal);

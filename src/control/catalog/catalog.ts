@@ -4,11 +4,15 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { BootTable } from './boot-table.ts';
+import { CollectionTable } from './collection-table.ts';
 import { databaseFault, openDatabase } from './database.ts';
 import { EnrolmentTable } from './enrolment-table.ts';
 import { EventTable } from './event-table.ts';
+import { LayerTable } from './layer-table.ts';
 import { LeaseTable } from './lease-table.ts';
+import { LockTable } from './lock-table.ts';
 import { MachineTable } from './machine-table.ts';
+import { PersonalityTable } from './personality-table.ts';
 import { RemovalTable } from './removal-table.ts';
 import { TaskTable } from './task-table.ts';
 import { VdiskTable } from './vdisk-table.ts';
@@ -18,7 +22,11 @@ export class Catalog {
   readonly #database: DatabaseSync;
   readonly vdisks: VdiskTable;
   readonly versions: VersionTable;
+  readonly layers: LayerTable;
   readonly machines: MachineTable;
+  readonly collections: CollectionTable;
+  readonly personality: PersonalityTable;
+  readonly locks: LockTable;
   readonly enrolments: EnrolmentTable;
   readonly boots: BootTable;
   readonly leases: LeaseTable;
@@ -30,7 +38,11 @@ export class Catalog {
     this.#database = database;
     this.vdisks = new VdiskTable(database);
     this.versions = new VersionTable(database);
+    this.layers = new LayerTable(database);
     this.machines = new MachineTable(database);
+    this.collections = new CollectionTable(database);
+    this.personality = new PersonalityTable(database);
+    this.locks = new LockTable(database);
     this.enrolments = new EnrolmentTable(database);
     this.boots = new BootTable(database);
     this.leases = new LeaseTable(database);

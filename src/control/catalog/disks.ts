@@ -1,9 +1,10 @@
 /** What an export name stands for. Asked at every open: nothing here is remembered. */
 import type { CacheMode } from '../ports.ts';
+import { productionVersion, type VersionChoice, whichVersion } from '../versions/which-version.ts';
 import type { Catalog } from './catalog.ts';
-import type { MachineRecord, VdiskRecord } from './records.ts';
+import type { MachineRecord, VdiskRecord, VersionRecord } from './records.ts';
 
-/** The production version of a vDisk. */
+/** What production machines read, for whoever wants to look at it. */
 export interface VdiskDisk {
   readonly vdiskId: string;
   readonly vdiskName: string;
@@ -14,73 +15,96 @@ export interface VdiskDisk {
   readonly size: number;
 }
 
-/** A machine's disk: the version it reads from, and the rules of its overlay. */
-export interface MachineDisk extends VdiskDisk {
+/** A machine's disk: what it would boot now, and the rules of its overlay. */
+export interface MachineDisk {
   readonly machineId: string;
   readonly machineName: string;
+  readonly vdiskId: string;
+  readonly vdiskName: string;
   readonly cacheMode: CacheMode;
   readonly quotaBytes: number | undefined;
   readonly enabled: boolean;
-  /** Layers of every version of its vDisk. */
-  readonly layerIds: readonly string[];
+  /** What a fresh disk of it would be made of. */
+  readonly choice: VersionChoice;
+  /** The version in maintenance that it booted last (an id); undefined: its disk is its own overlay. */
+  readonly maintains: string | undefined;
+  /** Layers that an overlay of it may stand on: those of every version of its vDisk, also replaced ones. */
+  readonly layerIds: ReadonlySet<string>;
 }
 
-export function vdiskDisk(catalog: Catalog, vdiskName: string): VdiskDisk | undefined {
-  const vdisk = catalog.vdisks.byName(vdiskName);
-  return vdisk === undefined ? undefined : diskOfVdisk(catalog, vdisk);
+/** @returns undefined: there is no such vDisk, or nothing of it is in production */
+export function vdiskDisk(catalog: Catalog, name: string, now: number): VdiskDisk | undefined {
+  const vdisk = catalog.vdisks.byName(name);
+  return vdisk === undefined
+    ? undefined
+    : diskOfVdisk(vdisk, catalog.versions.ofVdisk(vdisk.id), now);
 }
 
-export function listVdiskDisks(catalog: Catalog): readonly VdiskDisk[] {
-  return catalog.vdisks.all().flatMap((vdisk) => diskOfVdisk(catalog, vdisk) ?? []);
+export function listVdiskDisks(catalog: Catalog, now: number): readonly VdiskDisk[] {
+  const versions = catalog.versions.allByVdisk();
+  return catalog.vdisks
+    .all()
+    .flatMap((vdisk) => diskOfVdisk(vdisk, versions.get(vdisk.id) ?? [], now) ?? []);
 }
 
-export function machineDisk(catalog: Catalog, machineName: string): MachineDisk | undefined {
-  const machine = catalog.machines.byName(machineName);
-  return machine === undefined ? undefined : diskOfMachine(catalog, machine);
+export function machineDisk(catalog: Catalog, name: string, now: number): MachineDisk | undefined {
+  const machine = catalog.machines.byName(name);
+  return machine === undefined ? undefined : diskOfMachine(catalog, machine, now);
 }
 
-export function machineDiskById(catalog: Catalog, machineId: string): MachineDisk | undefined {
-  const machine = catalog.machines.byId(machineId);
-  return machine === undefined ? undefined : diskOfMachine(catalog, machine);
+export function machineDiskById(
+  catalog: Catalog,
+  id: string,
+  now: number,
+): MachineDisk | undefined {
+  const machine = catalog.machines.byId(id);
+  return machine === undefined ? undefined : diskOfMachine(catalog, machine, now);
 }
 
-export function listMachineDisks(catalog: Catalog): readonly MachineDisk[] {
-  return catalog.machines.all().flatMap((machine) => diskOfMachine(catalog, machine) ?? []);
+/** The ids of whatever may have an overlay: machines, and versions in maintenance. */
+export function overlayOwners(catalog: Catalog): ReadonlySet<string> {
+  return new Set([
+    ...catalog.machines.all().map((machine) => machine.id),
+    ...catalog.versions.inMaintenance().map((version) => version.id),
+  ]);
 }
 
-/** Layers that some version is made of; any other layer in the repository is left from a crash. */
-export function layersInUse(catalog: Catalog): readonly string[] {
-  return catalog.versions.layerIds();
-}
-
-export function machineIds(catalog: Catalog): readonly string[] {
-  return catalog.machines.all().map((machine) => machine.id);
-}
-
-function diskOfVdisk(catalog: Catalog, vdisk: VdiskRecord): VdiskDisk | undefined {
-  const version = catalog.versions.production(vdisk.id);
-  if (version === undefined) return undefined;
+function diskOfVdisk(
+  vdisk: VdiskRecord,
+  versions: readonly VersionRecord[],
+  now: number,
+): VdiskDisk | undefined {
+  const choice = productionVersion(vdisk, versions, now);
+  if (choice.kind === 'none') return undefined;
   return {
     vdiskId: vdisk.id,
     vdiskName: vdisk.name,
     description: vdisk.description,
-    version: version.number,
-    layerId: version.layerId,
-    size: version.size,
+    version: choice.version.number,
+    layerId: choice.version.layerId,
+    size: choice.version.size,
   };
 }
 
-function diskOfMachine(catalog: Catalog, machine: MachineRecord): MachineDisk | undefined {
+function diskOfMachine(
+  catalog: Catalog,
+  machine: MachineRecord,
+  now: number,
+): MachineDisk | undefined {
   const vdisk = catalog.vdisks.byId(machine.vdiskId);
-  const disk = vdisk === undefined ? undefined : diskOfVdisk(catalog, vdisk);
-  if (disk === undefined) return undefined;
+  if (vdisk === undefined) return undefined;
+  const versions = catalog.versions.ofVdisk(vdisk.id);
+  const layers = versions.flatMap((version) => ('layerId' in version ? version.layerId : []));
   return {
-    ...disk,
     machineId: machine.id,
     machineName: machine.name,
+    vdiskId: vdisk.id,
+    vdiskName: vdisk.name,
     cacheMode: machine.cacheMode,
     quotaBytes: machine.quotaBytes,
     enabled: machine.enabled,
-    layerIds: catalog.versions.ofVdisk(disk.vdiskId).map(({ layerId }) => layerId),
+    choice: whichVersion(machine, vdisk, versions, now),
+    maintains: machine.maintains,
+    layerIds: new Set(layers.flatMap((id) => [id, ...catalog.layers.aliasesOf(id)])),
   };
 }

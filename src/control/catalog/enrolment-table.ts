@@ -6,7 +6,7 @@ import {
   type EnrolmentState,
   type EnrolmentTemplate,
 } from './records.ts';
-import { integer, oneOf, optionalInteger, type Row, text } from './row.ts';
+import { integer, oneOf, optionalInteger, optionalText, type Row, text } from './row.ts';
 
 /** Machines that asked to boot and were not known, and what happens to such machines. */
 export class EnrolmentTable {
@@ -37,8 +37,8 @@ export class EnrolmentTable {
     this.#template = database.prepare('SELECT * FROM enrolment_template');
     this.#setTemplate = database.prepare(`
       INSERT OR REPLACE INTO enrolment_template
-        (only_row, vdisk_id, name_pattern, cache_mode, quota_bytes)
-      VALUES (1, ?, ?, ?, ?)`);
+        (only_row, vdisk_id, collection_id, name_pattern, cache_mode, quota_bytes)
+      VALUES (1, ?, ?, ?, ?, ?)`);
     this.#clearTemplate = database.prepare('DELETE FROM enrolment_template');
   }
 
@@ -84,6 +84,7 @@ export class EnrolmentTable {
       ? undefined
       : {
           vdiskId: text(row, 'vdisk_id'),
+          collectionId: optionalText(row, 'collection_id'),
           namePattern: text(row, 'name_pattern'),
           cacheMode: oneOf(row, 'cache_mode', CACHE_MODES),
           quotaBytes: optionalInteger(row, 'quota_bytes'),
@@ -95,8 +96,9 @@ export class EnrolmentTable {
       this.#clearTemplate.run();
       return;
     }
-    const { vdiskId, namePattern, cacheMode, quotaBytes } = template;
-    this.#setTemplate.run(vdiskId, namePattern, cacheMode, quotaBytes ?? null);
+    const { vdiskId, collectionId, namePattern, cacheMode, quotaBytes } = template;
+    const collection = collectionId ?? null;
+    this.#setTemplate.run(vdiskId, collection, namePattern, cacheMode, quotaBytes ?? null);
   }
 }
 

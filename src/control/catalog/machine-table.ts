@@ -1,63 +1,66 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { CACHE_MODES, MACHINE_ENROLMENTS, type MachineRecord } from './records.ts';
-import { integer, oneOf, optionalInteger, type Row, text } from './row.ts';
+import { inherit, SETTING_COLUMNS, settingsOf, settingValues } from './machine-settings.ts';
+import { MACHINE_ENROLMENTS, type MachineRecord, type MachineRow } from './records.ts';
+import { integer, oneOf, optionalInteger, optionalText, type Row, text } from './row.ts';
 
+const SELECT = `
+  SELECT m.*, ${SETTING_COLUMNS.map((column) => `c.${column} AS c_${column}`).join(', ')}
+  FROM machines AS m LEFT JOIN collections AS c ON c.id = m.collection_id`;
+
+/** Machines, with what they inherit from their collections. */
 export class MachineTable {
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
+  readonly #setMaintains: StatementSync;
   readonly #delete: StatementSync;
   readonly #byId: StatementSync;
   readonly #byName: StatementSync;
   readonly #byMac: StatementSync;
   readonly #ofVdisk: StatementSync;
+  readonly #ofCollection: StatementSync;
   readonly #all: StatementSync;
   readonly #count: StatementSync;
+  readonly #counts: StatementSync;
 
   constructor(database: DatabaseSync) {
+    const columns = SETTING_COLUMNS.join(', ');
     this.#insert = database.prepare(`
       INSERT INTO machines (
-        id, name, mac, vdisk_id, cache_mode, quota_bytes, kernel_arguments, enabled, enrolment,
-        created_at
-      ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        id, name, enrolment, created_at, mac, collection_id, pinned_version, maintains,
+        kernel_arguments, ${columns}
+      ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ${SETTING_COLUMNS.map(() => '?').join(', ')})`);
     this.#update = database.prepare(`
-      UPDATE machines SET mac = ?, vdisk_id = ?, cache_mode = ?, quota_bytes = ?,
-        kernel_arguments = ?, enabled = ?
+      UPDATE machines SET mac = ?, collection_id = ?, pinned_version = ?, maintains = ?,
+        kernel_arguments = ?,
+        ${SETTING_COLUMNS.map((column) => `${column} = ?`).join(', ')}
       WHERE id = ?`);
+    this.#setMaintains = database.prepare('UPDATE machines SET maintains = ? WHERE id = ?');
     this.#delete = database.prepare('DELETE FROM machines WHERE id = ?');
-    this.#byId = database.prepare('SELECT * FROM machines WHERE id = ?');
-    this.#byName = database.prepare('SELECT * FROM machines WHERE name = ?');
-    this.#byMac = database.prepare('SELECT * FROM machines WHERE mac = ?');
-    this.#ofVdisk = database.prepare('SELECT * FROM machines WHERE vdisk_id = ? ORDER BY name');
-    this.#all = database.prepare('SELECT * FROM machines ORDER BY name');
+    this.#byId = database.prepare(`${SELECT} WHERE m.id = ?`);
+    this.#byName = database.prepare(`${SELECT} WHERE m.name = ?`);
+    this.#byMac = database.prepare(`${SELECT} WHERE m.mac = ?`);
+    this.#ofVdisk = database.prepare(`
+      ${SELECT} WHERE coalesce(m.vdisk_id, c.vdisk_id) = ? ORDER BY m.name`);
+    this.#ofCollection = database.prepare(`${SELECT} WHERE m.collection_id = ? ORDER BY m.name`);
+    this.#all = database.prepare(`${SELECT} ORDER BY m.name`);
     this.#count = database.prepare('SELECT count(*) AS n FROM machines');
+    this.#counts = database.prepare(`
+      SELECT coalesce(m.vdisk_id, c.vdisk_id) AS vdisk_id, count(*) AS n
+      FROM machines AS m LEFT JOIN collections AS c ON c.id = m.collection_id GROUP BY 1`);
   }
 
-  insert(record: MachineRecord): void {
-    this.#insert.run(
-      record.id,
-      record.name,
-      record.mac,
-      record.vdiskId,
-      record.cacheMode,
-      record.quotaBytes ?? null,
-      record.kernelArguments,
-      record.enabled ? 1 : 0,
-      record.enrolment,
-      record.createdAt,
-    );
+  insert(row: MachineRow): void {
+    this.#insert.run(row.id, row.name, row.enrolment, row.createdAt, ...changeable(row));
   }
 
   /** Everything but its id, name and origin. */
-  update(record: MachineRecord): void {
-    this.#update.run(
-      record.mac,
-      record.vdiskId,
-      record.cacheMode,
-      record.quotaBytes ?? null,
-      record.kernelArguments,
-      record.enabled ? 1 : 0,
-      record.id,
-    );
+  update(row: MachineRow): void {
+    this.#update.run(...changeable(row), row.id);
+  }
+
+  /** @param versionId undefined: its disk is its own overlay */
+  setMaintains(id: string, versionId: string | undefined): void {
+    this.#setMaintains.run(versionId ?? null, id);
   }
 
   /** Its boots go with it. */
@@ -77,10 +80,16 @@ export class MachineTable {
     return optional(this.#byMac.get(mac));
   }
 
+  /** Those that boot from it, whoever says so. */
   ofVdisk(vdiskId: string): readonly MachineRecord[] {
     return this.#ofVdisk.all(vdiskId).map(record);
   }
 
+  ofCollection(collectionId: string): readonly MachineRecord[] {
+    return this.#ofCollection.all(collectionId).map(record);
+  }
+
+  /** By name. */
   all(): readonly MachineRecord[] {
     return this.#all.all().map(record);
   }
@@ -89,6 +98,23 @@ export class MachineTable {
     const row = this.#count.get();
     return row === undefined ? 0 : integer(row, 'n');
   }
+
+  /** Machines of each vDisk that has any. */
+  countByVdisk(): ReadonlyMap<string, number> {
+    return new Map(this.#counts.all().map((row) => [text(row, 'vdisk_id'), integer(row, 'n')]));
+  }
+}
+
+function changeable(row: MachineRow): (string | number | null)[] {
+  const { mac, collectionId, pinnedVersion, maintains, kernelArguments, own } = row;
+  return [
+    mac,
+    collectionId ?? null,
+    pinnedVersion ?? null,
+    maintains ?? null,
+    kernelArguments,
+    ...settingValues(own),
+  ];
 }
 
 function optional(row: Row | undefined): MachineRecord | undefined {
@@ -96,16 +122,25 @@ function optional(row: Row | undefined): MachineRecord | undefined {
 }
 
 function record(row: Row): MachineRecord {
+  const own = settingsOf(row);
+  const settings = inherit(own, settingsOf(row, 'c_'));
   return {
     id: text(row, 'id'),
     name: text(row, 'name'),
     mac: text(row, 'mac'),
-    vdiskId: text(row, 'vdisk_id'),
-    cacheMode: oneOf(row, 'cache_mode', CACHE_MODES),
-    quotaBytes: optionalInteger(row, 'quota_bytes'),
+    collectionId: optionalText(row, 'collection_id'),
+    own,
+    pinnedVersion: optionalInteger(row, 'pinned_version'),
+    maintains: optionalText(row, 'maintains'),
     kernelArguments: text(row, 'kernel_arguments'),
-    enabled: integer(row, 'enabled') === 1,
     enrolment: oneOf(row, 'enrolment', MACHINE_ENROLMENTS),
     createdAt: integer(row, 'created_at'),
+    // No operation leaves a machine without: neither its own nor its collection's may be taken away.
+    vdiskId: settings.vdiskId ?? '',
+    class: settings.class ?? 'production',
+    cacheMode: settings.cacheMode ?? 'server',
+    quotaBytes: settings.quotaBytes ?? undefined,
+    onNewVersion: settings.onNewVersion ?? 'keep',
+    enabled: settings.enabled ?? true,
   };
 }

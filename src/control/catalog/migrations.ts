@@ -5,127 +5,23 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../errors/index.ts';
 import { integer } from './row.ts';
+import { INITIAL } from './schema/initial.ts';
+import { LIFECYCLE } from './schema/lifecycle.ts';
 
 export interface Migration {
   readonly number: number;
   readonly sql: string;
+  /**
+   * It makes tables anew that others refer to: done with foreign keys off, so that dropping the old one
+   * does not cascade, and checked before it is kept (https://www.sqlite.org/lang_altertable.html, section 7).
+   */
+  readonly rebuildsParents?: boolean;
 }
 
-const INITIAL = `
-CREATE TABLE vdisks (
-  id TEXT PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  description TEXT NOT NULL,
-  created_at INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE versions (
-  vdisk_id TEXT NOT NULL REFERENCES vdisks (id) ON DELETE CASCADE,
-  number INTEGER NOT NULL,
-  layer_id TEXT NOT NULL UNIQUE,
-  content_id TEXT NOT NULL,
-  size INTEGER NOT NULL,
-  data_bytes INTEGER NOT NULL,
-  format TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('production')),
-  kernel_file TEXT,
-  initrd_file TEXT,
-  root_partition TEXT NOT NULL,
-  root_filesystem TEXT,
-  initramfs TEXT NOT NULL,
-  kernel_arguments TEXT NOT NULL,
-  created_at INTEGER NOT NULL,
-  PRIMARY KEY (vdisk_id, number)
-) STRICT;
-
-CREATE TABLE machines (
-  id TEXT PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  mac TEXT NOT NULL UNIQUE,
-  vdisk_id TEXT NOT NULL REFERENCES vdisks (id) ON DELETE RESTRICT,
-  cache_mode TEXT NOT NULL CHECK (cache_mode IN ('server', 'server-persistent')),
-  quota_bytes INTEGER,
-  kernel_arguments TEXT NOT NULL,
-  enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-  enrolment TEXT NOT NULL CHECK (enrolment IN ('added', 'approved', 'automatic')),
-  created_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX machines_by_vdisk ON machines (vdisk_id);
-
-CREATE TABLE enrolments (
-  mac TEXT PRIMARY KEY,
-  arch TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'refused')),
-  first_seen_at INTEGER NOT NULL,
-  last_seen_at INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE enrolment_template (
-  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-  vdisk_id TEXT NOT NULL REFERENCES vdisks (id) ON DELETE RESTRICT,
-  name_pattern TEXT NOT NULL,
-  cache_mode TEXT NOT NULL CHECK (cache_mode IN ('server', 'server-persistent')),
-  quota_bytes INTEGER
-) STRICT;
-
-CREATE TABLE boots (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  machine_id TEXT NOT NULL REFERENCES machines (id) ON DELETE CASCADE,
-  vdisk_name TEXT NOT NULL,
-  version INTEGER NOT NULL,
-  started_at INTEGER NOT NULL,
-  script_at INTEGER,
-  kernel_at INTEGER,
-  initrd_at INTEGER,
-  first_block_at INTEGER,
-  ready_at INTEGER,
-  ended_at INTEGER,
-  duration_ms INTEGER,
-  ended TEXT CHECK (ended IN ('ready', 'quiet', 'disconnected', 'abandoned', 'superseded'))
-) STRICT;
-CREATE INDEX boots_by_machine ON boots (machine_id, id);
-CREATE INDEX boots_under_way ON boots (id) WHERE ended IS NULL;
-
-CREATE TABLE leases (
-  ip TEXT PRIMARY KEY,
-  mac TEXT NOT NULL,
-  expires_at INTEGER NOT NULL,
-  state TEXT NOT NULL
-) STRICT;
-
-CREATE TABLE events (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  at INTEGER NOT NULL,
-  kind TEXT NOT NULL,
-  subject TEXT NOT NULL,
-  message TEXT NOT NULL,
-  data TEXT NOT NULL
-) STRICT;
-CREATE INDEX events_by_subject ON events (subject, id);
-
-CREATE TABLE tasks (
-  id TEXT PRIMARY KEY,
-  kind TEXT NOT NULL,
-  subject TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('running', 'succeeded', 'failed', 'cancelled')),
-  percent INTEGER NOT NULL,
-  message TEXT NOT NULL,
-  result TEXT,
-  error TEXT,
-  created_at INTEGER NOT NULL,
-  ended_at INTEGER
-) STRICT;
-CREATE INDEX tasks_by_time ON tasks (created_at);
-
--- What is already gone from the catalog and must still go from the disk.
-CREATE TABLE removals (
-  kind TEXT NOT NULL CHECK (kind IN ('layer', 'machine')),
-  id TEXT NOT NULL,
-  PRIMARY KEY (kind, id)
-) STRICT;
-`;
-
-export const MIGRATIONS: readonly Migration[] = [{ number: 1, sql: INITIAL }];
+export const MIGRATIONS: readonly Migration[] = [
+  { number: 1, sql: INITIAL },
+  { number: 2, sql: LIFECYCLE, rebuildsParents: true },
+];
 
 /**
  * Takes the steps that the database lacks; each is done whole or not at all.
@@ -145,17 +41,36 @@ export function migrate(
     );
   }
   for (const migration of migrations) {
-    if (migration.number <= current) continue;
-    database.exec('BEGIN IMMEDIATE');
-    try {
-      database.exec(migration.sql);
-      database.exec(`PRAGMA user_version = ${migration.number}`);
-      database.exec('COMMIT');
-    } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK');
-      throw error;
-    }
+    if (migration.number > current) take(database, migration);
   }
+}
+
+function take(database: DatabaseSync, { number, sql, rebuildsParents = false }: Migration): void {
+  // Without effect inside a transaction, hence around it.
+  if (rebuildsParents) database.exec('PRAGMA foreign_keys = OFF');
+  try {
+    database.exec('BEGIN IMMEDIATE');
+    database.exec(sql);
+    if (rebuildsParents) refuseDangling(database, number);
+    database.exec(`PRAGMA user_version = ${number}`);
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  } finally {
+    if (rebuildsParents) database.exec('PRAGMA foreign_keys = ON');
+  }
+}
+
+function refuseDangling(database: DatabaseSync, number: number): void {
+  const dangling = database.prepare('PRAGMA foreign_key_check').all();
+  if (dangling.length === 0) return;
+  const rows = JSON.stringify(dangling.slice(0, 3));
+  throw new Fault('UNAVAILABLE', `the catalog does not fit schema ${number}: ${rows}`, {
+    field: 'catalog.schema',
+    value: dangling.length,
+    expected: 'no row that refers to one that is missing',
+  });
 }
 
 export function schemaVersion(database: DatabaseSync): number {

@@ -7,11 +7,34 @@ export interface VdiskRecord {
   readonly id: string;
   readonly name: string;
   readonly description: string;
+  /** The version that production machines boot, whatever was released since; undefined: the newest. */
+  readonly pinnedVersion: number | undefined;
   readonly createdAt: number;
 }
 
-/** maintenance and test come with versioning. */
-export const VERSION_STATES = ['production'] as const;
+/** How the content of a version is stored (docs/adr/0014). Sealed: nothing of it ever changes but the checks. */
+export interface LayerRecord {
+  readonly id: string;
+  /** What it is a difference to; undefined: a base, which holds all of it. */
+  readonly parentId: string | undefined;
+  /** The repository's volume with its blocks. */
+  readonly volumeId: string;
+  /** Hex SHA-256 of the manifest of the disk as it is seen from this layer. */
+  readonly contentId: string;
+  /** Of the disk. */
+  readonly size: number;
+  /** Of the disk: bytes that are neither holes nor zeroes. */
+  readonly dataBytes: number;
+  /** Bytes that this layer itself holds. */
+  readonly ownBytes: number;
+  /** When it was last read and compared with its manifest. */
+  readonly verifiedAt: number | undefined;
+  /** What that found. */
+  readonly damagedChunks: number;
+  readonly createdAt: number;
+}
+
+export const VERSION_STATES = ['maintenance', 'test', 'production', 'deleting'] as const;
 export type VersionState = (typeof VERSION_STATES)[number];
 
 export const INITRAMFS_KINDS = [
@@ -20,38 +43,115 @@ export const INITRAMFS_KINDS = [
   'unknown',
 ] as const satisfies readonly BootFileNames['initramfs'][];
 
-export interface VersionRecord {
+interface VersionFacts {
+  /** Owns the overlay of a version in maintenance. */
+  readonly id: string;
   readonly vdiskId: string;
   readonly number: number;
-  readonly layerId: string;
-  readonly contentId: string;
-  readonly size: number;
-  readonly dataBytes: number;
+  /** The version it was made from; undefined: imported, or that one is gone. */
+  readonly parentNumber: number | undefined;
+  readonly description: string;
+  /** What it came from: an image format, `maintenance`, `capture`, `bundle`. */
   readonly format: string;
-  readonly state: VersionState;
   readonly bootFiles: BootFileNames;
   readonly kernelArguments: string;
   readonly createdAt: number;
 }
 
+/** A version whose content is settled. */
+export interface SealedVersion extends VersionFacts {
+  readonly state: Exclude<VersionState, 'maintenance'>;
+  readonly layerId: string;
+  readonly contentId: string;
+  /** Of the disk. */
+  readonly size: number;
+  /** Of the disk: bytes that are neither holes nor zeroes. */
+  readonly dataBytes: number;
+  /** Production machines boot it from then on; undefined: since it went to production. */
+  readonly releaseAt: number | undefined;
+  readonly sealedAt: number;
+}
+
+/** A version that is being written: an overlay of its own over a sealed layer. */
+export interface OpenVersion extends VersionFacts {
+  readonly state: 'maintenance';
+  readonly baseLayerId: string;
+  /** The vDisk boots nothing else meanwhile, and it goes straight to production. */
+  readonly isPrivate: boolean;
+  /** Of the disk. */
+  readonly size: number;
+}
+
+export type VersionRecord = SealedVersion | OpenVersion;
+
+export function isSealed(version: VersionRecord): version is SealedVersion {
+  return version.state !== 'maintenance';
+}
+
+/** Which versions a machine gets to boot. */
+export const MACHINE_CLASSES = ['production', 'test', 'maintenance'] as const;
+export type MachineClass = (typeof MACHINE_CLASSES)[number];
+
+/** What becomes of a persistent write cache when there is a newer version to boot. */
+export const ON_NEW_VERSION = ['keep', 'discard'] as const;
+export type OnNewVersion = (typeof ON_NEW_VERSION)[number];
+
 /** How the machine came to be known: by hand, out of the waiting list, or by the policy's template. */
 export const MACHINE_ENROLMENTS = ['added', 'approved', 'automatic'] as const;
 export type MachineEnrolment = (typeof MACHINE_ENROLMENTS)[number];
 
+/** What a collection says for its machines, and a machine for itself; undefined: inherited. */
+export interface MachineSettings {
+  readonly vdiskId: string | undefined;
+  readonly class: MachineClass | undefined;
+  readonly cacheMode: CacheMode | undefined;
+  /** Bytes; null: no quota. */
+  readonly quotaBytes: number | null | undefined;
+  readonly onNewVersion: OnNewVersion | undefined;
+  readonly enabled: boolean | undefined;
+}
+
+export interface CollectionRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly settings: MachineSettings;
+  /** After the version's and before the machine's. */
+  readonly kernelArguments: string;
+  readonly createdAt: number;
+}
+
+/** A machine as it is to be treated: what it does not set comes from its collection, or is the default. */
 export interface MachineRecord {
   readonly id: string;
   readonly name: string;
   /** Lower-case with colons. */
   readonly mac: string;
-  readonly vdiskId: string;
-  readonly cacheMode: CacheMode;
-  readonly quotaBytes: number | undefined;
+  readonly collectionId: string | undefined;
+  /** What it sets itself. */
+  readonly own: MachineSettings;
+  /** The version that it boots whatever its class; undefined: its class decides. */
+  readonly pinnedVersion: number | undefined;
+  /** Its disk is the overlay of this version in maintenance (an id), until its next boot. */
+  readonly maintains: string | undefined;
   readonly kernelArguments: string;
-  /** A machine that is not enabled boots from its local disk. */
-  readonly enabled: boolean;
   readonly enrolment: MachineEnrolment;
   readonly createdAt: number;
+
+  readonly vdiskId: string;
+  readonly class: MachineClass;
+  readonly cacheMode: CacheMode;
+  readonly quotaBytes: number | undefined;
+  readonly onNewVersion: OnNewVersion;
+  /** A machine that is not enabled boots from its local disk. */
+  readonly enabled: boolean;
 }
+
+/** What is written of a machine; the rest follows. */
+export type MachineRow = Omit<
+  MachineRecord,
+  'vdiskId' | 'class' | 'cacheMode' | 'quotaBytes' | 'onNewVersion' | 'enabled'
+>;
 
 export const ENROLMENT_STATES = ['waiting', 'approved', 'refused'] as const;
 export type EnrolmentState = (typeof ENROLMENT_STATES)[number];
@@ -68,6 +168,7 @@ export interface EnrolmentRecord {
 /** What unknown machines become when they need no approval. */
 export interface EnrolmentTemplate {
   readonly vdiskId: string;
+  readonly collectionId: string | undefined;
   readonly namePattern: string;
   readonly cacheMode: CacheMode;
   readonly quotaBytes: number | undefined;
@@ -107,6 +208,8 @@ export interface LeaseRecord {
 export interface EventRecord {
   readonly id: number;
   readonly at: number;
+  /** Who did it: `service` for what happened by itself (actor.ts). */
+  readonly actor: string;
   readonly kind: string;
   /** What it is about: `machine/NAME`, `vdisk/NAME`, `enrolment/MAC`, `service`. */
   readonly subject: string;
@@ -130,6 +233,8 @@ export interface TaskRecord {
   readonly id: string;
   readonly kind: string;
   readonly subject: string;
+  /** Who started it. */
+  readonly actor: string;
   readonly state: TaskState;
   /** 0 … 100 */
   readonly percent: number;
@@ -141,7 +246,20 @@ export interface TaskRecord {
 }
 
 /** Deleted from the catalog and still to be deleted from the disk. */
-export interface Removal {
-  readonly kind: 'layer' | 'machine';
-  readonly id: string;
+export type Removal =
+  /** A sealed layer and the volume that has its blocks. */
+  | { readonly kind: 'layer'; readonly id: string; readonly volumeId: string }
+  /** The overlay of a machine, or of a version in maintenance. */
+  | { readonly kind: 'machine'; readonly id: string };
+
+/** Who may write something that only one may write at a time. */
+export interface LockRecord {
+  /** `version/ID`: the overlay of a version in maintenance. */
+  readonly name: string;
+  /** Grows with every holder: what was let in with a smaller one is out. */
+  readonly token: number;
+  /** A machine's id; undefined: nobody. */
+  readonly holder: string | undefined;
+  /** From then on somebody else may take it, until its holder renews it. */
+  readonly expiresAt: number;
 }

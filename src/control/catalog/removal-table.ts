@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Removal } from './records.ts';
-import { oneOf, text } from './row.ts';
+import { oneOf, optionalText, text } from './row.ts';
 
 /**
  * Deletions that the catalog has decided and the disk has yet to carry out. Written in the
@@ -13,13 +13,16 @@ export class RemovalTable {
   readonly #all: StatementSync;
 
   constructor(database: DatabaseSync) {
-    this.#insert = database.prepare('INSERT OR IGNORE INTO removals (kind, id) VALUES (?, ?)');
+    this.#insert = database.prepare(
+      'INSERT OR IGNORE INTO removals (kind, id, volume_id) VALUES (?, ?, ?)',
+    );
     this.#delete = database.prepare('DELETE FROM removals WHERE kind = ? AND id = ?');
-    this.#all = database.prepare('SELECT kind, id FROM removals ORDER BY kind, id');
+    this.#all = database.prepare('SELECT * FROM removals ORDER BY kind, id');
   }
 
   insert(removal: Removal): void {
-    this.#insert.run(removal.kind, removal.id);
+    const volumeId = removal.kind === 'layer' ? removal.volumeId : null;
+    this.#insert.run(removal.kind, removal.id, volumeId);
   }
 
   delete(removal: Removal): void {
@@ -27,9 +30,13 @@ export class RemovalTable {
   }
 
   all(): readonly Removal[] {
-    return this.#all.all().map((row) => ({
-      kind: oneOf(row, 'kind', ['layer', 'machine'] as const),
-      id: text(row, 'id'),
-    }));
+    return this.#all.all().map((row): Removal => {
+      const kind = oneOf(row, 'kind', ['layer', 'machine'] as const);
+      const id = text(row, 'id');
+      // One from before a layer's volume had a name of its own.
+      return kind === 'layer'
+        ? { kind, id, volumeId: optionalText(row, 'volume_id') ?? id }
+        : { kind, id };
+    });
   }
 }

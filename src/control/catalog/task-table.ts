@@ -12,8 +12,8 @@ export class TaskTable {
   constructor(database: DatabaseSync) {
     this.#save = database.prepare(`
       INSERT OR REPLACE INTO tasks
-        (id, kind, subject, state, percent, message, result, error, created_at, ended_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        (id, kind, subject, actor, state, percent, message, result, error, created_at, ended_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#prune = database.prepare(`
       DELETE FROM tasks WHERE state <> 'running' AND id NOT IN (
         SELECT id FROM tasks WHERE state <> 'running' ORDER BY created_at DESC LIMIT ?)`);
@@ -27,6 +27,7 @@ export class TaskTable {
       task.id,
       task.kind,
       task.subject,
+      task.actor,
       task.state,
       task.percent,
       task.message,
@@ -63,6 +64,7 @@ function record(row: Row): TaskRecord {
     id: text(row, 'id'),
     kind: text(row, 'kind'),
     subject: text(row, 'subject'),
+    actor: text(row, 'actor'),
     state: oneOf(row, 'state', TASK_STATES),
     percent: integer(row, 'percent'),
     message: text(row, 'message'),

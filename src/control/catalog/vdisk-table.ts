@@ -1,11 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { VdiskRecord } from './records.ts';
-import { integer, type Row, text } from './row.ts';
+import { integer, optionalInteger, type Row, text } from './row.ts';
 
-const SELECT = 'SELECT id, name, description, created_at FROM vdisks';
+const SELECT = 'SELECT * FROM vdisks';
 
 export class VdiskTable {
   readonly #insert: StatementSync;
+  readonly #update: StatementSync;
   readonly #delete: StatementSync;
   readonly #byId: StatementSync;
   readonly #byName: StatementSync;
@@ -14,7 +15,11 @@ export class VdiskTable {
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(
-      'INSERT INTO vdisks (id, name, description, created_at) VALUES (?, ?, ?, ?)',
+      `INSERT INTO vdisks (id, name, description, pinned_version, created_at)
+      VALUES (?, ?, ?, ?, ?)`,
+    );
+    this.#update = database.prepare(
+      'UPDATE vdisks SET name = ?, description = ?, pinned_version = ? WHERE id = ?',
     );
     this.#delete = database.prepare('DELETE FROM vdisks WHERE id = ?');
     this.#byId = database.prepare(`${SELECT} WHERE id = ?`);
@@ -24,7 +29,12 @@ export class VdiskTable {
   }
 
   insert(record: VdiskRecord): void {
-    this.#insert.run(record.id, record.name, record.description, record.createdAt);
+    const { id, name, description, pinnedVersion, createdAt } = record;
+    this.#insert.run(id, name, description, pinnedVersion ?? null, createdAt);
+  }
+
+  update({ id, name, description, pinnedVersion }: VdiskRecord): void {
+    this.#update.run(name, description, pinnedVersion ?? null, id);
   }
 
   /** Its versions go with it. */
@@ -59,6 +69,7 @@ function record(row: Row): VdiskRecord {
     id: text(row, 'id'),
     name: text(row, 'name'),
     description: text(row, 'description'),
+    pinnedVersion: optionalInteger(row, 'pinned_version'),
     createdAt: integer(row, 'created_at'),
   };
 }

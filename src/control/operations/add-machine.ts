@@ -12,7 +12,8 @@ import { insertMachine } from './new-machine.ts';
 export function addMachine(control: Control, input: AddMachineInput): MachineView {
   const name = parseName(input.name, 'machine.name');
   const mac = parseMac(input.mac, 'machine.mac');
-  const quotaBytes = parseQuota(input.quota ?? null, 'machine.quota');
+  const quotaBytes =
+    input.quota === undefined ? undefined : (parseQuota(input.quota, 'machine.quota') ?? null);
   const kernelArguments = parseKernelArguments(
     input.kernelArguments ?? '',
     'machine.kernelArguments',
@@ -21,11 +22,17 @@ export function addMachine(control: Control, input: AddMachineInput): MachineVie
     insertMachine(control, record, {
       name,
       mac,
-      vdisk: findVdisk(control.catalog, input.vdisk, 'machine.vdisk'),
-      cacheMode: input.cacheMode ?? 'server',
-      quotaBytes,
+      collectionId: undefined,
+      own: {
+        vdiskId: findVdisk(control.catalog, input.vdisk, 'machine.vdisk').id,
+        class: undefined,
+        cacheMode: input.cacheMode,
+        quotaBytes,
+        onNewVersion: undefined,
+        enabled: input.enabled,
+      },
+      pinnedVersion: undefined,
       kernelArguments,
-      enabled: input.enabled ?? true,
       enrolment: 'added',
     }),
   );

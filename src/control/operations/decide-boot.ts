@@ -110,11 +110,17 @@ function enrolByTemplate(
   return insertMachine(control, record, {
     name,
     mac,
-    vdisk,
-    cacheMode: template.cacheMode,
-    quotaBytes: template.quotaBytes,
+    collectionId: template.collectionId,
+    own: {
+      vdiskId: vdisk.id,
+      class: undefined,
+      cacheMode: template.cacheMode,
+      quotaBytes: template.quotaBytes ?? null,
+      onNewVersion: undefined,
+      enabled: undefined,
+    },
+    pinnedVersion: undefined,
     kernelArguments: '',
-    enabled: true,
     enrolment: 'automatic',
   });
 }

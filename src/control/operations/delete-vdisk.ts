@@ -1,7 +1,9 @@
 import { Fault } from '../../errors/index.ts';
-import type { Removal, VdiskRecord } from '../catalog/records.ts';
+import { isSealed, type Removal, type VdiskRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import { removeFromDisk } from '../recover.ts';
+import { collectLayers } from '../versions/collect-layers.ts';
+import { writeLock } from '../versions/lease-lock.ts';
 import { findVdisk } from './find.ts';
 
 /** So many names of machines are told in an error. */
@@ -13,15 +15,20 @@ export async function deleteVdisk(control: Control, name: string): Promise<void>
   const removals = control.change((record): readonly Removal[] => {
     const vdisk = findVdisk(catalog, name);
     refuseWhileInUse(control, vdisk);
-    const layers = catalog.versions
+    const overlays = catalog.versions
       .ofVdisk(vdisk.id)
-      .map(({ layerId }): Removal => ({ kind: 'layer', id: layerId }));
+      .filter((version) => !isSealed(version))
+      .map(({ id }): Removal => ({ kind: 'machine', id }));
     catalog.vdisks.delete(vdisk.id);
-    for (const layer of layers) catalog.removals.insert(layer);
+    for (const overlay of overlays) {
+      catalog.removals.insert(overlay);
+      catalog.locks.delete(writeLock(overlay.id));
+    }
     record({ kind: 'vdisk.deleted', subject: `vdisk/${name}`, message: `vDisk ${name} deleted` });
-    return layers;
+    return overlays;
   });
   for (const removal of removals) await removeFromDisk(control, removal);
+  await collectLayers(control);
 }
 
 function refuseWhileInUse({ catalog, dataPlane }: Control, vdisk: VdiskRecord): void {
@@ -40,6 +47,14 @@ function refuseWhileInUse({ catalog, dataPlane }: Control, vdisk: VdiskRecord): 
       field: 'enrolmentPolicy.template.vdisk',
       value: vdisk.name,
       expected: 'another enrolment policy (rootcast enrolment policy)',
+    });
+  }
+  const collections = catalog.collections.ofVdisk(vdisk.id).map(({ name }) => name);
+  if (collections.length > 0) {
+    throw new Fault('IN_USE', `vDisk ${vdisk.name} is what machines of ${collections[0]} boot`, {
+      field: 'vdisk.collections',
+      value: collections.slice(0, NAMES_TOLD),
+      expected: 'no collection that names it (rootcast collection set)',
     });
   }
   const connections = dataPlane.vdiskConnections(vdisk.id);

@@ -52,6 +52,7 @@ function templateOf(control: Control, input: EnrolmentPolicyInput): EnrolmentTem
   if (template === undefined) return undefined;
   return {
     vdiskId: findVdisk(control.catalog, template.vdisk, 'template.vdisk').id,
+    collectionId: undefined,
     namePattern: parseNamePattern(template.namePattern, 'template.namePattern'),
     cacheMode: template.cacheMode ?? 'server',
     quotaBytes: parseQuota(template.quota ?? null, 'template.quota'),

@@ -25,17 +25,24 @@ export function approveEnrolment(
 ): MachineView {
   const mac = parseMac(macText, 'enrolment.mac');
   const name = parseName(input.name, 'machine.name');
-  const quotaBytes = parseQuota(input.quota ?? null, 'machine.quota');
+  const quotaBytes =
+    input.quota === undefined ? undefined : (parseQuota(input.quota, 'machine.quota') ?? null);
   const machine = control.change((record) => {
     findEnrolment(control, mac);
     const created = insertMachine(control, record, {
       name,
       mac,
-      vdisk: findVdisk(control.catalog, input.vdisk, 'machine.vdisk'),
-      cacheMode: input.cacheMode ?? 'server',
-      quotaBytes,
+      collectionId: undefined,
+      own: {
+        vdiskId: findVdisk(control.catalog, input.vdisk, 'machine.vdisk').id,
+        class: undefined,
+        cacheMode: input.cacheMode,
+        quotaBytes,
+        onNewVersion: undefined,
+        enabled: undefined,
+      },
+      pinnedVersion: undefined,
       kernelArguments: '',
-      enabled: true,
       enrolment: 'approved',
     });
     record({

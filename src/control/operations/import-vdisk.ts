@@ -1,5 +1,5 @@
 import { Fault } from '../../errors/index.ts';
-import type { VdiskRecord, VersionRecord } from '../catalog/records.ts';
+import type { SealedVersion, VdiskRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import { MAX_VDISKS } from '../limits.ts';
 import type { ImportedLayer, ImportProgress } from '../ports.ts';
@@ -8,6 +8,7 @@ import type { ImportVdiskInput, VdiskView } from '../schemas/vdisk.ts';
 import type { ReportProgress } from '../tasks/task-runner.ts';
 import { parseKernelArguments } from '../values/kernel-arguments.ts';
 import { parseName } from '../values/name.ts';
+import { insertLayer } from '../versions/layer-records.ts';
 import { taskView } from './task-view.ts';
 import { vdiskView } from './vdisk-view.ts';
 
@@ -102,10 +103,12 @@ async function keepLayer(
         id: control.newId(),
         name: wanted.name,
         description: wanted.description,
+        pinnedVersion: undefined,
         createdAt,
       };
       control.catalog.vdisks.insert(vdisk);
-      control.catalog.versions.insert(firstVersion(vdisk, layer, wanted.kernelArguments));
+      insertLayer(control, layer, undefined);
+      control.catalog.versions.insert(firstVersion(control, vdisk, layer, wanted.kernelArguments));
       const hint =
         layer.bootFiles.kernel === undefined
           ? `; it cannot be booted over PXE: ${layer.noKernelReason ?? 'no kernel was found in it'}`
@@ -119,23 +122,29 @@ async function keepLayer(
       return vdiskView(control, vdisk);
     });
   } catch (error) {
-    await control.images.removeLayer(layer.layerId);
+    await control.images.removeLayer(layer.layerId, layer.volumeId);
     throw error;
   }
 }
 
 function firstVersion(
+  control: Control,
   vdisk: VdiskRecord,
   layer: ImportedLayer,
   kernelArguments: string,
-): VersionRecord {
+): SealedVersion {
+  const { layerId, contentId, size, dataBytes, format, bootFiles } = layer;
   return {
-    ...layer,
+    id: control.newId(),
     vdiskId: vdisk.id,
     number: 1,
     state: 'production',
-    kernelArguments,
+    parentNumber: undefined,
+    description: '',
+    ...{ layerId, contentId, size, dataBytes, format, bootFiles, kernelArguments },
+    releaseAt: undefined,
     createdAt: vdisk.createdAt,
+    sealedAt: vdisk.createdAt,
   };
 }
 

@@ -25,3 +25,4 @@ export { showStatus } from './show-status.ts';
 export { showVdisk } from './show-vdisk.ts';
 export { cancelTask, listTasks, showTask } from './tasks.ts';
 export { updateMachine } from './update-machine.ts';
+export * from './versions/index.ts';

@@ -2,6 +2,7 @@ import { BOOT_STAGES, type BootRecord, type MachineRecord } from '../catalog/rec
 import type { Control } from '../control.ts';
 import type { MachineLive } from '../ports.ts';
 import type { BootView, MACHINE_STATES, MachineView } from '../schemas/machine.ts';
+import { whichVersion } from '../versions/which-version.ts';
 import { iso, isoOrNull } from './time-view.ts';
 
 export type MachineState = (typeof MACHINE_STATES)[number];
@@ -18,14 +19,18 @@ export function machineView(control: Control, machine: MachineRecord): MachineVi
   const live = dataPlane.machineLive(machine.id);
   const boot = catalog.boots.last(machine.id);
   const state = machineState(live.connections.length, boot);
-  const production = catalog.versions.production(machine.vdiskId)?.number;
-  const version = state === 'off' ? production : (boot?.version ?? production);
+  const vdisk = catalog.vdisks.byId(machine.vdiskId);
+  const versions = catalog.versions.ofVdisk(machine.vdiskId);
+  const choice =
+    vdisk === undefined ? undefined : whichVersion(machine, vdisk, versions, control.clock.now());
+  const next = choice === undefined || choice.kind === 'none' ? undefined : choice.version.number;
+  const version = state === 'off' ? next : (boot?.version ?? next);
   return {
     id: machine.id,
     name: machine.name,
     mac: machine.mac,
     state,
-    vdisk: catalog.vdisks.byId(machine.vdiskId)?.name ?? machine.vdiskId,
+    vdisk: vdisk?.name ?? machine.vdiskId,
     version: version ?? null,
     server: state === 'off' ? null : control.serverName,
     enabled: machine.enabled,

@@ -1,21 +1,12 @@
 /** What adding, approving and enrolling by template have in common: one machine more. */
 import { Fault } from '../../errors/index.ts';
-import type { MachineEnrolment, MachineRecord, VdiskRecord } from '../catalog/records.ts';
+import type { MachineRecord, MachineRow } from '../catalog/records.ts';
 import type { Control, RecordEvent } from '../control.ts';
 import { MAX_MACHINES } from '../limits.ts';
-import type { CacheMode } from '../ports.ts';
 import { refuseTakenMac, refuseTakenMachineName } from './find.ts';
 
-export interface NewMachine {
-  readonly name: string;
-  readonly mac: string;
-  readonly vdisk: VdiskRecord;
-  readonly cacheMode: CacheMode;
-  readonly quotaBytes: number | undefined;
-  readonly kernelArguments: string;
-  readonly enabled: boolean;
-  readonly enrolment: MachineEnrolment;
-}
+/** Its settings name a vDisk, or its collection does. */
+export type NewMachine = Omit<MachineRow, 'id' | 'createdAt' | 'maintains'>;
 
 /**
  * Inside a change. An enrolment of the same address is settled with it.
@@ -24,7 +15,7 @@ export interface NewMachine {
 export function insertMachine(
   control: Control,
   record: RecordEvent,
-  { vdisk, ...machine }: NewMachine,
+  machine: NewMachine,
 ): MachineRecord {
   const { catalog } = control;
   refuseTakenMachineName(catalog, machine.name);
@@ -36,13 +27,21 @@ export function insertMachine(
       expected: `at most ${MAX_MACHINES}`,
     });
   }
-  const created: MachineRecord = {
-    ...machine,
-    id: control.newId(),
-    vdiskId: vdisk.id,
-    createdAt: control.clock.now(),
-  };
-  catalog.machines.insert(created);
+  const id = control.newId();
+  const createdAt = control.clock.now();
+  catalog.machines.insert({ ...machine, id, createdAt, maintains: undefined });
+  const created = catalog.machines.byId(id);
+  const vdisk = created === undefined ? undefined : catalog.vdisks.byId(created.vdiskId);
+  if (created === undefined || vdisk === undefined) {
+    throw new Fault(
+      'INVALID_INPUT',
+      `neither machine ${machine.name} nor its collection has a vDisk`,
+      {
+        field: 'machine.vdisk',
+        expected: 'the name of a vDisk (rootcast vdisk list)',
+      },
+    );
+  }
   catalog.enrolments.setState(created.mac, 'approved');
   record({
     kind: 'machine.added',

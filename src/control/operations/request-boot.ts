@@ -1,10 +1,18 @@
 import { Fault } from '../../errors/index.ts';
 import { endBoot } from '../boots/end-boot.ts';
-import type { MachineRecord, VdiskRecord, VersionRecord } from '../catalog/records.ts';
-import type { Control } from '../control.ts';
+import type {
+  MachineRecord,
+  SealedVersion,
+  VdiskRecord,
+  VersionRecord,
+} from '../catalog/records.ts';
+import type { Control, RecordEvent } from '../control.ts';
 import { MAX_BOOTS_PER_MACHINE } from '../limits.ts';
 import type { BootFileNames, CacheMode } from '../ports.ts';
 import { parseMac } from '../values/mac-address.ts';
+import { releaseLock, writeLock } from '../versions/lease-lock.ts';
+import { maintain } from '../versions/maintain.ts';
+import { type VersionChoice, whichVersion } from '../versions/which-version.ts';
 import { machineExport } from './machine-view.ts';
 
 /** Everything that the script of one boot needs. */
@@ -15,50 +23,44 @@ export interface BootPlan {
   readonly mac: string;
   readonly vdiskName: string;
   readonly version: number;
+  /** The layer whose kernel and initrd it boots. */
   readonly layerId: string;
   /** Bytes of the disk. */
   readonly size: number;
   /** NBD export name. */
   readonly exportName: string;
   readonly cacheMode: CacheMode;
+  /** It writes the version itself. */
+  readonly maintenance: boolean;
   readonly bootFiles: BootFileNames;
-  /** The vDisk's, then the machine's. */
+  /** The version's, then the collection's, then the machine's. */
   readonly kernelArguments: string;
 }
 
 /**
- * The machine fetched its boot script: this is a boot. A `server` machine gets a fresh overlay.
- * @throws Fault INVALID_INPUT, NOT_FOUND (unknown machine), PERMISSION_DENIED (disabled),
- *   IMAGE_UNSUPPORTED (the vDisk has no kernel), and what DataPlane.renewOverlay throws
+ * The machine fetched its boot script: this is a boot, and decides what it reads until the next one. A
+ * `server` machine gets a fresh overlay, a machine in maintenance the lock of its version.
+ * @throws Fault INVALID_INPUT, NOT_FOUND (unknown machine), PERMISSION_DENIED (disabled), IN_USE (another
+ *   machine writes the version), UNAVAILABLE (nothing is in production), IMAGE_UNSUPPORTED (there is no
+ *   kernel), and what DataPlane.renewOverlay throws
  */
 export async function requestBoot(control: Control, macText: string): Promise<BootPlan> {
-  const { machine, vdisk, version } = whatToBoot(control, parseMac(macText, 'mac'));
+  const booting = whoBoots(control, parseMac(macText, 'mac'));
+  const { machine, vdisk } = booting;
   const startedAt = control.clock.now();
-  if (machine.cacheMode === 'server') {
-    await control.dataPlane.renewOverlay(machine.id);
-    control.fullCaches.delete(machine.id);
-  }
+  const version = await prepareDisk(control, booting);
   const bootId = control.change((record) => {
-    // While the overlay was renewed the machine may have been deleted or given another vDisk.
+    // While the disk was prepared the machine may have been deleted or given another vDisk.
     const current = control.catalog.machines.byId(machine.id);
     if (current?.vdiskId !== machine.vdiskId) {
       throw new Fault('UNAVAILABLE', `machine ${machine.name} changed while it booted`);
     }
-    const { boots } = control.catalog;
-    const last = boots.last(machine.id);
-    if (last !== undefined && last.ended === undefined) {
-      endBoot(control, record, last, 'superseded', startedAt, undefined);
-    }
-    const id = boots.insert(machine.id, vdisk.name, version.number, startedAt);
-    boots.prune(machine.id, MAX_BOOTS_PER_MACHINE);
-    record({
-      kind: 'boot.started',
-      subject: `machine/${machine.name}`,
-      message: `${machine.name} boots ${vdisk.name} version ${version.number}`,
-      data: { vdisk: vdisk.name, version: version.number, cacheMode: machine.cacheMode },
-    });
-    return id;
+    return beginBoot(control, record, machine, vdisk, version, startedAt);
   });
+  const { catalog } = control;
+  const isOpen = version.state === 'maintenance';
+  const collection =
+    machine.collectionId === undefined ? undefined : catalog.collections.byId(machine.collectionId);
   return {
     bootId,
     machineId: machine.id,
@@ -66,28 +68,33 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
     mac: machine.mac,
     vdiskName: vdisk.name,
     version: version.number,
-    layerId: version.layerId,
+    layerId: isOpen ? catalog.layers.resolve(version.baseLayerId) : version.layerId,
     size: version.size,
     exportName: machineExport(machine.name),
     cacheMode: machine.cacheMode,
+    maintenance: isOpen,
     bootFiles: version.bootFiles,
-    kernelArguments: [version.kernelArguments, machine.kernelArguments]
+    kernelArguments: [
+      version.kernelArguments,
+      collection?.kernelArguments ?? '',
+      machine.kernelArguments,
+    ]
       .filter((words) => words !== '')
       .join(' '),
   };
 }
 
-interface Bootable {
+interface Booting {
   readonly machine: MachineRecord;
   readonly vdisk: VdiskRecord;
-  readonly version: VersionRecord;
+  readonly versions: readonly VersionRecord[];
+  readonly choice: VersionChoice;
 }
 
-function whatToBoot({ catalog }: Control, mac: string): Bootable {
+function whoBoots({ catalog, clock }: Control, mac: string): Booting {
   const machine = catalog.machines.byMac(mac);
   const vdisk = machine === undefined ? undefined : catalog.vdisks.byId(machine.vdiskId);
-  const version = vdisk === undefined ? undefined : catalog.versions.production(vdisk.id);
-  if (machine === undefined || vdisk === undefined || version === undefined) {
+  if (machine === undefined || vdisk === undefined) {
     throw new Fault('NOT_FOUND', `no machine has the MAC address ${mac}`, {
       field: 'mac',
       value: mac,
@@ -101,12 +108,107 @@ function whatToBoot({ catalog }: Control, mac: string): Bootable {
       expected: 'true (rootcast machine set --enable)',
     });
   }
-  if (version.bootFiles.kernel === undefined) {
-    throw new Fault('IMAGE_UNSUPPORTED', `no kernel was found in vDisk ${vdisk.name}`, {
-      field: 'vdisk.kernel',
-      value: vdisk.name,
-      expected: 'a vDisk imported with --kernel and --initrd',
-    });
+  const versions = catalog.versions.ofVdisk(vdisk.id);
+  return { machine, vdisk, versions, choice: whichVersion(machine, vdisk, versions, clock.now()) };
+}
+
+/** What the machine reads from now on is there when this settles. @returns its version */
+async function prepareDisk(control: Control, booting: Booting): Promise<VersionRecord> {
+  const { machine, vdisk, choice } = booting;
+  switch (choice.kind) {
+    case 'none':
+      throw new Fault('UNAVAILABLE', choice.reason, {
+        field: 'vdisk.production',
+        value: null,
+        expected: 'a version in production (rootcast version promote)',
+      });
+    case 'open': {
+      requireKernel(vdisk, choice.version);
+      const { catalog, dataPlane, clock, maintenanceLeaseMs: leaseMs } = control;
+      await maintain({ catalog, dataPlane, clock, leaseMs }, machine, choice.version);
+      return choice.version;
+    }
+    case 'sealed': {
+      const version = keptVersion(control, booting, choice.version);
+      requireKernel(vdisk, version);
+      stopMaintaining(control, machine);
+      if (machine.cacheMode === 'server' || discards(control, machine, version)) {
+        await control.dataPlane.renewOverlay(machine.id);
+        control.fullCaches.delete(machine.id);
+      }
+      return version;
+    }
   }
-  return { machine, vdisk, version };
+}
+
+/** A persistent cache stands on one version for good; its machine stays there, or gives the cache up. */
+function keptVersion(
+  { catalog, dataPlane }: Control,
+  { machine, versions }: Booting,
+  chosen: SealedVersion,
+): SealedVersion {
+  if (machine.cacheMode === 'server' || machine.onNewVersion === 'discard') return chosen;
+  const overlay = dataPlane.overlay(machine.id);
+  if (overlay === undefined) return chosen;
+  const layerId = catalog.layers.resolve(overlay.layerId);
+  const kept = versions.find((one) => one.state !== 'maintenance' && one.layerId === layerId);
+  return kept?.state === undefined || kept.state === 'maintenance' ? chosen : kept;
+}
+
+/** A persistent cache that stands on another version than the one to boot. */
+function discards(
+  { catalog, dataPlane }: Control,
+  machine: MachineRecord,
+  to: SealedVersion,
+): boolean {
+  const overlay = dataPlane.overlay(machine.id);
+  return overlay !== undefined && catalog.layers.resolve(overlay.layerId) !== to.layerId;
+}
+
+/** It boots something else: what it wrote is the next one's to go on with, at once. */
+function stopMaintaining({ catalog }: Control, machine: MachineRecord): void {
+  if (machine.maintains === undefined) return;
+  const lock = writeLock(machine.maintains);
+  catalog.transaction(() => {
+    if (catalog.locks.byName(lock)?.holder === machine.id) releaseLock(catalog, lock);
+    catalog.machines.setMaintains(machine.id, undefined);
+  });
+}
+
+function requireKernel(vdisk: VdiskRecord, version: VersionRecord): void {
+  if (version.bootFiles.kernel !== undefined) return;
+  throw new Fault(
+    'IMAGE_UNSUPPORTED',
+    `vDisk ${vdisk.name} has no kernel that can be booted over PXE`,
+    {
+      field: 'vdisk.kernel',
+      value: null,
+      expected: 'an image with /boot/vmlinuz…, or an import with --kernel and --initrd',
+    },
+  );
+}
+
+function beginBoot(
+  control: Control,
+  record: RecordEvent,
+  machine: MachineRecord,
+  vdisk: VdiskRecord,
+  version: VersionRecord,
+  startedAt: number,
+): number {
+  const { boots } = control.catalog;
+  const last = boots.last(machine.id);
+  if (last !== undefined && last.ended === undefined) {
+    endBoot(control, record, last, 'superseded', startedAt, undefined);
+  }
+  const id = boots.insert(machine.id, vdisk.name, version.number, startedAt);
+  boots.prune(machine.id, MAX_BOOTS_PER_MACHINE);
+  const how = version.state === 'maintenance' ? ', which it writes' : '';
+  record({
+    kind: 'boot.started',
+    subject: `machine/${machine.name}`,
+    message: `${machine.name} boots ${vdisk.name} version ${version.number}${how}`,
+    data: { vdisk: vdisk.name, version: version.number, cacheMode: machine.cacheMode },
+  });
+  return id;
 }

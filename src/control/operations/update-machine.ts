@@ -1,5 +1,5 @@
 import { Fault } from '../../errors/index.ts';
-import type { MachineRecord } from '../catalog/records.ts';
+import type { MachineRecord, MachineRow } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import type { MachineView, UpdateMachineInput } from '../schemas/machine.ts';
 import { parseKernelArguments } from '../values/kernel-arguments.ts';
@@ -21,11 +21,12 @@ export async function updateMachine(
 ): Promise<MachineView> {
   const { changed, otherVdisk } = control.change((record) => {
     const machine = findMachine(control.catalog, name);
-    const changed = changedRecord(control, machine, input);
+    const row = changedRow(control, machine, input);
+    refuseTakenMac(control.catalog, row.mac, machine.id);
+    control.catalog.machines.update(row);
+    const changed = findMachine(control.catalog, name);
     const otherVdisk = changed.vdiskId !== machine.vdiskId;
-    refuseTakenMac(control.catalog, changed.mac, machine.id);
     if (otherVdisk) refuseWhileItMatters(control, machine, input.discardCache ?? false);
-    control.catalog.machines.update(changed);
     const { discardCache: _, ...fields } = input;
     record({
       kind: 'machine.changed',
@@ -40,24 +41,30 @@ export async function updateMachine(
   return machineView(control, changed);
 }
 
-function changedRecord(
+function changedRow(
   control: Control,
   machine: MachineRecord,
   input: UpdateMachineInput,
-): MachineRecord {
+): MachineRow {
   const { mac, vdisk, cacheMode, quota, kernelArguments, enabled } = input;
   return {
     ...machine,
     mac: mac === undefined ? machine.mac : parseMac(mac, 'machine.mac'),
-    vdiskId:
-      vdisk === undefined ? machine.vdiskId : findVdisk(control.catalog, vdisk, 'machine.vdisk').id,
-    cacheMode: cacheMode ?? machine.cacheMode,
-    quotaBytes: quota === undefined ? machine.quotaBytes : parseQuota(quota, 'machine.quota'),
+    own: {
+      ...machine.own,
+      vdiskId:
+        vdisk === undefined
+          ? machine.own.vdiskId
+          : findVdisk(control.catalog, vdisk, 'machine.vdisk').id,
+      cacheMode: cacheMode ?? machine.own.cacheMode,
+      quotaBytes:
+        quota === undefined ? machine.own.quotaBytes : (parseQuota(quota, 'machine.quota') ?? null),
+      enabled: enabled ?? machine.own.enabled,
+    },
     kernelArguments:
       kernelArguments === undefined
         ? machine.kernelArguments
         : parseKernelArguments(kernelArguments, 'machine.kernelArguments'),
-    enabled: enabled ?? machine.enabled,
   };
 }
 

@@ -14,4 +14,15 @@ export {
 } from './enrolment.ts';
 export { items } from './fields.ts';
 export { AddMachineInput, MachineView, UpdateMachineInput } from './machine.ts';
-export { ImportVdiskInput, VdiskView } from './vdisk.ts';
+export { ImportVdiskInput, UpdateVdiskInput, VdiskView } from './vdisk.ts';
+export {
+  BeginVersionInput,
+  CaptureMachineInput,
+  MergeVersionInput,
+  OverlayChangesView,
+  PromoteVersionInput,
+  RevertVdiskInput,
+  UpdateVersionInput,
+  VersionNumberField,
+  VersionView,
+} from './version.ts';

@@ -1,5 +1,4 @@
 import Type, { type Static } from 'typebox';
-import { INITRAMFS_KINDS, VERSION_STATES } from '../catalog/records.ts';
 import {
   BytesField,
   DescriptionField,
@@ -10,6 +9,7 @@ import {
   TimeField,
   words,
 } from './fields.ts';
+import { VersionNumberField, VersionView } from './version.ts';
 
 export const IMAGE_FORMATS = ['raw', 'qcow2', 'vhd', 'vmdk', 'vhdx'] as const;
 
@@ -27,23 +27,18 @@ export const ImportVdiskInput = Type.Object(
 );
 export type ImportVdiskInput = Static<typeof ImportVdiskInput>;
 
-export const VersionView = Type.Object({
-  number: Type.Integer(),
-  state: words(VERSION_STATES),
-  layerId: Type.String(),
-  contentId: Type.String({ description: 'SHA-256 of the manifest, hex' }),
-  size: BytesField,
-  dataBytes: BytesField,
-  format: Type.String({ description: 'of the image it was imported from' }),
-  kernel: nullable(Type.String()),
-  initrd: nullable(Type.String()),
-  initramfs: words(INITRAMFS_KINDS),
-  rootPartition: Type.String(),
-  rootFilesystem: nullable(Type.String()),
-  kernelArguments: Type.String(),
-  createdAt: TimeField,
-});
-export type VersionView = Static<typeof VersionView>;
+export const UpdateVdiskInput = Type.Object(
+  {
+    description: Type.Optional(DescriptionField),
+    pinnedVersion: Type.Optional(
+      Type.Union([VersionNumberField, Type.Null()], {
+        description: 'the number of a version; null for the newest that is released',
+      }),
+    ),
+  },
+  { additionalProperties: false, minProperties: 1, description: 'at least one field to change' },
+);
+export type UpdateVdiskInput = Static<typeof UpdateVdiskInput>;
 
 export const VdiskView = Type.Object({
   id: Type.String(),
@@ -51,6 +46,7 @@ export const VdiskView = Type.Object({
   description: Type.String(),
   createdAt: TimeField,
   production: nullable(Type.Integer({ description: 'number of the version that machines boot' })),
+  pinnedVersion: nullable(Type.Integer({ description: 'overrides what was released since' })),
   size: BytesField,
   dataBytes: BytesField,
   bootable: Type.Boolean({ description: 'it has a kernel, so machines can boot from it over PXE' }),

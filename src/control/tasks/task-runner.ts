@@ -3,6 +3,7 @@
  * kept in memory only, since it is worth nothing after a restart.
  */
 import { Fault, type FaultCode } from '../../errors/index.ts';
+import { currentActor } from '../actor.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { FaultRecord, TaskRecord } from '../catalog/records.ts';
 import { MAX_FINISHED_TASKS, MAX_RUNNING_TASKS } from '../limits.ts';
@@ -66,6 +67,7 @@ export class TaskRunner {
       id: this.#newId(),
       kind,
       subject,
+      actor: currentActor(),
       state: 'running',
       percent: 0,
       message: 'started',

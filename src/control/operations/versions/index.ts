@@ -1,0 +1,12 @@
+export { beginVersion } from './begin-version.ts';
+export { captureMachine, machineChanges } from './capture-machine.ts';
+export { demoteVersion, promoteVersion } from './change-state.ts';
+export { deleteVersion, type VersionDeletion } from './delete-version.ts';
+export { listVersions, showVersion } from './list-versions.ts';
+export { mergeVersion } from './merge-version.ts';
+export { VersionObserver } from './observe-versions.ts';
+export { revertVdisk } from './revert-vdisk.ts';
+export { sealVersion } from './seal-version.ts';
+export { updateVdisk } from './update-vdisk.ts';
+export { updateVersion } from './update-version.ts';
+export { verifyVdisk } from './verify-vdisk.ts';

@@ -1,0 +1,40 @@
+import type { Control } from '../../control.ts';
+import type { UpdateVdiskInput, VdiskView } from '../../schemas/vdisk.ts';
+import { requireAction, VersionSituations } from '../../versions/situation.ts';
+import { findVdisk } from '../find.ts';
+import { vdiskView } from '../vdisk-view.ts';
+import { findVersion } from './find-version.ts';
+
+/** @throws Fault NOT_FOUND (the vDisk, the version), IN_USE (a version that cannot be booted) */
+export function updateVdisk(control: Control, name: string, input: UpdateVdiskInput): VdiskView {
+  return control.change((record) => {
+    const { catalog } = control;
+    const vdisk = findVdisk(catalog, name);
+    const { description = vdisk.description, pinnedVersion } = input;
+    if (typeof pinnedVersion === 'number') {
+      const { version } = findVersion(catalog, name, pinnedVersion, 'pinnedVersion');
+      requireAction(new VersionSituations(control, vdisk), version, 'pin');
+    }
+    const changed = {
+      ...vdisk,
+      description,
+      pinnedVersion:
+        pinnedVersion === undefined ? vdisk.pinnedVersion : (pinnedVersion ?? undefined),
+    };
+    catalog.vdisks.update(changed);
+    record({
+      kind: 'vdisk.changed',
+      subject: `vdisk/${name}`,
+      message: sentence(name, input),
+      data: { ...input },
+    });
+    return vdiskView(control, changed);
+  });
+}
+
+function sentence(name: string, { pinnedVersion }: UpdateVdiskInput): string {
+  if (pinnedVersion === undefined) return `vDisk ${name} changed`;
+  return pinnedVersion === null
+    ? `vDisk ${name} is not pinned any more`
+    : `vDisk ${name} is pinned to version ${pinnedVersion}`;
+}

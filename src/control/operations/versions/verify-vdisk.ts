@@ -1,0 +1,94 @@
+/** Reads what versions are made of and compares it with their manifests. */
+import { isSealed } from '../../catalog/records.ts';
+import type { Control } from '../../control.ts';
+import { MAX_DAMAGE_TOLD } from '../../limits.ts';
+import type { DamagedChunk, VerifiedLayer } from '../../ports.ts';
+import type { TaskView } from '../../schemas/activity.ts';
+import type { ReportProgress } from '../../tasks/task-runner.ts';
+import { VersionSituations } from '../../versions/situation.ts';
+import { findVdisk } from '../find.ts';
+import { taskView } from '../task-view.ts';
+import { findVersion } from './find-version.ts';
+import { progressOf } from './seal-version.ts';
+
+export interface VerifyResult {
+  readonly layers: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly damagedChunks: number;
+  /** The first of them. */
+  readonly damaged: readonly DamagedChunk[];
+}
+
+/**
+ * Of one version with everything it stands on, or of all.
+ * @throws Fault NOT_FOUND, IN_USE
+ */
+export function verifyVdisk(control: Control, vdiskName: string, number?: number): TaskView {
+  const { catalog } = control;
+  const vdisk = findVdisk(catalog, vdiskName);
+  const tops =
+    number === undefined
+      ? new VersionSituations(control, vdisk).versions
+      : [findVersion(catalog, vdiskName, number).version];
+  const ids = new Set(
+    tops
+      .filter(isSealed)
+      .flatMap(({ layerId }) => catalog.layers.chain(layerId).map(({ id }) => id)),
+  );
+  const subject = number === undefined ? `vdisk/${vdiskName}` : `vdisk/${vdiskName}/${number}`;
+  const task = control.tasks.start('vdisk.verify', subject, (report, signal) =>
+    verifyLayers(control, { subject, layerIds: [...ids] }, report, signal),
+  );
+  return taskView(task);
+}
+
+/** @param what.bytesPerSecond undefined: as fast as it goes */
+export async function verifyLayers(
+  control: Control,
+  what: {
+    readonly subject: string;
+    readonly layerIds: readonly string[];
+    readonly bytesPerSecond?: number;
+  },
+  report: ReportProgress,
+  signal: AbortSignal,
+): Promise<VerifyResult> {
+  const { layerIds, bytesPerSecond } = what;
+  let result: VerifyResult = { layers: 0, chunks: 0, bytes: 0, damagedChunks: 0, damaged: [] };
+  const each = (layer: VerifiedLayer): void => {
+    result = {
+      layers: result.layers + 1,
+      chunks: result.chunks + layer.chunks,
+      bytes: result.bytes + layer.bytes,
+      damagedChunks: result.damagedChunks + layer.damagedChunks,
+      damaged: [...result.damaged, ...layer.damaged].slice(0, MAX_DAMAGE_TOLD),
+    };
+    keepVerified(control, layer);
+  };
+  const progress = progressOf(report, 'verifying');
+  await control.images.verify({ layerIds, bytesPerSecond }, each, progress, signal);
+  return result;
+}
+
+function keepVerified(control: Control, layer: VerifiedLayer): void {
+  const { catalog, clock } = control;
+  control.change((record) => {
+    const before = catalog.layers.byId(layer.layerId);
+    if (before === undefined) return; // merged away meanwhile
+    catalog.layers.checked(layer.layerId, clock.now(), layer.damagedChunks);
+    if (layer.damagedChunks === 0) return;
+    const [first] = layer.damaged;
+    for (const version of catalog.versions.ofLayer(layer.layerId)) {
+      const name = catalog.vdisks.byId(version.vdiskId)?.name ?? version.vdiskId;
+      const where =
+        first === undefined ? '' : `; the first is chunk ${first.chunk}: ${first.reason}`;
+      record({
+        kind: 'version.damaged',
+        subject: `vdisk/${name}/${version.number}`,
+        message: `${layer.damagedChunks} chunks of version ${version.number} of ${name} are damaged${where}`,
+        data: { layerId: layer.layerId, damaged: layer.damaged },
+      });
+    }
+  });
+}

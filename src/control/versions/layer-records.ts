@@ -1,0 +1,22 @@
+import type { LayerRecord } from '../catalog/records.ts';
+import type { Control } from '../control.ts';
+import type { StoredLayer } from '../ports.ts';
+
+/** Inside a change: the catalog knows the layer from now on. */
+export function insertLayer(
+  control: Control,
+  layer: StoredLayer,
+  parentId: string | undefined,
+): LayerRecord {
+  const { layerId, volumeId, contentId, size, dataBytes, ownBytes } = layer;
+  const record: LayerRecord = {
+    id: layerId,
+    parentId,
+    ...{ volumeId, contentId, size, dataBytes, ownBytes },
+    verifiedAt: undefined,
+    damagedChunks: 0,
+    createdAt: control.clock.now(),
+  };
+  control.catalog.layers.insert(record);
+  return record;
+}

@@ -1,0 +1,138 @@
+/** What the catalog and the data plane say about the versions of a vDisk, once for all of them. */
+import { Fault } from '../../errors/index.ts';
+import {
+  isSealed,
+  type LayerRecord,
+  type MachineRecord,
+  type VdiskRecord,
+  type VersionRecord,
+} from '../catalog/records.ts';
+import type { Control } from '../control.ts';
+import type { LayersInUse } from '../ports.ts';
+import { writeLock } from './lease-lock.ts';
+import { refusalOf, type VersionAction, type VersionSituation } from './version-actions.ts';
+
+/** Kinds of the tasks that work on one version, and what they are told as. */
+export const VERSION_TASKS = {
+  'version.seal': 'it is being sealed',
+  'version.merge': 'it is being merged',
+} as const;
+
+export class VersionSituations {
+  readonly vdisk: VdiskRecord;
+  /** Oldest first. */
+  readonly versions: readonly VersionRecord[];
+  readonly #control: Control;
+  /** Names of machines, by the number of the version they are pinned to. */
+  readonly #pinned: ReadonlyMap<number | undefined, readonly string[]>;
+  /** Names of machines with a persistent cache, by the layer that it stands on. */
+  readonly #kept: ReadonlyMap<string | undefined, readonly string[]>;
+  readonly #layers: ReadonlyMap<string, LayerRecord>;
+  readonly #inUse: LayersInUse;
+  readonly #now: number;
+
+  constructor(control: Control, vdisk: VdiskRecord) {
+    const { catalog } = control;
+    this.#control = control;
+    this.vdisk = vdisk;
+    this.versions = catalog.versions.ofVdisk(vdisk.id);
+    const machines = catalog.machines.ofVdisk(vdisk.id);
+    this.#pinned = namesBy(machines, ({ pinnedVersion }) => pinnedVersion);
+    this.#kept = namesBy(machines, (machine) => keptLayer(control, machine));
+    this.#layers = new Map(catalog.layers.all().map((layer) => [layer.id, layer]));
+    this.#inUse = control.dataPlane.layersInUse();
+    this.#now = control.clock.now();
+  }
+
+  of(version: VersionRecord): VersionSituation {
+    return {
+      vdisk: this.vdisk,
+      version,
+      versions: this.versions,
+      now: this.#now,
+      depth: this.depth(version),
+      writers: this.#writers(version),
+      pinnedBy: this.#pinned.get(version.number) ?? [],
+      keptBy: isSealed(version) ? (this.#kept.get(version.layerId) ?? []) : [],
+      busy: this.#busy(version),
+    };
+  }
+
+  /** Layers of its chain; for a version in maintenance, of what it stands on. */
+  depth(version: VersionRecord): number {
+    let depth = 0;
+    let id: string | undefined = isSealed(version) ? version.layerId : version.baseLayerId;
+    for (; id !== undefined; id = this.#layers.get(id)?.parentId) depth += 1;
+    return depth;
+  }
+
+  layer(version: VersionRecord): LayerRecord | undefined {
+    return isSealed(version) ? this.#layers.get(version.layerId) : undefined;
+  }
+
+  /** Whether something reads it: an open export, a machine's overlay, a task. */
+  isRead(version: VersionRecord): boolean {
+    if (!isSealed(version)) return this.#control.dataPlane.overlay(version.id)?.isOpen ?? false;
+    const { layers } = this.#control.catalog;
+    const ids = [version.layerId, ...layers.aliasesOf(version.layerId)];
+    return ids.some((id) => this.#inUse.open.has(id) || this.#inUse.stoodOn.has(id));
+  }
+
+  #writers(version: VersionRecord): readonly string[] {
+    if (isSealed(version)) return [];
+    const overlay = this.#control.dataPlane.overlay(version.id);
+    if (overlay?.isOpen !== true) return [];
+    const holder = this.#control.catalog.locks.byName(writeLock(version.id))?.holder;
+    const machine = holder === undefined ? undefined : this.#control.catalog.machines.byId(holder);
+    return [machine?.name ?? 'a machine'];
+  }
+
+  #busy(version: VersionRecord): string | undefined {
+    const subject = versionSubject(this.vdisk.name, version.number);
+    for (const [kind, what] of Object.entries(VERSION_TASKS)) {
+      if (this.#control.tasks.isRunning(kind, subject)) return what;
+    }
+    return undefined;
+  }
+}
+
+/** What events and tasks about a version are about. */
+export function versionSubject(vdiskName: string, number: number): string {
+  return `vdisk/${vdiskName}/${number}`;
+}
+
+/** @throws Fault IN_USE with the reason, when the version cannot be treated so now */
+export function requireAction(
+  situations: VersionSituations,
+  version: VersionRecord,
+  action: VersionAction,
+): void {
+  const why = refusalOf(action, situations.of(version));
+  if (why === undefined) return;
+  const { name } = situations.vdisk;
+  throw new Fault('IN_USE', `version ${version.number} of vDisk ${name}: ${why}`, {
+    field: `version.${action}`,
+    value: version.number,
+    expected: 'a version whose actions say that it is possible (rootcast version show)',
+  });
+}
+
+function namesBy<K>(
+  machines: readonly MachineRecord[],
+  key: (machine: MachineRecord) => K,
+): ReadonlyMap<K, readonly string[]> {
+  const found = new Map<K, string[]>();
+  for (const machine of machines) {
+    const of = key(machine);
+    const names = found.get(of);
+    if (names === undefined) found.set(of, [machine.name]);
+    else names.push(machine.name);
+  }
+  return found;
+}
+
+function keptLayer(control: Control, machine: MachineRecord): string | undefined {
+  if (machine.cacheMode !== 'server-persistent') return undefined;
+  const overlay = control.dataPlane.overlay(machine.id);
+  return overlay === undefined ? undefined : control.catalog.layers.resolve(overlay.layerId);
+}
