@@ -17,13 +17,8 @@ export type { ImageFormat } from './formats/index.ts';
 export {
   type ImportDependencies,
   type ImportedImage,
-  type ImportImageProgress,
   type ImportImageRequest,
   importImage,
-  type LayerFiles,
-  layerFiles,
-  removeLayer,
-  removeLeftovers,
 } from './import/index.ts';
 export {
   FlushJournal,
@@ -32,6 +27,36 @@ export {
   readSegmentHeader,
 } from './journal/index.ts';
 export { type LayerOptions, openLayer } from './layer-device.ts';
+export {
+  buildIndexOfChain,
+  type ClosedOverlay,
+  type DamagedChunk,
+  describeDamage,
+  type LayerChain,
+  type LayeredDisk,
+  type LayerFiles,
+  type LayerProgress,
+  type LayerSource,
+  type LayerWork,
+  layerFiles,
+  type MergedLayer,
+  type MergeRequest,
+  type MergeWork,
+  mergeLayers,
+  type OverlayChanges,
+  openLayerChain,
+  overlayChanges,
+  type PartitionChanges,
+  removeLayer,
+  removeLeftovers,
+  type SealedLayer,
+  type SealRequest,
+  sealOverlay,
+  type VerifiedLayer,
+  type VerifyRequest,
+  type VerifyWork,
+  verifyLayer,
+} from './layers/index.ts';
 export { readPresentChunks } from './manifest/index.ts';
 export {
   type FormatOptions,

@@ -8,6 +8,11 @@ export function chunkCount(size: number): number {
   return Math.ceil(size / CHUNK_BYTES);
 }
 
+/** Bytes of one chunk of a disk. */
+export function chunkBytes(size: number, chunk: number): number {
+  return Math.min(CHUNK_BYTES, size - chunk * CHUNK_BYTES);
+}
+
 /** Bytes of a bitmap with a bit for every chunk. */
 export function bitmapBytes(size: number): number {
   return Math.ceil(chunkCount(size) / 8);
