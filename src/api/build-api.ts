@@ -22,6 +22,7 @@ import { enrolmentPolicyRoutes, enrolmentRoutes } from './routes/enrolments.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { vdiskRoutes } from './routes/vdisks.ts';
+import { versionRoutes } from './routes/versions.ts';
 import { faultOfValidation, validatorCompiler } from './validation.ts';
 
 export interface ApiOptions {
@@ -136,6 +137,7 @@ function guardedRoutes(control: Control, token: string) {
     if (verify === undefined) throw new Fault('INTERNAL', 'bearer-auth is not registered');
     app.addHook('onRequest', verify);
     app.register(vdiskRoutes(control));
+    app.register(versionRoutes(control));
     app.register(machineRoutes(control));
     app.register(enrolmentRoutes(control));
     app.register(enrolmentPolicyRoutes(control));

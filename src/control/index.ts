@@ -15,6 +15,7 @@ export {
   overlayOwners,
   type VdiskDisk,
   vdiskDisk,
+  versionDisk,
 } from './catalog/disks.ts';
 export type {
   EventRecord,

@@ -219,7 +219,9 @@ export class OverlayBook {
 
   facts(
     ownerId: string,
-  ): { readonly layerId: string; readonly usedBytes: number; readonly isOpen: boolean } | undefined {
+  ):
+    | { readonly layerId: string; readonly usedBytes: number; readonly isOpen: boolean }
+    | undefined {
     const entry = this.#current.get(ownerId);
     if (entry === undefined) {
       const stored = this.#onDisk.get(ownerId);
@@ -228,6 +230,11 @@ export class OverlayBook {
     const { layerId, uses, sealing, state } = entry;
     const usedBytes = readOverlayGauges(state).ownedBytes;
     return { layerId, usedBytes, isOpen: uses > 0 || sealing !== undefined };
+  }
+
+  /** The layer under the owner's overlay, as it was called then; undefined: it has none. */
+  standsOn(ownerId: string): string | undefined {
+    return (this.#current.get(ownerId) ?? this.#onDisk.get(ownerId))?.layerId;
   }
 
   /** What open overlays read from, and what the others stand on. */
@@ -327,11 +334,13 @@ export class OverlayBook {
         expected: `at most ${MAXIMUM_OVERLAY_BYTES} bytes (MAXIMUM_OVERLAY_BYTES)`,
       });
     }
-    const number = 1 + Math.max(
-      this.#current.get(ownerId)?.number ?? 0,
-      this.#onDisk.get(ownerId)?.number ?? 0,
-      this.#sealed.get(ownerId) ?? 0,
-    );
+    const number =
+      1 +
+      Math.max(
+        this.#current.get(ownerId)?.number ?? 0,
+        this.#onDisk.get(ownerId)?.number ?? 0,
+        this.#sealed.get(ownerId) ?? 0,
+      );
     const name = { ownerId, number, layerId };
     const { repository, bootId } = this.#options;
     await createOverlayVolumes(repository, name, { size, bootId });
@@ -390,10 +399,14 @@ export class OverlayBook {
 
 function refuseWhileSealing({ sealing }: Entry): void {
   if (sealing === undefined) return;
-  throw new Fault('IN_USE', 'the write cache is being made a version of; try again when that is done', {
-    field: 'overlay',
-    expected: 'a write cache that no task works on',
-  });
+  throw new Fault(
+    'IN_USE',
+    'the write cache is being made a version of; try again when that is done',
+    {
+      field: 'overlay',
+      expected: 'a write cache that no task works on',
+    },
+  );
 }
 
 function noOverlay(ownerId: string): Fault {

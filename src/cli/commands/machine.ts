@@ -3,6 +3,7 @@ import type { Items, Machine } from '../answers.ts';
 import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { openSession, part } from '../session.ts';
+import { captureCommand, changesCommand } from './capture.ts';
 import { machineListText, machineText } from './machine-text.ts';
 
 export const CACHE_MODES = ['server', 'server-persistent'];
@@ -22,6 +23,8 @@ export function machineCommand(io: CliIo): Command {
   const command = new Command('machine').description('machines that boot from vDisks');
   command.addCommand(addCommand(io));
   command.addCommand(setCommand(io));
+  command.addCommand(changesCommand(io));
+  command.addCommand(captureCommand(io));
   command
     .command('list')
     .description('all machines')

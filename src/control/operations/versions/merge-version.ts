@@ -14,7 +14,7 @@ import { insertLayer } from '../../versions/layer-records.ts';
 import { requireAction, VersionSituations, versionSubject } from '../../versions/situation.ts';
 import { taskView } from '../task-view.ts';
 import { findVersion } from './find-version.ts';
-import { progressOf } from './seal-version.ts';
+import { progressOf } from './progress-of.ts';
 import { versionView } from './version-view.ts';
 
 /** @throws Fault NOT_FOUND, IN_USE. The task fails with what ImageStore.merge throws. */

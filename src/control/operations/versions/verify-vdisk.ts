@@ -9,7 +9,7 @@ import { VersionSituations } from '../../versions/situation.ts';
 import { findVdisk } from '../find.ts';
 import { taskView } from '../task-view.ts';
 import { findVersion } from './find-version.ts';
-import { progressOf } from './seal-version.ts';
+import { progressOf } from './progress-of.ts';
 
 export interface VerifyResult {
   readonly layers: number;
