@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { forEachOf } from '../base/index.ts';
 import type {
   Catalog,
+  Clock,
   DataPlane,
   DataPlaneTotals,
   LayersInUse,
@@ -29,6 +30,7 @@ export interface ServiceDataPlaneOptions {
   readonly layers: LayerShelf;
   readonly readCacheBytesMax: number;
   readonly maintenanceLeaseMs: number;
+  readonly clock: Clock;
   /** The service cannot go on: a worker died. */
   readonly died: (error: Error) => void;
   /** Something of one machine failed; the others are not concerned. */
@@ -43,6 +45,12 @@ interface Opened {
   readonly vdiskId: string;
 }
 
+/** What is asked of the data workers. */
+export type Workers = Pick<
+  WorkerPool,
+  'size' | 'connectionCount' | 'connectionsOf' | 'total' | 'endExport'
+>;
+
 export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #options: ServiceDataPlaneOptions;
   /** By machine id: a machine that is deleted is no longer in the catalog. */
@@ -51,14 +59,14 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #openedVdisks = new Map<string, string>();
   /** What ends a use of a layer that a read-only export has, by the plan's key; one for each plan. */
   readonly #uses = new Map<string, (() => void)[]>();
-  #pool: WorkerPool | undefined;
+  #pool: Workers | undefined;
 
   constructor(options: ServiceDataPlaneOptions) {
     this.#options = options;
   }
 
   /** The workers need this object to start, and it needs them to answer. */
-  attach(pool: WorkerPool): void {
+  attach(pool: Workers): void {
     this.#pool = pool;
   }
 
@@ -74,7 +82,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     const { catalog } = this.#options;
     const vdisks = new Map(catalog.vdisks.all().map(({ id, name }) => [id, name]));
     return [
-      ...listVdiskDisks(catalog, Date.now()).map((disk) => ({
+      ...listVdiskDisks(catalog, this.#options.clock.now()).map((disk) => ({
         name: `${VDISK}${disk.vdiskName}`,
         description: `version ${disk.version}, read-only`,
       })),
@@ -219,8 +227,8 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   }
 
   async #openMachine(exportName: string): Promise<StackPlan> {
-    const { catalog, overlays, layers, maintenanceLeaseMs: leaseMs } = this.#options;
-    const parts = { catalog, overlays, dataPlane: this, clock: Date, leaseMs };
+    const { catalog, overlays, layers, clock, maintenanceLeaseMs: leaseMs } = this.#options;
+    const parts = { catalog, overlays, dataPlane: this, clock, leaseMs };
     const owner = await ownerToOpen(parts, exportName);
     const overlay = await overlays.use(owner);
     try {
@@ -267,7 +275,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   async #openVdisk(name: string): Promise<StackPlan> {
     const { catalog, layers } = this.#options;
-    const disk = vdiskExport(catalog, name, Date.now());
+    const disk = vdiskExport(catalog, name, this.#options.clock.now());
     const key = `layer:${disk.layerId}`;
     const done = layers.use(disk.layerId);
     try {
@@ -283,7 +291,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   }
 
   #machine(machineId: string): MachineDisk {
-    const disk = machineDiskById(this.#options.catalog, machineId, Date.now());
+    const disk = machineDiskById(this.#options.catalog, machineId, this.#options.clock.now());
     if (disk !== undefined) return disk;
     throw new Fault('NOT_FOUND', `no machine with id ${machineId}`, {
       field: 'machineId',

@@ -36,7 +36,7 @@ import type { Generation, OverlayBook } from './overlay-book.ts';
 import type { Repository } from './repository.ts';
 
 export interface LayerStoreParts {
-  readonly folder: DataFolder;
+  readonly folder: Pick<DataFolder, 'layers'>;
   readonly catalog: Catalog;
   readonly repository: Repository;
   readonly layers: LayerShelf;

@@ -219,6 +219,7 @@ async function startDataPath(
     layers,
     readCacheBytesMax: config.cache.read,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
+    clock: systemClock,
     died: parts.fail,
     troubled: (subject, what, err) => parts.log.error({ err, subject }, what),
   });

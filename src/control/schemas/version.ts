@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox';
 import { INITRAMFS_KINDS, VERSION_STATES } from '../catalog/records.ts';
 import { MERGE_MODES } from '../ports.ts';
-import { VERSION_ACTIONS } from '../versions/version-actions.ts';
+import { VERSION_ACTIONS, type VersionAction } from '../versions/version-actions.ts';
 import {
   BytesField,
   DescriptionField,
@@ -76,6 +76,13 @@ const ActionView = Type.Object({
   reason: nullable(Type.String({ description: 'why it is not possible' })),
 });
 
+const ActionsView = Type.Object(
+  Object.fromEntries(VERSION_ACTIONS.map((action) => [action, ActionView])) as Record<
+    VersionAction,
+    typeof ActionView
+  >,
+);
+
 export const VersionView = Type.Object({
   number: Type.Integer(),
   state: words(VERSION_STATES),
@@ -105,7 +112,7 @@ export const VersionView = Type.Object({
   damagedChunks: Type.Integer({ description: 'chunks that the last verification found damaged' }),
   inUse: Type.Boolean({ description: 'something reads it or stands on it' }),
   writer: nullable(Type.String({ description: 'the machine that writes it' })),
-  actions: Type.Record(words(VERSION_ACTIONS), ActionView),
+  actions: ActionsView,
 });
 export type VersionView = Static<typeof VersionView>;
 

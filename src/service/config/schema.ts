@@ -167,7 +167,7 @@ export const CONFIG_SCHEMA = Type.Object({
   maintenance: Type.Object({
     lease: Type.Integer({
       default: 60,
-      minimum: 30,
+      minimum: 45,
       description:
         'seconds after which a machine in maintenance that is not heard of any more may be succeeded by another',
     }),

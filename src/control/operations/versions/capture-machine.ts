@@ -116,7 +116,7 @@ function keepCaptured(
   const captured: SealedVersion = {
     id: control.newId(),
     vdiskId: vdisk.id,
-    number: versions.highestNumber(vdisk.id) + 1,
+    number: vdisks.nextVersion(vdisk.id),
     state: 'test',
     parentNumber: parent?.number,
     description,
