@@ -79,11 +79,10 @@ function piecesOf(window: ChunkWindow, { disk, leastSource }: MergeCopy): readon
     for (let start = offset; start < end; ) {
       const next = disk.sources.runEnd(start, end);
       if (disk.sources.sourceAt(start) >= leastSource) {
+        // What follows on the disk follows in the window.
         const last = pieces.at(-1);
-        const place = at + start - offset;
-        const follows = last?.end === start && last.at + last.end - last.start === place;
-        if (last !== undefined && follows) last.end = next;
-        else pieces.push({ start, end: next, at: place });
+        if (last?.end === start) last.end = next;
+        else pieces.push({ start, end: next, at: at + start - offset });
       }
       start = next;
     }
