@@ -14,6 +14,8 @@ export class MemoryRepository {
   free = 2 ** 50;
   /** Handles that are open. */
   open = 0;
+  /** What a new volume is. */
+  make: (size: number) => BlockDevice = (size) => new MemoryDevice({ size, minimumIo: 512 });
   /** Put around every handle. */
   wrap: (device: BlockDevice, volume: string) => BlockDevice = (device) => device;
   /** Handles for writing that were ever opened, by volume. */
@@ -22,7 +24,7 @@ export class MemoryRepository {
   readonly control: VolumeControl = {
     createVolume: async ({ id, size }) => {
       if (this.devices.has(id)) throw new Fault('ALREADY_EXISTS', `there is a volume ${id}`);
-      this.devices.set(id, new MemoryDevice({ size, minimumIo: 512 }));
+      this.devices.set(id, this.make(size));
       return this.#volume(id);
     },
     deleteVolume: async (id) => {

@@ -56,6 +56,13 @@ describe('a layer that is being made', () => {
     expect([await readdir(layersFolder), volumes()]).toEqual([[], ['a']]);
   });
 
+  it('keeps the overlay its volume also when the crash came at the very beginning', async () => {
+    await memory.control.createVolume({ id: 'a', size: 4096 });
+    await mkdir(join(layersFolder, 'a.sealing'));
+    expect(await removeLeftovers(layersFolder, memory.control)).toEqual(['a']);
+    expect([await readdir(layersFolder), volumes()]).toEqual([[], ['a']]);
+  });
+
   it('is removed when the work fails', async () => {
     const broken = async (): Promise<void> => {
       throw new Error('broken');

@@ -16,6 +16,8 @@ import {
 import type { MemoryRepository } from '../../../support/memory-repository.ts';
 import { SEED, seededRandom } from '../../../support/seed.ts';
 
+import { VolatileDevice, VolatileDisk } from '../../../support/volatile-device.ts';
+
 const BLOCK = 4096;
 const CHUNK = 64 * 1024;
 const M = 1024 * 1024;
@@ -116,6 +118,18 @@ describe('a merge', () => {
       if (isChanged && !isEmpty) expect(has(owned, block), `block ${block}`).toBe(true);
       if (!isChanged) expect(has(owned, block), `block ${block}`).toBe(false);
     }
+  });
+
+  it.each(MODES)('(%s) survives the death of the host the moment it is done', async (mode) => {
+    let disk: VolatileDisk | undefined;
+    memory.make = (size) => {
+      disk = new VolatileDisk(size);
+      return new VolatileDevice(disk, () => 0);
+    };
+    const merged = await bench.merge(top, mode);
+    disk?.powerLoss(() => 0.5, 0);
+    await expectWhole(merged);
+    expect(disk).toBeDefined();
   });
 
   it.each(MODES)('(%s) copies in long runs, and reports what it has done', async (mode) => {
