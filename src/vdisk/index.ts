@@ -31,7 +31,6 @@ export {
   buildIndexOfChain,
   type ClosedOverlay,
   type DamagedChunk,
-  describeDamage,
   type LayerChain,
   type LayeredDisk,
   type LayerFiles,

@@ -1,5 +1,9 @@
 /** Chains of sealed layers. Read first: open-chain.ts, then chain-index.ts. */
-export { buildChainIndex, type ChainDescription } from './build-chain-index.ts';
+export {
+  buildChainIndex,
+  buildChainIndexInTurns,
+  type ChainDescription,
+} from './build-chain-index.ts';
 export { ChainIndex } from './chain-index.ts';
 export { gatherChain, sourcesOf } from './gather-chain.ts';
 export { type ChainBase, type ChainDifference, DifferenceMap } from './layer-maps.ts';

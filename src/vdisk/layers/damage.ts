@@ -15,6 +15,8 @@ export interface DamagedChunk {
   readonly reason: string | undefined;
   /** The layers of the chain that hold blocks of it, uppermost first; none: they are all zeroes. */
   readonly layerIds: readonly string[];
+  /** All of this, for people. */
+  readonly message: string;
 }
 
 /** Undefined when the chunk is what the manifest says. */
@@ -26,7 +28,7 @@ export function damageOf(
   const isRight =
     hash === undefined || expected === undefined ? hash === expected : hash.equals(expected);
   if (failure === undefined && isRight) return undefined;
-  return {
+  const damage = {
     chunk,
     offset,
     length,
@@ -35,10 +37,11 @@ export function damageOf(
     reason: failure?.message,
     layerIds: layersOf(disk, offset, length),
   };
+  return { ...damage, message: describe(damage) };
 }
 
 /** E.g. `chunk 5 (65536 bytes at 327680) of layer a: its SHA-256 is …, not …`. */
-export function describeDamage(damage: DamagedChunk): string {
+function describe(damage: Omit<DamagedChunk, 'message'>): string {
   const { chunk, offset, length, expected, found, reason, layerIds } = damage;
   const from = layerIds.length === 0 ? 'no layer' : `layer ${layerIds.join(' and ')}`;
   const what =

@@ -2,7 +2,7 @@
  * What is done to layers: sealing, merging, verifying; and their files. Read first: layer-files.ts, then
  * seal-overlay.ts.
  */
-export { type DamagedChunk, describeDamage } from './damage.ts';
+export type { DamagedChunk } from './damage.ts';
 export {
   buildIndexOfChain,
   type LayerChain,

@@ -7,7 +7,7 @@ import type { ReadableBlockDevice } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { VolumeData, VolumeLocator } from '../../repositories/index.ts';
 import {
-  buildChainIndex,
+  buildChainIndexInTurns,
   type ChainBase,
   type ChainDescription,
   type ChainDifference,
@@ -71,7 +71,7 @@ export async function buildIndexOfChain(
   options: { readonly size?: number; readonly cacheBlockBytes?: number } = {},
 ): Promise<SharedArrayBuffer> {
   const maps = await readChainMaps(chain, layersFolder);
-  return buildChainIndex({ size: topOf(chain).size, ...options, ...maps });
+  return buildChainIndexInTurns({ size: topOf(chain).size, ...options, ...maps });
 }
 
 /**
@@ -115,7 +115,7 @@ export async function openLayeredDisk(
   volumeData: VolumeData,
 ): Promise<LayeredDisk> {
   checkLength(layers.length);
-  const index = new ChainIndex(buildChainIndex(description));
+  const index = new ChainIndex(await buildChainIndexInTurns(description));
   const volumes: ReadableBlockDevice[] = [];
   try {
     for (const { volume } of layers) volumes.push(await volumeData.open(volume, { write: false }));

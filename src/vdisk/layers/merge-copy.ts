@@ -3,7 +3,7 @@ import type { BlockDevice } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
 import { ManifestCursor } from '../manifest/index.ts';
 import { bytesOf, type ChunkWindow, forEachWindow } from './chunk-windows.ts';
-import { type DamagedChunk, damageOf, describeDamage } from './damage.ts';
+import { type DamagedChunk, damageOf } from './damage.ts';
 import type { LayeredDisk } from './layer-chain.ts';
 import type { LayerProgress } from './layer-work.ts';
 import { FLUSH_EVERY_BYTES } from './limits.ts';
@@ -79,11 +79,10 @@ function piecesOf(window: ChunkWindow, { disk, leastSource }: MergeCopy): readon
     for (let start = offset; start < end; ) {
       const next = disk.sources.runEnd(start, end);
       if (disk.sources.sourceAt(start) >= leastSource) {
+        // What follows on the disk follows in the window.
         const last = pieces.at(-1);
-        const place = at + start - offset;
-        const follows = last?.end === start && last.at + last.end - last.start === place;
-        if (last !== undefined && follows) last.end = next;
-        else pieces.push({ start, end: next, at: place });
+        if (last?.end === start) last.end = next;
+        else pieces.push({ start, end: next, at: at + start - offset });
       }
       start = next;
     }
@@ -92,7 +91,7 @@ function piecesOf(window: ChunkWindow, { disk, leastSource }: MergeCopy): readon
 }
 
 function refusal(damage: DamagedChunk): Fault {
-  const message = `${describeDamage(damage)}; a chain that is damaged is not merged`;
+  const message = `${damage.message}; a chain that is damaged is not merged`;
   return new Fault('IMAGE_INVALID', message, {
     field: 'chunk',
     value: damage.chunk,
