@@ -17,7 +17,6 @@ import { Fault } from '../errors/index.ts';
 import type { VolumeControl } from '../repositories/index.ts';
 import {
   type BootFiles,
-  describeDamage,
   importImage,
   lastJournalled,
   layerFiles,
@@ -213,7 +212,7 @@ export class LayerStore implements ImageStore {
             onDamage: (damage) => {
               if (damaged.length >= DAMAGE_KEPT) return;
               const { chunk, offset, length, layerIds: heldBy } = damage;
-              const reason = describeDamage(damage);
+              const { message: reason } = damage;
               damaged.push({ layerId, chunk, offset, length, heldBy, reason });
             },
           },
