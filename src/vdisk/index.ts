@@ -13,6 +13,19 @@ export {
   MAXIMUM_CHAIN_LAYERS,
   openChain,
 } from './chain/index.ts';
+export {
+  EXPORT_FORMATS,
+  type ExportedFile,
+  type ExportFileOptions,
+  type ExportFormat,
+  type ExportOptions,
+  type ExportParent,
+  type ExportProgress,
+  type ExportSource,
+  type ExportStream,
+  exportFile,
+  exportStream,
+} from './export/index.ts';
 export type { ImageFormat } from './formats/index.ts';
 export {
   type ImportDependencies,

@@ -1,19 +1,5 @@
-import { BlockError, type Errno, Fault, type FaultCode } from '../../errors/index.ts';
-
-/** What a failed write into the repository means to whoever imports. */
-const CODES: Readonly<Record<Errno, FaultCode>> = {
-  EPERM: 'PERMISSION_DENIED',
-  EROFS: 'PERMISSION_DENIED',
-  EIO: 'UNAVAILABLE',
-  ENOMEM: 'UNAVAILABLE',
-  EINVAL: 'INTERNAL',
-  ENOSPC: 'NO_SPACE',
-  EOVERFLOW: 'NO_SPACE',
-  ENOTSUP: 'INTERNAL',
-  ESHUTDOWN: 'UNAVAILABLE',
-  ESTALE: 'UNAVAILABLE',
-  ETIMEDOUT: 'UNAVAILABLE',
-};
+import { BlockError, Fault } from '../../errors/index.ts';
+import { FAULT_OF_ERRNO } from '../fault-of-errno.ts';
 
 /** A Fault passes through; anything else came from the repository or the layer's folder. */
 export function importFault(error: unknown, image: string): Fault {
@@ -21,7 +7,7 @@ export function importFault(error: unknown, image: string): Fault {
   const { errno } = BlockError.from(error, 'write', 0, 0);
   const message = error instanceof Error ? error.message : String(error);
   return new Fault(
-    CODES[errno],
+    FAULT_OF_ERRNO[errno],
     `${image}: cannot be written into the repository: ${message}`,
     {},
     { cause: error },
