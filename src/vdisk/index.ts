@@ -14,7 +14,6 @@ export {
   openChain,
 } from './chain/index.ts';
 export {
-  EXPORT_FORMATS,
   type ExportedFile,
   type ExportFileOptions,
   type ExportFormat,

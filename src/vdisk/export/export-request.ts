@@ -18,7 +18,7 @@ export interface ExportSource {
   readonly contentId: string;
 }
 
-export const EXPORT_FORMATS = ['raw', 'qcow2', 'vhd'] as const;
+const EXPORT_FORMATS = ['raw', 'qcow2', 'vhd'] as const;
 
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 

@@ -1,11 +1,10 @@
 /** Disks become image files and streams. Read first: export-stream.ts, export-file.ts. */
 export { type ExportedFile, type ExportFileOptions, exportFile } from './export-file.ts';
-export {
-  EXPORT_FORMATS,
-  type ExportFormat,
-  type ExportOptions,
-  type ExportParent,
-  type ExportSource,
+export type {
+  ExportFormat,
+  ExportOptions,
+  ExportParent,
+  ExportSource,
 } from './export-request.ts';
 export { type ExportStream, exportStream } from './export-stream.ts';
 export type { ExportProgress } from './pass.ts';

@@ -1,7 +1,7 @@
 /** Disks to be exported, and what is made of them. */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import type { ReadableBlockDevice } from '../../../../src/block/index.ts';
+import { MemoryDevice, PLAIN, type ReadableBlockDevice } from '../../../../src/block/index.ts';
 import {
   type ExportOptions,
   type ExportSource,
@@ -9,19 +9,23 @@ import {
   exportStream,
 } from '../../../../src/vdisk/export/index.ts';
 import { bitmapBytes, CHUNK_BYTES, markChunk } from '../../../../src/vdisk/manifest/index.ts';
-import { filledMemory } from '../../../support/content.ts';
 import { seededRandom } from '../../../support/seed.ts';
+
+const NOTHING = Buffer.alloc(CHUNK_BYTES);
 
 /** Present are the chunks that are not all zeroes, as in a manifest. */
 export function sourceOf(content: Buffer, device?: ReadableBlockDevice): ExportSource {
   const presentChunks = Buffer.alloc(bitmapBytes(content.length));
+  const memory = new MemoryDevice({ size: content.length });
   for (let at = 0; at < content.length; at += CHUNK_BYTES) {
     const chunk = content.subarray(at, at + CHUNK_BYTES);
-    if (chunk.some((byte) => byte !== 0)) markChunk(presentChunks, at / CHUNK_BYTES);
+    if (chunk.equals(NOTHING.subarray(0, chunk.length))) continue;
+    markChunk(presentChunks, at / CHUNK_BYTES);
+    memory.write(chunk, at, PLAIN);
   }
   return {
     size: content.length,
-    device: device ?? filledMemory(content),
+    device: device ?? memory,
     presentChunks,
     contentId: createHash('sha256').update(content).digest('hex'),
   };
