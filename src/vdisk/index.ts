@@ -13,6 +13,18 @@ export {
   MAXIMUM_CHAIN_LAYERS,
   openChain,
 } from './chain/index.ts';
+export {
+  type ExportedFile,
+  type ExportFileOptions,
+  type ExportFormat,
+  type ExportOptions,
+  type ExportParent,
+  type ExportProgress,
+  type ExportSource,
+  type ExportStream,
+  exportFile,
+  exportStream,
+} from './export/index.ts';
 export type { ImageFormat } from './formats/index.ts';
 export {
   type ImportDependencies,

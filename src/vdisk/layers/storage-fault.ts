@@ -1,19 +1,5 @@
-import { BlockError, type Errno, Fault, type FaultCode } from '../../errors/index.ts';
-
-/** What a failure of the repository or of a layer's folder means to whoever makes layers. */
-const CODES: Readonly<Record<Errno, FaultCode>> = {
-  EPERM: 'PERMISSION_DENIED',
-  EROFS: 'PERMISSION_DENIED',
-  EIO: 'UNAVAILABLE',
-  ENOMEM: 'UNAVAILABLE',
-  EINVAL: 'INTERNAL',
-  ENOSPC: 'NO_SPACE',
-  EOVERFLOW: 'NO_SPACE',
-  ENOTSUP: 'INTERNAL',
-  ESHUTDOWN: 'UNAVAILABLE',
-  ESTALE: 'UNAVAILABLE',
-  ETIMEDOUT: 'UNAVAILABLE',
-};
+import { BlockError, Fault } from '../../errors/index.ts';
+import { FAULT_OF_ERRNO } from '../fault-of-errno.ts';
 
 /**
  * A Fault passes through; anything else came from the repository or the layer's folder.
@@ -23,7 +9,7 @@ function storageFault(error: unknown, what: string): Fault {
   if (error instanceof Fault) return error;
   const { errno } = BlockError.from(error, 'write', 0, 0);
   const message = error instanceof Error ? error.message : String(error);
-  return new Fault(CODES[errno], `${what} failed: ${message}`, {}, { cause: error });
+  return new Fault(FAULT_OF_ERRNO[errno], `${what} failed: ${message}`, {}, { cause: error });
 }
 
 /** @param needed bytes at most; chunks of zeroes are known only when they are read */
