@@ -29,3 +29,19 @@ export function countChunks(bitmap: Uint8Array): number {
   }
   return count;
 }
+
+/** The chunks whose bit is set, in order. A disk of nothing but holes costs little. */
+export function* presentChunks(bitmap: Uint8Array): Generator<number, undefined> {
+  for (let byte = 0; byte < bitmap.length; byte += 1) {
+    const bits = bitmap[byte] ?? 0;
+    if (bits === 0) continue;
+    for (let bit = 0; bit < 8; bit += 1) {
+      if (((bits >>> bit) & 1) === 1) yield byte * 8 + bit;
+    }
+  }
+}
+
+/** Bytes of a chunk of a disk of `size` bytes: the last one may be short. */
+export function chunkLength(size: number, chunk: number): number {
+  return Math.min(CHUNK_BYTES, size - chunk * CHUNK_BYTES);
+}

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../../errors/index.ts';
-import { bitmapBytes, chunkCount, countChunks, hasChunk } from './chunk-layout.ts';
+import { bitmapBytes, chunkCount, countChunks, presentChunks } from './chunk-layout.ts';
 import { ContentId } from './content-id.ts';
 import { MANIFEST_BATCH_BYTES } from './limits.ts';
 import {
@@ -42,36 +42,69 @@ export function readChunkHashes(
   each: (chunk: ChunkHash) => void | Promise<void>,
 ): Promise<ManifestHeader> {
   return withManifest(path, async (handle, header) => {
-    const bitmap = await readBitmap(path, handle, header);
-    const contentId = new ContentId(header.size);
-    const batch = Buffer.alloc(MANIFEST_BATCH_BYTES);
-    let position = hashesOffset(header.size);
-    let inBatch = batch.length;
-    let left = header.presentChunks * HASH_BYTES;
-    for (let chunk = 0; chunk < chunkCount(header.size); chunk += 1) {
-      if (!hasChunk(bitmap, chunk)) continue;
-      if (inBatch === batch.length) {
-        const part = batch.subarray(0, Math.min(batch.length, left));
-        await readWhole(path, handle, part, position, 'hashes');
-        position += part.length;
-        inBatch = 0;
-      }
-      const hash = Buffer.from(batch.subarray(inBatch, inBatch + HASH_BYTES));
-      inBatch += HASH_BYTES;
-      left -= HASH_BYTES;
-      contentId.add(chunk, hash);
-      await each({ chunk, hash });
+    for await (const batch of batchesOf(path, handle, header)) {
+      for (const chunk of batch) await each(chunk);
     }
-    const found = contentId.finish();
-    if (found !== header.contentId) throw damaged(path, 'content id', header.contentId, found);
     return header;
   });
+}
+
+/**
+ * The same, to be asked for: two manifests can be read side by side. What was given out stays as it is.
+ * @throws Fault NOT_FOUND, IMAGE_INVALID, IMAGE_UNSUPPORTED
+ */
+export async function* chunkHashBatches(path: string): AsyncGenerator<readonly ChunkHash[]> {
+  const { handle, header } = await openManifest(path);
+  try {
+    yield* batchesOf(path, handle, header);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function* batchesOf(
+  path: string,
+  handle: FileHandle,
+  header: ManifestHeader,
+): AsyncGenerator<readonly ChunkHash[]> {
+  const chunks = presentChunks(await readBitmap(path, handle, header));
+  const contentId = new ContentId(header.size);
+  const start = hashesOffset(header.size);
+  const bytes = header.presentChunks * HASH_BYTES;
+  for (let done = 0; done < bytes; done += MANIFEST_BATCH_BYTES) {
+    const hashes = Buffer.allocUnsafe(Math.min(MANIFEST_BATCH_BYTES, bytes - done));
+    await readWhole(path, handle, hashes, start + done, 'hashes');
+    const batch: ChunkHash[] = [];
+    for (let at = 0; at < hashes.length; at += HASH_BYTES) {
+      const chunk = chunks.next().value ?? Number.POSITIVE_INFINITY;
+      if (chunk >= chunkCount(header.size)) {
+        throw damaged(path, 'bitmap', chunk, `chunks of ${header.size} bytes`);
+      }
+      const hash = hashes.subarray(at, at + HASH_BYTES);
+      contentId.add(chunk, hash);
+      batch.push({ chunk, hash });
+    }
+    yield batch;
+  }
+  const found = contentId.finish();
+  if (found !== header.contentId) throw damaged(path, 'content id', header.contentId, found);
 }
 
 async function withManifest<T>(
   path: string,
   body: (handle: FileHandle, header: ManifestHeader) => Promise<T>,
 ): Promise<T> {
+  const { handle, header } = await openManifest(path);
+  try {
+    return await body(handle, header);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openManifest(
+  path: string,
+): Promise<{ readonly handle: FileHandle; readonly header: ManifestHeader }> {
   let handle: FileHandle;
   try {
     handle = await open(path, constants.O_RDONLY);
@@ -90,9 +123,10 @@ async function withManifest<T>(
     const { size } = await handle.stat();
     const expected = hashesOffset(header.size) + header.presentChunks * HASH_BYTES;
     if (size !== expected) throw damaged(path, 'file size', size, String(expected));
-    return await body(handle, header);
-  } finally {
+    return { handle, header };
+  } catch (error) {
     await handle.close();
+    throw error;
   }
 }
 
