@@ -1,4 +1,5 @@
 /** Images become layers. Read first: import-image.ts. */
+export { importFault } from './import-fault.ts';
 export {
   type ImportDependencies,
   type ImportedImage,
