@@ -24,6 +24,14 @@ export function coloured(colour: number, length = CHUNK_BYTES): Buffer {
   return Buffer.from(whole(colour).subarray(0, length));
 }
 
+const hashes = new WeakMap<Buffer, Buffer>();
+
+/** @param bytes that do not change any more */
 export function sha(bytes: Buffer): Buffer {
-  return createHash('sha256').update(bytes).digest();
+  let hash = hashes.get(bytes);
+  if (hash === undefined) {
+    hash = createHash('sha256').update(bytes).digest();
+    hashes.set(bytes, hash);
+  }
+  return hash;
 }

@@ -41,9 +41,15 @@ export class MemoryVersion implements VersionSink {
       .sort((a, b) => a - b);
   }
 
+  /** Beyond the end of the parent there is nothing. */
   bytesOf(chunk: number): Buffer {
-    const own = this.own.has(chunk) ? this.own.get(chunk) : this.parent?.bytesOf(chunk);
-    return own ?? Buffer.alloc(chunkLength(this.size, chunk));
+    const length = chunkLength(this.size, chunk);
+    if (this.own.has(chunk)) return this.own.get(chunk) ?? Buffer.alloc(length);
+    if (this.parent === undefined || chunk * CHUNK_BYTES >= this.parent.size) {
+      return Buffer.alloc(length);
+    }
+    const bytes = this.parent.bytesOf(chunk);
+    return bytes.length === length ? bytes : Buffer.alloc(length);
   }
 
   async readChunk(chunk: number): Promise<Buffer> {
