@@ -187,7 +187,7 @@ export class ChunkReceiver {
   ): Promise<Buffer | undefined> {
     const bytes = await reading;
     if (bytes === undefined) return undefined;
-    return (await sha256(Buffer.from(bytes))).equals(use.hash) ? bytes : undefined;
+    return (await sha256(bytes)).equals(use.hash) ? bytes : undefined;
   }
 
   async #unpack(chunk: StoredChunk, what: string): Promise<Buffer> {

@@ -26,7 +26,7 @@ export async function* writeChunks(
     if (options.signal.aborted) throw cancelled('the sending of chunks');
     const bytes = await read(hash);
     if (bytes === undefined) return undefined;
-    return packChunk(hash, Buffer.from(bytes), options.compression ?? 'zstd');
+    return packChunk(hash, bytes, options.compression ?? 'zstd');
   };
   for await (const chunk of mapInOrder(hashes, BUNDLE_CHUNKS_AT_ONCE, pack)) {
     if (chunk === undefined) continue;

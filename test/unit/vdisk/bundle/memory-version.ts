@@ -49,7 +49,8 @@ export class MemoryVersion implements VersionSink {
       return Buffer.alloc(length);
     }
     const bytes = this.parent.bytesOf(chunk);
-    return bytes.length === length ? bytes : Buffer.alloc(length);
+    if (bytes.length === length) return bytes;
+    return Buffer.concat([bytes, Buffer.alloc(CHUNK_BYTES)]).subarray(0, length);
   }
 
   async readChunk(chunk: number): Promise<Buffer> {
