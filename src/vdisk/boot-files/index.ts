@@ -2,4 +2,4 @@
 export type { BootFiles, Initramfs } from './boot-files.ts';
 export { copyBootFile } from './copy-boot-file.ts';
 export { type FindBootFilesOptions, findBootFiles } from './find-boot-files.ts';
-export { INITRD_BYTES_MAX, KERNEL_BYTES_MAX } from './limits.ts';
+export { INITRD_BYTES_MAX } from './limits.ts';
