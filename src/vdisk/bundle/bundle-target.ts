@@ -17,8 +17,9 @@ export interface ReadableVersion {
 }
 
 /**
- * A version that comes to be: a base, or a difference over its parent. Calls for different chunks run at the
- * same time; none is called twice for the same chunk.
+ * A version that comes to be: a base, or a difference over its parent, beyond whose end it reads as zeroes.
+ * Calls for different chunks run at the same time; none is called twice for the same chunk. What was
+ * written can be read until `readBundle` has settled, also after `finish`.
  */
 export interface VersionSink extends ReadableVersion {
   /** @param bytes a whole chunk, shorter only at the end of the disk. Not kept, not changed. */

@@ -35,7 +35,7 @@ interface Use {
 }
 
 export interface ChunkCounts {
-  /** Places that have been dealt with. */
+  /** Places that have been written. */
   readonly placesDone: number;
   /** Chunks that this server had. */
   readonly chunksLocal: number;
@@ -129,8 +129,6 @@ export class ChunkReceiver {
     } finally {
       this.#writing.delete(use.place);
     }
-    this.#placesDone += 1;
-    this.#parts.progress(this.counts);
   }
 
   async #fillFrom(use: Use, before: number | undefined, what: string): Promise<void> {
@@ -149,6 +147,8 @@ export class ChunkReceiver {
       throw wrong(`${what}: zeroes are given as data`, use, 'a chunk that is not all zeroes');
     }
     await sink.writeChunk(use.chunk, bytes);
+    this.#placesDone += 1;
+    this.#parts.progress(this.counts);
   }
 
   async #bytesOf(

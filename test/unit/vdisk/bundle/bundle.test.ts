@@ -8,6 +8,7 @@ import {
   bundleHead,
   decodeInventory,
   encodeInventory,
+  type ReadBundleProgress,
   type WriteBundleProgress,
 } from '../../../../src/vdisk/bundle/index.ts';
 import { readManifestHeader } from '../../../../src/vdisk/manifest/index.ts';
@@ -131,8 +132,12 @@ describe('a bundle', () => {
     const two = versions[1];
     if (two === undefined) throw new Error('no version');
     await to.hold(two);
-    const received = await to.read(from.write(sourceOf(versions)));
+    const progress: ReadBundleProgress[] = [];
+    const received = await to.read(from.write(sourceOf(versions)), {
+      progress: (at) => progress.push(at),
+    });
     expect(received.versions.map(({ kind }) => kind)).toEqual(['made', 'existing', 'made']);
+    expect(progress.at(-1)).toMatchObject({ placesDone: 7, placesTotal: 7 });
     expect(received.chunksReceived).toBe(7);
     expect(to.begun[1]?.parent).toBe(two);
     expect(to.begun[1]?.contentId()).toBe(versions[2]?.contentId());
