@@ -9,7 +9,7 @@
  * No chunk waits anywhere for its place. Memory is the index of the hashes and a window of chunks.
  */
 import { forEachOf } from '../../base/index.ts';
-import { Fault } from '../../errors/index.ts';
+import { BlockError, Fault } from '../../errors/index.ts';
 import { CHUNK_BYTES, chunkLength } from '../manifest/index.ts';
 import { cancelled, receiveFault } from './bundle-fault.ts';
 import type { BundleTarget, ReadableVersion, VersionSink } from './bundle-target.ts';
@@ -169,7 +169,7 @@ export class ChunkReceiver {
     const value = use.hash.toString('hex');
     throw new Fault(
       'NOT_FOUND',
-      `${what}: SHA-256 ${value} is not in the bundle, and not (or no longer whole) on this server`,
+      `${what}: SHA-256 ${value} does not come with the bundle, and is not (whole) on this server`,
       { field: 'chunk', value, expected: 'a chunk of the bundle or of this server' },
     );
   }
@@ -185,9 +185,15 @@ export class ChunkReceiver {
     use: Use,
     reading: Promise<Buffer | undefined> | undefined,
   ): Promise<Buffer | undefined> {
-    const bytes = await reading;
-    if (bytes === undefined) return undefined;
-    return (await sha256(bytes)).equals(use.hash) ? bytes : undefined;
+    try {
+      const bytes = await reading;
+      if (bytes === undefined) return undefined;
+      return (await sha256(bytes)).equals(use.hash) ? bytes : undefined;
+    } catch (error) {
+      // What cannot be read is lacking as well.
+      if (error instanceof BlockError) return undefined;
+      throw error;
+    }
   }
 
   async #unpack(chunk: StoredChunk, what: string): Promise<Buffer> {

@@ -1,9 +1,5 @@
-/** A vDisk goes from one server to another. */
-import { createHash, randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { BootFiles } from '../../../../src/vdisk/boot-files/index.ts';
-import { decodeRecord, PREAMBLE_BYTES } from '../../../../src/vdisk/bundle/bundle-record.ts';
 import {
   bundleHead,
   decodeInventory,
@@ -11,10 +7,10 @@ import {
   type ReadBundleProgress,
   type WriteBundleProgress,
 } from '../../../../src/vdisk/bundle/index.ts';
-import { readManifestHeader } from '../../../../src/vdisk/manifest/index.ts';
 import { coloured, sha } from './chunk-colours.ts';
-import { chunks, collect, MemoryServer, pieces, sourceOf } from './memory-server.ts';
+import { chunks, collect, MemoryServer, pieces, sourceOf, threeVersions } from './memory-server.ts';
 import type { MemoryVersion } from './memory-version.ts';
+import { kindsOf } from './rewrite.ts';
 
 let from: MemoryServer;
 let to: MemoryServer;
@@ -29,41 +25,9 @@ afterEach(async () => {
   await to.close();
 });
 
-/** A base and two differences: 6 distinct chunks, one of them in several places. */
-async function threeVersions(): Promise<MemoryVersion[]> {
-  const one = await from.make(chunks(6, 512), undefined, [
-    [0, 1],
-    [1, 2],
-    [3, 1],
-    [5, 3],
-  ]);
-  const two = await from.make(one.size, one, [
-    [0, 0],
-    [2, 4],
-    [3, 5],
-  ]);
-  const three = await from.make(chunks(8), two, [
-    [0, 1],
-    [5, 3],
-    [7, 6],
-  ]);
-  return [one, two, three];
-}
-
-function kindsOf(bundle: Buffer): string[] {
-  const kinds: string[] = [];
-  for (let at = PREAMBLE_BYTES; at < bundle.length; ) {
-    const record = decodeRecord(bundle.subarray(at));
-    if (!('payload' in record)) throw new Error(`no record at ${at}`);
-    kinds.push(record.kind);
-    at += record.size;
-  }
-  return kinds;
-}
-
 describe('a bundle', () => {
   it('carries a chain to a server that has nothing', async () => {
-    const versions = await threeVersions();
+    const versions = await threeVersions(from);
     const source = sourceOf(versions);
     const received = await to.read(from.write(source));
     expect(received.head).toMatchObject({ name: 'debian', description: 'for the classroom' });
@@ -86,7 +50,7 @@ describe('a bundle', () => {
   });
 
   it('has each chunk once, in the order of their first use', async () => {
-    const bundle = await collect(from.write(sourceOf(await threeVersions())));
+    const bundle = await collect(from.write(sourceOf(await threeVersions(from))));
     const kinds = kindsOf(bundle);
     // The last chunk of the smaller disk is short: chunk 5 is another one in version 3.
     expect(kinds).toEqual(['head', ...Array(3).fill('changes'), ...Array(7).fill('chunk'), 'end']);
@@ -95,7 +59,7 @@ describe('a bundle', () => {
   });
 
   it('leaves out the chunks of what the receiver has, and names the versions it has', async () => {
-    const versions = await threeVersions();
+    const versions = await threeVersions(from);
     const [one, two] = versions;
     if (one === undefined || two === undefined) throw new Error('no versions');
     await to.hold(one);
@@ -128,7 +92,7 @@ describe('a bundle', () => {
   });
 
   it('may hold what the receiver has without the sender knowing', async () => {
-    const versions = await threeVersions();
+    const versions = await threeVersions(from);
     const two = versions[1];
     if (two === undefined) throw new Error('no version');
     await to.hold(two);
@@ -144,7 +108,7 @@ describe('a bundle', () => {
   });
 
   it('without chunks lets the receiver ask for what it lacks', async () => {
-    const versions = await threeVersions();
+    const versions = await threeVersions(from);
     await to.make(chunks(2), undefined, [
       [0, 2],
       [1, 6],
@@ -164,7 +128,7 @@ describe('a bundle', () => {
   });
 
   it('without chunks is refused where nobody can be asked, before anything is begun', async () => {
-    const stream = from.write(sourceOf(await threeVersions()), { chunks: 'none' });
+    const stream = from.write(sourceOf(await threeVersions(from)), { chunks: 'none' });
     await expect(to.read(stream)).rejects.toMatchObject({
       code: 'IMAGE_INVALID',
       details: { field: 'chunks' },
@@ -173,7 +137,7 @@ describe('a bundle', () => {
   });
 
   it('says what it holds to whoever only looks', async () => {
-    const bundle = await collect(from.write(sourceOf(await threeVersions())));
+    const bundle = await collect(from.write(sourceOf(await threeVersions(from))));
     let given = 0;
     const counted = async function* () {
       for await (const piece of pieces(bundle, 100)) {
@@ -243,7 +207,7 @@ describe('a bundle', () => {
   });
 
   it('tells how far it is, on both sides', async () => {
-    const versions = await threeVersions();
+    const versions = await threeVersions(from);
     const sent: WriteBundleProgress[] = [];
     const read: (readonly [number, number])[] = [];
     await to.read(from.write(sourceOf(versions), { progress: (at) => sent.push(at) }), {
@@ -286,141 +250,5 @@ describe('a bundle', () => {
       expect(reads - taken).toBeLessThanOrEqual(16);
     }
     expect([taken, reads]).toEqual([200, 200]);
-  });
-});
-
-describe('boot files', () => {
-  const facts: BootFiles = {
-    kernel: undefined,
-    initrd: undefined,
-    kernelVersion: '6.1.0-18-amd64',
-    rootPartition: 'p1',
-    rootFilesystem: 'ext4',
-    rootUuid: undefined,
-    initramfs: 'initramfs-tools',
-    reason: undefined,
-  };
-
-  it('come with their versions, each once', async () => {
-    const [one, two, three] = await threeVersions();
-    if (one === undefined || two === undefined || three === undefined) throw new Error('none');
-    const big = randomBytes(700_000);
-    const paths = [from.newPath(), from.newPath(), from.newPath()] as const;
-    await writeFile(paths[0], 'a kernel');
-    await writeFile(paths[1], big);
-    await writeFile(paths[2], 'a kernel');
-    const source = sourceOf([one, two, three]);
-    const given = [
-      { ...facts, kernel: paths[0], initrd: paths[1] },
-      { ...facts, kernel: paths[2], initrd: undefined },
-      undefined,
-    ];
-    const versions = source.versions.map((version, index) => ({
-      ...version,
-      bootFiles: given[index],
-    }));
-    const bundle = await collect(from.write({ ...source, versions }));
-    expect(kindsOf(bundle).filter((kind) => kind === 'file')).toHaveLength(4);
-    const received = await to.read(pieces(bundle, 65_536));
-    const hex = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest('hex');
-    expect(received.head.files).toEqual([
-      { sha256: hex('a kernel'), size: 8 },
-      { sha256: hex(big), size: 700_000 },
-    ]);
-    expect(received.head.versions[0]?.bootFiles).toEqual({
-      ...facts,
-      kernel: hex('a kernel'),
-      initrd: hex(big),
-    });
-    expect(to.begun.map(({ bootFiles }) => Object.fromEntries(bootFiles))).toEqual([
-      { kernel: Buffer.from('a kernel'), initrd: big },
-      { kernel: Buffer.from('a kernel') },
-      {},
-    ]);
-  });
-
-  it('are refused when they are not there or empty, before anything is sent', async () => {
-    const [one] = await threeVersions();
-    if (one === undefined) throw new Error('none');
-    const empty = from.newPath();
-    await writeFile(empty, '');
-    const withKernel = (kernel: string) =>
-      collect(from.write(sourceOf([one], { bootFiles: { ...facts, kernel } })));
-    await expect(withKernel(from.newPath())).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(withKernel(empty)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
-  });
-
-  it('that change while they are sent end the bundle', async () => {
-    const [one] = await threeVersions();
-    if (one === undefined) throw new Error('none');
-    const kernel = from.newPath();
-    await writeFile(kernel, 'a kernel');
-    const sending = from.write(sourceOf([one], { bootFiles: { ...facts, kernel } }));
-    await sending.next();
-    await writeFile(kernel, 'another kernel');
-    await expect(collect(sending)).rejects.toMatchObject({ code: 'IMAGE_INVALID' });
-  });
-});
-
-describe('a sender', () => {
-  it('refuses a version that is damaged here, and names the chunk', async () => {
-    const [one] = await threeVersions();
-    if (one === undefined) throw new Error('none');
-    one.own.set(3, coloured(9));
-    const source = sourceOf([one]);
-    const header = await readManifestHeader(one.manifestPath);
-    const versions = source.versions.map((version) => ({ ...version, ...header }));
-    // Chunk 3 is read where chunk 0 is: what is sent is checked, not what is not.
-    await expect(collect(from.write({ ...source, versions }))).resolves.toBeDefined();
-    one.own.set(1, coloured(9));
-    await expect(collect(from.write({ ...source, versions }))).rejects.toMatchObject({
-      code: 'IMAGE_INVALID',
-      message: expect.stringContaining('version 1, chunk 1:'),
-    });
-  });
-
-  it('refuses a manifest of another version, and a version that cannot be described', async () => {
-    const [one, two] = await threeVersions();
-    if (one === undefined || two === undefined) throw new Error('none');
-    const send = (more: object) => collect(from.write(sourceOf([one], more)));
-    await expect(send({ manifestPath: two.manifestPath })).rejects.toMatchObject({
-      code: 'IMAGE_INVALID',
-    });
-    await expect(send({ parentNumber: 7 })).rejects.toMatchObject({
-      code: 'INVALID_INPUT',
-      details: { field: 'versions[0].parentNumber' },
-    });
-    await expect(send({ description: 'x'.repeat(5000) })).rejects.toMatchObject({
-      code: 'INVALID_INPUT',
-      details: { field: 'versions[0].description' },
-    });
-  });
-
-  it('is cancelled, or not wanted any more, and leaves nothing', async () => {
-    const versions = await threeVersions();
-    const controller = new AbortController();
-    const sending = from.write(sourceOf(versions), { signal: controller.signal });
-    for (let record = 0; record < 6; record += 1) await sending.next();
-    controller.abort();
-    await expect(collect(sending)).rejects.toMatchObject({ code: 'CANCELLED' });
-    let closed = 0;
-    const counted = sourceOf(versions, {
-      openDevice: async () => {
-        const device = versions[0]?.open();
-        if (device === undefined) throw new Error('none');
-        const { close } = device;
-        device.close = () => {
-          closed += 1;
-          return close.call(device);
-        };
-        return device;
-      },
-    });
-    let records = 0;
-    for await (const _record of from.write(counted)) {
-      records += 1;
-      if (records === 6) break;
-    }
-    expect(closed).toBe(1);
   });
 });

@@ -202,3 +202,24 @@ export async function* pieces(bytes: Buffer, ...lengths: number[]): AsyncGenerat
 }
 
 export const chunks = (count: number, less = 0): number => count * CHUNK_BYTES - less;
+
+/** A base and two differences: 7 distinct chunks, some of them in several places. */
+export async function threeVersions(from: MemoryServer): Promise<MemoryVersion[]> {
+  const one = await from.make(chunks(6, 512), undefined, [
+    [0, 1],
+    [1, 2],
+    [3, 1],
+    [5, 3],
+  ]);
+  const two = await from.make(one.size, one, [
+    [0, 0],
+    [2, 4],
+    [3, 5],
+  ]);
+  const three = await from.make(chunks(8), two, [
+    [0, 1],
+    [5, 3],
+    [7, 6],
+  ]);
+  return [one, two, three];
+}

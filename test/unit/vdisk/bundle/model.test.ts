@@ -116,7 +116,7 @@ async function check(idea: Scenario): Promise<'imported' | 'damaged'> {
     expect(await to.leftOver()).toEqual([]);
     if (received instanceof Error) {
       expect(received).toMatchObject({ code: 'NOT_FOUND' });
-      expect(received.message).toMatch(/^version \d, chunk \d: SHA-256 [0-9a-f]{64} is not in/);
+      expect(received.message).toMatch(/^version \d, chunk \d: SHA-256 [0-9a-f]{64} does not come/);
       const hash = /[0-9a-f]{64}/.exec(received.message)?.[0] ?? '';
       expect(to.damaged.has(hash) && !idea.online).toBe(true);
       expect(to.begun.every(({ state }) => state === 'abandoned')).toBe(true);

@@ -24,6 +24,10 @@ export function recordsOf(bundle: Buffer): PlainRecord[] {
   return records;
 }
 
+export function kindsOf(bundle: Buffer): string[] {
+  return recordsOf(bundle).map(({ kind }) => kind);
+}
+
 /** A bundle of these records, with the end that belongs to them, but for the number of versions and files. */
 export function bundleOf(bundle: Buffer, records: readonly PlainRecord[]): Buffer {
   const before = Buffer.concat([
