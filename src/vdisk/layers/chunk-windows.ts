@@ -6,7 +6,7 @@ import { subtle } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { type ReadableBlockDevice, ZEROES } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
-import { CHUNK_BYTES, chunkBytes, chunkCount, countChunks, hasChunk } from '../manifest/index.ts';
+import { CHUNK_BYTES, chunkCount, chunkLength, countChunks, hasChunk } from '../manifest/index.ts';
 import { WINDOW_CHUNKS } from './limits.ts';
 import { readAll } from './whole-io.ts';
 
@@ -85,7 +85,7 @@ export function bothOf(one: Uint8Array, other: Uint8Array): Uint8Array {
 /** Bytes of the chunks whose bits are set. */
 export function bytesOf(chunks: Uint8Array, size: number): number {
   const last = chunkCount(size) - 1;
-  const beyondEnd = hasChunk(chunks, last) ? CHUNK_BYTES - chunkBytes(size, last) : 0;
+  const beyondEnd = hasChunk(chunks, last) ? CHUNK_BYTES - chunkLength(size, last) : 0;
   return countChunks(chunks) * CHUNK_BYTES - beyondEnd;
 }
 
@@ -151,7 +151,7 @@ async function readRun(
     at: run.at + index * CHUNK_BYTES,
   }));
   const last = run.first + run.count - 1;
-  const end = run.at + (run.count - 1) * CHUNK_BYTES + chunkBytes(size, last);
+  const end = run.at + (run.count - 1) * CHUNK_BYTES + chunkLength(size, last);
   try {
     await readAll(device, bytes.subarray(run.at, end), run.first * CHUNK_BYTES);
   } catch (error) {
@@ -164,7 +164,7 @@ async function readRun(
   }
   return Promise.all(
     singles.map(async (single) => {
-      const part = bytes.subarray(single.at, single.at + chunkBytes(size, single.first));
+      const part = bytes.subarray(single.at, single.at + chunkLength(size, single.first));
       return describe(single, size, { hash: await hashOf(part), failure: undefined });
     }),
   );
@@ -175,7 +175,7 @@ function describe(
   size: number,
   found: Pick<ReadChunk, 'hash' | 'failure'>,
 ): ReadChunk {
-  const length = chunkBytes(size, first);
+  const length = chunkLength(size, first);
   return { chunk: first, offset: first * CHUNK_BYTES, length, at, ...found };
 }
 

@@ -42,7 +42,7 @@ export {
   type SealStep,
   sealOverlay,
 } from './seal-overlay.ts';
-export { asLayerWork, checkCancelled, noSpace } from './storage-fault.ts';
+export { asLayerWork, checkCancelled, noSpace, storageFault } from './storage-fault.ts';
 export { takeBootFiles } from './take-boot-files.ts';
 export {
   type VerifiedLayer,

@@ -5,7 +5,7 @@ import { FAULT_OF_ERRNO } from '../fault-of-errno.ts';
  * A Fault passes through; anything else came from the repository or the layer's folder.
  * @param what e.g. `a.qcow2: the import`
  */
-function storageFault(error: unknown, what: string): Fault {
+export function storageFault(error: unknown, what: string): Fault {
   if (error instanceof Fault) return error;
   const { errno } = BlockError.from(error, 'write', 0, 0);
   const message = error instanceof Error ? error.message : String(error);

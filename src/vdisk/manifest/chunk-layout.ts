@@ -8,11 +8,6 @@ export function chunkCount(size: number): number {
   return Math.ceil(size / CHUNK_BYTES);
 }
 
-/** Bytes of one chunk of a disk. */
-export function chunkBytes(size: number, chunk: number): number {
-  return Math.min(CHUNK_BYTES, size - chunk * CHUNK_BYTES);
-}
-
 /** Bytes of a bitmap with a bit for every chunk. */
 export function bitmapBytes(size: number): number {
   return Math.ceil(chunkCount(size) / 8);
@@ -33,4 +28,9 @@ export function countChunks(bitmap: Uint8Array): number {
     for (; byte !== 0; byte &= byte - 1) count += 1;
   }
   return count;
+}
+
+/** Bytes of a chunk of a disk of `size` bytes: the last one may be short. */
+export function chunkLength(size: number, chunk: number): number {
+  return Math.min(CHUNK_BYTES, size - chunk * CHUNK_BYTES);
 }

@@ -2,13 +2,20 @@
 export {
   bitmapBytes,
   CHUNK_BYTES,
-  chunkBytes,
   chunkCount,
+  chunkLength,
   countChunks,
   hasChunk,
   markChunk,
 } from './chunk-layout.ts';
-export { type ChunkHash, ManifestCursor, readChunkHashes } from './manifest-cursor.ts';
+export { ContentId } from './content-id.ts';
+export { MANIFEST_DISK_BYTES_MAX } from './limits.ts';
+export {
+  type ChunkHash,
+  chunkHashBatches,
+  ManifestCursor,
+  readChunkHashes,
+} from './manifest-cursor.ts';
 export type { ManifestHeader } from './manifest-header.ts';
 export { readManifestHeader, readPresentChunks } from './manifest-reader.ts';
 export { ManifestWriter } from './manifest-writer.ts';

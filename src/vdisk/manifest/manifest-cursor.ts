@@ -30,6 +30,23 @@ export async function readChunkHashes(
 }
 
 /**
+ * The same, to be asked for a batch at a time. What was given out stays as it is.
+ * @throws Fault NOT_FOUND, IMAGE_INVALID, IMAGE_UNSUPPORTED
+ */
+export async function* chunkHashBatches(path: string): AsyncGenerator<readonly ChunkHash[]> {
+  const cursor = await ManifestCursor.open(path);
+  try {
+    for (;;) {
+      const batch = await cursor.takeBatch();
+      if (batch.length === 0) return;
+      yield batch;
+    }
+  } finally {
+    await cursor.close();
+  }
+}
+
+/**
  * Goes through the hashes of a manifest at the pace of somebody who goes through the disk. Memory is the
  * bitmap and one batch of hashes.
  */
@@ -87,15 +104,32 @@ export class ManifestCursor {
     const count = chunkCount(this.header.size);
     while (this.#chunk < Math.min(end, count)) {
       if (this.#at === this.#batch.length) await this.#loadBatch();
-      const hash = this.#batch.subarray(this.#at, this.#at + HASH_BYTES);
-      const chunk = this.#chunk;
-      this.#at += HASH_BYTES;
-      this.#chunk = nextChunk(this.presentChunks, chunk + 1, count);
-      this.#contentId.add(chunk, hash);
-      const result = each({ chunk, hash });
+      const result = each(this.#take(count));
       if (isPromise(result)) await result;
     }
     if (end >= count) this.#checkContentId();
+  }
+
+  /** Some of the present chunks that were not taken yet, in order; none: that was all. @throws Fault IMAGE_INVALID */
+  async takeBatch(): Promise<readonly ChunkHash[]> {
+    const count = chunkCount(this.header.size);
+    const batch: ChunkHash[] = [];
+    if (this.#chunk >= count) {
+      this.#checkContentId();
+      return batch;
+    }
+    if (this.#at === this.#batch.length) await this.#loadBatch();
+    while (this.#at < this.#batch.length) batch.push(this.#take(count));
+    return batch;
+  }
+
+  #take(count: number): ChunkHash {
+    const hash = this.#batch.subarray(this.#at, this.#at + HASH_BYTES);
+    const chunk = this.#chunk;
+    this.#at += HASH_BYTES;
+    this.#chunk = nextChunk(this.presentChunks, chunk + 1, count);
+    this.#contentId.add(chunk, hash);
+    return { chunk, hash };
   }
 
   /** The hash of a chunk; undefined: it is all zeroes. Chunks are asked for in rising order. */

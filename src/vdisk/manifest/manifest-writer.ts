@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import type { MaybePromise } from '../../base/index.ts';
-import { bitmapBytes, chunkBytes, markChunk } from './chunk-layout.ts';
+import { bitmapBytes, chunkLength, markChunk } from './chunk-layout.ts';
 import { ContentId } from './content-id.ts';
 import { MANIFEST_BATCH_BYTES } from './limits.ts';
 import { encodeManifestHeader, HASH_BYTES, hashesOffset } from './manifest-header.ts';
@@ -44,7 +44,7 @@ export class ManifestWriter {
     markChunk(this.#bitmap, chunk);
     this.#contentId.add(chunk, hash);
     this.#presentChunks += 1;
-    this.#dataBytes += chunkBytes(this.#size, chunk);
+    this.#dataBytes += chunkLength(this.#size, chunk);
     hash.copy(this.#batch, this.#batched);
     this.#batched += HASH_BYTES;
     return this.#batched === this.#batch.length ? this.#writeBatch() : undefined;
