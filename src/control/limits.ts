@@ -50,6 +50,8 @@ export const MAX_EVENTS = 100_000;
 export const MAX_EVENTS_PER_PAGE = 1000;
 export const DEFAULT_EVENTS_PER_PAGE = 100;
 export const MAX_BOOTS_PER_MACHINE = 20;
+/** Days whose spelling is remembered for answers: some years of them. */
+export const MAX_DAYS_SPELT = 4_096;
 
 /** A boot is over when the guest has asked for no block for so long. */
 export const BOOT_QUIET_MS = 5_000;

@@ -76,6 +76,11 @@ const ActionView = Type.Object({
   reason: nullable(Type.String({ description: 'why it is not possible' })),
 });
 
+/** One of each action; Type.Record takes its names from a pattern, and makes an object without any of words. */
+const ActionsView = Type.Unsafe<Record<string, Static<typeof ActionView>>>(
+  Type.Object(Object.fromEntries(VERSION_ACTIONS.map((action) => [action, ActionView]))),
+);
+
 export const VersionView = Type.Object({
   number: Type.Integer(),
   state: words(VERSION_STATES),
@@ -105,7 +110,7 @@ export const VersionView = Type.Object({
   damagedChunks: Type.Integer({ description: 'chunks that the last verification found damaged' }),
   inUse: Type.Boolean({ description: 'something reads it or stands on it' }),
   writer: nullable(Type.String({ description: 'the machine that writes it' })),
-  actions: Type.Record(words(VERSION_ACTIONS), ActionView),
+  actions: ActionsView,
 });
 export type VersionView = Static<typeof VersionView>;
 
