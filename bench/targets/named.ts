@@ -156,7 +156,10 @@ async function resolveExport(
 ): Promise<NamedTarget> {
   const { server, token, nbd, pid } = findService(text, options);
   const first = name.replaceAll(MACHINE_NUMBER, '0');
-  await new ApiClient(server, token, fetch).call('GET', `/${of}s/${encodeURIComponent(first)}`);
+  await new ApiClient(server, token, { fetch, user: 'rootcast bench' }).call(
+    'GET',
+    `/${of}s/${encodeURIComponent(first)}`,
+  );
   if (options.tls !== true) await tryNbd(text, nbd);
   return { pid, uri: () => `${nbd}/${of}/${name}` };
 }

@@ -7,7 +7,8 @@ export interface HttpFault {
   readonly status: number | undefined;
 }
 
-export function faultOfError(error: unknown): HttpFault {
+/** @param bodyLimit of the route, in bytes */
+export function faultOfError(error: unknown, bodyLimit = MAX_BODY_BYTES): HttpFault {
   if (error instanceof Fault) return { fault: error, status: undefined };
   const { statusCode } = (error ?? {}) as { statusCode?: unknown };
   const message = error instanceof Error ? error.message : String(error);
@@ -22,7 +23,7 @@ export function faultOfError(error: unknown): HttpFault {
       return { fault: new Fault('UNAUTHORIZED', message, details, options), status: 401 };
     }
     case 413: {
-      const details = { field: 'body', expected: `at most ${MAX_BODY_BYTES} bytes` };
+      const details = { field: 'body', expected: `at most ${bodyLimit} bytes` };
       return { fault: new Fault('LIMIT_EXCEEDED', message, details, options), status: 413 };
     }
     case 415: {

@@ -1,7 +1,11 @@
 /** Limits of the REST API (docs/LIMITS.md). */
 
-/** Bytes of a request's body; the largest input is a few paths and 1 KiB of kernel arguments. */
+/** Bytes of a request's body: a few paths and 1 KiB of kernel arguments. */
 export const MAX_BODY_BYTES = 64 * 1024;
+/** Bytes of a body with personality data (64 KiB, escaped as JSON) or with the names of many machines. */
+export const MAX_LARGE_BODY_BYTES = 512 * 1024;
+/** Characters of what a client says of its user, for the audit. */
+export const MAX_USER_LENGTH = 128;
 /** Characters of one path parameter: a name of 63, an id of 36, a MAC address. */
 export const MAX_PARAMETER_LENGTH = 128;
 /** Milliseconds in which a request must have arrived whole. */

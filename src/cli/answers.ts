@@ -90,6 +90,17 @@ export interface Machine {
   readonly state: string;
   readonly vdisk: string;
   readonly version: number | null;
+  readonly collection: string | null;
+  readonly class: string;
+  readonly pinnedVersion: number | null;
+  readonly next: {
+    readonly version: number | null;
+    readonly because: string | null;
+    readonly reason: string | null;
+  };
+  readonly holds: number | null;
+  readonly maintains: number | null;
+  readonly settings: Settings;
   readonly server: string | null;
   readonly enabled: boolean;
   readonly enrolment: string;
@@ -113,10 +124,42 @@ export interface Machine {
   readonly lastBoot: Boot | null;
 }
 
+interface Setting<T> {
+  readonly value: T;
+  /** machine, template, collection, default */
+  readonly from: string;
+}
+
+export interface Settings {
+  readonly vdisk: Setting<string | null>;
+  readonly class: Setting<string>;
+  readonly cacheMode: Setting<string>;
+  readonly quota: Setting<number | null>;
+  readonly onNewVersion: Setting<string>;
+  readonly enabled: Setting<boolean>;
+}
+
+export interface Collection {
+  readonly name: string;
+  readonly description: string;
+  readonly machines: number;
+  readonly settings: Settings;
+  readonly kernelArguments: string;
+  readonly createdAt: string;
+}
+
+export interface Personality {
+  readonly values: Readonly<Record<string, string>>;
+  readonly inherited: Readonly<Record<string, string>>;
+  readonly bytes: number;
+  readonly bytesMax: number;
+}
+
 export interface Task {
   readonly id: string;
   readonly kind: string;
   readonly subject: string;
+  readonly actor: string;
   readonly state: 'running' | 'succeeded' | 'failed' | 'cancelled';
   readonly percent: number;
   readonly message: string;
@@ -148,6 +191,8 @@ export interface EnrolmentPolicy {
   readonly template: {
     readonly vdisk: string;
     readonly namePattern: string;
+    readonly collection: string | null;
+    readonly settings: Settings;
     readonly cacheMode: string;
     readonly quotaBytes: number | null;
   } | null;
@@ -155,6 +200,7 @@ export interface EnrolmentPolicy {
 
 export interface EventEntry {
   readonly at: string;
+  readonly actor: string;
   readonly kind: string;
   readonly subject: string;
   readonly message: string;

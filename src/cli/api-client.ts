@@ -1,6 +1,7 @@
 import type { Refusal } from './answers.ts';
 import { CliError, EXIT_REFUSED, EXIT_UNREACHABLE } from './cli-error.ts';
-import { REQUEST_TIMEOUT_MS } from './limits.ts';
+import type { CliIo } from './cli-io.ts';
+import { MAX_USER_LENGTH, REQUEST_TIMEOUT_MS } from './limits.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -8,11 +9,14 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export class ApiClient {
   readonly #server: string;
   readonly #token: string;
+  readonly #user: string;
   readonly #fetch: typeof globalThis.fetch;
 
-  constructor(server: string, token: string, fetch: typeof globalThis.fetch) {
+  /** @param io what it says of its user for the audit, and how it fetches */
+  constructor(server: string, token: string, { user, fetch }: Pick<CliIo, 'user' | 'fetch'>) {
     this.#server = server.replace(/\/+$/, '');
     this.#token = token;
+    this.#user = user.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_USER_LENGTH);
     this.#fetch = fetch;
   }
 
@@ -39,6 +43,7 @@ export class ApiClient {
         method,
         headers: {
           authorization: `Bearer ${this.#token}`,
+          'x-rootcast-user': this.#user,
           accept: 'application/json, application/problem+json',
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },

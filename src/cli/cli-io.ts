@@ -6,6 +6,10 @@ export interface CliIo {
   stderr(text: string): void;
   /** Where a progress bar can be drawn; undefined when stderr is not a terminal. */
   readonly terminal: NodeJS.WritableStream | undefined;
+  /** All of standard input, as text. */
+  stdin(): Promise<string>;
+  /** Who runs it, for the audit, e.g. `root@host`. */
+  readonly user: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /** Calls `handler` at each Ctrl-C instead of ending the program. @returns how to stop that */

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT_REFUSED } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
@@ -13,6 +15,8 @@ export function processIo(): CliIo {
     stderr: (text) => {
       process.stderr.write(text);
     },
+    stdin: () => text(process.stdin),
+    user: `${userName()}@${hostname()}`,
     terminal: process.stderr.isTTY ? process.stderr : undefined,
     env: process.env,
     cwd: process.cwd(),
@@ -35,6 +39,14 @@ function endUnheard(error: NodeJS.ErrnoException): void {
   process.exitCode = EXIT_REFUSED;
   process.stderr.write(`rootcast: cannot write the result: ${error.message}\n`);
   process.exit();
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`; // one that no user database knows, as in a container
+  }
 }
 
 function ownVersion(): string {

@@ -2,7 +2,8 @@
 import { Command, CommanderError } from 'commander';
 import { CliError, EXIT_OK, EXIT_USAGE } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
-import { eventsCommand, leasesCommand, statusCommand } from './commands/activity.ts';
+import { auditCommand, eventsCommand, leasesCommand, statusCommand } from './commands/activity.ts';
+import { collectionCommand } from './commands/collection.ts';
 import { enrolmentCommand } from './commands/enrolment.ts';
 import { machineCommand } from './commands/machine.ts';
 import { taskCommand } from './commands/task.ts';
@@ -41,9 +42,11 @@ function buildProgram(io: CliIo): Command {
   program.addCommand(vdiskCommand(io));
   program.addCommand(versionCommand(io));
   program.addCommand(machineCommand(io));
+  program.addCommand(collectionCommand(io));
   program.addCommand(enrolmentCommand(io));
   program.addCommand(taskCommand(io));
   program.addCommand(eventsCommand(io));
+  program.addCommand(auditCommand(io));
   program.addCommand(leasesCommand(io));
   program.addCommand(statusCommand(io));
   for (const command of withSubcommands(program)) {

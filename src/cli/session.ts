@@ -25,7 +25,7 @@ export function openSession(command: Command, io: CliIo): Session {
   const json = options.json ?? false;
   return {
     io,
-    client: new ApiClient(server, token, io.fetch),
+    client: new ApiClient(server, token, io),
     json,
     show(value, text) {
       io.stdout(json ? `${JSON.stringify(value, null, 2)}\n` : text(value));

@@ -14,6 +14,13 @@ export const MIN_QUOTA_BYTES = 4096;
 export const MAX_QUOTA_BYTES = 2 ** 50;
 
 export const MAX_MACHINES = 10_000;
+/** Machines that one request changes, all or none: one transaction on the control thread. */
+export const MAX_MACHINES_PER_UPDATE = 1_000;
+export const MAX_COLLECTIONS = 1_000;
+/** Names and values of a machine's personality data with its collection's, in UTF-8. */
+export const MAX_PERSONALITY_BYTES = 65_536;
+/** Characters of one name of personality data. */
+export const MAX_PERSONALITY_NAME_LENGTH = 64;
 export const MAX_VDISKS = 1_000;
 /** Sealed or in maintenance; beyond it old ones must be deleted. */
 export const MAX_VERSIONS_PER_VDISK = 1_000;
@@ -45,6 +52,8 @@ export const MAX_EVENTS = 100_000;
 export const MAX_EVENTS_PER_PAGE = 1000;
 export const DEFAULT_EVENTS_PER_PAGE = 100;
 export const MAX_BOOTS_PER_MACHINE = 20;
+/** Days whose spelling is remembered for answers: some years of them. */
+export const MAX_DAYS_SPELT = 4_096;
 
 /** A boot is over when the guest has asked for no block for so long. */
 export const BOOT_QUIET_MS = 5_000;

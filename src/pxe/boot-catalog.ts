@@ -73,6 +73,9 @@ export interface BootFile {
   readonly size: number;
 }
 
+/** `env`: lines `NAME='value'` that a POSIX shell reads. */
+export type PersonalityFormat = 'json' | 'env';
+
 export interface BootCatalog {
   /**
    * Cheap and idempotent: firmware repeats its packets. Enrols an unknown machine by policy. A
@@ -95,6 +98,11 @@ export interface BootCatalog {
    * has shown nothing but a MAC address.
    */
   openFile(request: BootFileRequest): MaybePromise<BootFile | undefined>;
+  /**
+   * What makes this machine different from the others of its image, as text in the format asked for.
+   * undefined: nobody has the address, or it gets none. Whoever asks has shown nothing but a MAC address.
+   */
+  personality(mac: string, format: PersonalityFormat): MaybePromise<string | undefined>;
 }
 
 /** A lease, or an address that a client found in use by somebody else. */

@@ -4,13 +4,17 @@ import {
   type Control,
   deleteMachine,
   items,
+  ListMachinesInput,
   listMachines,
   MachineView,
   resetMachine,
   showMachine,
   UpdateMachineInput,
+  UpdateMachinesInput,
   updateMachine,
+  updateMachines,
 } from '../../control/index.ts';
+import { MAX_LARGE_BODY_BYTES } from '../limits.ts';
 import type { ApiInstance } from '../route-provider.ts';
 import { answers, NameParameter, Nothing } from './answers.ts';
 
@@ -46,6 +50,7 @@ export function machineRoutes(control: Control) {
       },
       (request) => updateMachine(control, request.params.name, request.body),
     );
+    updateMany(app, control);
     removeAndReset(app, control);
   };
 }
@@ -56,12 +61,13 @@ function listAndAdd(app: ApiInstance, control: Control): void {
     {
       schema: {
         operationId: 'listMachines',
-        summary: 'All machines, by name',
+        summary: 'All machines, or those of a collection, by name',
         tags,
+        querystring: ListMachinesInput,
         response: answers(200, items(MachineView)),
       },
     },
-    () => ({ items: [...listMachines(control)] }),
+    (request) => ({ items: [...listMachines(control, request.query)] }),
   );
   app.post(
     '/machines',
@@ -79,6 +85,23 @@ function listAndAdd(app: ApiInstance, control: Control): void {
       reply.code(201).header('location', `/v1/machines/${machine.name}`);
       return machine;
     },
+  );
+}
+
+function updateMany(app: ApiInstance, control: Control): void {
+  app.post(
+    '/machines/update',
+    {
+      bodyLimit: MAX_LARGE_BODY_BYTES,
+      schema: {
+        operationId: 'updateMachines',
+        summary: 'Change the same of many machines: all of them or none',
+        tags,
+        body: UpdateMachinesInput,
+        response: answers(200, items(MachineView)),
+      },
+    },
+    async (request) => ({ items: [...(await updateMachines(control, request.body))] }),
   );
 }
 

@@ -15,13 +15,28 @@ export function eventsCommand(io: CliIo): Command {
     .description('what happened, newest last')
     .option('--limit <count>', 'how many', positive, DEFAULT_EVENTS_SHOWN)
     .option('--subject <subject>', 'about one thing only, e.g. machine/NAME')
-    .action(async ({ limit, subject }: EventOptions, self: Command) => {
-      const session = openSession(self, io);
-      const about = subject === undefined ? '' : `&subject=${part(subject)}`;
-      const path = `/events?limit=${limit}${about}`;
-      const { items } = await session.client.call<Items<EventEntry>>('GET', path);
-      session.show(items.toReversed(), eventsText);
-    });
+    .action((options: EventOptions, self: Command) => showEvents(self, io, options, 'anyone'));
+}
+
+export function auditCommand(io: CliIo): Command {
+  return new Command('audit')
+    .description('what people did, newest last')
+    .option('--limit <count>', 'how many', positive, DEFAULT_EVENTS_SHOWN)
+    .option('--subject <subject>', 'to one thing only, e.g. machine/NAME')
+    .action((options: EventOptions, self: Command) => showEvents(self, io, options, 'people'));
+}
+
+async function showEvents(
+  command: Command,
+  io: CliIo,
+  { limit, subject }: EventOptions,
+  actor: 'anyone' | 'people',
+): Promise<void> {
+  const session = openSession(command, io);
+  const about = subject === undefined ? '' : `&subject=${part(subject)}`;
+  const path = `/events?limit=${limit}&actor=${actor}${about}`;
+  const { items } = await session.client.call<Items<EventEntry>>('GET', path);
+  session.show(items.toReversed(), eventsText);
 }
 
 export function leasesCommand(io: CliIo): Command {
@@ -50,8 +65,14 @@ function positive(text: string): number {
 
 function eventsText(events: readonly EventEntry[]): string {
   return table(
-    ['time', 'kind', 'subject', 'message'],
-    events.map(({ at, kind, subject, message }) => [time(at), kind, subject, message]),
+    ['time', 'actor', 'kind', 'subject', 'message'],
+    events.map(({ at, actor, kind, subject, message }) => [
+      time(at),
+      actor,
+      kind,
+      subject,
+      message,
+    ]),
   );
 }
 

@@ -4,21 +4,22 @@ import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part } from '../session.ts';
-import { CACHE_MODES, machineFields } from './machine.ts';
+import { type MachineOptions, machineFields, requireVdisk } from './machine-options.ts';
+import {
+  addOtherSettingOptions,
+  addSettingOptions,
+  type SettingOptions,
+} from './setting-options.ts';
 
-interface ApproveOptions {
+interface ApproveOptions extends MachineOptions {
   readonly name: string;
-  readonly vdisk: string;
-  readonly cache?: string;
-  readonly quota?: string;
 }
 
-interface PolicyOptions {
+interface PolicyOptions extends SettingOptions {
   readonly wait?: boolean;
   readonly template?: string;
   readonly names?: string;
-  readonly cache?: string;
-  readonly quota?: string;
+  readonly inCollection?: string;
 }
 
 export function enrolmentCommand(io: CliIo): Command {
@@ -31,20 +32,7 @@ export function enrolmentCommand(io: CliIo): Command {
       const { items } = await session.client.call<Items<Enrolment>>('GET', '/enrolments');
       session.show(items, listText);
     });
-  command
-    .command('approve <mac>')
-    .description('make it a machine')
-    .requiredOption('--name <name>', 'name of the new machine')
-    .requiredOption('--vdisk <vdisk>', 'what it boots from')
-    .addOption(new Option('--cache <mode>', 'its write cache').choices(CACHE_MODES))
-    .option('--quota <size>', 'limit of its write cache, e.g. 10GiB')
-    .action(async (mac: string, { name, ...options }: ApproveOptions, self: Command) => {
-      const session = openSession(self, io);
-      const path = `/enrolments/${part(mac)}/approve`;
-      const body = { name, ...machineFields(options) };
-      const machine = await session.client.call<Machine>('POST', path, body);
-      session.show(machine, () => `${machine.mac} is machine ${name} now\n`);
-    });
+  command.addCommand(approveCommand(io));
   command
     .command('refuse <mac>')
     .description('leave it to its local disk')
@@ -58,17 +46,41 @@ export function enrolmentCommand(io: CliIo): Command {
   return command;
 }
 
+function approveCommand(io: CliIo): Command {
+  const command = new Command('approve')
+    .argument('<mac>', 'address of its network card')
+    .description('make it a machine')
+    .requiredOption('--name <name>', 'name of the new machine')
+    .option('--in-collection <collection>', 'put it in there');
+  return addSettingOptions(command, 'its').action(
+    async (mac: string, { name, ...options }: ApproveOptions, self: Command) => {
+      requireVdisk(options);
+      const session = openSession(self, io);
+      const path = `/enrolments/${part(mac)}/approve`;
+      const body = { name, ...machineFields(options) };
+      const machine = await session.client.call<Machine>('POST', path, body);
+      session.show(machine, () => `${machine.mac} is machine ${name} now\n`);
+    },
+  );
+}
+
 function policyCommand(io: CliIo): Command {
-  return new Command('policy')
+  const command = new Command('policy')
     .description('show or set what happens to unknown machines')
     .option('--wait', 'they wait for approval')
     .addOption(
       new Option('--template <vdisk>', 'they boot from this vDisk at once').conflicts('wait'),
     )
-    .option('--names <pattern>', 'their names, with {n} or {mac}, e.g. pc-{n}')
-    .addOption(new Option('--cache <mode>', 'their write cache').choices(CACHE_MODES))
-    .option('--quota <size>', 'limit of their write cache')
-    .action(async (options: PolicyOptions, self: Command) => {
+    .addOption(
+      new Option(
+        '--in-collection <collection>',
+        'they go in there at once, and boot what it says without --template',
+      ).conflicts('wait'),
+    )
+    .option('--names <pattern>', 'their names, with {n} or {mac}, e.g. pc-{n}');
+  // It is --template that names the vDisk.
+  return addOtherSettingOptions(command, 'their').action(
+    async (options: PolicyOptions, self: Command) => {
       const body = policyBody(options);
       const session = openSession(self, io);
       const policy = await session.client.call<EnrolmentPolicy>(
@@ -77,24 +89,28 @@ function policyCommand(io: CliIo): Command {
         body,
       );
       session.show(policy, policyText);
-    });
+    },
+  );
 }
 
 function policyBody(options: PolicyOptions): object | undefined {
-  const { wait, template, names, cache, quota } = options;
-  if (template === undefined) {
-    if (names !== undefined || cache !== undefined || quota !== undefined) {
-      throw new CliError(EXIT_USAGE, '--names, --cache and --quota go with --template VDISK');
+  const { wait, template, names, inCollection, ...settings } = options;
+  if (template === undefined && inCollection === undefined) {
+    if (names !== undefined || Object.keys(settings).length > 0) {
+      throw new CliError(
+        EXIT_USAGE,
+        '--names and settings go with --template VDISK or --in-collection COLLECTION',
+      );
     }
     return wait === true ? { mode: 'wait' } : undefined;
   }
   if (names === undefined) {
-    throw new CliError(EXIT_USAGE, '--template needs --names PATTERN, e.g. --names pc-{n}');
+    throw new CliError(EXIT_USAGE, 'a template needs --names PATTERN, e.g. --names pc-{n}');
   }
   const fields = machineFields({
-    vdisk: template,
-    ...(cache === undefined ? {} : { cache }),
-    ...(quota === undefined ? {} : { quota }),
+    ...settings,
+    ...(template === undefined ? {} : { vdisk: template }),
+    ...(inCollection === undefined ? {} : { inCollection }),
   });
   return { mode: 'template', template: { namePattern: names, ...fields } };
 }
@@ -114,10 +130,12 @@ function listText(enrolments: readonly Enrolment[]): string {
 
 function policyText({ template }: EnrolmentPolicy): string {
   if (template === null) return 'unknown machines wait for approval\n';
-  const { vdisk, namePattern, cacheMode, quotaBytes } = template;
+  const { vdisk, namePattern, collection, cacheMode, quotaBytes, settings } = template;
   return facts([
     ['unknown machines', `boot from ${vdisk}`],
     ['names', namePattern],
+    ['collection', collection ?? '-'],
+    ['class', settings.class.value],
     ['write cache', cacheMode],
     ['quota', quotaBytes === null ? 'none' : bytes(quotaBytes)],
   ]);

@@ -1,15 +1,21 @@
 import type { Boot, Machine } from '../answers.ts';
 import { bytes, duration, facts, table, time } from '../format.ts';
+import { settingWord } from './setting-options.ts';
 
 export function machineListText(machines: readonly Machine[]): string {
   return table(
-    ['name', 'state', 'mac', 'vdisk', 'version', 'cache', 'fill', 'read', 'written', 'last boot'],
+    [
+      ...['name', 'state', 'mac', 'vdisk', 'version', 'class', 'collection', 'cache', 'fill'],
+      ...['read', 'written', 'last boot'],
+    ],
     machines.map((machine) => [
       machine.name,
       machine.enabled ? machine.state : `${machine.state} (disabled)`,
       machine.mac,
       machine.vdisk,
-      String(machine.version ?? '-'),
+      version(machine),
+      machine.class,
+      machine.collection ?? '-',
       machine.cacheMode,
       fill(machine),
       bytes(machine.bytesRead),
@@ -27,6 +33,12 @@ export function machineText(machine: Machine): string {
     ['state', machine.enabled ? machine.state : `${machine.state} (disabled)`],
     ['mac', machine.mac],
     ['vdisk', `${machine.vdisk}, version ${machine.version ?? '-'}`],
+    ['class', machine.class],
+    ['collection', collectionText(machine)],
+    ['next boot', nextText(machine)],
+    ...(machine.maintains === null
+      ? []
+      : [['writes', `version ${machine.maintains}, in maintenance`] as const]),
     ['server', machine.server ?? '-'],
     ['export', machine.export],
     ['write cache', `${machine.cacheMode}, ${fill(machine)}`],
@@ -44,6 +56,29 @@ export function machineText(machine: Machine): string {
   if (lastBoot === null || lastBoot.timeline.length === 0) return head;
   const timeline = lastBoot.timeline.map(({ stage, afterMs }) => [stage, `+${duration(afterMs)}`]);
   return `${head}\n${table(['stage', 'after'], timeline)}`;
+}
+
+/** With what comes next, where that is another. */
+function version({ version, next }: Machine): string {
+  const other = next.version !== null && next.version !== version;
+  return other ? `${version ?? '-'} (next ${next.version})` : String(version ?? '-');
+}
+
+/** With what it takes from there. */
+function collectionText({ collection, settings }: Machine): string {
+  if (collection === null) return '-';
+  const taken = Object.entries(settings)
+    .filter(([, { from }]) => from === 'collection')
+    .map(([name]) => settingWord(name));
+  return taken.length === 0 ? collection : `${collection}, which gives ${taken.join(', ')}`;
+}
+
+function nextText({ next, holds }: Machine): string {
+  if (next.version === null) return `none: ${next.reason ?? 'unknown'}`;
+  const rule = `version ${next.version} (${next.because})`;
+  return holds === null
+    ? rule
+    : `version ${holds}, on which its write cache stands; else ${rule}: rootcast machine reset`;
 }
 
 function fill({ cache }: Machine): string {

@@ -1,38 +1,27 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Items, Machine } from '../answers.ts';
-import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { openSession, part } from '../session.ts';
 import { captureCommand, changesCommand } from './capture.ts';
+import {
+  addMachineOptions,
+  addSelection,
+  type MachineOptions,
+  machineFields,
+  requireVdisk,
+} from './machine-options.ts';
+import { machineSetCommand } from './machine-set.ts';
 import { machineListText, machineText } from './machine-text.ts';
-
-export const CACHE_MODES = ['server', 'server-persistent'];
-
-interface MachineOptions {
-  readonly mac?: string;
-  readonly vdisk?: string;
-  readonly cache?: string;
-  readonly quota?: string;
-  readonly kernelArguments?: string;
-  readonly enable?: boolean;
-  readonly disable?: boolean;
-  readonly discardCache?: boolean;
-}
+import { personalityCommand } from './personality.ts';
 
 export function machineCommand(io: CliIo): Command {
   const command = new Command('machine').description('machines that boot from vDisks');
   command.addCommand(addCommand(io));
-  command.addCommand(setCommand(io));
+  command.addCommand(machineSetCommand(io));
+  command.addCommand(listCommand(io));
+  command.addCommand(personalityCommand(io, 'machine'));
   command.addCommand(changesCommand(io));
   command.addCommand(captureCommand(io));
-  command
-    .command('list')
-    .description('all machines')
-    .action(async (_options: object, self: Command) => {
-      const session = openSession(self, io);
-      const { items } = await session.client.call<Items<Machine>>('GET', '/machines');
-      session.show(items, machineListText);
-    });
   command
     .command('show <name>')
     .description('everything about one machine')
@@ -60,57 +49,29 @@ export function machineCommand(io: CliIo): Command {
   return command;
 }
 
+function listCommand(io: CliIo): Command {
+  return addSelection(new Command('list').description('all machines')).action(
+    async ({ allIn }: { allIn?: string }, self: Command) => {
+      const session = openSession(self, io);
+      const only = allIn === undefined ? '' : `?collection=${part(allIn)}`;
+      const { items } = await session.client.call<Items<Machine>>('GET', `/machines${only}`);
+      session.show(items, machineListText);
+    },
+  );
+}
+
 function addCommand(io: CliIo): Command {
-  return new Command('add')
+  const command = new Command('add')
     .argument('<name>', 'name of the machine')
     .description('add a machine')
-    .requiredOption('--mac <mac>', 'address of its network card')
-    .requiredOption('--vdisk <vdisk>', 'what it boots from')
-    .addOption(new Option('--cache <mode>', 'its write cache').choices(CACHE_MODES))
-    .option('--quota <size>', 'limit of its write cache, e.g. 10GiB')
-    .option('--kernel-arguments <text>', 'added to the kernel command line')
-    .action(async (name: string, options: MachineOptions, self: Command) => {
+    .requiredOption('--mac <mac>', 'address of its network card');
+  return addMachineOptions(command).action(
+    async (name: string, options: MachineOptions, self: Command) => {
+      requireVdisk(options);
       const session = openSession(self, io);
       const body = { name, ...machineFields(options) };
       const machine = await session.client.call<Machine>('POST', '/machines', body);
       session.show(machine, () => `machine ${name} added (${machine.mac})\n`);
-    });
-}
-
-function setCommand(io: CliIo): Command {
-  return new Command('set')
-    .argument('<name>', 'name of the machine')
-    .description('change what is given, leave the rest')
-    .option('--mac <mac>', 'address of its network card')
-    .option('--vdisk <vdisk>', 'what it boots from')
-    .addOption(new Option('--cache <mode>', 'its write cache').choices(CACHE_MODES))
-    .option('--quota <size>', "limit of its write cache, or 'none'")
-    .option('--kernel-arguments <text>', 'added to the kernel command line')
-    .option('--enable', 'let it boot')
-    .addOption(new Option('--disable', 'leave it to its local disk').conflicts('enable'))
-    .option('--discard-cache', 'with --vdisk: also when a persistent write cache is lost')
-    .action(async (name: string, options: MachineOptions, self: Command) => {
-      const body = machineFields(options);
-      if (Object.keys(body).length === 0) {
-        throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
-      }
-      const session = openSession(self, io);
-      const machine = await session.client.call<Machine>('PATCH', `/machines/${part(name)}`, body);
-      session.show(machine, machineText);
-    });
-}
-
-/** Options under the names that the API gives them. */
-export function machineFields(options: MachineOptions): Record<string, unknown> {
-  const { cache, quota, enable, disable, mac, vdisk, kernelArguments, discardCache } = options;
-  const fields = {
-    mac,
-    vdisk,
-    cacheMode: cache,
-    quota: quota === 'none' ? null : quota,
-    kernelArguments,
-    enabled: enable ?? (disable === true ? false : undefined),
-    discardCache,
-  };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+    },
+  );
 }

@@ -54,6 +54,7 @@ export function taskText(task: Task): string {
     ['id', task.id],
     ['kind', task.kind],
     ['subject', task.subject],
+    ['started by', task.actor],
     ['state', `${task.state}, ${task.percent} %`],
     ['message', error === null ? task.message : `${error.code}: ${error.message}`],
     ['created', time(task.createdAt)],

@@ -16,6 +16,7 @@ export class BootTable {
   readonly #end: StatementSync;
   readonly #prune: StatementSync;
   readonly #last: StatementSync;
+  readonly #lastOfEach: StatementSync;
   readonly #underWay: StatementSync;
 
   constructor(database: DatabaseSync) {
@@ -43,6 +44,9 @@ export class BootTable {
     this.#last = database.prepare(
       'SELECT * FROM boots WHERE machine_id = ? ORDER BY id DESC LIMIT 1',
     );
+    this.#lastOfEach = database.prepare(`
+      SELECT boots.* FROM machines
+      JOIN boots ON boots.id = (SELECT max(id) FROM boots WHERE machine_id = machines.id)`);
     this.#underWay = database.prepare('SELECT * FROM boots WHERE ended IS NULL ORDER BY id');
   }
 
@@ -68,6 +72,11 @@ export class BootTable {
   last(machineId: string): BootRecord | undefined {
     const row = this.#last.get(machineId);
     return row === undefined ? undefined : record(row);
+  }
+
+  /** Of every machine that has booted, by its id: for lists, which would ask for each machine otherwise. */
+  lastOfEach(): ReadonlyMap<string, BootRecord> {
+    return new Map(this.#lastOfEach.all().map((row) => [text(row, 'machine_id'), record(row)]));
   }
 
   underWay(): readonly BootRecord[] {

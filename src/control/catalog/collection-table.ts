@@ -12,6 +12,7 @@ export class CollectionTable {
   readonly #byName: StatementSync;
   readonly #all: StatementSync;
   readonly #ofVdisk: StatementSync;
+  readonly #count: StatementSync;
 
   constructor(database: DatabaseSync) {
     const columns = SETTING_COLUMNS.join(', ');
@@ -27,6 +28,7 @@ export class CollectionTable {
     this.#byName = database.prepare('SELECT * FROM collections WHERE name = ?');
     this.#all = database.prepare('SELECT * FROM collections ORDER BY name');
     this.#ofVdisk = database.prepare('SELECT * FROM collections WHERE vdisk_id = ? ORDER BY name');
+    this.#count = database.prepare('SELECT count(*) AS n FROM collections');
   }
 
   insert({ id, createdAt, ...record }: CollectionRecord): void {
@@ -61,6 +63,11 @@ export class CollectionTable {
   /** Those that name the vDisk. */
   ofVdisk(vdiskId: string): readonly CollectionRecord[] {
     return this.#ofVdisk.all(vdiskId).map(record);
+  }
+
+  count(): number {
+    const row = this.#count.get();
+    return row === undefined ? 0 : integer(row, 'n');
   }
 }
 

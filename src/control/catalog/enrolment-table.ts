@@ -1,12 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { SETTING_COLUMNS, settingsOf, settingValues } from './machine-settings.ts';
 import {
-  CACHE_MODES,
   ENROLMENT_STATES,
   type EnrolmentRecord,
   type EnrolmentState,
   type EnrolmentTemplate,
 } from './records.ts';
-import { integer, oneOf, optionalInteger, optionalText, type Row, text } from './row.ts';
+import { integer, oneOf, optionalText, type Row, text } from './row.ts';
 
 /** Machines that asked to boot and were not known, and what happens to such machines. */
 export class EnrolmentTable {
@@ -37,8 +37,8 @@ export class EnrolmentTable {
     this.#template = database.prepare('SELECT * FROM enrolment_template');
     this.#setTemplate = database.prepare(`
       INSERT OR REPLACE INTO enrolment_template
-        (only_row, vdisk_id, collection_id, name_pattern, cache_mode, quota_bytes)
-      VALUES (1, ?, ?, ?, ?, ?)`);
+        (only_row, name_pattern, collection_id, ${SETTING_COLUMNS.join(', ')})
+      VALUES (1, ?, ?, ${SETTING_COLUMNS.map(() => '?').join(', ')})`);
     this.#clearTemplate = database.prepare('DELETE FROM enrolment_template');
   }
 
@@ -83,11 +83,9 @@ export class EnrolmentTable {
     return row === undefined
       ? undefined
       : {
-          vdiskId: text(row, 'vdisk_id'),
-          collectionId: optionalText(row, 'collection_id'),
           namePattern: text(row, 'name_pattern'),
-          cacheMode: oneOf(row, 'cache_mode', CACHE_MODES),
-          quotaBytes: optionalInteger(row, 'quota_bytes'),
+          collectionId: optionalText(row, 'collection_id'),
+          settings: settingsOf(row),
         };
   }
 
@@ -96,9 +94,8 @@ export class EnrolmentTable {
       this.#clearTemplate.run();
       return;
     }
-    const { vdiskId, collectionId, namePattern, cacheMode, quotaBytes } = template;
-    const collection = collectionId ?? null;
-    this.#setTemplate.run(vdiskId, collection, namePattern, cacheMode, quotaBytes ?? null);
+    const { namePattern, collectionId, settings } = template;
+    this.#setTemplate.run(namePattern, collectionId ?? null, ...settingValues(settings));
   }
 }
 

@@ -23,6 +23,15 @@ export const INHERITS_ALL: MachineSettings = {
   enabled: undefined,
 };
 
+/** What counts where neither a machine nor its collection says anything; a vDisk has to be named. */
+export const DEFAULT_SETTINGS = {
+  class: 'production',
+  cacheMode: 'server',
+  quotaBytes: null,
+  onNewVersion: 'keep',
+  enabled: true,
+} as const satisfies Partial<MachineSettings>;
+
 /** In the order of SETTING_COLUMNS. */
 export function settingValues(settings: MachineSettings): (string | number | null)[] {
   const { quotaBytes, enabled } = settings;

@@ -167,11 +167,10 @@ export interface EnrolmentRecord {
 
 /** What unknown machines become when they need no approval. */
 export interface EnrolmentTemplate {
-  readonly vdiskId: string;
-  readonly collectionId: string | undefined;
   readonly namePattern: string;
-  readonly cacheMode: CacheMode;
-  readonly quotaBytes: number | undefined;
+  readonly collectionId: string | undefined;
+  /** They name a vDisk, or the collection does. */
+  readonly settings: MachineSettings;
 }
 
 /**

@@ -96,9 +96,7 @@ function enrolByTemplate(
   mac: string,
   template: EnrolmentTemplate,
 ): MachineRecord | undefined {
-  const { machines, vdisks } = control.catalog;
-  const vdisk = vdisks.byId(template.vdiskId);
-  if (vdisk === undefined) return undefined;
+  const { machines } = control.catalog;
   if (machines.count() >= MAX_MACHINES) {
     const message = 'there are too many machines: unknown ones wait, whatever the policy says';
     tellLimit(control, record, message, { limit: MAX_MACHINES });
@@ -111,14 +109,7 @@ function enrolByTemplate(
     name,
     mac,
     collectionId: template.collectionId,
-    own: {
-      vdiskId: vdisk.id,
-      class: undefined,
-      cacheMode: template.cacheMode,
-      quotaBytes: template.quotaBytes ?? null,
-      onNewVersion: undefined,
-      enabled: undefined,
-    },
+    own: template.settings,
     pinnedVersion: undefined,
     kernelArguments: '',
     enrolment: 'automatic',

@@ -1,6 +1,7 @@
-import type { Removal } from '../catalog/records.ts';
+import type { MachineRecord, Removal } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import { removeFromDisk } from '../recover.ts';
+import { releaseLock, writeLock } from '../versions/lease-lock.ts';
 import { findMachine } from './find.ts';
 
 /**
@@ -9,20 +10,42 @@ import { findMachine } from './find.ts';
  * @throws Fault NOT_FOUND
  */
 export async function deleteMachine(control: Control, name: string): Promise<void> {
-  const removal = control.change((record): Removal => {
-    const machine = findMachine(control.catalog, name);
-    const removal: Removal = { kind: 'machine', id: machine.id };
-    control.catalog.machines.delete(machine.id);
-    control.catalog.enrolments.delete(machine.mac);
-    control.catalog.removals.insert(removal);
+  const { catalog } = control;
+  const machine = control.change((record) => {
+    const found = findMachine(catalog, name);
+    catalog.machines.delete(found.id);
+    catalog.enrolments.delete(found.mac);
+    catalog.personality.clear(found.id);
+    catalog.removals.insert(removalOf(found));
     record({
       kind: 'machine.deleted',
       subject: `machine/${name}`,
-      message: `machine ${name} (${machine.mac}) deleted`,
-      data: { mac: machine.mac },
+      message: `machine ${name} (${found.mac}) deleted`,
+      data: { mac: found.mac },
     });
-    return removal;
+    return found;
   });
-  control.fullCaches.delete(removal.id);
-  await removeFromDisk(control, removal);
+  control.fullCaches.delete(machine.id);
+  await letGoOfVersion(control, machine);
+  await removeFromDisk(control, removalOf(machine));
+}
+
+function removalOf({ id }: MachineRecord): Removal {
+  return { kind: 'machine', id };
+}
+
+/**
+ * The lock is held until the last write has settled. If that fails it is left to its lease: whoever takes
+ * it over then shuts this machine out first.
+ */
+async function letGoOfVersion(
+  { catalog, dataPlane }: Control,
+  { id, maintains }: MachineRecord,
+): Promise<void> {
+  if (maintains === undefined) return;
+  await dataPlane.endConnections(id);
+  const lock = writeLock(maintains);
+  catalog.transaction(() => {
+    if (catalog.locks.byName(lock)?.holder === id) releaseLock(catalog, lock);
+  });
 }

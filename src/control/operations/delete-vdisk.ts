@@ -42,7 +42,7 @@ function refuseWhileInUse({ catalog, dataPlane }: Control, vdisk: VdiskRecord): 
       expected: 'no machine that boots from it',
     });
   }
-  if (catalog.enrolments.template()?.vdiskId === vdisk.id) {
+  if (catalog.enrolments.template()?.settings.vdiskId === vdisk.id) {
     throw new Fault('IN_USE', `vDisk ${vdisk.name} is what new machines get by policy`, {
       field: 'enrolmentPolicy.template.vdisk',
       value: vdisk.name,

@@ -5,10 +5,10 @@ import type { ApproveEnrolmentInput, EnrolmentView } from '../schemas/enrolment.
 import type { MachineView } from '../schemas/machine.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { parseName } from '../values/name.ts';
-import { parseQuota } from '../values/quota.ts';
-import { findVdisk } from './find.ts';
+import { findCollection } from './find.ts';
 import { machineView } from './machine-view.ts';
 import { insertMachine } from './new-machine.ts';
+import { newSettings } from './settings.ts';
 import { iso } from './time-view.ts';
 
 /** Last seen first. */
@@ -23,24 +23,20 @@ export function approveEnrolment(
   macText: string,
   input: ApproveEnrolmentInput,
 ): MachineView {
+  const { catalog } = control;
+  const { collection, ...settings } = input;
   const mac = parseMac(macText, 'enrolment.mac');
-  const name = parseName(input.name, 'machine.name');
-  const quotaBytes =
-    input.quota === undefined ? undefined : (parseQuota(input.quota, 'machine.quota') ?? null);
+  const name = parseName(settings.name, 'machine.name');
   const machine = control.change((record) => {
     findEnrolment(control, mac);
     const created = insertMachine(control, record, {
       name,
       mac,
-      collectionId: undefined,
-      own: {
-        vdiskId: findVdisk(control.catalog, input.vdisk, 'machine.vdisk').id,
-        class: undefined,
-        cacheMode: input.cacheMode,
-        quotaBytes,
-        onNewVersion: undefined,
-        enabled: undefined,
-      },
+      collectionId:
+        collection === undefined
+          ? undefined
+          : findCollection(catalog, collection, 'machine.collection').id,
+      own: newSettings(catalog, settings, 'machine'),
       pinnedVersion: undefined,
       kernelArguments: '',
       enrolment: 'approved',

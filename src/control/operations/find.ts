@@ -1,7 +1,7 @@
 /** Records by the names that people give, or a fault that says what was not found. */
 import { Fault } from '../../errors/index.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { MachineRecord, VdiskRecord } from '../catalog/records.ts';
+import type { CollectionRecord, MachineRecord, VdiskRecord } from '../catalog/records.ts';
 
 /** @throws Fault NOT_FOUND */
 export function findVdisk(catalog: Catalog, name: string, field = 'vdisk.name'): VdiskRecord {
@@ -22,6 +22,21 @@ export function findMachine(catalog: Catalog, name: string): MachineRecord {
     field: 'machine.name',
     value: name,
     expected: 'the name of a machine (rootcast machine list)',
+  });
+}
+
+/** @throws Fault NOT_FOUND */
+export function findCollection(
+  catalog: Catalog,
+  name: string,
+  field = 'collection.name',
+): CollectionRecord {
+  const collection = catalog.collections.byName(name);
+  if (collection !== undefined) return collection;
+  throw new Fault('NOT_FOUND', `there is no collection ${name}`, {
+    field,
+    value: name,
+    expected: 'the name of a collection (rootcast collection list)',
   });
 }
 

@@ -1,6 +1,13 @@
 /** One use case a file; each takes the control, and an input that its schema describes. */
 export { addMachine } from './add-machine.ts';
 export {
+  addCollection,
+  deleteCollection,
+  listCollections,
+  showCollection,
+  updateCollection,
+} from './collections.ts';
+export {
   type BootClientInput,
   type BootDecision,
   decideBoot,
@@ -18,11 +25,20 @@ export { listVdisks } from './list-vdisks.ts';
 export { machinesUp } from './machines-up.ts';
 export { mayReadLayer } from './may-read-layer.ts';
 export { type NotedStage, noteBootStage } from './note-boot-stage.ts';
+export {
+  clearPersonality,
+  type PersonalityOwner,
+  personalityOf,
+  personalityText,
+  replacePersonality,
+  showPersonality,
+  updatePersonality,
+} from './personality.ts';
 export { type BootPlan, requestBoot } from './request-boot.ts';
 export { resetMachine } from './reset-machine.ts';
 export { showMachine } from './show-machine.ts';
 export { showStatus } from './show-status.ts';
 export { showVdisk } from './show-vdisk.ts';
 export { cancelTask, listTasks, showTask } from './tasks.ts';
-export { updateMachine } from './update-machine.ts';
+export { updateMachine, updateMachines } from './update-machine.ts';
 export * from './versions/index.ts';

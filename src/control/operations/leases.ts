@@ -5,10 +5,11 @@ import { iso } from './time-view.ts';
 
 /** By address. */
 export function listLeases(control: Control): readonly LeaseView[] {
+  const names = new Map(control.catalog.machines.names().map(({ mac, name }) => [mac, name]));
   return control.catalog.leases.all().map(({ ip, mac, state, expiresAt }) => ({
     ip,
     mac,
-    machine: control.catalog.machines.byMac(mac)?.name ?? null,
+    machine: names.get(mac) ?? null,
     state,
     expiresAt: iso(expiresAt),
   }));

@@ -9,7 +9,7 @@ export function listEvents(control: Control, input: ListEventsInput = {}): reado
     limit: Math.min(input.limit ?? DEFAULT_EVENTS_PER_PAGE, MAX_EVENTS_PER_PAGE),
     before: input.before,
     subject: input.subject,
-    byActors: false,
+    byActors: input.actor === 'people',
   });
   return events.map((event) => ({ ...event, at: iso(event.at) }));
 }

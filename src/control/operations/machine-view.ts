@@ -2,7 +2,9 @@ import { BOOT_STAGES, type BootRecord, type MachineRecord } from '../catalog/rec
 import type { Control } from '../control.ts';
 import type { MachineLive } from '../ports.ts';
 import type { BootView, MACHINE_STATES, MachineView } from '../schemas/machine.ts';
-import { whichVersion } from '../versions/which-version.ts';
+import type { VersionChoice } from '../versions/which-version.ts';
+import { FleetFacts } from './fleet-facts.ts';
+import { settingsView } from './settings.ts';
 import { iso, isoOrNull } from './time-view.ts';
 
 export type MachineState = (typeof MACHINE_STATES)[number];
@@ -13,25 +15,37 @@ export function machineState(connections: number, boot: BootRecord | undefined):
   return connections > 0 ? 'running' : 'off';
 }
 
-/** A machine's page of truth. */
-export function machineView(control: Control, machine: MachineRecord): MachineView {
-  const { catalog, dataPlane } = control;
-  const live = dataPlane.machineLive(machine.id);
-  const boot = catalog.boots.last(machine.id);
+/** A machine's page of truth. @param facts for a list, the same for all of it */
+export function machineView(
+  control: Control,
+  machine: MachineRecord,
+  facts: FleetFacts = new FleetFacts(control, 'one'),
+): MachineView {
+  const live = control.dataPlane.machineLive(machine.id);
+  const boot = facts.lastBoot(machine.id);
   const state = machineState(live.connections.length, boot);
-  const vdisk = catalog.vdisks.byId(machine.vdiskId);
-  const versions = catalog.versions.ofVdisk(machine.vdiskId);
-  const choice =
-    vdisk === undefined ? undefined : whichVersion(machine, vdisk, versions, control.clock.now());
-  const next = choice === undefined || choice.kind === 'none' ? undefined : choice.version.number;
-  const version = state === 'off' ? next : (boot?.version ?? next);
+  const collection = facts.collectionOf(machine);
+  const choice = facts.choice(machine);
+  const next = nextView(choice);
+  const holds = facts.held(machine, choice, live.standsOn)?.number ?? null;
+  const booted = state === 'off' ? undefined : boot?.version;
   return {
     id: machine.id,
     name: machine.name,
     mac: machine.mac,
     state,
-    vdisk: vdisk?.name ?? machine.vdiskId,
-    version: version ?? null,
+    vdisk: facts.vdiskName(machine.vdiskId),
+    version: booted ?? holds ?? next.version,
+    collection: collection?.name ?? null,
+    class: machine.class,
+    pinnedVersion: machine.pinnedVersion ?? null,
+    onNewVersion: machine.onNewVersion,
+    next,
+    holds,
+    maintains: facts.maintains(machine) ?? null,
+    settings: settingsView('machine', machine.own, collection?.settings, (id) =>
+      facts.vdiskName(id),
+    ),
     server: state === 'off' ? null : control.serverName,
     enabled: machine.enabled,
     enrolment: machine.enrolment,
@@ -52,6 +66,19 @@ export function machineView(control: Control, machine: MachineRecord): MachineVi
     })),
     lastBoot: boot === undefined ? null : bootView(boot),
   };
+}
+
+function nextView(choice: VersionChoice): MachineView['next'] {
+  switch (choice.kind) {
+    case 'sealed':
+      return { version: choice.version.number, because: choice.because, reason: null };
+    case 'open': {
+      const because = choice.version.isPrivate ? 'private' : 'maintenance';
+      return { version: choice.version.number, because, reason: null };
+    }
+    case 'none':
+      return { version: null, because: null, reason: choice.reason };
+  }
 }
 
 export function machineExport(machineName: string): string {

@@ -1,6 +1,5 @@
 import type { Control } from '../control.ts';
 import { RECONNECT_GRACE_MS } from '../limits.ts';
-import { machineState } from './machine-view.ts';
 
 /**
  * MAC addresses of the machines that may be running now. Just after a start that is every machine:
@@ -8,9 +7,14 @@ import { machineState } from './machine-view.ts';
  */
 export function machinesUp(control: Control): ReadonlySet<string> {
   const { catalog, dataPlane, clock, startedAt } = control;
-  const machines = catalog.machines.all();
   const justStarted = clock.now() - startedAt < RECONNECT_GRACE_MS;
+  const booting = justStarted ? new Set<string>() : bootingMachines(control);
   const isUp = (id: string): boolean =>
-    machineState(dataPlane.machineLive(id).connections.length, catalog.boots.last(id)) !== 'off';
-  return new Set(machines.filter(({ id }) => justStarted || isUp(id)).map(({ mac }) => mac));
+    justStarted || booting.has(id) || dataPlane.machineLive(id).connections.length > 0;
+  return new Set(catalog.machines.names().flatMap(({ id, mac }) => (isUp(id) ? mac : [])));
+}
+
+/** By id: those whose last boot is not over. One that is superseded is ended, so no other boot can be. */
+export function bootingMachines({ catalog }: Control): ReadonlySet<string> {
+  return new Set(catalog.boots.underWay().map(({ machineId }) => machineId));
 }

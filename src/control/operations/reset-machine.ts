@@ -1,12 +1,14 @@
 import { Fault } from '../../errors/index.ts';
 import type { Control } from '../control.ts';
 import type { MachineView } from '../schemas/machine.ts';
+import { stopMaintaining } from '../versions/stop-maintaining.ts';
 import { findMachine } from './find.ts';
 import { machineView } from './machine-view.ts';
 
 /**
  * Throws the machine's write cache away: its disk is the vDisk's again. Refused while it is
- * connected, since a reconnect would find other blocks under a mounted file system.
+ * connected, since a reconnect would find other blocks under a mounted file system. A version that it
+ * was writing keeps what was written, for the next machine in maintenance.
  * @throws Fault NOT_FOUND, IN_USE
  */
 export async function resetMachine(control: Control, name: string): Promise<MachineView> {
@@ -19,6 +21,8 @@ export async function resetMachine(control: Control, name: string): Promise<Mach
       expected: 'a machine without connections',
     });
   }
+  // In the turn of the look at its connections: what it opens from now on is its own.
+  control.catalog.transaction(() => stopMaintaining(control.catalog, machine));
   await control.dataPlane.renewOverlay(machine.id);
   control.fullCaches.delete(machine.id);
   control.change((record) =>
@@ -28,5 +32,5 @@ export async function resetMachine(control: Control, name: string): Promise<Mach
       message: `write cache of ${name} discarded`,
     }),
   );
-  return machineView(control, machine);
+  return machineView(control, { ...machine, maintains: undefined });
 }

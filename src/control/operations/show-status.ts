@@ -1,15 +1,17 @@
 import type { Control } from '../control.ts';
 import type { StatusView } from '../schemas/activity.ts';
-import { machineState } from './machine-view.ts';
+import { bootingMachines } from './machines-up.ts';
 import { iso } from './time-view.ts';
 
 export async function showStatus(control: Control): Promise<StatusView> {
   const { catalog, dataPlane } = control;
   const machines = { total: 0, off: 0, booting: 0, running: 0 };
-  for (const machine of catalog.machines.all()) {
-    const { connections } = dataPlane.machineLive(machine.id);
+  const booting = bootingMachines(control);
+  for (const { id } of catalog.machines.names()) {
     machines.total++;
-    machines[machineState(connections.length, catalog.boots.last(machine.id))]++;
+    if (booting.has(id)) machines.booting++;
+    else if (dataPlane.machineLive(id).connections.length > 0) machines.running++;
+    else machines.off++;
   }
   const totals = dataPlane.totals();
   return {

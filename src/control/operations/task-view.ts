@@ -7,6 +7,7 @@ export function taskView(task: TaskRecord): TaskView {
     id: task.id,
     kind: task.kind,
     subject: task.subject,
+    actor: task.actor,
     state: task.state,
     percent: task.percent,
     message: task.message,

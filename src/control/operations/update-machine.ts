@@ -1,93 +1,139 @@
 import { Fault } from '../../errors/index.ts';
 import type { MachineRecord, MachineRow } from '../catalog/records.ts';
-import type { Control } from '../control.ts';
-import type { MachineView, UpdateMachineInput } from '../schemas/machine.ts';
+import type { Control, RecordEvent } from '../control.ts';
+import { MAX_MACHINES_PER_UPDATE } from '../limits.ts';
+import type { MachineView, UpdateMachineInput, UpdateMachinesInput } from '../schemas/machine.ts';
 import { parseKernelArguments } from '../values/kernel-arguments.ts';
 import { parseMac } from '../values/mac-address.ts';
-import { parseQuota } from '../values/quota.ts';
-import { findMachine, findVdisk, refuseTakenMac } from './find.ts';
-import { machineState, machineView } from './machine-view.ts';
+import { findCollection, findMachine, refuseTakenMac } from './find.ts';
+import { FleetFacts } from './fleet-facts.ts';
+import {
+  changeMachines,
+  type MachinesChanged,
+  requirePinnable,
+  tellDataPlane,
+} from './machine-changes.ts';
+import { machineView } from './machine-view.ts';
+import { refuseTooMuchPersonality } from './personality.ts';
+import { changedSettings } from './settings.ts';
 
 /**
- * Changes what is given and leaves the rest. Another vDisk means another, empty overlay: the old
- * one's blocks belong to the old disk.
- * @throws Fault INVALID_INPUT, NOT_FOUND, ALREADY_EXISTS, IN_USE (another vDisk while it is up, or
- *   at the cost of a persistent write cache)
+ * Changes what is given and leaves the rest. Another vDisk, also one that another collection says, means
+ * another, empty overlay, and drops the machine's pin.
+ * @throws Fault INVALID_INPUT, NOT_FOUND, ALREADY_EXISTS, LIMIT_EXCEEDED (personality data), IN_USE
+ *   (another vDisk while it is up or at the cost of a persistent write cache; a version that cannot be
+ *   pinned to)
  */
 export async function updateMachine(
   control: Control,
   name: string,
   input: UpdateMachineInput,
 ): Promise<MachineView> {
-  const { changed, otherVdisk } = control.change((record) => {
-    const machine = findMachine(control.catalog, name);
-    const row = changedRow(control, machine, input);
-    refuseTakenMac(control.catalog, row.mac, machine.id);
-    control.catalog.machines.update(row);
-    const changed = findMachine(control.catalog, name);
-    const otherVdisk = changed.vdiskId !== machine.vdiskId;
-    if (otherVdisk) refuseWhileItMatters(control, machine, input.discardCache ?? false);
-    const { discardCache: _, ...fields } = input;
+  const [view] = await update(control, () => [findMachine(control.catalog, name)], input);
+  if (view === undefined) throw new Fault('INTERNAL', `the change of ${name} was lost`);
+  return view;
+}
+
+/**
+ * The same for many machines, all or none.
+ * @returns them, by name
+ * @throws Fault as updateMachine; LIMIT_EXCEEDED: too many machines
+ */
+export function updateMachines(
+  control: Control,
+  input: UpdateMachinesInput,
+): Promise<readonly MachineView[]> {
+  return update(control, () => selected(control, input), input.change);
+}
+
+function selected(
+  { catalog }: Control,
+  { machines, collection }: UpdateMachinesInput,
+): readonly MachineRecord[] {
+  if ((machines === undefined) === (collection === undefined)) {
+    throw new Fault('INVALID_INPUT', 'either machines or a collection has to be given', {
+      field: 'machines',
+      expected: 'names of machines, or the name of a collection for all of its machines',
+    });
+  }
+  const wanted =
+    collection === undefined
+      ? [...new Set(machines)].sort().map((name) => findMachine(catalog, name))
+      : catalog.machines.ofCollection(findCollection(catalog, collection, 'collection').id);
+  if (wanted.length <= MAX_MACHINES_PER_UPDATE) return wanted;
+  throw new Fault('LIMIT_EXCEEDED', `${wanted.length} machines are too many for one change`, {
+    field: 'machines',
+    value: wanted.length,
+    expected: `at most ${MAX_MACHINES_PER_UPDATE}, or a setting of their collection`,
+  });
+}
+
+async function update(
+  control: Control,
+  select: () => readonly MachineRecord[],
+  input: UpdateMachineInput,
+): Promise<readonly MachineView[]> {
+  const changed = control.change((record) => change(control, record, select(), input));
+  await tellDataPlane(control, { ...changed, told: changed.machines });
+  const facts = new FleetFacts(control, changed.machines.length === 1 ? 'one' : 'list');
+  return changed.machines.map((machine) => machineView(control, machine, facts));
+}
+
+function change(
+  control: Control,
+  record: RecordEvent,
+  before: readonly MachineRecord[],
+  input: UpdateMachineInput,
+): MachinesChanged {
+  const { catalog } = control;
+  const { discardCache = false, ...fields } = input;
+  const givesPin = fields.pinnedVersion !== undefined;
+  const changed = changeMachines(control, before, { of: 'machine', discardCache, givesPin }, () =>
+    before.map((machine) => {
+      const row = changedRow(control, machine, fields);
+      refuseTakenMac(catalog, row.mac, machine.id);
+      catalog.machines.update(row);
+      return findMachine(catalog, machine.name);
+    }),
+  );
+  if (typeof fields.pinnedVersion === 'number') {
+    const vdisks = new Set(changed.machines.map(({ vdiskId }) => vdiskId));
+    for (const vdiskId of vdisks) requirePinnable(control, vdiskId, fields.pinnedVersion);
+  }
+  const moved = new Set(changed.otherVdisk.map(({ id }) => id));
+  for (const machine of changed.machines) {
+    if (typeof fields.collection === 'string') refuseTooMuchPersonality(catalog, machine);
     record({
       kind: 'machine.changed',
-      subject: `machine/${name}`,
-      message: `machine ${name}: ${Object.keys(fields).join(', ') || 'nothing'} changed`,
-      data: fields,
+      subject: `machine/${machine.name}`,
+      message: `machine ${machine.name}: ${Object.keys(fields).join(', ') || 'nothing'} changed`,
+      data: { ...fields, ...(moved.has(machine.id) ? { discardedCache: true } : {}) },
     });
-    return { changed, otherVdisk };
-  });
-  if (otherVdisk) await control.dataPlane.renewOverlay(changed.id);
-  await control.dataPlane.machineChanged(changed.id);
-  return machineView(control, changed);
+  }
+  return changed;
 }
 
 function changedRow(
-  control: Control,
+  { catalog }: Control,
   machine: MachineRecord,
-  input: UpdateMachineInput,
+  input: Omit<UpdateMachineInput, 'discardCache'>,
 ): MachineRow {
-  const { mac, vdisk, cacheMode, quota, kernelArguments, enabled } = input;
+  const { mac, collection, pinnedVersion, kernelArguments, ...settings } = input;
+  const pin = pinnedVersion === undefined ? machine.pinnedVersion : (pinnedVersion ?? undefined);
   return {
     ...machine,
     mac: mac === undefined ? machine.mac : parseMac(mac, 'machine.mac'),
-    own: {
-      ...machine.own,
-      vdiskId:
-        vdisk === undefined
-          ? machine.own.vdiskId
-          : findVdisk(control.catalog, vdisk, 'machine.vdisk').id,
-      cacheMode: cacheMode ?? machine.own.cacheMode,
-      quotaBytes:
-        quota === undefined ? machine.own.quotaBytes : (parseQuota(quota, 'machine.quota') ?? null),
-      enabled: enabled ?? machine.own.enabled,
-    },
+    collectionId:
+      typeof collection === 'string'
+        ? findCollection(catalog, collection, 'machine.collection').id
+        : collection === null
+          ? undefined
+          : machine.collectionId,
+    own: changedSettings(catalog, machine.own, settings, 'machine'),
+    pinnedVersion: pin,
     kernelArguments:
       kernelArguments === undefined
         ? machine.kernelArguments
         : parseKernelArguments(kernelArguments, 'machine.kernelArguments'),
   };
-}
-
-/** A machine that is up and reconnects must find the disk it booted from. */
-function refuseWhileItMatters(control: Control, machine: MachineRecord, discard: boolean): void {
-  const live = control.dataPlane.machineLive(machine.id);
-  const state = machineState(live.connections.length, control.catalog.boots.last(machine.id));
-  if (state !== 'off') {
-    throw new Fault('IN_USE', `machine ${machine.name} is ${state}; turn it off first`, {
-      field: 'machine.vdisk',
-      value: state,
-      expected: 'a machine that is off',
-    });
-  }
-  if (machine.cacheMode === 'server-persistent' && live.cacheUsedBytes > 0 && !discard) {
-    throw new Fault(
-      'IN_USE',
-      `machine ${machine.name} keeps ${live.cacheUsedBytes} bytes of its own, which another vDisk would discard`,
-      {
-        field: 'machine.discardCache',
-        value: discard,
-        expected: 'true (--discard-cache) to discard them',
-      },
-    );
-  }
 }

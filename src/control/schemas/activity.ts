@@ -1,13 +1,19 @@
 /** What has happened and what is happening: tasks, events, leases, the service's status. */
 import Type, { type Static } from 'typebox';
+import { SERVICE_ACTOR } from '../actor.ts';
 import { TASK_STATES } from '../catalog/records.ts';
 import { MAX_EVENTS_PER_PAGE } from '../limits.ts';
 import { BytesField, nullable, TimeField, words } from './fields.ts';
+
+const ActorField = Type.String({
+  description: `who did it: '${SERVICE_ACTOR}' for what happened by itself`,
+});
 
 export const TaskView = Type.Object({
   id: Type.String(),
   kind: Type.String(),
   subject: Type.String(),
+  actor: ActorField,
   state: words(TASK_STATES),
   percent: Type.Integer({ minimum: 0, maximum: 100 }),
   message: Type.String(),
@@ -26,6 +32,9 @@ export const TaskView = Type.Object({
 });
 export type TaskView = Static<typeof TaskView>;
 
+/** anyone: everything that happened; people: the audit, only what somebody asked for. */
+const EVENT_ACTORS = ['anyone', 'people'] as const;
+
 export const ListEventsInput = Type.Object(
   {
     limit: Type.Optional(
@@ -41,6 +50,7 @@ export const ListEventsInput = Type.Object(
     subject: Type.Optional(
       Type.String({ maxLength: 200, description: 'such as machine/NAME or vdisk/NAME' }),
     ),
+    actor: Type.Optional(words(EVENT_ACTORS)),
   },
   { additionalProperties: false },
 );
@@ -49,6 +59,7 @@ export type ListEventsInput = Static<typeof ListEventsInput>;
 export const EventView = Type.Object({
   id: Type.Integer(),
   at: TimeField,
+  actor: ActorField,
   kind: Type.String(),
   subject: Type.String(),
   message: Type.String(),

@@ -2,7 +2,8 @@ import Type, { type Static } from 'typebox';
 import { ENROLMENT_STATES } from '../catalog/records.ts';
 import { MAX_NAME_LENGTH } from '../limits.ts';
 import { NAME_PATTERN_RULE } from '../values/name-pattern.ts';
-import { CacheModeField, NameField, nullable, QuotaField, TimeField, words } from './fields.ts';
+import { CacheModeField, NameField, nullable, TimeField, words } from './fields.ts';
+import { SETTING_FIELDS, SettingsView } from './settings.ts';
 
 export const EnrolmentView = Type.Object({
   mac: Type.String(),
@@ -16,9 +17,8 @@ export type EnrolmentView = Static<typeof EnrolmentView>;
 export const ApproveEnrolmentInput = Type.Object(
   {
     name: NameField,
-    vdisk: NameField,
-    cacheMode: Type.Optional(CacheModeField),
-    quota: Type.Optional(QuotaField),
+    collection: Type.Optional(NameField),
+    ...SETTING_FIELDS,
   },
   { additionalProperties: false },
 );
@@ -26,10 +26,9 @@ export type ApproveEnrolmentInput = Static<typeof ApproveEnrolmentInput>;
 
 const TemplateInput = Type.Object(
   {
-    vdisk: NameField,
     namePattern: Type.String({ maxLength: MAX_NAME_LENGTH, description: NAME_PATTERN_RULE }),
-    cacheMode: Type.Optional(CacheModeField),
-    quota: Type.Optional(QuotaField),
+    collection: Type.Optional(NameField),
+    ...SETTING_FIELDS,
   },
   { additionalProperties: false },
 );
@@ -49,8 +48,10 @@ export const EnrolmentPolicyView = Type.Object({
     Type.Object({
       vdisk: Type.String(),
       namePattern: Type.String(),
+      collection: nullable(Type.String()),
       cacheMode: CacheModeField,
       quotaBytes: nullable(Type.Integer()),
+      settings: SettingsView,
     }),
   ),
 });

@@ -6,6 +6,7 @@ export {
   StatusView,
   TaskView,
 } from './activity.ts';
+export { AddCollectionInput, CollectionView, UpdateCollectionInput } from './collection.ts';
 export {
   ApproveEnrolmentInput,
   EnrolmentPolicyInput,
@@ -13,7 +14,18 @@ export {
   EnrolmentView,
 } from './enrolment.ts';
 export { items } from './fields.ts';
-export { AddMachineInput, MachineView, UpdateMachineInput } from './machine.ts';
+export {
+  AddMachineInput,
+  ListMachinesInput,
+  MachineView,
+  UpdateMachineInput,
+  UpdateMachinesInput,
+} from './machine.ts';
+export {
+  PersonalityView,
+  ReplacePersonalityInput,
+  UpdatePersonalityInput,
+} from './personality.ts';
 export { ImportVdiskInput, UpdateVdiskInput, VdiskView } from './vdisk.ts';
 export {
   BeginVersionInput,

@@ -1,5 +1,12 @@
 import Type, { type Static } from 'typebox';
-import { BOOT_ENDS, BOOT_STAGES, MACHINE_ENROLMENTS } from '../catalog/records.ts';
+import {
+  BOOT_ENDS,
+  BOOT_STAGES,
+  MACHINE_CLASSES,
+  MACHINE_ENROLMENTS,
+  ON_NEW_VERSION,
+} from '../catalog/records.ts';
+import { MAX_MACHINES_PER_UPDATE } from '../limits.ts';
 import {
   BytesField,
   CacheModeField,
@@ -7,10 +14,11 @@ import {
   MacField,
   NameField,
   nullable,
-  QuotaField,
   TimeField,
   words,
 } from './fields.ts';
+import { INHERIT_FIELD, SETTING_FIELDS, SettingsView } from './settings.ts';
+import { VersionNumberField } from './version.ts';
 
 export const MACHINE_STATES = ['off', 'booting', 'running'] as const;
 
@@ -18,31 +26,68 @@ export const AddMachineInput = Type.Object(
   {
     name: NameField,
     mac: MacField,
-    vdisk: NameField,
-    cacheMode: Type.Optional(CacheModeField),
-    quota: Type.Optional(QuotaField),
+    collection: Type.Optional(NameField),
+    ...SETTING_FIELDS,
+    pinnedVersion: Type.Optional(VersionNumberField),
     kernelArguments: Type.Optional(KernelArgumentsField),
-    enabled: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 );
 export type AddMachineInput = Static<typeof AddMachineInput>;
 
+export const DiscardCacheField = Type.Boolean({
+  description: 'true when another vDisk may cost a persistent write cache',
+});
+
+const CHANGE_FIELDS = {
+  collection: Type.Optional(
+    Type.Union([NameField, Type.Null()], {
+      description: 'the name of a collection; null for none',
+    }),
+  ),
+  ...SETTING_FIELDS,
+  ...INHERIT_FIELD,
+  pinnedVersion: Type.Optional(
+    Type.Union([VersionNumberField, Type.Null()], {
+      description: 'the number of a version of its vDisk; null to let its class decide',
+    }),
+  ),
+  kernelArguments: Type.Optional(KernelArgumentsField),
+  discardCache: Type.Optional(DiscardCacheField),
+};
+
 export const UpdateMachineInput = Type.Object(
-  {
-    mac: Type.Optional(MacField),
-    vdisk: Type.Optional(NameField),
-    cacheMode: Type.Optional(CacheModeField),
-    quota: Type.Optional(QuotaField),
-    kernelArguments: Type.Optional(KernelArgumentsField),
-    enabled: Type.Optional(Type.Boolean()),
-    discardCache: Type.Optional(
-      Type.Boolean({ description: 'true when another vDisk may cost a persistent write cache' }),
-    ),
-  },
+  { mac: Type.Optional(MacField), ...CHANGE_FIELDS },
   { additionalProperties: false, minProperties: 1, description: 'at least one field to change' },
 );
 export type UpdateMachineInput = Static<typeof UpdateMachineInput>;
+
+/** One change for many machines: those that are named, or all of a collection. */
+export const UpdateMachinesInput = Type.Object(
+  {
+    machines: Type.Optional(
+      Type.Array(NameField, {
+        minItems: 1,
+        maxItems: MAX_MACHINES_PER_UPDATE,
+        description: `1 to ${MAX_MACHINES_PER_UPDATE} names of machines`,
+      }),
+    ),
+    collection: Type.Optional(NameField),
+    change: Type.Object(CHANGE_FIELDS, {
+      additionalProperties: false,
+      minProperties: 1,
+      description: 'at least one field to change',
+    }),
+  },
+  { additionalProperties: false },
+);
+export type UpdateMachinesInput = Static<typeof UpdateMachinesInput>;
+
+export const ListMachinesInput = Type.Object(
+  { collection: Type.Optional(NameField) },
+  { additionalProperties: false },
+);
+export type ListMachinesInput = Static<typeof ListMachinesInput>;
 
 export const BootView = Type.Object({
   startedAt: TimeField,
@@ -61,6 +106,22 @@ export const BootView = Type.Object({
 });
 export type BootView = Static<typeof BootView>;
 
+/** Why a machine boots the version that it boots. */
+export const NEXT_REASONS = [
+  'private',
+  'machine pin',
+  'maintenance',
+  'test',
+  'vDisk pin',
+  'release',
+] as const;
+
+const NextVersionView = Type.Object({
+  version: nullable(Type.Integer({ description: 'what a fresh boot is given' })),
+  because: nullable(words(NEXT_REASONS)),
+  reason: nullable(Type.String({ description: 'why there is none' })),
+});
+
 export const MachineView = Type.Object({
   id: Type.String(),
   name: Type.String(),
@@ -70,6 +131,21 @@ export const MachineView = Type.Object({
   version: nullable(
     Type.Integer({ description: 'of the last boot while it is up, else the next' }),
   ),
+  collection: nullable(Type.String()),
+  class: words(MACHINE_CLASSES),
+  pinnedVersion: nullable(Type.Integer()),
+  onNewVersion: words(ON_NEW_VERSION),
+  next: NextVersionView,
+  holds: nullable(
+    Type.Integer({
+      description:
+        'the version that its persistent write cache stands on and keeps it on, if not next',
+    }),
+  ),
+  maintains: nullable(
+    Type.Integer({ description: 'the version in maintenance that it booted, and writes' }),
+  ),
+  settings: SettingsView,
   server: nullable(Type.String({ description: 'who serves it; null while it is off' })),
   enabled: Type.Boolean(),
   enrolment: words(MACHINE_ENROLMENTS),

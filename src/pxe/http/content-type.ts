@@ -4,6 +4,9 @@ export const CONTENT_TYPE = {
   /** A BIOS loader, a kernel, an initrd. */
   binary: 'application/octet-stream',
   script: 'text/plain; charset=utf-8',
+  json: 'application/json; charset=utf-8',
+  /** Lines for a shell. */
+  env: 'text/plain; charset=utf-8',
 } as const;
 
 export function loaderContentType(name: string): string {

@@ -78,6 +78,11 @@ function addRoutes(server: FastifyInstance, setup: HttpSetup): void {
     url: `${BOOT_PATH}/ready`,
     handler: (request, reply) => ready(setup, request.query.mac, request, reply),
   });
+  server.route<{ Querystring: PersonalityQuery }>({
+    method,
+    url: `${BOOT_PATH}/personality`,
+    handler: (request, reply) => servePersonality(setup, request.query, request, reply),
+  });
   server.route<{ Params: { name: string } }>({
     method,
     url: `${BOOT_PATH}/:name`,
@@ -116,6 +121,31 @@ function ready(
   }
   report({ type: 'machine-ready', mac, address: request.ip });
   return reply.code(204).send();
+}
+
+interface PersonalityQuery {
+  readonly mac?: string | readonly string[];
+  readonly format?: string | readonly string[];
+}
+
+async function servePersonality(
+  { catalog }: HttpSetup,
+  query: PersonalityQuery,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const mac = typeof query.mac === 'string' ? parseMac(query.mac) : undefined;
+  if (mac === undefined) {
+    return reply.code(400).type('text/plain').send('mac: expected a MAC address\n');
+  }
+  const { format = 'json' } = query;
+  if (format !== 'json' && format !== 'env') {
+    return reply.code(400).type('text/plain').send('format: expected json or env\n');
+  }
+  const text = await catalog.personality(mac, format);
+  if (text === undefined) return notFound(reply);
+  reply.type(CONTENT_TYPE[format]).header('cache-control', 'no-store');
+  return reply.send(request.method === 'HEAD' ? '' : text);
 }
 
 async function serveNamed(

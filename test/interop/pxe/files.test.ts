@@ -63,6 +63,7 @@ describeWith(NEEDS, 'boot files with tftp-hpa, atftp and curl', () => {
           ? { path: join(folder, 'kernel'), size: kernel.length }
           : undefined;
       },
+      personality: () => undefined,
     };
     pxe = await startPxe(config, catalog, {
       leases: { load: () => [], save: () => {}, remove: () => {} },

@@ -22,6 +22,7 @@ function start(config: PxeConfig): Promise<RunningPxe> {
       isUp: () => false,
       bootRequested: () => ({ kind: 'local-disk', reason: '' }),
       openFile: () => undefined,
+      personality: () => undefined,
     },
     { leases: { load: () => [], save: () => {}, remove: () => {} }, report: () => {}, clock: Date },
   );

@@ -32,6 +32,7 @@ try {
       isUp: () => false,
       bootRequested: () => ({ kind: 'local-disk', reason: 'waiting for approval' }),
       openFile: () => undefined,
+      personality: () => undefined,
     },
     {
       leases: {

@@ -33,6 +33,8 @@ export function fakeIo(options: Partial<CliIo> = {}): FakeIo {
       await io.onSleep();
       await setImmediate();
     },
+    stdin: async () => '',
+    user: 'tester@bench',
     terminal: undefined,
     env: {},
     cwd: '/nowhere',

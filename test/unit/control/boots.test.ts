@@ -70,6 +70,7 @@ describe('asking for a boot', () => {
       size: 2 ** 41,
       exportName: 'machine/pc-1',
       cacheMode: 'server',
+      maintenance: false,
       bootFiles: expect.objectContaining({ kernel: 'vmlinuz', rootPartition: 'p1' }),
       kernelArguments: 'quiet',
     });

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Catalog } from '../../../src/control/catalog/catalog.ts';
 import { openDatabase } from '../../../src/control/catalog/database.ts';
+import { INHERITS_ALL } from '../../../src/control/catalog/machine-settings.ts';
 import { MIGRATIONS, migrate, schemaVersion } from '../../../src/control/catalog/migrations.ts';
 import { openCatalog } from '../../../src/control/index.ts';
 
@@ -14,7 +15,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const vdisk = { id: 'v', name: 'debian', description: '', createdAt: 1 };
+const vdisk = {
+  id: 'v',
+  name: 'debian',
+  description: '',
+  pinnedVersion: undefined,
+  createdAt: 1,
+};
+const QUERY = { limit: 9, before: undefined, subject: undefined, byActors: false };
 
 describe('migrations', () => {
   test('are numbered from 1 without gaps', () => {
@@ -126,11 +134,11 @@ describe('transactions', () => {
       id: 'm',
       name: 'pc-1',
       mac: '52:54:00:00:00:01',
-      vdiskId: 'nowhere',
-      cacheMode: 'server',
-      quotaBytes: undefined,
+      collectionId: undefined,
+      own: { ...INHERITS_ALL, vdiskId: 'nowhere' },
+      pinnedVersion: undefined,
+      maintains: undefined,
       kernelArguments: '',
-      enabled: true,
       enrolment: 'added',
       createdAt: 1,
     } as const;
@@ -144,15 +152,20 @@ describe('transactions', () => {
     const catalog = new Catalog(database);
     const pages = Number(database.prepare('PRAGMA page_count').get()?.['page_count']);
     database.exec(`PRAGMA max_page_count = ${pages}`); // what a full disk looks like to SQLite
-    const event = { at: 1, kind: 'k', subject: 's', message: 'x'.repeat(100_000), data: {} };
+    const event = {
+      at: 1,
+      actor: 'a',
+      kind: 'k',
+      subject: 's',
+      message: 'x'.repeat(100_000),
+      data: {},
+    };
     const write = () => catalog.transaction(() => catalog.events.insert(event, 10));
     expect(write).toThrow(expect.objectContaining({ code: 'NO_SPACE' }));
-    expect(catalog.events.find({ limit: 9, before: undefined, subject: undefined })).toEqual([]);
+    expect(catalog.events.find(QUERY)).toEqual([]);
     database.exec(`PRAGMA max_page_count = ${pages + 100}`);
     write();
-    expect(catalog.events.find({ limit: 9, before: undefined, subject: undefined })).toHaveLength(
-      1,
-    );
+    expect(catalog.events.find(QUERY)).toHaveLength(1);
     catalog.close();
   });
 });

@@ -158,11 +158,12 @@ describe('the policy', () => {
 
   test('waits unless it says otherwise', () => {
     expect(showEnrolmentPolicy(service.control)).toEqual({ mode: 'wait', template: null });
-    expect(setEnrolmentPolicy(service.control, { mode: 'template', template })).toEqual({
+    expect(setEnrolmentPolicy(service.control, { mode: 'template', template })).toMatchObject({
       mode: 'template',
       template: {
         vdisk: 'debian',
         namePattern: 'pc-{n}',
+        collection: null,
         cacheMode: 'server',
         quotaBytes: 2 * 2 ** 30,
       },

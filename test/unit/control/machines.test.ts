@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import {
   addMachine,
   deleteMachine,
-  listMachineDisks,
   listMachines,
   machineDisk,
   observeCaches,
@@ -97,22 +96,19 @@ describe('adding', () => {
 test('what an export name stands for', () => {
   const { id } = add('pc-1', MAC, { cacheMode: 'server-persistent', quota: 8192 });
   const { catalog } = service.control;
-  expect(machineDisk(catalog, 'pc-1')).toEqual({
+  expect(machineDisk(catalog, 'pc-1', START)).toEqual({
     machineId: id,
     machineName: 'pc-1',
     vdiskId: 'id-2',
     vdiskName: 'debian',
-    description: '',
-    version: 1,
-    layerId: 'layer-1',
-    size: 2 ** 41,
     cacheMode: 'server-persistent',
     quotaBytes: 8192,
     enabled: true,
-    layerIds: ['layer-1'],
+    choice: { kind: 'sealed', version: expect.objectContaining({ number: 1 }), because: 'release' },
+    maintains: undefined,
+    layerIds: new Set(['layer-1']),
   });
-  expect(machineDisk(catalog, 'pc-2')).toBeUndefined();
-  expect(listMachineDisks(catalog).map((disk) => disk.machineName)).toEqual(['pc-1']);
+  expect(machineDisk(catalog, 'pc-2', START)).toBeUndefined();
 });
 
 test("a machine's page of truth", () => {
@@ -197,7 +193,7 @@ describe('changing', () => {
     expect(service.dataPlane.renewed).toEqual([]);
     await updateMachine(service.control, 'pc-1', { vdisk: 'other', discardCache: true });
     expect(service.dataPlane.renewed).toEqual([id]);
-    expect(machineDisk(service.control.catalog, 'pc-1')?.layerId).toBe('layer-2');
+    expect(showMachine(service.control, 'pc-1').vdisk).toBe('other');
   });
 });
 

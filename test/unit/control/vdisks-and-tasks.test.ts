@@ -7,7 +7,6 @@ import {
   deleteMachine,
   deleteVdisk,
   importVdisk,
-  layersInUse,
   listEvents,
   listTasks,
   listVdisks,
@@ -68,7 +67,7 @@ describe('importing', () => {
       export: 'vdisk/debian',
       versions: [{ number: 1, state: 'production', kernel: 'vmlinuz', rootPartition: 'p1' }],
     });
-    expect(layersInUse(service.control.catalog)).toEqual(['layer-1']);
+    expect(service.control.catalog.layers.all().map(({ id }) => id)).toEqual(['layer-1']);
     expect(kinds(service)).toEqual(['vdisk.import-started', 'vdisk.imported']);
   });
 
@@ -81,6 +80,7 @@ describe('importing', () => {
         rootPartition: '',
         rootFilesystem: undefined,
         initramfs: 'unknown',
+        given: false,
       },
     });
     await settled();
@@ -302,9 +302,9 @@ describe('events', () => {
   test('the oldest are forgotten beyond the limit', () => {
     const { events } = service.control.catalog;
     for (let at = 1; at <= 5; at++) {
-      events.insert({ at, kind: 'k', subject: 's', message: '', data: {} }, 3);
+      events.insert({ at, actor: 'a', kind: 'k', subject: 's', message: '', data: {} }, 3);
     }
-    const kept = events.find({ limit: 9, before: undefined, subject: undefined });
+    const kept = events.find({ limit: 9, before: undefined, subject: undefined, byActors: false });
     expect(kept.map((event) => event.at)).toEqual([5, 4, 3]);
   });
 });

@@ -49,6 +49,7 @@ export class Harness {
       isUp: (mac) => this.up.has(mac),
       bootRequested: () => ({ kind: 'local-disk', reason: 'not asked here' }),
       openFile: () => undefined,
+      personality: () => undefined,
     };
     this.responder = new DhcpResponder({
       mode: modeOf(config, leases, (mac) => this.up.has(mac)),

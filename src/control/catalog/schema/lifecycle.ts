@@ -120,7 +120,23 @@ CREATE TABLE personality (
   PRIMARY KEY (owner_id, name)
 ) STRICT;
 
-ALTER TABLE enrolment_template ADD COLUMN collection_id TEXT REFERENCES collections (id) ON DELETE RESTRICT;
+-- A template says what a machine may say of itself; NULL is left to the collection.
+CREATE TABLE enrolment_template_2 (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  name_pattern TEXT NOT NULL,
+  collection_id TEXT REFERENCES collections (id) ON DELETE RESTRICT,
+  vdisk_id TEXT REFERENCES vdisks (id) ON DELETE RESTRICT,
+  class TEXT CHECK (class IN ('production', 'test', 'maintenance')),
+  cache_mode TEXT CHECK (cache_mode IN ('server', 'server-persistent')),
+  quota_bytes INTEGER,
+  on_new_version TEXT CHECK (on_new_version IN ('keep', 'discard')),
+  enabled INTEGER CHECK (enabled IN (0, 1))
+) STRICT;
+INSERT INTO enrolment_template_2
+  SELECT 1, name_pattern, NULL, vdisk_id, NULL, cache_mode, coalesce(quota_bytes, -1), NULL, NULL
+  FROM enrolment_template;
+DROP TABLE enrolment_template;
+ALTER TABLE enrolment_template_2 RENAME TO enrolment_template;
 
 -- A lock that nobody holds keeps its row: its token only ever grows.
 CREATE TABLE locks (

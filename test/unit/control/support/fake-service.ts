@@ -12,8 +12,16 @@ import {
   type ImportProgress,
   type ImportRequest,
   importVdisk,
+  type LayersInUse,
   type MachineLive,
+  type MergeRequest,
+  type OverlayChanges,
+  type OverlayFacts,
   openCatalog,
+  type SealRequest,
+  type StoredLayer,
+  type VerifiedLayer,
+  type VerifyRequest,
 } from '../../../../src/control/index.ts';
 
 export const START = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -37,6 +45,7 @@ export const IDLE: MachineLive = {
   cacheUsedBytes: 0,
   cacheFull: false,
   lastRequestAt: undefined,
+  standsOn: undefined,
 };
 
 export class FakeDataPlane implements DataPlane {
@@ -44,6 +53,11 @@ export class FakeDataPlane implements DataPlane {
   readonly renewed: string[] = [];
   readonly changed: string[] = [];
   readonly removed: string[] = [];
+  readonly ended: string[] = [];
+  /** By owner: a machine, or a version in maintenance. */
+  readonly overlays = new Map<string, OverlayFacts>();
+  /** Tops of chains that are being read. */
+  readonly openLayers = new Set<string>();
   readonly openVdisks = new Map<string, number>();
   failRemove = false;
 
@@ -51,17 +65,31 @@ export class FakeDataPlane implements DataPlane {
     this.live.set(machineId, { ...this.machineLive(machineId), ...live });
   }
   machineLive(machineId: string): MachineLive {
-    return this.live.get(machineId) ?? IDLE;
+    const live = this.live.get(machineId) ?? IDLE;
+    return { ...live, standsOn: this.overlays.get(machineId)?.layerId };
   }
   async renewOverlay(machineId: string): Promise<void> {
     this.renewed.push(machineId);
+    this.overlays.delete(machineId);
   }
   async machineChanged(machineId: string): Promise<void> {
     this.changed.push(machineId);
   }
-  async removeMachine(machineId: string): Promise<void> {
+  async endConnections(machineId: string): Promise<void> {
+    this.ended.push(machineId);
+    this.set(machineId, { connections: [] });
+  }
+  async removeOverlay(ownerId: string): Promise<void> {
     if (this.failRemove) throw new Error('disk is away');
-    this.removed.push(machineId);
+    this.removed.push(ownerId);
+    this.overlays.delete(ownerId);
+  }
+  overlay(ownerId: string): OverlayFacts | undefined {
+    return this.overlays.get(ownerId);
+  }
+  layersInUse(): LayersInUse {
+    const atRest = [...this.overlays.values()].filter(({ isOpen }) => !isOpen);
+    return { open: this.openLayers, stoodOn: new Set(atRest.map(({ layerId }) => layerId)) };
   }
   vdiskConnections(vdiskId: string): number {
     return this.openVdisks.get(vdiskId) ?? 0;
@@ -89,6 +117,7 @@ interface PendingImport {
 export class FakeImages implements ImageStore {
   instant = true;
   readonly pending: PendingImport[] = [];
+  readonly sealed: SealRequest[] = [];
   readonly removed: string[] = [];
   failRemove = false;
   #next = 0;
@@ -110,6 +139,21 @@ export class FakeImages implements ImageStore {
       });
     });
   }
+  async seal<T>(request: SealRequest, keep: (layer: StoredLayer) => T): Promise<T> {
+    this.sealed.push(request);
+    return keep({ ...fakeLayer(++this.#next), bootFiles: request.bootFiles });
+  }
+  async changes(): Promise<OverlayChanges> {
+    return { ownedBytes: 4096, zeroedBytes: 0, changedChunks: 1, chunks: 100, partitions: [] };
+  }
+  async merge(_request: MergeRequest): Promise<StoredLayer> {
+    return fakeLayer(++this.#next);
+  }
+  async verify(request: VerifyRequest, each: (layer: VerifiedLayer) => void): Promise<void> {
+    for (const layerId of request.layerIds) {
+      each({ layerId, chunks: 1, bytes: 65_536, damaged: [], damagedChunks: 0 });
+    }
+  }
   async removeLayer(layerId: string): Promise<void> {
     if (this.failRemove) throw new Error('disk is away');
     this.removed.push(layerId);
@@ -122,9 +166,11 @@ export class FakeImages implements ImageStore {
 export function fakeLayer(number: number): ImportedLayer {
   return {
     layerId: `layer-${number}`,
+    volumeId: `volume-${number}`,
     contentId: 'ab'.repeat(32),
     size: 2 ** 41,
     dataBytes: 2 ** 30,
+    ownBytes: 2 ** 30,
     noKernelReason: undefined,
     format: 'qcow2',
     bootFiles: {
@@ -133,6 +179,7 @@ export function fakeLayer(number: number): ImportedLayer {
       rootPartition: 'p1',
       rootFilesystem: 'ext4',
       initramfs: 'initramfs-tools',
+      given: false,
     },
   };
 }

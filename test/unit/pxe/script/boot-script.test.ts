@@ -202,6 +202,7 @@ describe('serving scripts', () => {
         isUp: () => false,
         bootRequested,
         openFile: () => undefined,
+        personality: () => undefined,
       },
       report: (event) => events.push(event),
     });
