@@ -8,6 +8,7 @@ import {
   machinesUp,
   mayReadLayer,
   noteBootStage,
+  personalityText,
   recordEvent,
   requestBoot,
   saveLease,
@@ -81,8 +82,13 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
           // One image, many machines: without a name of its own each would have the image's.
           `systemd.hostname=${plan.machineName}`,
           `rootcast.ready=${bootUrl}/boot/ready?mac=${mac}`,
+          `rootcast.personality=${bootUrl}/boot/personality?mac=${mac}`,
         ],
       };
+    },
+
+    personality(mac, format) {
+      return personalityText(control, mac, format);
     },
 
     openFile({ mac, layerId, role }: BootFileRequest): BootFile | undefined {

@@ -20,6 +20,7 @@ import {
   overlayOwners,
   recordEvent,
   recoverControl,
+  Scrub,
   VersionObserver,
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
@@ -143,7 +144,7 @@ async function compose(
   closers.add('tasks', () => closeControl(control));
   await recoverControl(control);
   await dataPlane.loadOverlays();
-  startTicker(control, closers, log);
+  startTicker(control, config, closers, log);
 
   const app = buildApi({
     control,
@@ -243,8 +244,10 @@ async function startDataPath(
   return { dataPlane, pool, layers, overlays };
 }
 
-function startTicker(control: Control, closers: Closers, log: Log): void {
+function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
   const versions = new VersionObserver(control);
+  const { days, rate: bytesPerSecond } = config.scrub;
+  const scrub = new Scrub(control, { days, bytesPerSecond });
   let observing: Promise<void> | undefined;
   const ticker = setInterval(() => {
     const now = systemClock.now();
@@ -254,6 +257,7 @@ function startTicker(control: Control, closers: Closers, log: Log): void {
     } catch (err) {
       log.error({ err }, 'observing machines');
     }
+    scrub.observe(now, (err) => log.error({ err }, 'verifying layers'));
     observing ??= versions
       .observe(now)
       .catch((err: unknown) => log.error({ err }, 'observing versions'))
@@ -263,6 +267,7 @@ function startTicker(control: Control, closers: Closers, log: Log): void {
   }, TICK_MS);
   closers.add('ticker', async () => {
     clearInterval(ticker);
+    await scrub.close();
     await observing;
   });
 }
