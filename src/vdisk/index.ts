@@ -68,7 +68,6 @@ export {
   type VerifyWork,
   verifyLayer,
 } from './layers/index.ts';
-export { readPresentChunks } from './manifest/index.ts';
 export {
   type FormatOptions,
   type FullReason,

@@ -76,13 +76,19 @@ export class LifecycleRig {
   #stacks = new Map<string, { stack: Promise<Stack>; users: number }>();
   #connections = 0;
 
-  private constructor(folder: string) {
+  readonly #consolidateBeyond: number;
+
+  private constructor(folder: string, consolidateBeyond: number) {
     this.folder = folder;
+    this.#consolidateBeyond = consolidateBeyond;
   }
 
   /** @param folder empty; whoever made it removes it */
-  static async open(folder: string): Promise<LifecycleRig> {
-    const rig = new LifecycleRig(folder);
+  static async open(
+    folder: string,
+    { consolidateBeyond = 0 }: { readonly consolidateBeyond?: number } = {},
+  ): Promise<LifecycleRig> {
+    const rig = new LifecycleRig(folder, consolidateBeyond);
     mkdirSync(join(folder, 'repository'));
     mkdirSync(rig.layersFolder);
     await rig.start();
@@ -135,7 +141,7 @@ export class LifecycleRig {
         folder: { layers: this.layersFolder },
         ...{ catalog, repository, layers, overlays, bootId: BOOT_ID },
       }),
-      ...{ serverName: 'rig', version: '0', consolidateBeyond: 0 },
+      ...{ serverName: 'rig', version: '0', consolidateBeyond: this.#consolidateBeyond },
       onEvent: (event) => this.events.push(event),
     });
     this.observer = new VersionObserver(this.control);

@@ -28,7 +28,6 @@ export { type NotedStage, noteBootStage } from './note-boot-stage.ts';
 export {
   clearPersonality,
   type PersonalityOwner,
-  personalityOf,
   personalityText,
   replacePersonality,
   showPersonality,

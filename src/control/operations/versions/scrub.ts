@@ -45,9 +45,14 @@ export class Scrub {
       });
   }
 
+  /** Settles when the layer that is being looked at is done. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
   /** Settles when nothing is being read any more. */
   async close(): Promise<void> {
     this.#abort.abort();
-    await this.#running;
+    await this.settled();
   }
 }
