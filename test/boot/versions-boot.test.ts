@@ -33,8 +33,8 @@ const INSTALL = [
   'url=$(tr " " "\\n" < /proc/cmdline | sed -n "s/^rootcast.personality=//p")',
   'busybox wget -qO /tmp/personality "$url&format=env"',
   '. /tmp/personality',
-  'echo "$PACKAGE" | base64 -d > /tmp/proof.deb',
-  'dpkg -i /tmp/proof.deb > /tmp/dpkg.log 2>&1 && echo "installed for $OWNER"',
+  'echo "$ROOTCAST_PACKAGE" | base64 -d > /tmp/proof.deb',
+  'dpkg -i /tmp/proof.deb > /tmp/dpkg.log 2>&1 && echo "installed for $ROOTCAST_OWNER"',
 ].join(' && ');
 
 /** A Debian package with one program in it. */
