@@ -35,7 +35,6 @@ export function parsePersonalityValue(name: string, value: string): string {
   if (value.isWellFormed() && !value.includes('\0')) return value;
   throw new Fault('INVALID_INPUT', `the value of ${name} is not text`, {
     field: `personality.${name}`,
-    value,
     expected: 'Unicode text without NUL characters',
   });
 }
