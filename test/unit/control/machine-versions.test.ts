@@ -92,6 +92,24 @@ describe('what a machine boots next', () => {
     expect(page().next).toEqual({ version: 3, because: 'maintenance', reason: null });
   });
 
+  test('differs from machine to machine of one list', async () => {
+    await newVersion();
+    await newVersion();
+    const kinds = [
+      ['pc-0', { class: 'test' }, 3],
+      ['pc-1', {}, 1],
+      ['pc-2', { pinnedVersion: 2 }, 2],
+      ['pc-3', { class: 'test', pinnedVersion: 1 }, 1],
+      ['pc-4', { vdisk: 'other' }, 1],
+    ] as const;
+    for (const [index, [name, fields]] of kinds.entries()) {
+      addMachine(service.control, { name, mac: `52540000000${index}`, vdisk: 'debian', ...fields });
+    }
+    const next = listMachines(service.control).map((machine) => machine.next.version);
+    expect(next).toEqual(kinds.map(([, , version]) => version));
+    page();
+  });
+
   test('and that there is none, and why', async () => {
     add();
     const { catalog } = service.control;
