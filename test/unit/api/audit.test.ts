@@ -76,7 +76,7 @@ describe('the actor of a request', () => {
     });
     const { body } = await call({ method: 'GET', path: '/v1/events?actor=people' });
     expect(body['items']).toMatchObject([
-      { kind: 'machine.changed', actor: 'admin (says root@admin-3) from 127.0.0.1' },
+      { kind: 'machine.changed', actor: 'admin from 127.0.0.1 (says root@admin-3)' },
       { kind: 'machine.added', actor: 'admin from 127.0.0.1' },
     ]);
     const all = await call({ method: 'GET', path: '/v1/events' });
@@ -130,7 +130,7 @@ describe('the actor of a request', () => {
     expect(added).toHaveLength(80);
     for (const { subject, actor } of added) {
       const user = subject.startsWith('machine/anna') ? 'anna' : 'ben';
-      expect([subject, actor]).toEqual([subject, `admin (says ${user}) from 127.0.0.1`]);
+      expect([subject, actor]).toEqual([subject, `admin from 127.0.0.1 (says ${user})`]);
     }
   });
 
@@ -144,7 +144,7 @@ describe('the actor of a request', () => {
     );
     for (const pending of service.images.pending) pending.finish();
     for (const [index, { status, body }] of started.entries()) {
-      const actor = `admin (says ${users[index]}) from 127.0.0.1`;
+      const actor = `admin from 127.0.0.1 (says ${users[index]})`;
       const id = String(body['id']);
       expect([status, body['actor']]).toEqual([202, actor]);
       await service.control.tasks.settled(id);
