@@ -128,7 +128,10 @@ describe('a collection', () => {
     await updateCollection(service.control, 'lab', { inherit: ['quota'] });
     expect(show('pc-1').settings.quota).toEqual({ value: null, from: 'default' });
     expect(showCollection(service.control, 'lab').description).toBe('more');
-    expect(kinds(service).slice(-2)).toEqual(['collection.changed', 'collection.changed']);
+    expect(service.told.slice(-2)).toMatchObject([
+      { kind: 'collection.changed', message: 'collection lab: quota 1G, description changed' },
+      { kind: 'collection.changed', message: 'collection lab: quota inherited' },
+    ]);
   });
 
   test('can be called something else', async () => {
@@ -386,6 +389,7 @@ describe('many machines at once', () => {
       'machine/pc-1',
       'machine/pc-3',
     ]);
+    expect(service.told.at(-1)?.message).toBe('machine pc-3: class test, quota 1G');
     expect(listMachines(service.control).map((machine) => machine.class)).toEqual([
       'test',
       'production',
