@@ -28,6 +28,7 @@ export { type NotedStage, noteBootStage } from './note-boot-stage.ts';
 export {
   clearPersonality,
   type PersonalityOwner,
+  personalityOf,
   personalityText,
   replacePersonality,
   showPersonality,
