@@ -141,15 +141,22 @@ export class LayerStore implements ImageStore {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<void> {
-    const sizes = request.layerIds.map((id) => this.#parts.layers.record(id).ownBytes);
+    const { layers } = this.#parts;
+    const sizes = request.layerIds.map((id) => layers.record(id).ownBytes);
     const bytesTotal = sizes.reduce((sum, bytes) => sum + bytes, 0);
-    let before = 0;
-    for (const [at, layerId] of request.layerIds.entries()) {
-      const most = sizes[at] ?? 0;
-      const tell: Progress = ({ bytesDone }) =>
-        progress({ bytesDone: before + Math.min(bytesDone, most), bytesTotal });
-      each(await this.#verifyOne(layerId, request.bytesPerSecond, tell, signal));
-      before += most;
+    // All of them, from the start: one that is merged away meanwhile would look like damage.
+    const uses = request.layerIds.map((id) => layers.use(id));
+    try {
+      let before = 0;
+      for (const [at, layerId] of request.layerIds.entries()) {
+        const most = sizes[at] ?? 0;
+        const tell: Progress = ({ bytesDone }) =>
+          progress({ bytesDone: before + Math.min(bytesDone, most), bytesTotal });
+        each(await this.#verifyOne(layerId, request.bytesPerSecond, tell, signal));
+        before += most;
+      }
+    } finally {
+      for (const done of uses) done();
     }
   }
 

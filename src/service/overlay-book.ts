@@ -385,7 +385,11 @@ export class OverlayBook {
       this.#byKey.delete(entry.key);
       this.#sealed.set(entry.ownerId, entry.number);
       if (this.#current.get(entry.ownerId) === entry) this.#current.delete(entry.ownerId);
-      await deleteVolumes(this.#options.repository.volumes, [entry.map.volume]);
+      try {
+        await deleteVolumes(this.#options.repository.volumes, [entry.map.volume]);
+      } catch {
+        // It is sealed all the same; the next start finds a map without an overlay, and deletes it.
+      }
     });
   }
 
