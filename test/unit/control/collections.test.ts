@@ -269,6 +269,21 @@ describe('another vDisk through the collection', () => {
     expect(service.dataPlane.renewed).toEqual(ids);
   });
 
+  test('costs no write cache either whose content is not known yet', async () => {
+    await updateMachine(service.control, 'pc-2', { cacheMode: 'server-persistent' });
+    const overlay = { layerId: 'layer-1', usedBytes: 0, isOpen: false };
+    for (const id of ids) service.dataPlane.overlays.set(id, overlay); // as after a restart
+    const change = () => updateCollection(service.control, 'lab', { vdisk: 'other' });
+    await expect(change()).rejects.toMatchObject({
+      code: 'IN_USE',
+      message: expect.stringContaining('pc-2 keeps a write cache that was not opened'),
+      details: { field: 'machine.discardCache' },
+    });
+    service.dataPlane.overlays.set(ids[1] ?? '', { ...overlay, isOpen: true }); // known to be empty
+    await change();
+    expect(service.dataPlane.renewed).toEqual(ids);
+  });
+
   test('is told to every machine, also when the disk of one fails', async () => {
     const renewed: string[] = [];
     service.dataPlane.renewOverlay = async (id) => {
