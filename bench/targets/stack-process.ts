@@ -12,15 +12,20 @@ import { LocalVolumeControl, LocalVolumeData } from '../../src/adapters/local/in
 import { ReadCache } from '../../src/block/index.ts';
 import { Fault } from '../../src/errors/index.ts';
 import {
+  type ChainPlan,
   ExportTable,
-  type LayerPlan,
   type OverlayPlan,
   type PlanSource,
   stackBuilder,
 } from '../../src/exports/index.ts';
 import { connectNbd, nbdDevice } from '../../src/nbd/index.ts';
 import type { VolumeData } from '../../src/repositories/index.ts';
-import { formatOverlay, overlayMapBytes, recoverOverlay } from '../../src/vdisk/index.ts';
+import {
+  buildChainIndex,
+  formatOverlay,
+  overlayMapBytes,
+  recoverOverlay,
+} from '../../src/vdisk/index.ts';
 import { READ_CACHE_BYTES, serveExports } from './serve-exports.ts';
 
 export interface StackConfig {
@@ -55,12 +60,14 @@ async function sizeOf(origin: string): Promise<number> {
   return client.negotiated.size;
 }
 
-function layerOf(size: number): LayerPlan {
+function chainOf(size: number): ChainPlan {
+  const presentChunks = new Uint8Array(Math.ceil(size / CHUNK_BYTES / 8)).fill(0xff);
+  const volume = { adapter: ORIGIN_ADAPTER, volume: LAYER, address: {} };
   return {
     layerId: LAYER,
     size,
-    volume: { adapter: ORIGIN_ADAPTER, volume: LAYER, address: {} },
-    presentChunks: new Uint8Array(Math.ceil(size / CHUNK_BYTES / 8)).fill(0xff),
+    index: buildChainIndex({ size, base: { size, presentChunks }, differences: [] }),
+    layers: [{ layerId: LAYER, volume }],
   };
 }
 
@@ -89,7 +96,7 @@ async function planSource(config: StackConfig, volumes: VolumeData): Promise<Pla
   const control = await LocalVolumeControl.attach(config.folder);
   const names = Array.from({ length: config.machines }, (_, machine) => `machine-${machine}`);
   const description = '';
-  const layer = layerOf(size);
+  const chain = chainOf(size);
   const overlays = new Map<string, Promise<OverlayPlan>>();
   return {
     list: async () => names.map((name) => ({ name, description })),
@@ -98,7 +105,7 @@ async function planSource(config: StackConfig, volumes: VolumeData): Promise<Pla
         throw new Fault('EXPORT_NOT_FOUND', `there is no export '${name}'`);
       const overlay = overlays.get(name) ?? createOverlay(name, size, control, volumes);
       overlays.set(name, overlay);
-      return { key: name, name, description, layer, overlay: await overlay };
+      return { key: name, name, description, chain, overlay: await overlay };
     },
     release: () => undefined,
   };

@@ -25,6 +25,7 @@ import { machineRoutes } from './routes/machines.ts';
 import { personalityRoutes } from './routes/personality.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { vdiskRoutes } from './routes/vdisks.ts';
+import { versionRoutes } from './routes/versions.ts';
 import { faultOfValidation, validatorCompiler } from './validation.ts';
 
 export interface ApiOptions {
@@ -145,6 +146,7 @@ function guardedRoutes(control: Control, token: string) {
     // on in the request's (a test over a real listener holds it to that).
     app.addHook('onRequest', (request, _reply, done) => actingAs(actorOf(request), done));
     app.register(vdiskRoutes(control));
+    app.register(versionRoutes(control));
     app.register(machineRoutes(control));
     app.register(collectionRoutes(control));
     app.register(personalityRoutes(control));

@@ -3,6 +3,7 @@ export { forEachOf } from './for-each-of.ts';
 export { Gather } from './gather.ts';
 export { GroupCommit } from './group-commit.ts';
 export { KeyedMutex } from './keyed-mutex.ts';
+export { mapInOrder } from './map-in-order.ts';
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts';
 export { RangeLock } from './range-lock.ts';
 export { SharedBitmap } from './shared-bitmap.ts';

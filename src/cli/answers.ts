@@ -9,9 +9,16 @@ export interface Items<T> {
 export interface Version {
   readonly number: number;
   readonly state: string;
-  readonly contentId: string;
+  readonly released: boolean;
+  readonly releaseAt: string | null;
+  readonly private: boolean;
+  readonly description: string;
+  readonly parent: number | null;
+  readonly contentId: string | null;
   readonly size: number;
   readonly dataBytes: number;
+  readonly ownBytes: number;
+  readonly depth: number;
   readonly format: string;
   readonly kernel: string | null;
   readonly initrd: string | null;
@@ -20,12 +27,44 @@ export interface Version {
   readonly initramfs: string;
   readonly kernelArguments: string;
   readonly createdAt: string;
+  readonly sealedAt: string | null;
+  readonly verifiedAt: string | null;
+  readonly damagedChunks: number;
+  readonly inUse: boolean;
+  readonly writer: string | null;
+  readonly actions: Readonly<Record<string, { possible: boolean; reason: string | null }>>;
+}
+
+/** What a verification found. */
+export interface Verification {
+  readonly layers: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly damagedChunks: number;
+  readonly damaged: readonly { readonly reason: string }[];
+}
+
+export interface Changes {
+  readonly machine: string;
+  readonly vdisk: string;
+  readonly version: number | null;
+  readonly ownedBytes: number;
+  readonly zeroedBytes: number;
+  readonly changedChunks: number;
+  readonly chunks: number;
+  readonly percent: number;
+  readonly partitions: readonly {
+    readonly name: string;
+    readonly size: number;
+    readonly changedBytes: number;
+  }[];
 }
 
 export interface Vdisk {
   readonly name: string;
   readonly description: string;
   readonly production: number | null;
+  readonly pinnedVersion: number | null;
   readonly size: number;
   readonly dataBytes: number;
   readonly bootable: boolean;

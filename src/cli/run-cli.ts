@@ -8,6 +8,7 @@ import { enrolmentCommand } from './commands/enrolment.ts';
 import { machineCommand } from './commands/machine.ts';
 import { taskCommand } from './commands/task.ts';
 import { vdiskCommand } from './commands/vdisk.ts';
+import { versionCommand } from './commands/version.ts';
 
 /**
  * @param argv without node and script
@@ -39,6 +40,7 @@ function buildProgram(io: CliIo): Command {
       '\nThe service itself: rootcast serve --help\nMeasuring servers: rootcast bench --help\n',
     );
   program.addCommand(vdiskCommand(io));
+  program.addCommand(versionCommand(io));
   program.addCommand(machineCommand(io));
   program.addCommand(collectionCommand(io));
   program.addCommand(enrolmentCommand(io));

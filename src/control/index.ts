@@ -15,6 +15,7 @@ export {
   overlayOwners,
   type VdiskDisk,
   vdiskDisk,
+  versionDisk,
 } from './catalog/disks.ts';
 export type {
   EventRecord,
@@ -55,6 +56,5 @@ export type {
 } from './ports.ts';
 export { recoverControl } from './recover.ts';
 export * from './schemas/index.ts';
-export { collectLayers } from './versions/collect-layers.ts';
 export { writeLock } from './versions/lease-lock.ts';
 export { maintain } from './versions/maintain.ts';

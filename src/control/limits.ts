@@ -39,6 +39,8 @@ export const RECONNECT_GRACE_MS = 5 * 60_000;
 export const DEFAULT_MAINTENANCE_LEASE_MS = 60_000;
 /** Layers of a version beyond which they are merged by themselves. */
 export const DEFAULT_CONSOLIDATE_BEYOND = 16;
+/** The connection of a machine that is gone ends so long after it: TCP keep-alive, src/nbd/limits.ts. */
+export const WRITER_LOST_MS = 30_000;
 /** How often layers are looked for on which nothing stands. */
 export const COLLECT_EVERY_MS = 10_000;
 export const MAX_RUNNING_TASKS = 8;

@@ -3,19 +3,26 @@
  *
  *   machine/NAME                          vdisk/NAME
  *   checked    range, alignment, close    checked
- *   overlay    own block or the layer's?  read-only
- *   layer      holes, shared read cache   layer
- *   volume     the repository's storage   volume
+ *   overlay    own block or the chain's?  read-only
+ *   chain      holes, shared read cache   chain
+ *   volumes    one of each layer          volumes
  *
- * Below the overlay its two volumes, `data` and `map`, come from the same repository. A layer is open
+ * Below the overlay its two volumes, `data` and `map`, come from the same repository. A chain is open
  * once per worker, whatever stands on it.
  */
-import { type BlockDevice, CheckedDevice, type ReadCache, ReadOnlyDevice } from '../block/index.ts';
+import {
+  type BlockDevice,
+  CheckedDevice,
+  type ReadableBlockDevice,
+  type ReadCache,
+  ReadOnlyDevice,
+} from '../block/index.ts';
+import { BlockError } from '../errors/index.ts';
 import type { VolumeData } from '../repositories/index.ts';
-import { type FlushJournal, type FullReason, openLayer, openOverlay } from '../vdisk/index.ts';
-import { BorrowedLayer } from './borrowed-layer.ts';
-import { LayerTable } from './layer-table.ts';
-import type { OverlayPlan, StackPlan } from './stack-plan.ts';
+import { type FlushJournal, type FullReason, openChain, openOverlay } from '../vdisk/index.ts';
+import { BorrowedChain } from './borrowed-chain.ts';
+import { ChainTable } from './chain-table.ts';
+import type { ChainPlan, OverlayPlan, StackPlan } from './stack-plan.ts';
 
 export interface StackParts {
   readonly volumes: VolumeData;
@@ -38,19 +45,11 @@ export type StackBuilder = (plan: StackPlan) => Promise<Stack>;
 
 /** Builds stacks for one worker. What was opened is closed again when the rest fails to open. */
 export function stackBuilder(parts: StackParts): StackBuilder {
-  const { volumes, readCache: cache } = parts;
-  const layers = new LayerTable(async ({ layerId, volume, presentChunks }) =>
-    openLayer({
-      volume: await volumes.open(volume, { write: false }),
-      presentChunks,
-      layerId,
-      cache,
-    }),
-  );
+  const chains = new ChainTable((plan) => openChainOf(plan, parts));
   return async (plan) => {
-    const layer = await layers.use(plan.layer);
+    const chain = await chains.use(plan.chain);
     try {
-      const base = new BorrowedLayer(layer.device);
+      const base = new BorrowedChain(chain.device);
       const inner =
         plan.overlay === undefined
           ? new ReadOnlyDevice(base)
@@ -60,12 +59,12 @@ export function stackBuilder(parts: StackParts): StackBuilder {
         try {
           await device.close();
         } finally {
-          await layer.release();
+          await chain.release();
         }
       };
       return { device, close };
     } catch (error) {
-      await layer.release();
+      await chain.release();
       throw error;
     }
   };
@@ -74,7 +73,7 @@ export function stackBuilder(parts: StackParts): StackBuilder {
 async function openOverlayOf(
   exportName: string,
   plan: OverlayPlan,
-  base: BorrowedLayer,
+  base: BorrowedChain,
   parts: StackParts,
 ): Promise<BlockDevice> {
   const data = await parts.volumes.open(plan.data, { write: true });
@@ -91,6 +90,24 @@ async function openOverlayOf(
     }
   } catch (error) {
     await data.close();
+    throw error;
+  }
+}
+
+async function openChainOf(
+  { index, layers }: ChainPlan,
+  { volumes, readCache: cache }: StackParts,
+): Promise<ReadableBlockDevice> {
+  const opened: { layerId: string; volume: BlockDevice }[] = [];
+  try {
+    for (const { layerId, volume } of layers) {
+      opened.push({ layerId, volume: await volumes.open(volume, { write: false }) });
+    }
+    const [base, ...differences] = opened;
+    if (base === undefined) throw new BlockError('EINVAL', 'open', 0, 0, 'a chain without layers');
+    return openChain({ index, layers: [base, ...differences], cache });
+  } catch (error) {
+    await Promise.allSettled(opened.map(({ volume }) => volume.close()));
     throw error;
   }
 }

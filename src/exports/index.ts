@@ -11,4 +11,4 @@ export type {
   OpenExport,
 } from './export.ts';
 export { ExportTable, type PlanSource } from './export-table.ts';
-export type { LayerPlan, OverlayPlan, StackPlan } from './stack-plan.ts';
+export type { ChainPlan, LayerPlan, OverlayPlan, StackPlan } from './stack-plan.ts';

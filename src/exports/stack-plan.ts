@@ -2,15 +2,22 @@ import type { VolumeLocator } from '../repositories/index.ts';
 
 /**
  * What one export is made of, as plain data: the control thread decides it, a data worker builds it.
- * Shared memory (overlay state, chunk map) is handed over, never copied.
+ * Shared memory (overlay state, chain index) is handed over, never copied.
  */
-export interface LayerPlan {
+export interface ChainPlan {
+  /** Names the uppermost layer, and so all of it. */
   readonly layerId: string;
   /** Size of the virtual disk in bytes. */
   readonly size: number;
+  /** Which layer each block is read from (vdisk/chain); in shared memory. */
+  readonly index: SharedArrayBuffer;
+  /** The base first. */
+  readonly layers: readonly LayerPlan[];
+}
+
+export interface LayerPlan {
+  readonly layerId: string;
   readonly volume: VolumeLocator;
-  /** One bit per 64 KiB chunk, set where the layer holds data; in shared memory. */
-  readonly presentChunks: Uint8Array;
 }
 
 export interface OverlayPlan {
@@ -26,7 +33,7 @@ export interface StackPlan {
   /** The export's name as clients know it. */
   readonly name: string;
   readonly description: string;
-  readonly layer: LayerPlan;
-  /** Absent for a read-only export of the layer itself. */
+  readonly chain: ChainPlan;
+  /** Absent for a read-only export of the chain itself. */
   readonly overlay: OverlayPlan | undefined;
 }

@@ -52,7 +52,7 @@ export const DEFAULT_LIMITS: NbdLimits = Object.freeze({
   guaranteedBytes: 256 * KIB,
   unsentBytes: 8 * MIB,
   payloadStallMs: 60_000,
-  keepAliveMs: 60_000,
+  keepAliveMs: 20_000,
   extents: 65_536,
   pooledBytes: 16 * MIB,
   drainHandshakeMs: 250,

@@ -2,54 +2,71 @@
  * The control thread's half of the data path: says what an export is made of (StackPlan), keeps the
  * overlays' generations, and answers for the workers' live figures. No block passes through here.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { forEachOf } from '../base/index.ts';
 import type {
   Catalog,
+  Clock,
   DataPlane,
   DataPlaneTotals,
+  LayersInUse,
   MachineDisk,
   MachineLive,
+  OverlayFacts,
 } from '../control/index.ts';
-import {
-  listMachineDisks,
-  listVdiskDisks,
-  machineDisk,
-  machineDiskById,
-  vdiskDisk,
-} from '../control/index.ts';
+import { listVdiskDisks, machineDiskById } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
 import type { ExportSummary, StackPlan } from '../exports/index.ts';
+import { listOwners, type MachineOwner, ownerToOpen, ownerToRenew } from './disk-owner.ts';
+import { MACHINE, noExport, VDISK, vdiskExport } from './export-names.ts';
 import type { LayerShelf } from './layer-shelf.ts';
-import { OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
-import type { Generation, OverlayBook, OverlayOwner } from './overlay-book.ts';
+import { FENCE_MS, OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
+import type { Generation, OverlayBook } from './overlay-book.ts';
 import type { PoolOwner, WorkerPool } from './workers/worker-pool.ts';
-
-const MACHINE = 'machine/';
-const VDISK = 'vdisk/';
 
 export interface ServiceDataPlaneOptions {
   readonly catalog: Catalog;
   readonly overlays: OverlayBook;
   readonly layers: LayerShelf;
   readonly readCacheBytesMax: number;
+  readonly maintenanceLeaseMs: number;
+  readonly clock: Clock;
   /** The service cannot go on: a worker died. */
   readonly died: (error: Error) => void;
   /** Something of one machine failed; the others are not concerned. */
   readonly troubled: (subject: string, what: string, error: unknown) => void;
 }
 
+/** What a machine, or somebody who looks at a vDisk, has opened since the start. */
+interface Opened {
+  readonly exportName: string;
+  /** Of the overlay: the machine, or the version that it writes. */
+  readonly ownerId: string;
+  readonly vdiskId: string;
+}
+
+/** What is asked of the data workers. */
+export type Workers = Pick<
+  WorkerPool,
+  'size' | 'connectionCount' | 'connectionsOf' | 'total' | 'endExport'
+>;
+
 export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #options: ServiceDataPlaneOptions;
-  /** Exports of machines, by machine id: a machine that is deleted is no longer in the catalog. */
-  readonly #opened = new Map<string, string>();
-  #pool: WorkerPool | undefined;
+  /** By machine id: a machine that is deleted is no longer in the catalog. */
+  readonly #opened = new Map<string, Opened>();
+  /** Exports of vDisks that were opened, and the vDisk's id. */
+  readonly #openedVdisks = new Map<string, string>();
+  /** What ends a use of a layer that a read-only export has, by the plan's key; one for each plan. */
+  readonly #uses = new Map<string, (() => void)[]>();
+  #pool: Workers | undefined;
 
   constructor(options: ServiceDataPlaneOptions) {
     this.#options = options;
   }
 
   /** The workers need this object to start, and it needs them to answer. */
-  attach(pool: WorkerPool): void {
+  attach(pool: Workers): void {
     this.#pool = pool;
   }
 
@@ -63,19 +80,26 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   list(): readonly ExportSummary[] {
     const { catalog } = this.#options;
+    const vdisks = new Map(catalog.vdisks.all().map(({ id, name }) => [id, name]));
     return [
-      ...listVdiskDisks(catalog).map((disk) => ({
+      ...listVdiskDisks(catalog, this.#options.clock.now()).map((disk) => ({
         name: `${VDISK}${disk.vdiskName}`,
         description: `version ${disk.version}, read-only`,
       })),
-      ...listMachineDisks(catalog).map((disk) => ({
-        name: `${MACHINE}${disk.machineName}`,
-        description: `${disk.vdiskName}, write cache ${disk.cacheMode}`,
+      ...catalog.machines.all().map((machine) => ({
+        name: `${MACHINE}${machine.name}`,
+        description: `${vdisks.get(machine.vdiskId)}, write cache ${machine.cacheMode}`,
       })),
     ];
   }
 
   released(key: string): void {
+    const uses = this.#uses.get(key);
+    if (uses !== undefined) {
+      uses.pop()?.();
+      if (uses.length === 0) this.#uses.delete(key);
+      return;
+    }
     this.#options.overlays
       .released(key)
       .catch((error: unknown) => this.#options.troubled(key, 'deleting an old write cache', error));
@@ -89,9 +113,10 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   machineLive(machineId: string): MachineLive {
     // Asked for every machine, every second: no question to the catalog, no walk over connections.
-    const gauges = this.#options.overlays.gauges(machineId);
-    const exportName = this.#opened.get(machineId);
-    const connections = exportName === undefined ? [] : this.#connectionsOf(exportName);
+    const { overlays } = this.#options;
+    const opened = this.#opened.get(machineId);
+    const gauges = overlays.gauges(opened?.ownerId ?? machineId);
+    const connections = opened === undefined ? [] : this.#connectionsOf(opened.exportName);
     return {
       connections: connections.map(({ address, connectedAt, tls }) => ({
         address,
@@ -105,36 +130,67 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
       cacheUsedBytes: gauges?.ownedBytes ?? 0,
       cacheFull: gauges?.full !== undefined,
       lastRequestAt: gauges?.lastRequestAt,
+      standsOn: overlays.standsOn(machineId),
     };
   }
 
   async renewOverlay(machineId: string): Promise<void> {
-    const disk = this.#machine(machineId);
-    await this.#options.overlays.renew(ownerOf(disk));
+    const { overlays } = this.#options;
+    const owner = ownerToRenew(this.#machine(machineId));
+    if (owner === undefined) await overlays.remove(machineId);
+    else await overlays.renew(owner);
   }
 
   async machineChanged(machineId: string): Promise<void> {
-    const disk = this.#machine(machineId);
-    this.#options.overlays.setQuota(machineId, disk.quotaBytes);
+    this.#options.overlays.setQuota(machineId, this.#machine(machineId).quotaBytes);
   }
 
-  async removeMachine(machineId: string): Promise<void> {
-    const exportName = this.#opened.get(machineId);
-    if (exportName !== undefined) this.#pool?.endExport(exportName);
-    this.#opened.delete(machineId);
-    await this.#options.overlays.remove(machineId);
+  async endConnections(machineId: string): Promise<void> {
+    const opened = this.#opened.get(machineId);
+    if (opened === undefined) return;
+    this.#pool?.endExport(opened.exportName);
+    const late = new AbortController();
+    const idle = this.#options.overlays.idle(opened.ownerId).then(() => true);
+    const timeout = delay(FENCE_MS, false, { signal: late.signal }).catch(() => false);
+    const ended = await Promise.race([idle, timeout]);
+    late.abort();
+    if (ended) return;
+    const seconds = FENCE_MS / 1000;
+    throw new Fault(
+      'UNAVAILABLE',
+      `a connection to ${opened.exportName} did not end in ${seconds} s`,
+      {
+        field: 'machine.connections',
+        value: opened.exportName,
+      },
+    );
+  }
+
+  async removeOverlay(ownerId: string): Promise<void> {
+    for (const [machineId, { exportName, ownerId: of }] of this.#opened) {
+      if (of !== ownerId && machineId !== ownerId) continue;
+      this.#pool?.endExport(exportName);
+      this.#opened.delete(machineId);
+    }
+    await this.#options.overlays.remove(ownerId);
+  }
+
+  overlay(ownerId: string): OverlayFacts | undefined {
+    return this.#options.overlays.facts(ownerId);
+  }
+
+  layersInUse(): LayersInUse {
+    const { overlays, layers } = this.#options;
+    const { open, stoodOn } = overlays.layersInUse();
+    return { open: new Set([...open, ...layers.inUse()]), stoodOn: new Set(stoodOn) };
   }
 
   vdiskConnections(vdiskId: string): number {
-    const { catalog } = this.#options;
-    const names = new Set([
-      ...listVdiskDisks(catalog)
-        .filter((disk) => disk.vdiskId === vdiskId)
-        .map((disk) => `${VDISK}${disk.vdiskName}`),
-      ...listMachineDisks(catalog)
-        .filter((disk) => disk.vdiskId === vdiskId)
-        .map((disk) => `${MACHINE}${disk.machineName}`),
-    ]);
+    const names = new Set<string>();
+    for (const opened of this.#opened.values()) {
+      if (opened.vdiskId === vdiskId) names.add(opened.exportName);
+    }
+    for (const [exportName, of] of this.#openedVdisks) if (of === vdiskId) names.add(exportName);
     return [...names].reduce((sum, name) => sum + this.#connectionsOf(name).length, 0);
   }
 
@@ -152,14 +208,13 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   /** Opens the overlays that exist, so that their fill is known before anybody connects. */
   async loadOverlays(): Promise<void> {
-    const disks = listMachineDisks(this.#options.catalog);
-    await forEachOf(disks, OVERLAYS_OPENED_AT_ONCE, async (disk) => {
+    const { catalog, overlays, troubled } = this.#options;
+    await forEachOf(listOwners(catalog), OVERLAYS_OPENED_AT_ONCE, async ({ name, ...owner }) => {
       try {
-        await this.#options.overlays.load(ownerOf(disk));
+        await overlays.load(owner);
       } catch (error) {
         // Tried again, and told to that machine, when it connects.
-        const subject = `${MACHINE}${disk.machineName}`;
-        this.#options.troubled(subject, 'opening the write cache', error);
+        troubled(name, 'opening the write cache', error);
       }
     });
   }
@@ -171,42 +226,72 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     }
   }
 
-  async #openMachine(name: string): Promise<StackPlan> {
-    const { catalog, overlays, layers } = this.#options;
-    const disk = machineDisk(catalog, name.slice(MACHINE.length));
-    if (disk === undefined) throw noExport(name);
-    if (!disk.enabled) {
-      throw new Fault('PERMISSION_DENIED', `machine ${disk.machineName} is disabled`);
-    }
-    const overlay = await overlays.use(ownerOf(disk));
+  async #openMachine(exportName: string): Promise<StackPlan> {
+    const { catalog, overlays, layers, clock, maintenanceLeaseMs: leaseMs } = this.#options;
+    const parts = { catalog, overlays, dataPlane: this, clock, leaseMs };
+    const owner = await ownerToOpen(parts, exportName);
+    const overlay = await overlays.use(owner);
     try {
-      // Deleted while its overlay was opened: nobody would end this connection any more.
-      if (machineDiskById(catalog, disk.machineId) === undefined) throw noExport(name);
-      this.#opened.set(disk.machineId, name);
-      const layer = await layers.plan(overlay.layerId, disk.size);
-      const description = `${disk.vdiskName} version ${disk.version}`;
-      return { key: overlay.key, name, description, layer, overlay: planOf(overlay) };
+      await this.#refuseOutdated(exportName, owner, overlay);
+      const { machineId, vdiskId, vdiskName } = owner;
+      this.#opened.set(machineId, { exportName, ownerId: owner.ownerId, vdiskId });
+      const chain = await layers.plan(overlay.readsFrom);
+      return {
+        key: overlay.key,
+        name: exportName,
+        description: `disk of ${vdiskName}`,
+        chain,
+        overlay: planOf(overlay),
+      };
     } catch (error) {
       await overlays.released(overlay.key);
-      // Deleted while we looked: nobody else would remove what `use` may have made anew.
-      if (machineDiskById(catalog, disk.machineId) === undefined) {
-        await overlays.remove(disk.machineId);
-      }
       throw error;
+    }
+  }
+
+  /** While its overlay was opened the machine may have been deleted, or shut out from what it writes. */
+  async #refuseOutdated(
+    exportName: string,
+    { machineId, ownerId, token }: MachineOwner,
+    { key }: Generation,
+  ): Promise<void> {
+    const { catalog, overlays } = this.#options;
+    if (catalog.machines.byId(machineId) === undefined) {
+      // Nobody else would remove what `use` may have made anew.
+      queueMicrotask(() => {
+        overlays.remove(machineId).catch((error: unknown) => {
+          this.#options.troubled(key, 'deleting the write cache of a deleted machine', error);
+        });
+      });
+      throw noExport(exportName);
+    }
+    if (token?.isStale() === true) {
+      throw new Fault('PERMISSION_DENIED', `another machine writes what ${exportName} wrote`, {
+        field: 'version.writer',
+        value: ownerId,
+      });
     }
   }
 
   async #openVdisk(name: string): Promise<StackPlan> {
     const { catalog, layers } = this.#options;
-    const disk = vdiskDisk(catalog, name.slice(VDISK.length));
-    if (disk === undefined) throw noExport(name);
-    const layer = await layers.plan(disk.layerId, disk.size);
-    const description = `version ${disk.version}, read-only`;
-    return { key: `layer:${disk.layerId}`, name, description, layer, overlay: undefined };
+    const disk = vdiskExport(catalog, name, this.#options.clock.now());
+    const key = `layer:${disk.layerId}`;
+    const done = layers.use(disk.layerId);
+    try {
+      const chain = await layers.plan(disk.layerId);
+      this.#openedVdisks.set(name, disk.vdiskId);
+      this.#uses.set(key, [...(this.#uses.get(key) ?? []), done]);
+      const description = `version ${disk.version}, read-only`;
+      return { key, name, description, chain, overlay: undefined };
+    } catch (error) {
+      done();
+      throw error;
+    }
   }
 
   #machine(machineId: string): MachineDisk {
-    const disk = machineDiskById(this.#options.catalog, machineId);
+    const disk = machineDiskById(this.#options.catalog, machineId, this.#options.clock.now());
     if (disk !== undefined) return disk;
     throw new Fault('NOT_FOUND', `no machine with id ${machineId}`, {
       field: 'machineId',
@@ -220,14 +305,3 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 }
 
 const planOf = ({ state, data, map }: Generation) => ({ state, data, map });
-
-const ownerOf = (disk: MachineDisk): OverlayOwner => ({
-  machineId: disk.machineId,
-  layerId: disk.layerId,
-  layerIds: new Set(disk.layerIds),
-  size: disk.size,
-  quotaBytes: disk.quotaBytes,
-});
-
-const noExport = (name: string) =>
-  new Fault('EXPORT_NOT_FOUND', `no export named ${JSON.stringify(name)}`);

@@ -15,7 +15,7 @@ import {
   readSegmentHeader,
   replayOverlay,
 } from '../vdisk/index.ts';
-import type { Repository } from './overlay-book.ts';
+import type { Repository } from './repository.ts';
 
 export type JournalSegments = readonly [VolumeLocator, VolumeLocator];
 

@@ -1,202 +1,267 @@
 /**
- * Which overlay each machine has, and since when.
+ * Which overlay each machine has, and since when. Also each version in maintenance has one.
  *
- * A machine's overlay comes in generations. A boot of a `server` machine begins a new one; what is
+ * An owner's overlay comes in generations. A boot of a `server` machine begins a new one; what is
  * still connected from the boot before keeps the old one, which is deleted when its last reader has
  * left. The newest generation on disk is the current one, so a crash between "create" and "delete"
  * costs nothing but the sweep at the next start. A generation remembers the layer it stands on in
  * its name: a machine that runs keeps its version, whatever happens to the vDisk meanwhile.
  *
- *   volume names   overlay.<machineId>.<generation>.<layerId>.data | .map
+ * A sealed generation is no overlay any more: its data volume is a layer's. Whether it is, the catalog
+ * says, and the book is told at the start.
  */
 import { KeyedMutex } from '../base/index.ts';
 import { Fault } from '../errors/index.ts';
+import { deleteVolumes, type VolumeLocator } from '../repositories/index.ts';
 import {
-  deleteVolumes,
-  type Volume,
-  type VolumeControl,
-  type VolumeData,
-  type VolumeLocator,
-} from '../repositories/index.ts';
-import {
-  formatOverlay,
   lastJournalled,
   MAXIMUM_OVERLAY_BYTES,
   needsSettling,
   type OverlayGauges,
-  overlayMapBytes,
   readOverlayGauges,
   recoverOverlay,
   setOverlayQuota,
-  settleOverlay,
 } from '../vdisk/index.ts';
+import {
+  createOverlayVolumes,
+  type FoundOverlay,
+  findOverlays,
+  locateOverlay,
+  type OverlayName,
+  overlayVolumeId,
+  refuseUnrestored,
+  settleVolumes,
+} from './overlay-volumes.ts';
+import type { Repository } from './repository.ts';
 
-/** Both ports of a repository. */
-export interface Repository {
-  readonly volumes: VolumeControl;
-  readonly data: VolumeData;
+/** What the book needs to know of layers. */
+export interface LayerNames {
+  /** What holds now what this layer held: itself, unless a merge has replaced it. */
+  resolve(layerId: string): string;
+  /** Of the disk as seen from the layer, in bytes. @throws Fault NOT_FOUND */
+  sizeOf(layerId: string): number;
 }
 
 export interface OverlayOwner {
-  readonly machineId: string;
+  readonly ownerId: string;
   /** What a new overlay stands on. */
   readonly layerId: string;
   /** What an existing one may stand on: every version of the machine's vDisk. */
   readonly layerIds: ReadonlySet<string>;
-  /** Size of the virtual disk in bytes. */
-  readonly size: number;
   readonly quotaBytes: number | undefined;
 }
 
 /** One overlay, open in no, one or several workers. */
-export interface Generation {
-  readonly machineId: string;
-  readonly number: number;
-  readonly layerId: string;
+export interface Generation extends OverlayName {
   /** Names it towards the workers. */
   readonly key: string;
+  /** The layer that is read below it: the one it stands on, or what has replaced that. */
+  readonly readsFrom: string;
   readonly data: VolumeLocator;
   readonly map: VolumeLocator;
   readonly state: SharedArrayBuffer;
+  /** Of the disk, in bytes. */
+  readonly size: number;
 }
 
 interface Entry extends Generation {
-  readonly size: number;
+  readsFrom: string;
   /** Plans handed to workers and not yet given back. */
   uses: number;
   retired: boolean;
+  /** Settles when it has been sealed, or not. */
+  sealing: Promise<void> | undefined;
+  /** Whoever waits for its last use to end. */
+  readonly waiting: (() => void)[];
 }
 
-const NAME = /^overlay\.([0-9a-f-]+)\.(\d+)\.([0-9a-z-]+)\.(data|map)$/;
-
-const volumeId = (machineId: string, number: number, layerId: string, role: 'data' | 'map') =>
-  `overlay.${machineId}.${number}.${layerId}.${role}`;
-
-interface Found {
-  readonly number: number;
-  readonly layerId: string;
-  readonly volumes: string[];
-  /** Bytes of each. */
-  readonly sizes: number[];
+export interface OverlayBookOptions {
+  readonly repository: Repository;
+  /** Changes when the host restarts: tells whether the page cache survived. */
+  readonly bootId: string;
+  readonly workers: number;
+  readonly layers: LayerNames;
+  /** Data volumes of overlays that must not be used: a crash's flushed writes are missing in them. */
+  readonly unrestored?: ReadonlyMap<string, unknown>;
 }
-
-/** Both volumes are there and have their size: a crash may come between the name and the size. */
-const isWhole = ({ sizes }: Found): boolean => sizes.length === 2 && !sizes.includes(0);
 
 export class OverlayBook {
-  readonly #repository: Repository;
-  readonly #bootId: string;
-  readonly #workers: number;
-  readonly #unrestored: ReadonlyMap<string, unknown>;
+  readonly #options: OverlayBookOptions;
   readonly #mutex = new KeyedMutex();
   /** Newest generation on disk, not yet opened since the service started. */
-  readonly #onDisk: Map<string, Found>;
+  readonly #onDisk = new Map<string, FoundOverlay>();
   readonly #current = new Map<string, Entry>();
   readonly #byKey = new Map<string, Entry>();
+  /** Numbers of sealed generations, the highest of each owner: their names are taken. */
+  readonly #sealed = new Map<string, number>();
 
-  private constructor(
-    repository: Repository,
-    bootId: string,
-    workers: number,
-    unrestored: ReadonlyMap<string, unknown>,
-    onDisk: Map<string, Found>,
-  ) {
-    this.#repository = repository;
-    this.#bootId = bootId;
-    this.#workers = workers;
-    this.#unrestored = unrestored;
-    this.#onDisk = onDisk;
+  private constructor(options: OverlayBookOptions) {
+    this.#options = options;
   }
 
-  /** Reads what is on disk and deletes what no machine needs any more. */
-  static async open(options: {
-    readonly repository: Repository;
-    /** Changes when the host restarts: tells whether the page cache survived. */
-    readonly bootId: string;
-    readonly workers: number;
-    /** Data volumes of overlays that must not be used: a crash's flushed writes are missing in them. */
-    readonly unrestored?: ReadonlyMap<string, unknown>;
-    readonly machineIds: ReadonlySet<string>;
-  }): Promise<OverlayBook> {
-    const { repository, machineIds } = options;
-    const found = findGenerations(await repository.volumes.listVolumes());
-    const newest = new Map<string, Found>();
-    for (const [machineId, generations] of found) {
+  /** Reads what is on disk and deletes what nobody needs any more. */
+  static async open(
+    options: OverlayBookOptions & {
+      readonly owners: ReadonlySet<string>;
+      /** Volumes of layers. */
+      readonly sealed: ReadonlySet<string>;
+    },
+  ): Promise<OverlayBook> {
+    const { repository, owners, sealed } = options;
+    const book = new OverlayBook(options);
+    for (const [ownerId, found] of findOverlays(await repository.volumes.listVolumes())) {
+      const isSealed = (one: FoundOverlay): boolean => sealed.has(overlayVolumeId(one, 'data'));
       // A half-made generation was never handed to anybody.
-      const whole = generations.filter(isWhole);
-      const last = machineIds.has(machineId) ? whole.at(-1) : undefined;
-      if (last !== undefined) newest.set(machineId, last);
-      for (const stale of generations.filter((generation) => generation !== last)) {
-        await deleteVolumes(repository.volumes, stale.volumes);
+      const whole = found.filter((one) => one.isWhole && !isSealed(one));
+      const last = owners.has(ownerId) ? whole.at(-1) : undefined;
+      if (last !== undefined) book.#onDisk.set(ownerId, last);
+      for (const one of found) {
+        if (one === last) continue;
+        if (isSealed(one)) book.#sealed.set(ownerId, one.number);
+        const rest = one.volumes.filter((id) => !sealed.has(id));
+        await deleteVolumes(repository.volumes, rest);
       }
     }
-    const { bootId, workers, unrestored = new Map() } = options;
-    return new OverlayBook(repository, bootId, workers, unrestored, newest);
+    return book;
   }
 
-  /** The machine's current overlay, opened or made on demand; counts one use until `released`. */
+  /** The owner's current overlay, opened or made on demand; counts one use until `released`. */
   use(owner: OverlayOwner): Promise<Generation> {
-    return this.#mutex.run(owner.machineId, async () => {
+    return this.#mutex.run(owner.ownerId, async () => {
       const entry = await this.#ensure(owner);
+      refuseWhileSealing(entry);
+      // All that have it open at once read from the same layers.
+      if (entry.uses === 0) entry.readsFrom = this.#options.layers.resolve(entry.layerId);
       entry.uses++;
-      return entry;
+      return { ...entry };
     });
-  }
-
-  /** The layer under the machine's current overlay; undefined when it has none yet. */
-  currentLayerId(machineId: string): string | undefined {
-    return (this.#current.get(machineId) ?? this.#onDisk.get(machineId))?.layerId;
   }
 
   /** @throws Fault when a retired overlay cannot be deleted; the next start tries again */
   async released(key: string): Promise<void> {
     const entry = this.#byKey.get(key);
     if (entry === undefined) return;
-    await this.#mutex.run(entry.machineId, async () => {
+    await this.#mutex.run(entry.ownerId, async () => {
       entry.uses--;
+      if (entry.uses === 0) for (const settle of entry.waiting.splice(0)) settle();
       await this.#deleteIfUnused(entry);
     });
   }
 
-  /** Begins a new, empty generation. */
+  /** Settles when nobody has the owner's overlays open. */
+  async idle(ownerId: string): Promise<void> {
+    for (const entry of this.#byKey.values()) {
+      if (entry.ownerId !== ownerId || entry.uses === 0) continue;
+      await new Promise<void>((resolve) => entry.waiting.push(resolve));
+    }
+  }
+
+  /** Begins a new, empty generation. @throws Fault IN_USE while it is being sealed */
   renew(owner: OverlayOwner): Promise<void> {
-    return this.#mutex.run(owner.machineId, async () => {
+    return this.#mutex.run(owner.ownerId, async () => {
       await this.#renew(owner);
     });
   }
 
-  /** Deletes the machine's overlay; what is open is deleted when its last reader leaves. */
-  remove(machineId: string): Promise<void> {
-    return this.#mutex.run(machineId, async () => {
-      const stored = this.#onDisk.get(machineId);
-      this.#onDisk.delete(machineId);
-      if (stored !== undefined) await deleteVolumes(this.#repository.volumes, stored.volumes);
-      const entry = this.#current.get(machineId);
-      this.#current.delete(machineId);
+  /** Deletes the owner's overlay; what is open is deleted when its last reader leaves. */
+  async remove(ownerId: string): Promise<void> {
+    await this.#current.get(ownerId)?.sealing; // which needs the mutex to end
+    await this.#mutex.run(ownerId, async () => {
+      const stored = this.#onDisk.get(ownerId);
+      this.#onDisk.delete(ownerId);
+      const { volumes } = this.#options.repository;
+      if (stored !== undefined) await deleteVolumes(volumes, stored.volumes);
+      const entry = this.#current.get(ownerId);
+      this.#current.delete(ownerId);
       if (entry === undefined) return;
       entry.retired = true;
       await this.#deleteIfUnused(entry);
     });
   }
 
-  setQuota(machineId: string, quotaBytes: number | undefined): void {
-    const entry = this.#current.get(machineId);
+  /**
+   * The owner's overlay is looked at, or becomes a layer: nobody has it open meanwhile. When `work` has
+   * given a layer for it, the overlay is gone and its data volume the layer's.
+   * @throws Fault IN_USE, NOT_FOUND, and what `work` throws: then nothing has changed
+   */
+  async hold<T>(
+    owner: OverlayOwner,
+    work: (overlay: Generation) => Promise<{ readonly result: T; readonly isSealed: boolean }>,
+  ): Promise<T> {
+    const { ownerId } = owner;
+    let settle: () => void = () => undefined;
+    const entry = await this.#mutex.run(ownerId, async () => {
+      if (!this.#current.has(ownerId) && !this.#onDisk.has(ownerId)) throw noOverlay(ownerId);
+      const entry = await this.#ensure(owner);
+      refuseWhileSealing(entry);
+      if (entry.uses > 0) {
+        throw new Fault('IN_USE', 'the write cache is open; turn the machine off first', {
+          field: 'overlay',
+          value: entry.uses,
+          expected: 'a machine that is off',
+        });
+      }
+      entry.readsFrom = this.#options.layers.resolve(entry.layerId);
+      entry.sealing = new Promise<void>((resolve) => {
+        settle = resolve;
+      });
+      return entry;
+    });
+    try {
+      const { result, isSealed } = await work({ ...entry });
+      if (isSealed) await this.#becameLayer(entry);
+      return result;
+    } finally {
+      entry.sealing = undefined;
+      settle();
+    }
+  }
+
+  facts(
+    ownerId: string,
+  ):
+    | { readonly layerId: string; readonly usedBytes: number; readonly isOpen: boolean }
+    | undefined {
+    const entry = this.#current.get(ownerId);
+    if (entry === undefined) {
+      const stored = this.#onDisk.get(ownerId);
+      return stored && { layerId: stored.layerId, usedBytes: 0, isOpen: false };
+    }
+    const { layerId, uses, sealing, state } = entry;
+    const usedBytes = readOverlayGauges(state).ownedBytes;
+    return { layerId, usedBytes, isOpen: uses > 0 || sealing !== undefined };
+  }
+
+  /** The layer under the owner's overlay, as it was called then; undefined: it has none. */
+  standsOn(ownerId: string): string | undefined {
+    return (this.#current.get(ownerId) ?? this.#onDisk.get(ownerId))?.layerId;
+  }
+
+  /** What open overlays read from, and what the others stand on. */
+  layersInUse(): { readonly open: readonly string[]; readonly stoodOn: readonly string[] } {
+    const stoodOn = [...this.#onDisk.values()].map(({ layerId }) => layerId);
+    const open: string[] = [];
+    for (const { layerId, readsFrom, uses, sealing } of this.#byKey.values()) {
+      if (uses > 0 || sealing !== undefined) open.push(readsFrom);
+      else stoodOn.push(layerId);
+    }
+    return { open, stoodOn };
+  }
+
+  setQuota(ownerId: string, quotaBytes: number | undefined): void {
+    const entry = this.#current.get(ownerId);
     if (entry !== undefined) setOverlayQuota(entry.state, quotaBytes);
   }
 
-  gauges(machineId: string): OverlayGauges | undefined {
-    const entry = this.#current.get(machineId);
+  gauges(ownerId: string): OverlayGauges | undefined {
+    const entry = this.#current.get(ownerId);
     return entry === undefined ? undefined : readOverlayGauges(entry.state);
-  }
-
-  machineOf(key: string): string | undefined {
-    return this.#byKey.get(key)?.machineId;
   }
 
   /** Opens what is on disk, so that its figures can be shown before anybody connects. */
   async load(owner: OverlayOwner): Promise<void> {
-    await this.#mutex.run(owner.machineId, async () => {
-      if (this.#onDisk.has(owner.machineId)) await this.#ensure(owner);
+    await this.#mutex.run(owner.ownerId, async () => {
+      if (this.#onDisk.has(owner.ownerId)) await this.#ensure(owner);
     });
   }
 
@@ -210,7 +275,7 @@ export class OverlayBook {
     for (const entry of [...this.#current.values()]) {
       if (!needsSettling(entry.state)) continue;
       try {
-        await this.#mutex.run(entry.machineId, () => this.#settle(entry));
+        await this.#mutex.run(entry.ownerId, () => this.#settle(entry));
       } catch (error) {
         failures.push({ key: entry.key, error });
       }
@@ -219,30 +284,22 @@ export class OverlayBook {
   }
 
   async #settle({ data, map, size, retired, state }: Entry): Promise<void> {
-    if (retired) return; // renewed or removed since
-    const mapDevice = await this.#repository.data.open(map, { write: true });
-    try {
-      const dataDevice = await this.#repository.data.open(data, { write: true });
-      try {
-        const journalled = lastJournalled(state);
-        const bootId = this.#bootId;
-        await settleOverlay({ map: mapDevice, data: dataDevice, size, bootId, journalled });
-      } finally {
-        await dataDevice.close();
-      }
-    } finally {
-      await mapDevice.close();
-    }
+    if (retired) return; // renewed, removed or sealed since
+    const { repository, bootId } = this.#options;
+    const journalled = lastJournalled(state);
+    await settleVolumes(repository, { data, map }, { size, bootId, journalled });
   }
 
   async #renew(owner: OverlayOwner): Promise<Entry> {
-    const old = this.#current.get(owner.machineId);
-    const stored = this.#onDisk.get(owner.machineId);
-    const number = Math.max(old?.number ?? 0, stored?.number ?? 0) + 1;
-    const fresh = await this.#create(owner, number);
-    this.#onDisk.delete(owner.machineId);
-    this.#current.set(owner.machineId, fresh);
-    if (stored !== undefined) await deleteVolumes(this.#repository.volumes, stored.volumes);
+    const { ownerId } = owner;
+    const old = this.#current.get(ownerId);
+    if (old !== undefined) refuseWhileSealing(old);
+    const stored = this.#onDisk.get(ownerId);
+    const fresh = await this.#create(owner);
+    this.#onDisk.delete(ownerId);
+    this.#current.set(ownerId, fresh);
+    const { volumes } = this.#options.repository;
+    if (stored !== undefined) await deleteVolumes(volumes, stored.volumes);
     if (old !== undefined) {
       old.retired = true;
       await this.#deleteIfUnused(old);
@@ -251,8 +308,9 @@ export class OverlayBook {
   }
 
   async #ensure(owner: OverlayOwner): Promise<Entry> {
-    const open = this.#current.get(owner.machineId);
-    const stored = this.#onDisk.get(owner.machineId);
+    const { ownerId } = owner;
+    const open = this.#current.get(ownerId);
+    const stored = this.#onDisk.get(ownerId);
     const standsOn = (open ?? stored)?.layerId;
     // The machine was given another vDisk, and what should have renewed its overlay did not get so
     // far: blocks of one disk are nothing on another.
@@ -260,15 +318,15 @@ export class OverlayBook {
     if (open !== undefined) return open;
     const entry =
       stored === undefined
-        ? await this.#create(owner, 1)
-        : await this.#attach(owner, stored.number, stored.layerId);
-    this.#onDisk.delete(owner.machineId);
-    this.#current.set(owner.machineId, entry);
+        ? await this.#create(owner)
+        : await this.#attach(stored, owner.quotaBytes);
+    this.#onDisk.delete(ownerId);
+    this.#current.set(ownerId, entry);
     return entry;
   }
 
-  async #create(owner: OverlayOwner, number: number): Promise<Entry> {
-    const { machineId, layerId, size } = owner;
+  async #create({ ownerId, layerId, quotaBytes }: OverlayOwner): Promise<Entry> {
+    const size = this.#options.layers.sizeOf(layerId);
     if (size > MAXIMUM_OVERLAY_BYTES) {
       throw new Fault('LIMIT_EXCEEDED', `a disk of ${size} bytes is too large for a write cache`, {
         field: 'vdisk.size',
@@ -276,51 +334,42 @@ export class OverlayBook {
         expected: `at most ${MAXIMUM_OVERLAY_BYTES} bytes (MAXIMUM_OVERLAY_BYTES)`,
       });
     }
-    const data = volumeId(machineId, number, layerId, 'data');
-    const map = volumeId(machineId, number, layerId, 'map');
+    const number =
+      1 +
+      Math.max(
+        this.#current.get(ownerId)?.number ?? 0,
+        this.#onDisk.get(ownerId)?.number ?? 0,
+        this.#sealed.get(ownerId) ?? 0,
+      );
+    const name = { ownerId, number, layerId };
+    const { repository, bootId } = this.#options;
+    await createOverlayVolumes(repository, name, { size, bootId });
     try {
-      const volume = await this.#repository.volumes.createVolume({
-        id: map,
-        size: overlayMapBytes(size),
-      });
-      const device = await this.#repository.data.open(volume.locator, { write: true });
-      try {
-        await formatOverlay(device, { size, bootId: this.#bootId });
-      } finally {
-        await device.close();
-      }
-      // The data volume comes last: where both exist, the map is known to be formatted.
-      await this.#repository.volumes.createVolume({ id: data, size });
-      return await this.#attach(owner, number, layerId);
+      return await this.#attach(name, quotaBytes);
     } catch (error) {
-      await deleteVolumes(this.#repository.volumes, [data, map]);
+      const volumes = [overlayVolumeId(name, 'data'), overlayVolumeId(name, 'map')];
+      await deleteVolumes(repository.volumes, volumes);
       throw error;
     }
   }
 
-  async #attach(owner: OverlayOwner, number: number, layerId: string): Promise<Entry> {
-    const { machineId, size, quotaBytes } = owner;
-    this.#refuseUnrestored(volumeId(machineId, number, layerId, 'data'));
-    const { locator: data } = await this.#repository.volumes.showVolume(
-      volumeId(machineId, number, layerId, 'data'),
-    );
-    const { locator: map } = await this.#repository.volumes.showVolume(
-      volumeId(machineId, number, layerId, 'map'),
-    );
-    const device = await this.#repository.data.open(map, { write: true });
+  async #attach(name: OverlayName, quotaBytes: number | undefined): Promise<Entry> {
+    const { ownerId, number, layerId } = name;
+    const { repository, layers, bootId, workers, unrestored } = this.#options;
+    refuseUnrestored(unrestored, overlayVolumeId(name, 'data'));
+    const readsFrom = layers.resolve(layerId);
+    const size = layers.sizeOf(readsFrom);
+    const { data, map } = await locateOverlay(repository, name);
+    const device = await repository.data.open(map, { write: true });
     try {
-      const state = await recoverOverlay({
-        map: device,
-        size,
-        bootId: this.#bootId,
-        quotaBytes,
-        workers: this.#workers,
-      });
-      const key = `machine:${machineId}:${number}`;
+      const state = await recoverOverlay({ map: device, size, bootId, quotaBytes, workers });
+      const key = `overlay:${ownerId}:${number}`;
       const entry: Entry = {
-        ...{ machineId, number, layerId, key, data, map, state, size },
+        ...{ ownerId, number, layerId, key, readsFrom, data, map, state, size },
         uses: 0,
         retired: false,
+        sealing: undefined,
+        waiting: [],
       };
       this.#byKey.set(key, entry);
       return entry;
@@ -329,49 +378,37 @@ export class OverlayBook {
     }
   }
 
-  #refuseUnrestored(dataVolume: string): void {
-    if (!this.#unrestored.has(dataVolume)) return;
-    const message =
-      'writes that this machine flushed before the server crashed could not be restored from the ' +
-      'flush journal; see the log of the start, mend its cause and start the service again, or ' +
-      'reset the machine to give them up';
-    const cause = this.#unrestored.get(dataVolume);
-    throw new Fault('UNAVAILABLE', message, { field: 'overlay', value: dataVolume }, { cause });
+  /** The catalog knows it as a layer: only the map is left to delete. */
+  async #becameLayer(entry: Entry): Promise<void> {
+    await this.#mutex.run(entry.ownerId, async () => {
+      entry.retired = true;
+      this.#byKey.delete(entry.key);
+      this.#sealed.set(entry.ownerId, entry.number);
+      if (this.#current.get(entry.ownerId) === entry) this.#current.delete(entry.ownerId);
+      await deleteVolumes(this.#options.repository.volumes, [entry.map.volume]);
+    });
   }
 
   async #deleteIfUnused(entry: Entry): Promise<void> {
     if (!entry.retired || entry.uses > 0) return;
     this.#byKey.delete(entry.key);
-    const { machineId, number, layerId } = entry;
-    await deleteVolumes(
-      this.#repository.volumes,
-      (['data', 'map'] as const).map((role) => volumeId(machineId, number, layerId, role)),
-    );
+    const { volumes } = this.#options.repository;
+    await deleteVolumes(volumes, [entry.data.volume, entry.map.volume]);
   }
 }
 
-function findGenerations(volumes: readonly Pick<Volume, 'id' | 'size'>[]): Map<string, Found[]> {
-  const found = new Map<string, Map<number, Found>>();
-  for (const { id, size } of volumes) {
-    const match = NAME.exec(id);
-    const [, machineId, number, layerId] = match ?? [];
-    if (machineId === undefined || number === undefined || layerId === undefined) continue;
-    const generations = found.get(machineId) ?? new Map<number, Found>();
-    found.set(machineId, generations);
-    const generation = generations.get(Number(number)) ?? {
-      number: Number(number),
-      layerId,
-      volumes: [],
-      sizes: [],
-    };
-    generations.set(Number(number), generation);
-    generation.volumes.push(id);
-    generation.sizes.push(size);
-  }
-  return new Map(
-    [...found].map(([machineId, generations]) => [
-      machineId,
-      [...generations.values()].sort((a, b) => a.number - b.number),
-    ]),
+function refuseWhileSealing({ sealing }: Entry): void {
+  if (sealing === undefined) return;
+  throw new Fault(
+    'IN_USE',
+    'the write cache is being made a version of; try again when that is done',
+    {
+      field: 'overlay',
+      expected: 'a write cache that no task works on',
+    },
   );
+}
+
+function noOverlay(ownerId: string): Fault {
+  return new Fault('NOT_FOUND', 'there is no write cache', { field: 'overlay', value: ownerId });
 }

@@ -14,13 +14,14 @@ import {
   type Control,
   closeControl,
   createControl,
-  layersInUse,
-  machineIds,
   observeBoots,
   observeCaches,
   openCatalog,
+  overlayOwners,
   recordEvent,
   recoverControl,
+  Scrub,
+  VersionObserver,
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
 import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
@@ -28,12 +29,13 @@ import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
 import { openFlushJournals } from './flush-journals.ts';
-import { createImageStore, sweepLayers } from './image-store.ts';
 import { LayerShelf } from './layer-shelf.ts';
+import { LayerStore, sweepLayers } from './layer-store.ts';
 import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
-import { OverlayBook, type Repository } from './overlay-book.ts';
+import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
+import type { Repository } from './repository.ts';
 import { tlsFiles } from './tls-files.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
 
@@ -114,36 +116,35 @@ async function compose(
     volumes: await LocalVolumeControl.attach(folder.repository),
     data: new LocalVolumeData({ log }),
   };
-  await sweepLayers(folder.layers, repository.volumes, new Set(layersInUse(catalog)));
+  const known = new Set(catalog.layers.all().map(({ id }) => id));
+  await sweepLayers(folder.layers, repository.volumes, known);
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
 
-  const { dataPlane, pool, layers } = await startDataPath(config, {
-    folder,
-    catalog,
-    repository,
-    log,
-    fail,
-  });
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const path = { folder, catalog, repository, bootId, log, fail };
+  const { dataPlane, pool, layers, overlays } = await startDataPath(config, path);
   closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
 
   const control = createControl({
     catalog,
     dataPlane,
-    images: createImageStore({ folder, repository, layers }),
+    images: new LayerStore({ folder, catalog, repository, layers, overlays, bootId }),
     clock: systemClock,
     newId: randomUUID,
     serverName: hostname(),
     version: VERSION,
+    maintenanceLeaseMs: config.maintenance.lease * 1000,
+    consolidateBeyond: config.layers.most,
     onEvent: (event) => log.info({ event }, event.message),
   });
   closers.add('tasks', () => closeControl(control));
   await recoverControl(control);
   await dataPlane.loadOverlays();
-  startTicker(control, closers, log);
+  startTicker(control, config, closers, log);
 
   const app = buildApi({
     control,
@@ -175,13 +176,18 @@ async function startDataPath(
     readonly folder: DataFolder;
     readonly catalog: Catalog;
     readonly repository: Repository;
+    readonly bootId: string;
     readonly log: Log;
     readonly fail: (error: Error) => void;
   },
-): Promise<{ dataPlane: ServiceDataPlane; pool: WorkerPool; layers: LayerShelf }> {
-  const { folder, catalog, repository } = parts;
+): Promise<{
+  readonly dataPlane: ServiceDataPlane;
+  readonly pool: WorkerPool;
+  readonly layers: LayerShelf;
+  readonly overlays: OverlayBook;
+}> {
+  const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const journals = await openFlushJournals({
     repository,
     bootId,
@@ -198,19 +204,23 @@ async function startDataPath(
       'no flush journal could be made: flushes are slower until the next start',
     );
   }
+  const layers = new LayerShelf(catalog, repository.volumes, folder.layers);
   const overlays = await OverlayBook.open({
     repository,
     bootId,
     workers,
     unrestored: journals.unrestored,
-    machineIds: new Set(machineIds(catalog)),
+    layers,
+    owners: overlayOwners(catalog),
+    sealed: new Set(catalog.layers.all().map(({ volumeId }) => volumeId)),
   });
-  const layers = new LayerShelf(repository.volumes, folder.layers);
   const dataPlane = new ServiceDataPlane({
     catalog,
     overlays,
     layers,
     readCacheBytesMax: config.cache.read,
+    maintenanceLeaseMs: config.maintenance.lease * 1000,
+    clock: systemClock,
     died: parts.fail,
     troubled: (subject, what, err) => parts.log.error({ err, subject }, what),
   });
@@ -231,19 +241,35 @@ async function startDataPath(
     dataPlane,
   );
   dataPlane.attach(pool);
-  return { dataPlane, pool, layers };
+  return { dataPlane, pool, layers, overlays };
 }
 
-function startTicker(control: Control, closers: Closers, log: Log): void {
+function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
+  const versions = new VersionObserver(control);
+  const { days, rate: bytesPerSecond } = config.scrub;
+  const scrub = new Scrub(control, { days, bytesPerSecond });
+  let observing: Promise<void> | undefined;
   const ticker = setInterval(() => {
+    const now = systemClock.now();
     try {
-      observeBoots(control, systemClock.now());
+      observeBoots(control, now);
       observeCaches(control);
     } catch (err) {
       log.error({ err }, 'observing machines');
     }
+    scrub.observe(now, (err) => log.error({ err }, 'verifying layers'));
+    observing ??= versions
+      .observe(now)
+      .catch((err: unknown) => log.error({ err }, 'observing versions'))
+      .finally(() => {
+        observing = undefined;
+      });
   }, TICK_MS);
-  closers.add('ticker', () => clearInterval(ticker));
+  closers.add('ticker', async () => {
+    clearInterval(ticker);
+    await scrub.close();
+    await observing;
+  });
 }
 
 async function startPxeServices(

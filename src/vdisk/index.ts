@@ -13,17 +13,24 @@ export {
   MAXIMUM_CHAIN_LAYERS,
   openChain,
 } from './chain/index.ts';
+export {
+  type ExportedFile,
+  type ExportFileOptions,
+  type ExportFormat,
+  type ExportOptions,
+  type ExportParent,
+  type ExportProgress,
+  type ExportSource,
+  type ExportStream,
+  exportFile,
+  exportStream,
+} from './export/index.ts';
 export type { ImageFormat } from './formats/index.ts';
 export {
   type ImportDependencies,
   type ImportedImage,
-  type ImportImageProgress,
   type ImportImageRequest,
   importImage,
-  type LayerFiles,
-  layerFiles,
-  removeLayer,
-  removeLeftovers,
 } from './import/index.ts';
 export {
   FlushJournal,
@@ -32,7 +39,35 @@ export {
   readSegmentHeader,
 } from './journal/index.ts';
 export { type LayerOptions, openLayer } from './layer-device.ts';
-export { readPresentChunks } from './manifest/index.ts';
+export {
+  buildIndexOfChain,
+  type ClosedOverlay,
+  type DamagedChunk,
+  type LayerChain,
+  type LayeredDisk,
+  type LayerFiles,
+  type LayerProgress,
+  type LayerSource,
+  type LayerWork,
+  layerFiles,
+  type MergedLayer,
+  type MergeRequest,
+  type MergeWork,
+  mergeLayers,
+  type OverlayChanges,
+  openLayerChain,
+  overlayChanges,
+  type PartitionChanges,
+  removeLayer,
+  removeLeftovers,
+  type SealedLayer,
+  type SealRequest,
+  sealOverlay,
+  type VerifiedLayer,
+  type VerifyRequest,
+  type VerifyWork,
+  verifyLayer,
+} from './layers/index.ts';
 export {
   type FormatOptions,
   type FullReason,

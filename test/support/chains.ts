@@ -140,7 +140,8 @@ function setBit(bits: Uint8Array, bit: number): void {
   bits[bit >> 3] = (bits[bit >> 3] ?? 0) | (1 << (bit & 7));
 }
 
-async function applyChange(
+/** Does it to a disk and to what the disk must hold. */
+export async function applyChange(
   device: BlockDevice,
   content: Buffer,
   change: DiskChange,

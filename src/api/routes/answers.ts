@@ -1,4 +1,5 @@
 import Type, { type TSchema } from 'typebox';
+import { type TaskView, VersionNumberField } from '../../control/index.ts';
 import { MAX_PARAMETER_LENGTH } from '../limits.ts';
 import { PROBLEM_TYPE, Problem } from '../problem.ts';
 
@@ -25,3 +26,17 @@ export function parameter<const N extends string>(name: N, description: string) 
 }
 
 export const NameParameter = parameter('name', 'a name');
+
+export const VersionParameter = Type.Object({
+  ...NameParameter.properties,
+  number: VersionNumberField,
+});
+
+/** Answers with a task that has begun. */
+export function accepted(
+  reply: { code(status: 202): { header(name: string, value: string): unknown } },
+  task: TaskView,
+): TaskView {
+  reply.code(202).header('location', `/v1/tasks/${task.id}`);
+  return task;
+}

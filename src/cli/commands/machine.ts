@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { Items, Machine } from '../answers.ts';
 import type { CliIo } from '../cli-io.ts';
 import { openSession, part } from '../session.ts';
+import { captureCommand, changesCommand } from './capture.ts';
 import {
   addMachineOptions,
   addSelection,
@@ -19,6 +20,8 @@ export function machineCommand(io: CliIo): Command {
   command.addCommand(machineSetCommand(io));
   command.addCommand(listCommand(io));
   command.addCommand(personalityCommand(io, 'machine'));
+  command.addCommand(changesCommand(io));
+  command.addCommand(captureCommand(io));
   command
     .command('show <name>')
     .description('everything about one machine')

@@ -1,12 +1,15 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import type { Items, Task, Vdisk } from '../answers.ts';
+import type { Items, Task, Vdisk, Verification } from '../answers.ts';
 import { refused } from '../api-client.ts';
+import { CliError, EXIT_REFUSED } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part } from '../session.ts';
 import { waitForTask } from '../wait-for-task.ts';
 import { taskText } from './task.ts';
+import { revertedText, showTask, versionsText, type Waiting } from './version.ts';
+import { parseVersion } from './version-number.ts';
 
 const FORMATS = ['raw', 'qcow2', 'vhd', 'vmdk', 'vhdx'];
 
@@ -46,7 +49,73 @@ export function vdiskCommand(io: CliIo): Command {
       await session.client.call('DELETE', `/vdisks/${part(name)}`);
       session.show({ deleted: name }, () => `vDisk ${name} deleted\n`);
     });
+  for (const build of [revertCommand, pinCommand, unpinCommand, verifyCommand]) {
+    command.addCommand(build(io));
+  }
   return command;
+}
+
+function revertCommand(io: CliIo): Command {
+  return new Command('revert')
+    .argument('<name>')
+    .description('take a release back: machines boot the version before at their next boot')
+    .option('--to <number>', 'an earlier version; the one before unless given', parseVersion)
+    .action(async (name: string, options: object, self: Command) => {
+      const session = openSession(self, io);
+      const path = `/vdisks/${part(name)}/revert`;
+      session.show(await session.client.call<Vdisk>('POST', path, options), revertedText);
+    });
+}
+
+function pinCommand(io: CliIo): Command {
+  return new Command('pin')
+    .argument('<name>')
+    .argument('<number>', 'of a version', parseVersion)
+    .description('let production machines boot one version, whatever is released')
+    .action((name: string, number: number, _options: object, self: Command) =>
+      pin(io, self, name, number),
+    );
+}
+
+function unpinCommand(io: CliIo): Command {
+  return new Command('unpin')
+    .argument('<name>')
+    .description('let production machines boot the newest version that is released')
+    .action((name: string, _options: object, self: Command) => pin(io, self, name, null));
+}
+
+async function pin(
+  io: CliIo,
+  self: Command,
+  name: string,
+  pinnedVersion: number | null,
+): Promise<void> {
+  const session = openSession(self, io);
+  const path = `/vdisks/${part(name)}`;
+  session.show(await session.client.call<Vdisk>('PATCH', path, { pinnedVersion }), revertedText);
+}
+
+function verifyCommand(io: CliIo): Command {
+  return new Command('verify')
+    .argument('<name>')
+    .argument('[number]', 'of a version; all unless given', parseVersion)
+    .description('read versions and compare them with their manifests')
+    .option('--no-wait', 'only start the task')
+    .action(async (name: string, number: number | undefined, { wait }: Waiting, self: Command) => {
+      const session = openSession(self, io);
+      const of = number === undefined ? '' : `/versions/${number}`;
+      const path = `/vdisks/${part(name)}${of}/verify`;
+      const task = await session.client.call<Task>('POST', path);
+      await showTask<Verification>(session, task, wait, `verify ${name}`, (found) => {
+        if (found.damagedChunks > 0) throw damagedError(name, found);
+        return `vDisk ${name}: ${found.chunks} chunks of ${found.layers} layers are right (${bytes(found.bytes)})\n`;
+      });
+    });
+}
+
+function damagedError(name: string, { damaged, damagedChunks }: Verification): CliError {
+  const told = damaged.map(({ reason }) => `  ${reason}`).join('\n');
+  return new CliError(EXIT_REFUSED, `vDisk ${name}: ${damagedChunks} chunks are damaged\n${told}`);
 }
 
 function importCommand(io: CliIo): Command {
@@ -103,28 +172,22 @@ function listText(vdisks: readonly Vdisk[]): string {
   );
 }
 
+function productionText({ production, pinnedVersion }: Vdisk): string {
+  if (production === null) return '-';
+  return `version ${production}${pinnedVersion === null ? '' : ' (pinned)'}`;
+}
+
 function vdiskText(vdisk: Vdisk): string {
   const head = facts([
     ['name', vdisk.name],
     ['description', vdisk.description || '-'],
     ['export', vdisk.export],
+    ['machines boot', productionText(vdisk)],
     ['size', bytes(vdisk.size)],
     ['machines', String(vdisk.machines)],
     ['connections', String(vdisk.connections)],
     ['created', time(vdisk.createdAt)],
   ]);
-  const versions = table(
-    ['version', 'state', 'data', 'from', 'kernel', 'initrd', 'root', 'content'],
-    vdisk.versions.map((version) => [
-      String(version.number),
-      version.state,
-      bytes(version.dataBytes),
-      version.format,
-      version.kernel ?? '-',
-      version.initrd ?? '-',
-      [version.rootPartition, version.rootFilesystem].filter(Boolean).join(' ') || '-',
-      version.contentId.slice(0, 12),
-    ]),
-  );
+  const versions = versionsText(vdisk.versions);
   return `${head}\n${versions}`;
 }

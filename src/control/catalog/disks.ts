@@ -2,7 +2,7 @@
 import type { CacheMode } from '../ports.ts';
 import { productionVersion, type VersionChoice, whichVersion } from '../versions/which-version.ts';
 import type { Catalog } from './catalog.ts';
-import type { MachineRecord, VdiskRecord, VersionRecord } from './records.ts';
+import type { MachineRecord, SealedVersion, VdiskRecord, VersionRecord } from './records.ts';
 
 /** What production machines read, for whoever wants to look at it. */
 export interface VdiskDisk {
@@ -40,6 +40,15 @@ export function vdiskDisk(catalog: Catalog, name: string, now: number): VdiskDis
     : diskOfVdisk(vdisk, catalog.versions.ofVdisk(vdisk.id), now);
 }
 
+/** @returns undefined: there is no such version, or it is in maintenance */
+export function versionDisk(catalog: Catalog, name: string, number: number): VdiskDisk | undefined {
+  const vdisk = catalog.vdisks.byName(name);
+  const version = vdisk && catalog.versions.byNumber(vdisk.id, number);
+  return vdisk === undefined || version === undefined || version.state === 'maintenance'
+    ? undefined
+    : diskOfVersion(vdisk, version);
+}
+
 export function listVdiskDisks(catalog: Catalog, now: number): readonly VdiskDisk[] {
   const versions = catalog.versions.allByVdisk();
   return catalog.vdisks
@@ -75,15 +84,13 @@ function diskOfVdisk(
   now: number,
 ): VdiskDisk | undefined {
   const choice = productionVersion(vdisk, versions, now);
-  if (choice.kind === 'none') return undefined;
-  return {
-    vdiskId: vdisk.id,
-    vdiskName: vdisk.name,
-    description: vdisk.description,
-    version: choice.version.number,
-    layerId: choice.version.layerId,
-    size: choice.version.size,
-  };
+  return choice.kind === 'none' ? undefined : diskOfVersion(vdisk, choice.version);
+}
+
+function diskOfVersion(vdisk: VdiskRecord, version: SealedVersion): VdiskDisk {
+  const { number, layerId, size } = version;
+  const { id: vdiskId, name: vdiskName, description } = vdisk;
+  return { vdiskId, vdiskName, description, version: number, layerId, size };
 }
 
 function diskOfMachine(

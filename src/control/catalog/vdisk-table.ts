@@ -7,6 +7,7 @@ const SELECT = 'SELECT * FROM vdisks';
 export class VdiskTable {
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
+  readonly #nextVersion: StatementSync;
   readonly #delete: StatementSync;
   readonly #byId: StatementSync;
   readonly #byName: StatementSync;
@@ -21,6 +22,8 @@ export class VdiskTable {
     this.#update = database.prepare(
       'UPDATE vdisks SET name = ?, description = ?, pinned_version = ? WHERE id = ?',
     );
+    this.#nextVersion = database.prepare(`
+      UPDATE vdisks SET last_version = last_version + 1 WHERE id = ? RETURNING last_version`);
     this.#delete = database.prepare('DELETE FROM vdisks WHERE id = ?');
     this.#byId = database.prepare(`${SELECT} WHERE id = ?`);
     this.#byName = database.prepare(`${SELECT} WHERE name = ?`);
@@ -35,6 +38,11 @@ export class VdiskTable {
 
   update({ id, name, description, pinnedVersion }: VdiskRecord): void {
     this.#update.run(name, description, pinnedVersion ?? null, id);
+  }
+
+  /** A number that no version of the vDisk has or had; the first one has 1. */
+  nextVersion(id: string): number {
+    return integer(this.#nextVersion.get(id) ?? {}, 'last_version');
   }
 
   /** Its versions go with it. */

@@ -24,7 +24,6 @@ export class VersionTable {
   readonly #byId: StatementSync;
   readonly #ofLayer: StatementSync;
   readonly #maintained: StatementSync;
-  readonly #highest: StatementSync;
   readonly #moveLayer: StatementSync;
   readonly #moveBase: StatementSync;
   readonly #due: StatementSync;
@@ -52,7 +51,6 @@ export class VersionTable {
     this.#byId = database.prepare(`${SELECT} WHERE versions.id = ?`);
     this.#ofLayer = database.prepare(`${SELECT} WHERE layer_id = ? ORDER BY vdisk_id, number`);
     this.#maintained = database.prepare(`${SELECT} WHERE state = 'maintenance'`);
-    this.#highest = database.prepare('SELECT max(number) AS n FROM versions WHERE vdisk_id = ?');
     this.#moveLayer = database.prepare('UPDATE versions SET layer_id = ? WHERE layer_id = ?');
     this.#moveBase = database.prepare(
       'UPDATE versions SET base_layer_id = ? WHERE base_layer_id = ?',
@@ -148,12 +146,6 @@ export class VersionTable {
 
   anyDeleting(): boolean {
     return integer(this.#deleting.get() ?? {}, 'n') === 1;
-  }
-
-  /** 0: it has none. */
-  highestNumber(vdiskId: string): number {
-    const row = this.#highest.get(vdiskId);
-    return row === undefined ? 0 : (optionalInteger(row, 'n') ?? 0);
   }
 
   /** Whatever stands on one layer stands on the other from now on. */

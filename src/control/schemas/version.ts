@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox';
 import { INITRAMFS_KINDS, VERSION_STATES } from '../catalog/records.ts';
 import { MERGE_MODES } from '../ports.ts';
-import { VERSION_ACTIONS } from '../versions/version-actions.ts';
+import { VERSION_ACTIONS, type VersionAction } from '../versions/version-actions.ts';
 import {
   BytesField,
   DescriptionField,
@@ -76,9 +76,11 @@ const ActionView = Type.Object({
   reason: nullable(Type.String({ description: 'why it is not possible' })),
 });
 
-/** One of each action; Type.Record takes its names from a pattern, and makes an object without any of words. */
-const ActionsView = Type.Unsafe<Record<string, Static<typeof ActionView>>>(
-  Type.Object(Object.fromEntries(VERSION_ACTIONS.map((action) => [action, ActionView]))),
+const ActionsView = Type.Object(
+  Object.fromEntries(VERSION_ACTIONS.map((action) => [action, ActionView])) as Record<
+    VersionAction,
+    typeof ActionView
+  >,
 );
 
 export const VersionView = Type.Object({

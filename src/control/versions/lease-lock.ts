@@ -4,7 +4,7 @@
  * (DataPlane.fence), so that two never write at once, whatever a clock says.
  */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { LockRecord } from '../catalog/records.ts';
+import { WRITER_LOST_MS } from '../limits.ts';
 
 export interface LockTaken {
   readonly kind: 'taken';
@@ -23,11 +23,8 @@ export interface LockHeld {
 /** The lock of the overlay of a version in maintenance. */
 export const writeLock = (versionId: string): string => `version/${versionId}`;
 
-/** Whether a holder lives, and when it was last heard of: milliseconds since the epoch, if at all. */
-export type Liveness = (holder: string) => {
-  readonly alive: boolean;
-  readonly heardAt: number | undefined;
-};
+/** Whether a holder is seen to live: it is connected, and answers TCP keep-alive. */
+export type Liveness = (holder: string) => boolean;
 
 /**
  * Inside a transaction. A holder that takes it again gets a new token too: it has started anew, and what
@@ -42,7 +39,7 @@ export function takeLock(
   const lock = catalog.locks.byName(name);
   const { holder, now, leaseMs } = wanted;
   if (lock?.holder !== undefined && lock.holder !== holder) {
-    const until = heldUntil(lock, liveness(lock.holder), leaseMs);
+    const until = liveness(lock.holder) ? Number.POSITIVE_INFINITY : lock.expiresAt;
     if (until > now) return { kind: 'held', holder: lock.holder, until };
   }
   const token = (lock?.token ?? 0) + 1;
@@ -56,33 +53,23 @@ export function releaseLock(catalog: Catalog, name: string): void {
   if (lock?.holder !== undefined) catalog.locks.save({ ...lock, holder: undefined, expiresAt: 0 });
 }
 
-/** Once a second or so: those that live keep what they hold. Written no more often than it must be. */
+/**
+ * Once a second or so: those that live keep what they hold. The connection of a machine that lost its power
+ * ends WRITER_LOST_MS later than the machine did: its lease is counted from then, so that it never blocks
+ * the next one for longer than the lease. Written no more often than it must be.
+ */
 export function renewLocks(
   catalog: Catalog,
   now: number,
   leaseMs: number,
   liveness: Liveness,
 ): void {
+  const left = leaseMs - WRITER_LOST_MS;
   const due = catalog.locks
     .held()
-    .filter(
-      ({ holder, expiresAt }) => expiresAt - now < leaseMs / 2 && liveness(holder ?? '').alive,
-    );
+    .filter(({ holder, expiresAt }) => expiresAt - now < left / 2 && liveness(holder ?? ''));
   if (due.length === 0) return;
   catalog.transaction(() => {
-    for (const lock of due) catalog.locks.save({ ...lock, expiresAt: now + leaseMs });
+    for (const lock of due) catalog.locks.save({ ...lock, expiresAt: now + left });
   });
-}
-
-/**
- * The connection of a machine that lost its power ends later than the machine did. Its lease runs from
- * the last time it was heard, so that this does not come on top.
- */
-function heldUntil(
-  { expiresAt }: LockRecord,
-  { alive, heardAt }: ReturnType<Liveness>,
-  leaseMs: number,
-): number {
-  if (alive) return Number.POSITIVE_INFINITY;
-  return heardAt === undefined ? expiresAt : Math.min(expiresAt, heardAt + leaseMs);
 }

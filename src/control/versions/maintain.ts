@@ -54,12 +54,9 @@ export async function maintain(
   });
 }
 
-/** A writer lives while it is connected; its requests say when it was last heard. */
+/** A writer lives while it is connected. */
 export function writerLiveness({ dataPlane }: Pick<MaintenanceParts, 'dataPlane'>): Liveness {
-  return (machineId) => {
-    const live = dataPlane.machineLive(machineId);
-    return { alive: live.connections.length > 0, heardAt: live.lastRequestAt };
-  };
+  return (machineId) => dataPlane.machineLive(machineId).connections.length > 0;
 }
 
 function heldBy(catalog: Catalog, version: OpenVersion, holder: string, until: number): Fault {

@@ -164,6 +164,34 @@ export const CONFIG_SCHEMA = Type.Object({
       { default: 'info', description: 'least severe log line to write (JSON, on standard error)' },
     ),
   }),
+  maintenance: Type.Object({
+    lease: Type.Integer({
+      default: 60,
+      minimum: 45,
+      description:
+        'seconds after which a machine in maintenance that is not heard of any more may be succeeded by another',
+    }),
+  }),
+  layers: Type.Object({
+    most: Type.Integer({
+      default: 16,
+      minimum: 0,
+      description:
+        'layers of a version beyond which its differences are merged by themselves; 0: never',
+    }),
+  }),
+  scrub: Type.Object({
+    days: Type.Integer({
+      default: 7,
+      minimum: 0,
+      description: 'every layer is read and verified once in so many days; 0: never',
+    }),
+    rate: bytes(
+      'most bytes that the scrub reads in a second; at least 1M',
+      16 * 1024 * 1024,
+      1024 * 1024,
+    ),
+  }),
   drainSeconds: Type.Integer({
     default: 10,
     minimum: 0,

@@ -10,6 +10,7 @@
  * Where a disk grew, the layers below are shorter; what lies beyond a layer's end it leaves alone, and
  * what lies beyond the base's end and nobody has written reads as zeroes.
  */
+import { setImmediate } from 'node:timers/promises';
 import { CACHE_BLOCK_BYTES } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
 import { markChunk } from '../manifest/index.ts';
@@ -23,7 +24,7 @@ import {
   DifferenceMap,
   WHOLE_UNIT,
 } from './layer-maps.ts';
-import { MAXIMUM_CHAIN_LAYERS } from './limits.ts';
+import { INDEX_STEPS_PER_TURN, MAXIMUM_CHAIN_LAYERS } from './limits.ts';
 import { Mixtures } from './mixtures.ts';
 
 export interface ChainDescription {
@@ -42,6 +43,24 @@ export interface ChainDescription {
  * @throws BlockError EINVAL for too many layers, sizes that do not fit, bitmaps that are too short
  */
 export function buildChainIndex(chain: ChainDescription): SharedArrayBuffer {
+  const work = buildInSteps(chain);
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same, with turns for timers and sockets. What it is given must not change meanwhile. */
+export async function buildChainIndexInTurns(chain: ChainDescription): Promise<SharedArrayBuffer> {
+  const work = buildInSteps(chain);
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    await setImmediate();
+  }
+}
+
+function* buildInSteps(chain: ChainDescription): Generator<void, SharedArrayBuffer> {
   const { size, base, differences, cacheBlockBytes = CACHE_BLOCK_BYTES } = chain;
   const layerSizes = [base.size, ...differences.map((difference) => difference.size)];
   checkSizes(size, layerSizes);
@@ -55,9 +74,12 @@ export function buildChainIndex(chain: ChainDescription): SharedArrayBuffer {
   }
   const maps = differences.map((difference) => new DifferenceMap(difference));
   const uppermost = new Uint16Array(Math.ceil(size / UNIT_BYTES));
-  for (const [below, map] of maps.entries()) map.mark(uppermost, below + 1);
+  for (const [below, map] of maps.entries()) {
+    map.mark(uppermost, below + 1);
+    yield;
+  }
   const mixtures = new Mixtures();
-  const entries = resolveUnits(uppermost, baseMap, maps, mixtures);
+  const entries = yield* resolveUnits(uppermost, baseMap, maps, mixtures);
   const buffer = ChainIndex.allocate({
     size,
     layerSizes,
@@ -68,28 +90,36 @@ export function buildChainIndex(chain: ChainDescription): SharedArrayBuffer {
   const index = new ChainIndex(buffer);
   index.units.set(entries);
   index.mixed.set(mixtures.sources);
-  entries.forEach((entry, unit) => {
-    if (entry !== 0) markChunk(index.present, unit);
-  });
+  for (let unit = 0; unit < entries.length; unit++) {
+    if (entries[unit] !== 0) markChunk(index.present, unit);
+    if (isTurn(unit)) yield;
+  }
   const keys = new CacheKeys(size, cacheBlockBytes, maps, uppermost);
-  for (let block = 0; block < index.keys.length; block++) index.keys[block] = keys.keyOf(block);
+  for (let block = 0; block < index.keys.length; block++) {
+    index.keys[block] = keys.keyOf(block);
+    if (isTurn(block)) yield;
+  }
   return buffer;
 }
+
+const isTurn = (count: number): boolean =>
+  count % INDEX_STEPS_PER_TURN === INDEX_STEPS_PER_TURN - 1;
 
 /**
  * The entry of each unit, as the index has it.
  * @param uppermost for each unit the number of the uppermost difference that decides a block; 0: none
  */
-function resolveUnits(
+function* resolveUnits(
   uppermost: Uint16Array,
   base: BaseMap,
   differences: readonly DifferenceMap[],
   mixtures: Mixtures,
-): Uint32Array {
+): Generator<void, Uint32Array> {
   const entries = new Uint32Array(uppermost.length);
   const sources = new Uint16Array(BLOCKS_PER_UNIT);
   const firstMixture = differences.length + 2;
   for (let unit = 0; unit < entries.length; unit++) {
+    if (isTurn(unit)) yield;
     const held = base.heldIn(unit);
     const top = uppermost[unit] ?? 0;
     if (top === 0 && (held === 0 || held === WHOLE_UNIT)) {

@@ -8,3 +8,6 @@ export const MAXIMUM_CHAIN_LAYERS = 256;
 
 /** Room for this many mixed units when a chain's index is built; doubled as needed. */
 export const MIXED_UNITS_AT_FIRST = 256;
+
+/** Units or cache blocks of an index that are worked out before timers and sockets get their turn. */
+export const INDEX_STEPS_PER_TURN = 64 * 1024;

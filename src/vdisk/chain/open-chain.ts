@@ -11,11 +11,11 @@ import {
   type ReadCache,
 } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
-import { GatheredVolume } from '../gathered-volume.ts';
 import { LayerDevice, openLayer } from '../layer-device.ts';
 import { BLOCK_BYTES } from '../overlay/index.ts';
 import { PresentChunks } from '../present-chunks.ts';
 import { ChainIndex } from './chain-index.ts';
+import { gatherChain } from './gather-chain.ts';
 
 export interface ChainLayer {
   /**
@@ -47,16 +47,12 @@ export function openChain(options: ChainOptions): ReadableBlockDevice {
   if (index.isBaseAlone && volume.geometry.size === index.size) {
     return openLayer({ volume, presentChunks: index.present, layerId, cache });
   }
-  const [base, ...differences] = layers.map((layer, at) => ({
-    volume: layer.volume,
-    size: index.layerSizes[at] ?? 0,
-  }));
-  if (base === undefined) throw new BlockError('EINVAL', 'open', 0, 0, 'a chain without layers');
-  const present = new PresentChunks(index.present);
-  const map = index.isBaseAlone ? present : index;
-  const gathered = new GatheredVolume(index.size, [base, ...differences], map);
+  const gathered = gatherChain(
+    index,
+    layers.map((layer) => layer.volume),
+  );
   const cached = new CachedDevice(gathered, cache, new ChainKeys(index, options));
-  return new LayerDevice(cached, present);
+  return new LayerDevice(cached, new PresentChunks(index.present));
 }
 
 /** The cache's numbers for the keys of the index. */

@@ -3,10 +3,10 @@
  * volume starts out as zeroes.
  */
 import { subtle } from 'node:crypto';
-import { type BlockDevice, PLAIN } from '../../block/index.ts';
+import type { BlockDevice } from '../../block/index.ts';
+import { FLUSH_EVERY_BYTES, writeAll } from '../layers/index.ts';
 import { CHUNK_BYTES, type ManifestWriter } from '../manifest/index.ts';
 import type { ImageWindows, Window } from './image-windows.ts';
-import { FLUSH_EVERY_BYTES } from './limits.ts';
 
 const ZEROES = Buffer.alloc(CHUNK_BYTES);
 
@@ -60,14 +60,6 @@ function presentStretches(window: Window): { start: number; end: number }[] {
     }
   }
   return present;
-}
-
-async function writeAll(device: BlockDevice, bytes: Buffer, offset: number): Promise<void> {
-  const most = device.geometry.maximumIo;
-  for (let done = 0; done < bytes.length; done += most) {
-    const part = bytes.subarray(done, Math.min(done + most, bytes.length));
-    await device.write(part, offset + done, PLAIN);
-  }
 }
 
 /** Hashed in the thread pool, a window at once: this is the control thread. */

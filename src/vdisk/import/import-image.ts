@@ -2,7 +2,7 @@
  * The import of one image: space, volume, copy, manifest, boot files, name. Read first.
  *
  * Nothing is left behind by an import that fails; one that the process did not survive is removed by
- * removeLeftovers at the next start (layer-files.ts says how it is recognised).
+ * removeLeftovers at the next start (layers/layer-files.ts says how it is recognised).
  */
 import { join } from 'node:path';
 import type { BlockDevice } from '../../block/index.ts';
@@ -17,19 +17,25 @@ import {
   openImage,
   type QemuImg,
 } from '../formats/index.ts';
-import { ManifestWriter } from '../manifest/index.ts';
-import { copyDisk } from './copy-disk.ts';
-import { ImageWindows } from './image-windows.ts';
-import { cancelled, importFault, noSpace } from './import-fault.ts';
 import {
-  beginLayer,
-  commitLayer,
-  discardLayer,
+  asLayerWork,
+  BOOT_FILES_TIME_MAX,
+  checkCancelled as checkSignal,
+  createLayerVolume,
+  type HalfLayer,
   INITRD_FILE,
   KERNEL_FILE,
   type LayerFiles,
-} from './layer-files.ts';
-import { BOOT_FILES_TIME_MAX, DISK_SIZE_UNIT, SPACE_RESERVE_BYTES } from './limits.ts';
+  type LayerProgress,
+  makeLayer,
+  noSpace,
+  SPACE_RESERVE_BYTES,
+  takeBootFiles,
+} from '../layers/index.ts';
+import { ManifestWriter } from '../manifest/index.ts';
+import { copyDisk } from './copy-disk.ts';
+import { ImageWindows } from './image-windows.ts';
+import { DISK_SIZE_UNIT } from './limits.ts';
 
 export interface ImportImageRequest {
   readonly path: string;
@@ -38,12 +44,6 @@ export interface ImportImageRequest {
   /** Kernel and initrd given by hand: paths. */
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
-}
-
-export interface ImportImageProgress {
-  /** Bytes of the virtual disk looked at so far. */
-  readonly bytesDone: number;
-  readonly bytesTotal: number;
 }
 
 export interface ImportDependencies {
@@ -75,39 +75,33 @@ export interface ImportedImage {
 interface Job {
   readonly request: ImportImageRequest;
   readonly dependencies: ImportDependencies;
-  readonly progress: (progress: ImportImageProgress) => void;
+  readonly progress: (progress: LayerProgress) => void;
   readonly signal: AbortSignal;
   readonly layerId: string;
 }
 
 /**
+ * @param progress bytes of the virtual disk looked at so far
  * @throws Fault NOT_FOUND, INVALID_INPUT, PERMISSION_DENIED, IMAGE_INVALID, IMAGE_UNSUPPORTED,
  *   BACKING_FILE_MISSING, NO_SPACE, TOOL_MISSING, CANCELLED, UNAVAILABLE (the repository fails)
  */
 export async function importImage(
   request: ImportImageRequest,
   dependencies: ImportDependencies,
-  progress: (progress: ImportImageProgress) => void,
+  progress: (progress: LayerProgress) => void,
   signal: AbortSignal,
 ): Promise<ImportedImage> {
-  const { layersFolder, volumes } = dependencies;
   const format = checkFormat(request.format);
-  const job: Job = { request, dependencies, progress, signal, layerId: dependencies.newId() };
-  let begun = false;
-  try {
-    checkCancelled(job);
-    begun = true;
-    const files = await beginLayer(layersFolder, job.layerId);
-    const imported = await importInto(files, format, job);
-    checkCancelled(job);
-    await commitLayer(layersFolder, job.layerId);
-    return imported;
-  } catch (error) {
-    const fault = signal.aborted ? cancelled(request.path) : importFault(error, request.path);
-    // What cannot be removed now is a leftover, removed at the next start.
-    if (begun) await discardLayer(layersFolder, job.layerId, volumes).catch(() => undefined);
-    throw fault;
-  }
+  const { layersFolder, volumes, newId } = dependencies;
+  return asLayerWork(nameOf(request), signal, () => {
+    const job: Job = { request, dependencies, progress, signal, layerId: newId() };
+    const layer = { layersFolder, layerId: job.layerId, volume: 'own', volumes } as const;
+    return makeLayer(layer, async (half) => {
+      const imported = await importInto(half, format, job);
+      checkCancelled(job);
+      return imported;
+    });
+  });
 }
 
 function checkFormat(format: string | undefined): ImageFormat | undefined {
@@ -121,19 +115,21 @@ function checkFormat(format: string | undefined): ImageFormat | undefined {
   });
 }
 
+const nameOf = ({ path }: ImportImageRequest): string => `${path}: the import`;
+
 function checkCancelled(job: Job): void {
-  if (job.signal.aborted) throw cancelled(job.request.path);
+  checkSignal(nameOf(job.request), job.signal);
 }
 
 async function importInto(
-  files: LayerFiles,
+  half: HalfLayer,
   format: ImageFormat | undefined,
   job: Job,
 ): Promise<ImportedImage> {
   const { dependencies, request, signal } = job;
   const reader = await openImage(request.path, {
     format,
-    temporaryFolder: files.folder,
+    temporaryFolder: half.files.folder,
     signal,
     ...(dependencies.openSource === undefined ? {} : { openSource: dependencies.openSource }),
     ...(dependencies.qemuImg === undefined ? {} : { qemuImg: dependencies.qemuImg }),
@@ -143,26 +139,23 @@ async function importInto(
       const details = { field: 'size', value: 0, expected: '1 byte or more' };
       throw new Fault('IMAGE_INVALID', `${request.path}: the disk has no bytes`, details);
     }
-    return await importDisk(reader, files, job);
+    return await importDisk(reader, half, job);
   } finally {
     await reader.close();
   }
 }
 
-async function importDisk(
-  reader: ImageReader,
-  files: LayerFiles,
-  job: Job,
-): Promise<ImportedImage> {
+async function importDisk(reader: ImageReader, half: HalfLayer, job: Job): Promise<ImportedImage> {
   const { volumes, volumeData } = job.dependencies;
+  const { files } = half;
   const size = Math.ceil(reader.size / DISK_SIZE_UNIT) * DISK_SIZE_UNIT;
   const windows = new ImageWindows(reader, size, () => checkCancelled(job));
   await checkSpaceFirst(windows, job);
-  const volume = await volumes.createVolume({ id: job.layerId, size });
+  const volume = await createLayerVolume(half, size, volumes);
   const device = await volumeData.open(volume.locator, { write: true });
   try {
     const copied = await copyWithManifest(windows, device, files, size, job);
-    const bootFiles = await takeBootFiles(device, files, job);
+    const bootFiles = await importBootFiles(device, files, job);
     return { layerId: job.layerId, size, format: reader.format, ...copied, bootFiles };
   } finally {
     await device.close();
@@ -173,7 +166,7 @@ async function importDisk(
 async function checkSpaceFirst(windows: ImageWindows, job: Job): Promise<void> {
   const needed = (await windows.dataBytes()) + SPACE_RESERVE_BYTES;
   const { free } = await job.dependencies.volumes.space();
-  if (needed > free) throw noSpace(job.request.path, needed, free);
+  if (needed > free) throw noSpace(nameOf(job.request), needed, free);
 }
 
 async function copyWithManifest(
@@ -190,7 +183,8 @@ async function copyWithManifest(
       progress: (bytesDone) => job.progress({ bytesDone, bytesTotal: size }),
       checkSpace: async () => {
         const { free } = await job.dependencies.volumes.space();
-        if (free < SPACE_RESERVE_BYTES) throw noSpace(job.request.path, SPACE_RESERVE_BYTES, free);
+        if (free < SPACE_RESERVE_BYTES)
+          throw noSpace(nameOf(job.request), SPACE_RESERVE_BYTES, free);
       },
     });
     const contentId = await manifest.finish();
@@ -202,24 +196,20 @@ async function copyWithManifest(
 }
 
 /** Given by hand, or out of the image. A disk without them imports as well. */
-async function takeBootFiles(device: BlockDevice, files: LayerFiles, job: Job): Promise<BootFiles> {
+async function importBootFiles(
+  device: BlockDevice,
+  files: LayerFiles,
+  job: Job,
+): Promise<BootFiles> {
   const { kernel, initrd } = job.request;
-  const byHand = kernel !== undefined || initrd !== undefined;
-  const targets = { kernel: join(files.boot, KERNEL_FILE), initrd: join(files.boot, INITRD_FILE) };
   const limit = job.dependencies.bootFilesLimit?.() ?? AbortSignal.timeout(BOOT_FILES_TIME_MAX);
-  const found = await findBootFiles(device, {
-    extract: byHand ? undefined : targets,
-    signal: AbortSignal.any([job.signal, limit]),
-  });
-  if (!byHand) {
-    return {
-      ...found,
-      kernel: found.kernel === undefined ? undefined : KERNEL_FILE,
-      initrd: found.initrd === undefined ? undefined : INITRD_FILE,
-    };
+  if (kernel === undefined && initrd === undefined) {
+    return takeBootFiles(device, files, job.signal, limit);
   }
-  if (kernel !== undefined) await copyBootFile(kernel, targets.kernel, 'kernel');
-  if (initrd !== undefined) await copyBootFile(initrd, targets.initrd, 'initrd');
+  const signal = AbortSignal.any([job.signal, limit]);
+  const found = await findBootFiles(device, { extract: undefined, signal });
+  if (kernel !== undefined) await copyBootFile(kernel, join(files.boot, KERNEL_FILE), 'kernel');
+  if (initrd !== undefined) await copyBootFile(initrd, join(files.boot, INITRD_FILE), 'initrd');
   return {
     ...found,
     kernel: kernel === undefined ? undefined : KERNEL_FILE,

@@ -2,8 +2,6 @@
 export {
   type ImportDependencies,
   type ImportedImage,
-  type ImportImageProgress,
   type ImportImageRequest,
   importImage,
 } from './import-image.ts';
-export { type LayerFiles, layerFiles, removeLayer, removeLeftovers } from './layer-files.ts';

@@ -29,3 +29,8 @@ export function countChunks(bitmap: Uint8Array): number {
   }
   return count;
 }
+
+/** Bytes of a chunk of a disk of `size` bytes: the last one may be short. */
+export function chunkLength(size: number, chunk: number): number {
+  return Math.min(CHUNK_BYTES, size - chunk * CHUNK_BYTES);
+}

@@ -2,9 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../../errors/index.ts';
-import { bitmapBytes, chunkCount, countChunks, hasChunk } from './chunk-layout.ts';
-import { ContentId } from './content-id.ts';
-import { MANIFEST_BATCH_BYTES } from './limits.ts';
+import { bitmapBytes, countChunks } from './chunk-layout.ts';
 import {
   damaged,
   decodeManifestHeader,
@@ -13,12 +11,6 @@ import {
   MANIFEST_HEADER_BYTES,
   type ManifestHeader,
 } from './manifest-header.ts';
-
-export interface ChunkHash {
-  readonly chunk: number;
-  /** SHA-256 of the chunk's bytes. */
-  readonly hash: Buffer;
-}
 
 /**
  * Which chunks hold data: bit i mod 8 of byte i div 8 for chunk i. Reads header and bitmap only.
@@ -33,45 +25,22 @@ export function readManifestHeader(path: string): Promise<ManifestHeader> {
   return withManifest(path, async (_handle, header) => header);
 }
 
-/**
- * Every present chunk with its hash, in order, a batch at a time; checks the content id at the end.
- * @throws Fault NOT_FOUND, IMAGE_INVALID, IMAGE_UNSUPPORTED
- */
-export function readChunkHashes(
-  path: string,
-  each: (chunk: ChunkHash) => void | Promise<void>,
-): Promise<ManifestHeader> {
-  return withManifest(path, async (handle, header) => {
-    const bitmap = await readBitmap(path, handle, header);
-    const contentId = new ContentId(header.size);
-    const batch = Buffer.alloc(MANIFEST_BATCH_BYTES);
-    let position = hashesOffset(header.size);
-    let inBatch = batch.length;
-    let left = header.presentChunks * HASH_BYTES;
-    for (let chunk = 0; chunk < chunkCount(header.size); chunk += 1) {
-      if (!hasChunk(bitmap, chunk)) continue;
-      if (inBatch === batch.length) {
-        const part = batch.subarray(0, Math.min(batch.length, left));
-        await readWhole(path, handle, part, position, 'hashes');
-        position += part.length;
-        inBatch = 0;
-      }
-      const hash = Buffer.from(batch.subarray(inBatch, inBatch + HASH_BYTES));
-      inBatch += HASH_BYTES;
-      left -= HASH_BYTES;
-      contentId.add(chunk, hash);
-      await each({ chunk, hash });
-    }
-    const found = contentId.finish();
-    if (found !== header.contentId) throw damaged(path, 'content id', header.contentId, found);
-    return header;
-  });
-}
-
 async function withManifest<T>(
   path: string,
   body: (handle: FileHandle, header: ManifestHeader) => Promise<T>,
 ): Promise<T> {
+  const { handle, header } = await openManifest(path);
+  try {
+    return await body(handle, header);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Whoever opens it closes it. @throws Fault NOT_FOUND, IMAGE_INVALID, IMAGE_UNSUPPORTED */
+export async function openManifest(
+  path: string,
+): Promise<{ readonly handle: FileHandle; readonly header: ManifestHeader }> {
   let handle: FileHandle;
   try {
     handle = await open(path, constants.O_RDONLY);
@@ -90,13 +59,14 @@ async function withManifest<T>(
     const { size } = await handle.stat();
     const expected = hashesOffset(header.size) + header.presentChunks * HASH_BYTES;
     if (size !== expected) throw damaged(path, 'file size', size, String(expected));
-    return await body(handle, header);
-  } finally {
+    return { handle, header };
+  } catch (error) {
     await handle.close();
+    throw error;
   }
 }
 
-async function readBitmap(
+export async function readBitmap(
   path: string,
   handle: FileHandle,
   header: ManifestHeader,
@@ -114,7 +84,7 @@ async function readBitmap(
   return bitmap;
 }
 
-async function readWhole(
+export async function readWhole(
   path: string,
   handle: FileHandle,
   target: Buffer,

@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { bitmapBytes, markChunk } from './chunk-layout.ts';
+import type { MaybePromise } from '../../base/index.ts';
+import { bitmapBytes, chunkLength, markChunk } from './chunk-layout.ts';
 import { ContentId } from './content-id.ts';
 import { MANIFEST_BATCH_BYTES } from './limits.ts';
 import { encodeManifestHeader, HASH_BYTES, hashesOffset } from './manifest-header.ts';
@@ -18,6 +19,7 @@ export class ManifestWriter {
   #batched = 0;
   #written: number;
   #presentChunks = 0;
+  #dataBytes = 0;
 
   private constructor(handle: FileHandle, size: number) {
     this.#handle = handle;
@@ -32,14 +34,20 @@ export class ManifestWriter {
     return new ManifestWriter(await open(path, 'wx', 0o600), size);
   }
 
-  /** A chunk that holds data, in rising order. */
-  async add(chunk: number, hash: Buffer): Promise<void> {
+  /** Bytes in the chunks added so far. */
+  get dataBytes(): number {
+    return this.#dataBytes;
+  }
+
+  /** A chunk that holds data, in rising order. The next one when it has settled. */
+  add(chunk: number, hash: Buffer): MaybePromise<void> {
     markChunk(this.#bitmap, chunk);
     this.#contentId.add(chunk, hash);
     this.#presentChunks += 1;
+    this.#dataBytes += chunkLength(this.#size, chunk);
     hash.copy(this.#batch, this.#batched);
     this.#batched += HASH_BYTES;
-    if (this.#batched === this.#batch.length) await this.#writeBatch();
+    return this.#batched === this.#batch.length ? this.#writeBatch() : undefined;
   }
 
   /** Writes the rest, makes it durable and closes the file. @returns the content id, hex */

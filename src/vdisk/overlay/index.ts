@@ -6,6 +6,7 @@ export { overlayMapBytes } from './map-layout.ts';
 export { type OverlayOptions, openOverlay } from './overlay-device.ts';
 export { type OverlayGauges, readOverlayGauges, setOverlayQuota } from './overlay-gauges.ts';
 export type { FullReason } from './overlay-state.ts';
+export { type OverlayBits, readOverlayMap } from './read-overlay-map.ts';
 export { type RecoverOptions, recoverOverlay } from './recover-overlay.ts';
 export { type ReplayOptions, type ReplayRecord, replayOverlay } from './replay-overlay.ts';
 export { lastJournalled, needsSettling, settleOverlay } from './settle-overlay.ts';

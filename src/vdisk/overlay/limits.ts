@@ -36,5 +36,8 @@ export const SUMMARY_BYTES = 3584;
 /** The map is loaded in pieces of this many bytes. */
 export const MAP_LOAD_BYTES = 256 * 1024;
 
+/** … and so many of those are read before timers and sockets get their turn. */
+export const MAP_PIECES_PER_TURN = 16;
+
 /** Ranges written between two flushes that are noted one by one; a power of two. */
 export const DIRTY_RANGES = 64;

@@ -2,8 +2,13 @@ import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
 import { PLAIN, ReadCache } from '../../../src/block/index.ts';
-import { type LayerPlan, type StackPlan, stackBuilder } from '../../../src/exports/index.ts';
-import { formatOverlay, overlayMapBytes, recoverOverlay } from '../../../src/vdisk/index.ts';
+import { type ChainPlan, type StackPlan, stackBuilder } from '../../../src/exports/index.ts';
+import {
+  buildChainIndex,
+  formatOverlay,
+  overlayMapBytes,
+  recoverOverlay,
+} from '../../../src/vdisk/index.ts';
 import { patternBlock } from '../../support/pattern-image.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -14,7 +19,7 @@ describe('stacks', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let volumes: LocalVolumeControl;
   let data: LocalVolumeData;
-  let layer: LayerPlan;
+  let chain: ChainPlan;
 
   beforeEach(async () => {
     folder = await temporaryFolder('stacks');
@@ -24,11 +29,15 @@ describe('stacks', () => {
     const device = await data.open(locator, { write: true });
     await device.write(patternBlock(1, 0), 4096, PLAIN);
     await device.close();
-    layer = {
+    chain = {
       layerId: 'layer',
       size: SIZE,
-      volume: locator,
-      presentChunks: new Uint8Array([1, 0]),
+      index: buildChainIndex({
+        size: SIZE,
+        base: { size: SIZE, presentChunks: new Uint8Array([1, 0]) },
+        differences: [],
+      }),
+      layers: [{ layerId: 'layer', volume: locator }],
     };
   });
 
@@ -48,7 +57,7 @@ describe('stacks', () => {
     });
     await device.close();
     const overlay = { state, data: own.locator, map: map.locator };
-    return { key: name, name: `machine/${name}`, description: '', layer, overlay };
+    return { key: name, name: `machine/${name}`, description: '', chain, overlay };
   }
 
   const builder = () =>
@@ -65,7 +74,7 @@ describe('stacks', () => {
       key: 'l',
       name: 'vdisk/v',
       description: '',
-      layer,
+      chain,
       overlay: undefined,
     };
     const [a, b, v] = await Promise.all([

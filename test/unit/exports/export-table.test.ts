@@ -9,12 +9,7 @@ function planOf(name: string, key: string): StackPlan {
     key,
     name,
     description: '',
-    layer: {
-      layerId: 'l',
-      size: 4096,
-      volume: { repository: 'r', volume: 'v', size: 4096 } as never,
-      presentChunks: new Uint8Array(1),
-    },
+    chain: { layerId: 'l', size: 4096, index: new SharedArrayBuffer(0), layers: [] },
     overlay: undefined,
   };
 }

@@ -29,6 +29,8 @@ CREATE TABLE layer_aliases (
 CREATE INDEX layer_aliases_by_layer ON layer_aliases (layer_id);
 
 ALTER TABLE vdisks ADD COLUMN pinned_version INTEGER;
+-- The number of a version is never given again, also when the version is gone.
+ALTER TABLE vdisks ADD COLUMN last_version INTEGER NOT NULL DEFAULT 1;
 
 CREATE TABLE versions_2 (
   id TEXT NOT NULL UNIQUE,

@@ -36,7 +36,7 @@ export function beginVersion(
     const version: OpenVersion = {
       id: control.newId(),
       vdiskId: vdisk.id,
-      number: catalog.versions.highestNumber(vdisk.id) + 1,
+      number: catalog.vdisks.nextVersion(vdisk.id),
       state: 'maintenance',
       isPrivate,
       parentNumber: parent.number,

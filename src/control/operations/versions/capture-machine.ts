@@ -16,7 +16,8 @@ import { insertLayer } from '../../versions/layer-records.ts';
 import { VersionSituations, versionSubject } from '../../versions/situation.ts';
 import { findMachine } from '../find.ts';
 import { taskView } from '../task-view.ts';
-import { progressOf } from './seal-version.ts';
+import { consolidate } from './consolidate.ts';
+import { progressOf } from './progress-of.ts';
 import { versionView } from './version-view.ts';
 
 const KIND = 'machine.capture';
@@ -91,6 +92,7 @@ async function runCapture(
     control.change((record) => keepCaptured(control, record, capture, layer, description));
   const view = await control.images.seal(request, keep, progressOf(report, 'capturing'), signal);
   control.fullCaches.delete(machine.id);
+  consolidate(control, capture.vdisk.name, view.number);
   return view;
 }
 
@@ -114,7 +116,7 @@ function keepCaptured(
   const captured: SealedVersion = {
     id: control.newId(),
     vdiskId: vdisk.id,
-    number: versions.highestNumber(vdisk.id) + 1,
+    number: vdisks.nextVersion(vdisk.id),
     state: 'test',
     parentNumber: parent?.number,
     description,

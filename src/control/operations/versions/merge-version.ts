@@ -14,7 +14,7 @@ import { insertLayer } from '../../versions/layer-records.ts';
 import { requireAction, VersionSituations, versionSubject } from '../../versions/situation.ts';
 import { taskView } from '../task-view.ts';
 import { findVersion } from './find-version.ts';
-import { progressOf } from './seal-version.ts';
+import { progressOf } from './progress-of.ts';
 import { versionView } from './version-view.ts';
 
 /** @throws Fault NOT_FOUND, IN_USE. The task fails with what ImageStore.merge throws. */
@@ -27,14 +27,19 @@ export function mergeVersion(
   const { vdisk, version } = findVersion(control.catalog, vdiskName, number);
   requireAction(new VersionSituations(control, vdisk), version, 'merge');
   if (!isSealed(version)) throw new Fault('INTERNAL', 'an open version was let through');
-  const subject = versionSubject(vdiskName, number);
+  return startMerge(control, { vdiskName, version, mode });
+}
+
+/** Nobody has asked whether it may be merged. */
+export function startMerge(control: Control, merge: Merge): TaskView {
+  const subject = versionSubject(merge.vdiskName, merge.version.number);
   const task = control.tasks.start('version.merge', subject, (report, signal) =>
-    runMerge(control, { vdiskName, version, mode }, report, signal),
+    runMerge(control, merge, report, signal),
   );
   return taskView(task);
 }
 
-interface Merge {
+export interface Merge {
   readonly vdiskName: string;
   readonly version: SealedVersion;
   readonly mode: MergeMode;

@@ -5,7 +5,7 @@
 import { Fault } from '../../../errors/index.ts';
 import type { OpenVersion, SealedVersion } from '../../catalog/records.ts';
 import type { Control, RecordEvent } from '../../control.ts';
-import type { ImportProgress, StoredLayer } from '../../ports.ts';
+import type { StoredLayer } from '../../ports.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { VersionView } from '../../schemas/version.ts';
 import type { ReportProgress } from '../../tasks/task-runner.ts';
@@ -13,7 +13,9 @@ import { insertLayer } from '../../versions/layer-records.ts';
 import { releaseLock, writeLock } from '../../versions/lease-lock.ts';
 import { requireAction, VersionSituations, versionSubject } from '../../versions/situation.ts';
 import { taskView } from '../task-view.ts';
+import { consolidate } from './consolidate.ts';
 import { findVersion } from './find-version.ts';
+import { progressOf } from './progress-of.ts';
 import { versionView } from './version-view.ts';
 
 /** @throws Fault NOT_FOUND, IN_USE. The task fails with what ImageStore.seal throws. */
@@ -44,7 +46,9 @@ async function runSeal(
   };
   const keep = (layer: StoredLayer): VersionView =>
     control.change((record) => keepSealed(control, record, vdiskName, version, layer));
-  return control.images.seal(request, keep, progressOf(report, 'sealing'), signal);
+  const view = await control.images.seal(request, keep, progressOf(report, 'sealing'), signal);
+  consolidate(control, vdiskName, version.number);
+  return view;
 }
 
 function keepSealed(
@@ -80,13 +84,4 @@ function keepSealed(
     data: { contentId: layer.contentId, ownBytes: layer.ownBytes, state: sealed.state },
   });
   return versionView(new VersionSituations(control, vdisk), sealed, control);
-}
-
-/** As a task tells it; 100 is for when it is done. */
-export function progressOf(
-  report: ReportProgress,
-  message: string,
-): (progress: ImportProgress) => void {
-  return ({ bytesDone, bytesTotal }) =>
-    report(bytesTotal === 0 ? 0 : Math.min(99, (bytesDone / bytesTotal) * 100), message);
 }

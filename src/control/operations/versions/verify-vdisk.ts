@@ -9,7 +9,7 @@ import { VersionSituations } from '../../versions/situation.ts';
 import { findVdisk } from '../find.ts';
 import { taskView } from '../task-view.ts';
 import { findVersion } from './find-version.ts';
-import { progressOf } from './seal-version.ts';
+import { progressOf } from './progress-of.ts';
 
 export interface VerifyResult {
   readonly layers: number;
@@ -38,7 +38,7 @@ export function verifyVdisk(control: Control, vdiskName: string, number?: number
   );
   const subject = number === undefined ? `vdisk/${vdiskName}` : `vdisk/${vdiskName}/${number}`;
   const task = control.tasks.start('vdisk.verify', subject, (report, signal) =>
-    verifyLayers(control, { subject, layerIds: [...ids] }, report, signal),
+    verifyLayers(control, { layerIds: [...ids] }, report, signal),
   );
   return taskView(task);
 }
@@ -47,7 +47,6 @@ export function verifyVdisk(control: Control, vdiskName: string, number?: number
 export async function verifyLayers(
   control: Control,
   what: {
-    readonly subject: string;
     readonly layerIds: readonly string[];
     readonly bytesPerSecond?: number;
   },

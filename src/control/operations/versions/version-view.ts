@@ -5,6 +5,7 @@ import type { VersionSituations } from '../../versions/situation.ts';
 import {
   refusalOf,
   VERSION_ACTIONS,
+  type VersionAction,
   type VersionSituation,
 } from '../../versions/version-actions.ts';
 import { isReleased } from '../../versions/which-version.ts';
@@ -50,10 +51,11 @@ export function versionView(
 }
 
 function actionsOf(at: VersionSituation): VersionView['actions'] {
+  const answer = (action: VersionAction) => {
+    const reason = refusalOf(action, at);
+    return { possible: reason === undefined, reason: reason ?? null };
+  };
   return Object.fromEntries(
-    VERSION_ACTIONS.map((action) => {
-      const reason = refusalOf(action, at);
-      return [action, { possible: reason === undefined, reason: reason ?? null }];
-    }),
-  );
+    VERSION_ACTIONS.map((action) => [action, answer(action)]),
+  ) as VersionView['actions'];
 }

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BlockDevice } from '../../../../src/block/index.ts';
 import { BlockError, Fault } from '../../../../src/errors/index.ts';
-import { layerFiles, removeLayer, removeLeftovers } from '../../../../src/vdisk/import/index.ts';
+import { layerFiles, removeLayer, removeLeftovers } from '../../../../src/vdisk/layers/index.ts';
 import { readPresentChunks } from '../../../../src/vdisk/manifest/index.ts';
 import { SEED, seededRandom } from '../../../support/seed.ts';
 import { MemoryFiles } from '../formats/memory-files.ts';

@@ -1,28 +1,28 @@
 import type { ReadableBlockDevice } from '../block/index.ts';
-import type { LayerPlan } from './stack-plan.ts';
+import type { ChainPlan } from './stack-plan.ts';
 
 interface Live {
   readonly device: Promise<ReadableBlockDevice>;
   users: number;
 }
 
-/** A layer as one user has it. */
-export interface LayerUse {
+/** A chain as one user has it. */
+export interface ChainUse {
   readonly device: ReadableBlockDevice;
-  /** Idempotent; the layer is closed with its last user. */
+  /** Idempotent; its layers are closed with its last user. */
   release(): Promise<void>;
 }
 
-/** The layers that a worker has open: each once, however many machines read from it. */
-export class LayerTable {
-  readonly #open: (plan: LayerPlan) => Promise<ReadableBlockDevice>;
+/** The chains that a worker has open: each once, however many machines read from it. */
+export class ChainTable {
+  readonly #open: (plan: ChainPlan) => Promise<ReadableBlockDevice>;
   readonly #live = new Map<string, Live>();
 
-  constructor(open: (plan: LayerPlan) => Promise<ReadableBlockDevice>) {
+  constructor(open: (plan: ChainPlan) => Promise<ReadableBlockDevice>) {
     this.#open = open;
   }
 
-  async use(plan: LayerPlan): Promise<LayerUse> {
+  async use(plan: ChainPlan): Promise<ChainUse> {
     const live = this.#live.get(plan.layerId) ?? { device: this.#open(plan), users: 0 };
     this.#live.set(plan.layerId, live);
     live.users++;

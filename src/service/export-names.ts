@@ -1,0 +1,24 @@
+/** What NBD exports are called: `machine/NAME`, `vdisk/NAME`, `vdisk/NAME/VERSION`. */
+import { type Catalog, type VdiskDisk, vdiskDisk, versionDisk } from '../control/index.ts';
+import { Fault } from '../errors/index.ts';
+
+export const MACHINE = 'machine/';
+export const VDISK = 'vdisk/';
+
+/**
+ * What production machines boot of a vDisk, or one version of it.
+ * @throws Fault EXPORT_NOT_FOUND
+ */
+export function vdiskExport(catalog: Catalog, exportName: string, now: number): VdiskDisk {
+  const [name = '', version] = exportName.slice(VDISK.length).split('/', 2);
+  const disk =
+    version === undefined
+      ? vdiskDisk(catalog, name, now)
+      : versionDisk(catalog, name, /^[1-9][0-9]{0,8}$/.test(version) ? Number(version) : 0);
+  if (disk === undefined) throw noExport(exportName);
+  return disk;
+}
+
+export function noExport(name: string): Fault {
+  return new Fault('EXPORT_NOT_FOUND', `no export named ${JSON.stringify(name)}`);
+}

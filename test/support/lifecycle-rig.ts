@@ -1,0 +1,212 @@
+/**
+ * The service without sockets and threads: the real catalog, operations, overlays, layers and stacks over
+ * volumes in a folder. What is open is a device in this process.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LocalVolumeControl, LocalVolumeData } from '../../src/adapters/local/index.ts';
+import { type BlockDevice, ReadCache } from '../../src/block/index.ts';
+import {
+  type Catalog,
+  type Control,
+  createControl,
+  type EventRecord,
+  importVdisk,
+  openCatalog,
+  overlayOwners,
+  recoverControl,
+  type TaskView,
+  VersionObserver,
+} from '../../src/control/index.ts';
+import { type Stack, type StackBuilder, stackBuilder } from '../../src/exports/index.ts';
+import { ServiceDataPlane, type Workers } from '../../src/service/data-plane.ts';
+import { LayerShelf } from '../../src/service/layer-shelf.ts';
+import { LayerStore, sweepLayers } from '../../src/service/layer-store.ts';
+import { OverlayBook } from '../../src/service/overlay-book.ts';
+import type { Repository } from '../../src/service/repository.ts';
+import type { WorkerConnection } from '../../src/service/workers/messages.ts';
+
+const BOOT_ID = '00000000-0000-4000-8000-000000000001';
+
+/** An export that is open, as a client has it. */
+export interface RigConnection {
+  readonly device: BlockDevice;
+  close(): Promise<void>;
+}
+
+interface Open {
+  readonly connection: WorkerConnection;
+  readonly end: () => Promise<void>;
+}
+
+/** The data workers, in this process: ends connections when told to. */
+class RigWorkers implements Workers {
+  readonly size = 1;
+  readonly open = new Set<Open>();
+
+  connectionCount(): number {
+    return this.open.size;
+  }
+  connectionsOf(exportName: string): WorkerConnection[] {
+    return [...this.open]
+      .map(({ connection }) => connection)
+      .filter((connection) => connection.exportName === exportName);
+  }
+  total(): number {
+    return 0;
+  }
+  endExport(name: string): void {
+    for (const open of this.open) if (open.connection.exportName === name) void open.end();
+  }
+}
+
+export class LifecycleRig {
+  readonly folder: string;
+  readonly catalog: Catalog = openCatalog(':memory:');
+  readonly events: EventRecord[] = [];
+  /** Milliseconds since the epoch. */
+  now = Date.now();
+  control!: Control;
+  dataPlane!: ServiceDataPlane;
+  observer!: VersionObserver;
+  #repository!: Repository;
+  #workers = new RigWorkers();
+  #build!: StackBuilder;
+  #stacks = new Map<string, { stack: Promise<Stack>; users: number }>();
+  #connections = 0;
+
+  readonly #consolidateBeyond: number;
+
+  private constructor(folder: string, consolidateBeyond: number) {
+    this.folder = folder;
+    this.#consolidateBeyond = consolidateBeyond;
+  }
+
+  /** @param folder empty; whoever made it removes it */
+  static async open(
+    folder: string,
+    { consolidateBeyond = 0 }: { readonly consolidateBeyond?: number } = {},
+  ): Promise<LifecycleRig> {
+    const rig = new LifecycleRig(folder, consolidateBeyond);
+    mkdirSync(join(folder, 'repository'));
+    mkdirSync(rig.layersFolder);
+    await rig.start();
+    return rig;
+  }
+
+  get layersFolder(): string {
+    return join(this.folder, 'layers');
+  }
+
+  get repository(): Repository {
+    return this.#repository;
+  }
+
+  /** As the service starts: also after a crash, of which only the disk and the catalog are left. */
+  async start(): Promise<void> {
+    const { catalog } = this;
+    const repository: Repository = {
+      volumes: await LocalVolumeControl.attach(join(this.folder, 'repository')),
+      data: new LocalVolumeData({ log: { warn: () => undefined } }),
+    };
+    this.#repository = repository;
+    const layersKnown = catalog.layers.all();
+    await sweepLayers(this.layersFolder, repository.volumes, new Set(layersKnown.map((l) => l.id)));
+    const layers = new LayerShelf(catalog, repository.volumes, this.layersFolder);
+    const overlays = await OverlayBook.open({
+      ...{ repository, bootId: BOOT_ID, workers: 1, layers },
+      owners: overlayOwners(catalog),
+      sealed: new Set(layersKnown.map(({ volumeId }) => volumeId)),
+    });
+    const clock = { now: (): number => this.now };
+    this.dataPlane = new ServiceDataPlane({
+      ...{ catalog, overlays, layers, clock, readCacheBytesMax: 0, maintenanceLeaseMs: 60_000 },
+      died: (error) => {
+        throw error;
+      },
+      troubled: (subject, what, error) => {
+        throw new Error(`${what} of ${subject}`, { cause: error });
+      },
+    });
+    this.#workers = new RigWorkers();
+    this.#stacks = new Map();
+    this.dataPlane.attach(this.#workers);
+    const readCache = new ReadCache({ capacityBytes: 8 * 2 ** 20 });
+    const onFull = (): void => undefined;
+    this.#build = stackBuilder({ volumes: repository.data, readCache, worker: 0, onFull });
+    this.control = createControl({
+      ...{ catalog, dataPlane: this.dataPlane, clock, newId: randomUUID },
+      images: new LayerStore({
+        folder: { layers: this.layersFolder },
+        ...{ catalog, repository, layers, overlays, bootId: BOOT_ID },
+      }),
+      ...{ serverName: 'rig', version: '0', consolidateBeyond: this.#consolidateBeyond },
+      onEvent: (event) => this.events.push(event),
+    });
+    this.observer = new VersionObserver(this.control);
+    await recoverControl(this.control);
+    await this.dataPlane.loadOverlays();
+  }
+
+  /** The process is gone, whatever it was doing: nothing is closed or flushed, the catalog is what it was. */
+  async crash(): Promise<void> {
+    await this.start();
+  }
+
+  /** Ends everything that is open. */
+  async close(): Promise<void> {
+    for (const open of [...this.#workers.open]) await open.end();
+    this.catalog.close();
+  }
+
+  /** As a data worker opens an export. @throws what the service refuses it with */
+  async connect(exportName: string): Promise<RigConnection> {
+    const plan = await this.dataPlane.open(exportName);
+    const live = this.#stacks.get(plan.key) ?? { stack: this.#build(plan), users: 0 };
+    this.#stacks.set(plan.key, live);
+    live.users++;
+    const { device, close } = await live.stack;
+    const { dataPlane } = this;
+    const stacks = this.#stacks;
+    const workers = this.#workers;
+    const connection = {
+      id: ++this.#connections,
+      exportName,
+      address: `rig:${this.#connections}`,
+      tls: false,
+      connectedAt: this.now,
+    };
+    let ended: Promise<void> | undefined;
+    const end = async (): Promise<void> => {
+      workers.open.delete(open);
+      live.users--;
+      if (live.users === 0) {
+        stacks.delete(plan.key);
+        await close();
+      }
+      dataPlane.released(plan.key);
+    };
+    const open: Open = { connection, end: () => (ended ??= end()) };
+    workers.open.add(open);
+    return { device, close: open.end };
+  }
+
+  /** Waits for a task. @returns what came of it @throws what it failed with */
+  async done<T>(task: TaskView): Promise<T> {
+    await this.control.tasks.settled(task.id);
+    const ended = this.control.tasks.get(task.id);
+    if (ended?.error !== undefined) throw new Error(`${ended.error.code}: ${ended.error.message}`);
+    return ended?.result as T;
+  }
+
+  /** A vDisk of these bytes, which boots with a kernel that is none. */
+  async importDisk(name: string, content: Buffer): Promise<void> {
+    const path = join(this.folder, `${name}.raw`);
+    const kernel = join(this.folder, 'vmlinuz');
+    writeFileSync(path, content);
+    writeFileSync(kernel, 'kernel');
+    const input = { name, path, format: 'raw', kernel } as const;
+    await this.done(importVdisk(this.control, input));
+  }
+}

@@ -1,0 +1,510 @@
+/**
+ * Random lives of a vDisk: versions are begun, written, sealed, promoted, merged, reverted, deleted, captured,
+ * while machines boot and write, the service crashes and time passes. Whatever happens, every machine reads
+ * exactly what the naive model says, every version is what it was when it was sealed, and what the model
+ * refuses the service refuses.
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type BlockDevice, PLAIN, PLAIN_ZERO } from '../../../src/block/index.ts';
+import {
+  addMachine,
+  beginVersion,
+  captureMachine,
+  deleteVersion,
+  demoteVersion,
+  mergeVersion,
+  promoteVersion,
+  requestBoot,
+  revertVdisk,
+  sealVersion,
+  type TaskView,
+  updateVdisk,
+  type VersionView,
+  verifyVdisk,
+} from '../../../src/control/index.ts';
+import { LifecycleRig, type RigConnection } from '../../support/lifecycle-rig.ts';
+import { SEED, seededRandom } from '../../support/seed.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { type NaiveMachine, NaiveVdisk, REFUSED } from './naive-vdisk.ts';
+
+const BLOCK = 4096;
+/** Some chunks of 64 KiB, and a last block that is short. */
+const SIZE = 6 * 64 * 1024 + 5 * BLOCK + 1536;
+const LATER_MS = 3_600_000;
+const COMPARE_VERSIONS_EVERY = 8;
+/** A longer look: `ROOTCAST_LIVES=200 npm run test:fast -- test/unit/lifecycle`. */
+const LIVES = Number(process.env['ROOTCAST_LIVES'] ?? 4);
+
+type Step =
+  | { readonly kind: 'boot' | 'reconnect' | 'off' | 'capture'; readonly machine: number }
+  | {
+      readonly kind: 'write' | 'zero' | 'trim';
+      readonly machine: number;
+      readonly at: number;
+      readonly length: number;
+      readonly fill: number;
+    }
+  | {
+      readonly kind: 'edit' | 'take';
+      readonly machine: number;
+      readonly at: number;
+      readonly fill: number;
+    }
+  | { readonly kind: 'begin'; readonly from: number; readonly isPrivate: boolean }
+  | { readonly kind: 'seal' | 'demote' | 'delete' | 'pin' | 'revert'; readonly version: number }
+  | { readonly kind: 'promote'; readonly version: number; readonly later: boolean }
+  | { readonly kind: 'merge'; readonly version: number; readonly mode: 'full' | 'partial' }
+  | { readonly kind: 'class'; readonly machine: number; readonly to: number }
+  | { readonly kind: 'revertBack' | 'unpin' | 'advance' | 'crash' | 'verify' };
+
+const machine = fc.nat({ max: 3 });
+/** 0 is the newest; else counted back from there, or a number that is none. */
+const version = fc.nat({ max: 4 });
+const range = {
+  machine,
+  at: fc.nat({ max: SIZE - 1 }),
+  length: fc.oneof(fc.constant(BLOCK), fc.integer({ min: 1, max: 3 * 64 * 1024 })),
+  fill: fc.integer({ min: 1, max: 255 }),
+};
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('boot' as const), machine }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('reconnect' as const), machine }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('off' as const), machine }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('capture' as const), machine }) },
+  { weight: 10, arbitrary: fc.record({ kind: fc.constant('write' as const), ...range }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('zero' as const), ...range }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('trim' as const), ...range }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('edit' as const, 'edit' as const, 'take' as const),
+      machine,
+      at: range.at,
+      fill: range.fill,
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('begin' as const),
+      from: version,
+      isPrivate: fc.nat({ max: 5 }).map((n) => n === 0),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('seal' as const), version }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('demote' as const), version }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('delete' as const), version }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('pin' as const), version }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('revert' as const), version }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('promote' as const),
+      version,
+      later: fc.boolean(),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('merge' as const),
+      version,
+      mode: fc.constantFrom('full' as const, 'partial' as const),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('class' as const),
+      machine,
+      to: fc.nat({ max: 2 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'revertBack' as const,
+        'unpin' as const,
+        'advance' as const,
+        'crash' as const,
+        'verify' as const,
+      ),
+    }),
+  },
+);
+
+const CLASSES = ['production', 'test', 'maintenance'] as const;
+
+/** Service and model, side by side. */
+class Life {
+  readonly rig: LifecycleRig;
+  readonly model: NaiveVdisk;
+  readonly connections = new Map<string, RigConnection>();
+  readonly log: string[] = [];
+  /** What was done and what was refused, by kind. */
+  static readonly seen = new Map<string, { done: number; refused: number }>();
+
+  private constructor(rig: LifecycleRig, model: NaiveVdisk) {
+    this.rig = rig;
+    this.model = model;
+  }
+
+  static async begin(folder: string): Promise<Life> {
+    const rig = await LifecycleRig.open(folder);
+    const content = firstContent();
+    await rig.importDisk('v', content);
+    const machines: NaiveMachine[] = [];
+    for (let number = 0; number < 4; number++) {
+      const persistent = number >= 2;
+      const discards = number === 3;
+      const name = `m${number}`;
+      const cacheMode = persistent ? ('server-persistent' as const) : ('server' as const);
+      addMachine(rig.control, { name, mac: macOf(number), vdisk: 'v', cacheMode });
+      const row = rig.catalog.machines.byName(name);
+      if (row === undefined) throw new Error('a machine is missing');
+      const onNewVersion = discards ? ('discard' as const) : ('keep' as const);
+      rig.catalog.machines.update({ ...row, own: { ...row.own, onNewVersion } });
+      machines.push({
+        ...{ name, persistent, discards, class: 'production' as const },
+        ...{ pin: undefined, isOn: false, cache: undefined, writes: undefined },
+      });
+    }
+    return new Life(rig, new NaiveVdisk(content, machines, rig.now));
+  }
+
+  machine(index: number): NaiveMachine {
+    const found = this.model.machines[index];
+    if (found === undefined) throw new Error(`no machine ${index}`);
+    return found;
+  }
+
+  number(back: number): number {
+    return this.model.versions.at(-1 - back)?.number ?? 99;
+  }
+
+  /** The service must do what the model does, and refuse what it refuses. */
+  async both<T>(
+    what: string,
+    expected: T | typeof REFUSED,
+    act: () => Promise<unknown>,
+  ): Promise<T> {
+    const seen = Life.seen.get(what) ?? { done: 0, refused: 0 };
+    Life.seen.set(what, seen);
+    let failure: unknown;
+    let result: unknown;
+    try {
+      result = await act();
+    } catch (error) {
+      failure = error;
+    }
+    if (expected === REFUSED) {
+      seen.refused++;
+      if (failure === undefined) throw new Error(`${what} was not refused`);
+      return undefined as T;
+    }
+    if (failure !== undefined) throw new Error(`${what} was refused`, { cause: failure });
+    seen.done++;
+    return result as T;
+  }
+
+  async task<T>(begin: () => TaskView): Promise<T> {
+    return this.rig.done<T>(begin());
+  }
+
+  async disconnect(target: NaiveMachine): Promise<void> {
+    const connection = this.connections.get(target.name);
+    this.connections.delete(target.name);
+    await connection?.close();
+  }
+
+  async connect(target: NaiveMachine): Promise<void> {
+    this.connections.set(target.name, await this.rig.connect(`machine/${target.name}`));
+  }
+
+  async take(step: Step): Promise<void> {
+    const { control } = this.rig;
+    switch (step.kind) {
+      case 'boot': {
+        const target = this.machine(step.machine);
+        await this.disconnect(target);
+        await this.both('boot', this.model.boot(target), async () => {
+          await requestBoot(control, macOf(step.machine));
+          await this.connect(target);
+        });
+        return;
+      }
+      case 'reconnect': {
+        const target = this.machine(step.machine);
+        await this.disconnect(target);
+        this.model.off(target);
+        await this.both('reconnect', this.model.reconnect(target), () => this.connect(target));
+        return;
+      }
+      case 'off': {
+        const target = this.machine(step.machine);
+        await this.disconnect(target);
+        this.model.off(target);
+        return;
+      }
+      case 'capture': {
+        const target = this.machine(step.machine);
+        const expected = this.model.capture(target);
+        const captured = await this.both<VersionView>(
+          'capture',
+          expected === REFUSED ? REFUSED : (undefined as unknown as VersionView),
+          () => this.task(() => captureMachine(control, target.name)),
+        );
+        if (expected !== REFUSED) expect(captured.number).toBe(expected);
+        return;
+      }
+      case 'write':
+      case 'zero':
+      case 'trim':
+        return this.change(step);
+      case 'edit':
+        return this.edit(step);
+      case 'take':
+        return this.takeFrom(step);
+      case 'class': {
+        const target = this.machine(step.machine);
+        target.class = CLASSES[step.to] ?? 'production';
+        const row = this.rig.catalog.machines.byName(target.name);
+        if (row === undefined) throw new Error('a machine is missing');
+        this.rig.catalog.machines.update({ ...row, own: { ...row.own, class: target.class } });
+        return;
+      }
+      default:
+        return this.manage(step);
+    }
+  }
+
+  /** What an operator does all the time: a version is begun, written by a machine, and sealed. */
+  async edit({
+    machine: index,
+    at,
+    fill,
+  }: Extract<Step, { kind: 'edit' | 'take' }>): Promise<void> {
+    await this.take({ kind: 'class', machine: index, to: CLASSES.indexOf('maintenance') });
+    await this.take({ kind: 'begin', from: 0, isPrivate: false });
+    await this.take({ kind: 'boot', machine: index });
+    await this.take({ kind: 'write', machine: index, at, length: 2 * BLOCK, fill });
+    await this.take({ kind: 'off', machine: index });
+    await this.take({ kind: 'seal', version: 0 });
+    await this.take({ kind: 'class', machine: index, to: fill % CLASSES.length });
+  }
+
+  /** A machine is set up as it should be, and what it wrote is taken for all. */
+  async takeFrom({ machine, at, fill }: Extract<Step, { kind: 'edit' | 'take' }>): Promise<void> {
+    await this.take({ kind: 'boot', machine });
+    await this.take({ kind: 'write', machine, at, length: 2 * BLOCK, fill });
+    await this.take({ kind: 'off', machine });
+    await this.take({ kind: 'capture', machine });
+  }
+
+  async manage(step: Exclude<Step, { machine: number }>): Promise<void> {
+    const { control } = this.rig;
+    const { model } = this;
+    switch (step.kind) {
+      case 'begin': {
+        const from = step.from === 0 ? undefined : this.number(step.from - 1);
+        const input = { private: step.isPrivate, ...(from === undefined ? {} : { from }) };
+        await this.both('begin', model.begin(from, step.isPrivate), async () =>
+          beginVersion(control, 'v', input),
+        );
+        return;
+      }
+      case 'seal': {
+        const number = model.open?.number ?? this.number(step.version);
+        await this.both('seal', model.seal(number), () =>
+          this.task(() => sealVersion(control, 'v', number)),
+        );
+        return;
+      }
+      case 'demote': {
+        const number = this.number(step.version);
+        await this.both('demote', model.demote(number), async () =>
+          demoteVersion(control, 'v', number),
+        );
+        return;
+      }
+      case 'delete': {
+        const number = this.number(step.version);
+        await this.both('delete', model.delete(number), () => deleteVersion(control, 'v', number));
+        return;
+      }
+      case 'pin': {
+        const pinnedVersion = this.number(step.version);
+        await this.both('pin', model.pinTo(pinnedVersion), async () =>
+          updateVdisk(control, 'v', { pinnedVersion }),
+        );
+        return;
+      }
+      case 'unpin':
+        await this.both('unpin', model.pinTo(undefined), async () =>
+          updateVdisk(control, 'v', { pinnedVersion: null }),
+        );
+        return;
+      case 'revert': {
+        const to = this.number(step.version);
+        await this.both('revert', model.revert(to), async () => revertVdisk(control, 'v', { to }));
+        return;
+      }
+      case 'revertBack':
+        await this.both('revert back', model.revert(undefined), async () =>
+          revertVdisk(control, 'v'),
+        );
+        return;
+      case 'promote': {
+        const number = this.number(step.version);
+        const at = step.later ? model.now + LATER_MS / 2 : 0;
+        const input = step.later ? { releaseAt: new Date(at).toISOString() } : {};
+        await this.both('promote', model.promote(number, at), async () =>
+          promoteVersion(control, 'v', number, input),
+        );
+        return;
+      }
+      case 'merge': {
+        const number = this.number(step.version);
+        await this.both(`merge ${step.mode}`, model.merge(number, step.mode), () =>
+          this.task(() => mergeVersion(control, 'v', number, { mode: step.mode })),
+        );
+        return;
+      }
+      case 'advance':
+        this.rig.now += LATER_MS;
+        model.advance(LATER_MS);
+        await this.rig.observer.observe(this.rig.now);
+        return;
+      case 'crash':
+        this.connections.clear();
+        model.crash();
+        await this.rig.crash();
+        return;
+      case 'verify': {
+        const found = await this.task<{ damagedChunks: number }>(() => verifyVdisk(control, 'v'));
+        expect(found.damagedChunks).toBe(0);
+        return;
+      }
+    }
+  }
+
+  async change(step: Extract<Step, { length: number }>): Promise<void> {
+    const target = this.machine(step.machine);
+    const device = this.connections.get(target.name)?.device;
+    if (device === undefined) return;
+    const content = this.model.content(target);
+    const length = Math.min(step.length, SIZE - step.at);
+    if (step.kind === 'write') {
+      content.fill(step.fill, step.at, step.at + length);
+      await device.write(Buffer.alloc(length, step.fill), step.at, PLAIN);
+    } else if (step.kind === 'zero') {
+      content.fill(0, step.at, step.at + length);
+      await device.zero(step.at, length, PLAIN_ZERO);
+    } else {
+      await trim(device, content, step.at, length);
+    }
+  }
+
+  /** Everything that can be read is what the model says. */
+  async compare(): Promise<void> {
+    for (const target of this.model.machines) {
+      const connection = this.connections.get(target.name);
+      expect(connection !== undefined, `${target.name} is on`).toBe(target.isOn);
+      if (connection === undefined) continue;
+      await expectContent(connection.device, this.model.content(target), target.name);
+    }
+    const listed = this.rig.catalog.versions.ofVdisk(this.rig.catalog.vdisks.all()[0]?.id ?? '');
+    expect(listed.map(({ number, state }) => ({ number, state }))).toEqual(
+      this.model.versions.map(({ number, state }) => ({ number, state })),
+    );
+  }
+
+  /** … and so is every version. */
+  async compareVersions(): Promise<void> {
+    for (const { number, content } of this.model.sealed) {
+      const connection = await this.rig.connect(`vdisk/v/${number}`);
+      await expectContent(connection.device, content, `version ${number}`);
+      await connection.close();
+    }
+  }
+}
+
+/** What a trimmed range reads as is the device's to say: zeroes, what it was, or what was there before that. */
+async function trim(
+  device: BlockDevice,
+  content: Buffer,
+  at: number,
+  length: number,
+): Promise<void> {
+  await device.trim(at, length, PLAIN);
+  const read = Buffer.alloc(length);
+  await device.read(read, at);
+  read.copy(content, at);
+}
+
+async function expectContent(
+  device: Pick<BlockDevice, 'read'>,
+  content: Buffer,
+  what: string,
+): Promise<void> {
+  const read = Buffer.alloc(SIZE);
+  await device.read(read, 0);
+  if (read.equals(content)) return;
+  const at = read.findIndex((byte, offset) => byte !== content[offset]);
+  throw new Error(`${what} at ${at}: ${read[at]}, not ${content[at]}`);
+}
+
+/** Data, and a chunk of zeroes, and a block of zeroes. */
+function firstContent(): Buffer {
+  const random = seededRandom(1);
+  const content = Buffer.from(Uint8Array.from({ length: SIZE }, () => random() * 256));
+  content.fill(0, 64 * 1024, 2 * 64 * 1024);
+  return content.fill(0, 5 * BLOCK, 6 * BLOCK);
+}
+
+const macOf = (number: number): string => `52:54:00:00:00:0${number}`;
+
+describe('a vDisk with versions, machines and time', () => {
+  const live = async (steps: readonly Step[]): Promise<void> => {
+    const own = await temporaryFolder('life');
+    const life = await Life.begin(own.path);
+    try {
+      for (const [at, step] of steps.entries()) {
+        life.log.push(JSON.stringify(step));
+        await life.take(step);
+        await life.compare();
+        if (at % COMPARE_VERSIONS_EVERY === 0) await life.compareVersions();
+      }
+      await life.compareVersions();
+      expect(life.rig.control.tasks.runningCount()).toBe(0);
+    } catch (error) {
+      throw new Error(`after ${life.log.join('\n')}`, { cause: error });
+    } finally {
+      await life.rig.close();
+      await own.remove();
+    }
+  };
+  const lives = fc.array(step, { minLength: 60, maxLength: 60 });
+
+  test(`is what the naive model says (seed ${SEED})`, async () => {
+    const property = fc.asyncProperty(lives, live);
+    await fc.assert(property, { seed: SEED, numRuns: LIVES, endOnFailure: true });
+  });
+
+  test('and everything that can happen does happen in such lives', async () => {
+    Life.seen.clear();
+    await fc.assert(fc.asyncProperty(lives, live), { seed: 3, numRuns: 5, endOnFailure: true });
+    // A model that refuses everything would be right about everything.
+    const done = [...Life.seen].filter(([, seen]) => seen.done > 0).map(([kind]) => kind);
+    const refused = [...Life.seen].filter(([, seen]) => seen.refused > 0).map(([kind]) => kind);
+    const all = [
+      ...['boot', 'reconnect', 'capture', 'begin', 'seal', 'demote', 'delete', 'pin', 'revert'],
+      ...['promote', 'merge partial', 'merge full'],
+    ];
+    expect(done).toEqual(expect.arrayContaining(all));
+    expect(refused).toEqual(expect.arrayContaining(all.filter((kind) => kind !== 'pin')));
+  });
+});
