@@ -300,7 +300,7 @@ describe('the OpenAPI document', () => {
     );
     for (const route of documented) {
       const [method, url] = route.split(' ') as [string, string];
-      const real = url.replace(/\{(\w+)\}/, ':$1');
+      const real = url.replaceAll(/\{(\w+)\}/g, ':$1');
       expect([route, app.hasRoute({ method: method as 'GET', url: real })]).toEqual([route, true]);
     }
   });

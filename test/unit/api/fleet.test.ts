@@ -208,18 +208,23 @@ describe('the answers', () => {
     saveLease(service.control, { ip: '192.0.2.9', mac: mac(1), expiresAt: START, state: 'bound' });
     const { body } = await call('GET', '/v1/openapi.json');
     const ajv = new Ajv({ strict: false, formats: { 'date-time': true } });
-    const names: Record<string, string> = {
-      '/v1/vdisks/{name}': 'debian',
-      '/v1/collections/{name}': 'lab',
-      '/v1/collections/{name}/personality': 'lab',
-      '/v1/tasks/{id}': service.control.tasks.list()[0]?.id ?? '',
-    };
+    const { machines } = service.control.catalog;
+    const overlay = { layerId: 'layer-1', usedBytes: 4096, isOpen: false };
+    service.dataPlane.overlays.set(machines.byName('pc-1')?.id ?? '', overlay);
+    const taskId = service.control.tasks.list()[0]?.id ?? '';
+    const realPath = (path: string): string =>
+      path
+        .replace('/vdisks/{name}', '/vdisks/debian')
+        .replace('/collections/{name}', '/collections/lab')
+        .replace('/machines/{name}', '/machines/pc-1')
+        .replace('{number}', '1')
+        .replace('{id}', taskId);
     const checked: string[] = [];
     for (const [path, operations] of Object.entries(body['paths'] as Record<string, unknown>)) {
       const operation = (operations as Record<string, OpenApiOperation>)['get'];
       if (operation === undefined) continue;
       const schema = operation.responses['200']?.content['application/json'].schema;
-      const answer = await call('GET', path.replace(/\{\w+\}/, names[path] ?? 'pc-1'));
+      const answer = await call('GET', realPath(path));
       expect([path, answer.status]).toEqual([path, 200]);
       const validate = ajv.compile(strict(schema) as AnySchemaObject);
       validate(answer.body);

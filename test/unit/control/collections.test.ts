@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
   addCollection,
@@ -16,8 +15,6 @@ import {
   updateMachine,
   updateMachines,
 } from '../../../src/control/index.ts';
-import { MAX_MACHINES_PER_UPDATE } from '../../../src/control/limits.ts';
-import { SEED } from '../../support/seed.ts';
 import { type FakeService, fakeService, kinds, START, withVdisk } from './support/fake-service.ts';
 
 const CONNECTION = { address: '192.0.2.7:40000', connectedAt: START, tls: false };
@@ -200,91 +197,6 @@ describe('a machine without a vDisk', () => {
   });
 });
 
-describe('handing a setting back', () => {
-  test('takes what the collection says, then the default', async () => {
-    addCollection(service.control, { name: 'lab', vdisk: 'debian', quota: '1G' });
-    addIn('lab', 'pc-1', 1, { vdisk: 'debian', quota: null, enabled: false, class: 'test' });
-    const changed = await updateMachine(service.control, 'pc-1', {
-      inherit: ['vdisk', 'quota', 'enabled', 'class'],
-    });
-    expect(changed.settings).toMatchObject({
-      vdisk: { value: 'debian', from: 'collection' },
-      quota: { value: 2 ** 30, from: 'collection' },
-      enabled: { value: true, from: 'default' },
-      class: { value: 'production', from: 'default' },
-    });
-    expect(service.dataPlane.renewed).toEqual([]); // the vDisk is the same
-  });
-
-  test('and giving it at once is refused', async () => {
-    addMachine(service.control, { name: 'pc-1', mac: mac(1), vdisk: 'debian' });
-    await expect(
-      updateMachine(service.control, 'pc-1', { quota: null, inherit: ['quota'] }),
-    ).rejects.toEqual(refused('INVALID_INPUT', 'machine.inherit'));
-  });
-
-  test('agrees with a model: the machine, else the collection, else the default', async () => {
-    const settings = {
-      class: fc.constantFrom('production' as const, 'test' as const, 'maintenance' as const),
-      cacheMode: fc.constantFrom('server' as const, 'server-persistent' as const),
-      quota: fc.constantFrom(null, 8192, 2 ** 30),
-      onNewVersion: fc.constantFrom('keep' as const, 'discard' as const),
-      enabled: fc.boolean(),
-    };
-    const defaults = {
-      class: 'production',
-      cacheMode: 'server',
-      quota: null,
-      onNewVersion: 'keep',
-      enabled: true,
-    } as const;
-    const names = ['class', 'cacheMode', 'quota', 'onNewVersion', 'enabled'] as const;
-    const given = fc.record(settings, { requiredKeys: [] });
-    const step = fc.record({
-      of: fc.constantFrom('machine' as const, 'collection' as const),
-      given,
-      inherit: fc.uniqueArray(fc.constantFrom(...names)),
-    });
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
-        const { control } = fakeService();
-        await withVdisk({ ...service, control });
-        addCollection(control, { name: 'lab', vdisk: 'debian' });
-        addMachine(control, { name: 'pc', mac: mac(1), collection: 'lab' });
-        const said = {
-          machine: new Map<string, unknown>(),
-          collection: new Map<string, unknown>(),
-        };
-        for (const { of, given, inherit } of steps) {
-          const back = inherit.filter((name) => given[name] === undefined);
-          if (Object.keys(given).length === 0 && back.length === 0) continue;
-          const change = { ...given, inherit: back };
-          if (of === 'machine') await updateMachine(control, 'pc', change);
-          else await updateCollection(control, 'lab', change);
-          for (const [name, value] of Object.entries(given)) said[of].set(name, value);
-          for (const name of back) said[of].delete(name);
-        }
-        const view = showMachine(control, 'pc');
-        const wanted = names.map((name) => {
-          if (said.machine.has(name)) return { value: said.machine.get(name), from: 'machine' };
-          return said.collection.has(name)
-            ? { value: said.collection.get(name), from: 'collection' }
-            : { value: defaults[name], from: 'default' };
-        });
-        expect(names.map((name) => view.settings[name])).toEqual(wanted);
-        expect([
-          view.class,
-          view.cacheMode,
-          view.cache.quotaBytes,
-          view.onNewVersion,
-          view.enabled,
-        ]).toEqual(wanted.map(({ value }) => value));
-      }),
-      { seed: SEED, numRuns: 40 },
-    );
-  });
-});
-
 describe('another vDisk through the collection', () => {
   let ids: string[];
   beforeEach(() => {
@@ -357,6 +269,21 @@ describe('another vDisk through the collection', () => {
     expect(service.dataPlane.renewed).toEqual(ids);
   });
 
+  test('costs no write cache either whose content is not known yet', async () => {
+    await updateMachine(service.control, 'pc-2', { cacheMode: 'server-persistent' });
+    const overlay = { layerId: 'layer-1', usedBytes: 0, isOpen: false };
+    for (const id of ids) service.dataPlane.overlays.set(id, overlay); // as after a restart
+    const change = () => updateCollection(service.control, 'lab', { vdisk: 'other' });
+    await expect(change()).rejects.toMatchObject({
+      code: 'IN_USE',
+      message: expect.stringContaining('pc-2 keeps a write cache that was not opened'),
+      details: { field: 'machine.discardCache' },
+    });
+    service.dataPlane.overlays.set(ids[1] ?? '', { ...overlay, isOpen: true }); // known to be empty
+    await change();
+    expect(service.dataPlane.renewed).toEqual(ids);
+  });
+
   test('is told to every machine, also when the disk of one fails', async () => {
     const renewed: string[] = [];
     service.dataPlane.renewOverlay = async (id) => {
@@ -368,83 +295,5 @@ describe('another vDisk through the collection', () => {
     );
     expect(renewed).toEqual(ids);
     expect(service.dataPlane.changed).toEqual(ids);
-  });
-});
-
-describe('many machines at once', () => {
-  beforeEach(() => {
-    for (let number = 1; number <= 4; number++) {
-      addMachine(service.control, { name: `pc-${number}`, mac: mac(number), vdisk: 'debian' });
-    }
-  });
-
-  test('change together, with an event for each', async () => {
-    const told = service.told.length;
-    const changed = await updateMachines(service.control, {
-      machines: ['pc-3', 'pc-1', 'pc-3'],
-      change: { class: 'test', quota: '1G' },
-    });
-    expect(changed.map(({ name }) => name)).toEqual(['pc-1', 'pc-3']);
-    expect(service.told.slice(told).map(({ subject }) => subject)).toEqual([
-      'machine/pc-1',
-      'machine/pc-3',
-    ]);
-    expect(service.told.at(-1)?.message).toBe('machine pc-3: class test, quota 1G');
-    expect(listMachines(service.control).map((machine) => machine.class)).toEqual([
-      'test',
-      'production',
-      'test',
-      'production',
-    ]);
-  });
-
-  test('change all or none', async () => {
-    const told = service.told.length;
-    for (const [change, code] of [
-      [{ machines: ['pc-1', 'pc-9'], change: { class: 'test' } }, 'NOT_FOUND'],
-      [{ machines: ['pc-1', 'pc-2'], change: { vdisk: 'no' } }, 'NOT_FOUND'],
-      [{ machines: ['pc-1', 'pc-2'], change: { inherit: ['vdisk'] } }, 'INVALID_INPUT'],
-      [{ machines: ['pc-1'], collection: 'lab', change: { class: 'test' } }, 'INVALID_INPUT'],
-      [{ change: { class: 'test' } }, 'INVALID_INPUT'],
-      [{ collection: 'nowhere', change: { class: 'test' } }, 'NOT_FOUND'],
-    ] as const) {
-      const input = {
-        ...change,
-        ...('machines' in change ? { machines: [...change.machines] } : {}),
-      };
-      await expect(
-        updateMachines(service.control, input as Parameters<typeof updateMachines>[1]),
-      ).rejects.toMatchObject({ code });
-    }
-    expect(new Set(listMachines(service.control).map((machine) => machine.class))).toEqual(
-      new Set(['production']),
-    );
-    expect(service.told).toHaveLength(told);
-    expect(service.dataPlane.changed).toEqual([]);
-  });
-
-  test('are so many at most', async () => {
-    addCollection(service.control, { name: 'lab', vdisk: 'debian' });
-    service.control.catalog.transaction(() => {
-      for (let number = 0; number <= MAX_MACHINES_PER_UPDATE; number++) {
-        const address = `0200${number.toString(16).padStart(8, '0')}`;
-        addMachine(service.control, { name: `m-${number}`, mac: address, collection: 'lab' });
-      }
-    });
-    await expect(
-      updateMachines(service.control, { collection: 'lab', change: { class: 'test' } }),
-    ).rejects.toEqual(refused('LIMIT_EXCEEDED', 'machines'));
-  });
-
-  test('of a collection only are listed', async () => {
-    addCollection(service.control, { name: 'lab', vdisk: 'debian' });
-    await updateMachines(service.control, {
-      machines: ['pc-2', 'pc-4'],
-      change: { collection: 'lab', inherit: ['vdisk'] },
-    });
-    const listed = listMachines(service.control, { collection: 'lab' });
-    expect(listed.map(({ name }) => name)).toEqual(['pc-2', 'pc-4']);
-    expect(listed).toEqual(['pc-2', 'pc-4'].map(show)); // a list shows what a page shows
-    expect(() => listMachines(service.control, { collection: 'no' })).toThrow(refused('NOT_FOUND'));
   });
 });
