@@ -19,7 +19,12 @@ import {
   type TaskView,
   VersionObserver,
 } from '../../src/control/index.ts';
-import { type Stack, type StackBuilder, stackBuilder } from '../../src/exports/index.ts';
+import {
+  type Stack,
+  type StackBuilder,
+  type StackPlan,
+  stackBuilder,
+} from '../../src/exports/index.ts';
 import { ServiceDataPlane, type Workers } from '../../src/service/data-plane.ts';
 import { LayerShelf } from '../../src/service/layer-shelf.ts';
 import { LayerStore, sweepLayers } from '../../src/service/layer-store.ts';
@@ -35,15 +40,26 @@ export interface RigConnection {
   close(): Promise<void>;
 }
 
+/** An export whose client has been told what it is, and has not entered it yet. */
+export interface RigHandshake {
+  enter(): Promise<RigConnection>;
+}
+
+export interface RigOptions {
+  /** As the setting `layers.most`; 0 unless given. */
+  readonly consolidateBeyond?: number;
+}
+
 interface Open {
   readonly connection: WorkerConnection;
   readonly end: () => Promise<void>;
 }
 
-/** The data workers, in this process: ends connections when told to. */
+/** The data workers, in this process: ends connections when told to, unless their devices hang. */
 class RigWorkers implements Workers {
   readonly size = 1;
   readonly open = new Set<Open>();
+  isStuck = false;
 
   connectionCount(): number {
     return this.open.size;
@@ -57,6 +73,7 @@ class RigWorkers implements Workers {
     return 0;
   }
   endExport(name: string): void {
+    if (this.isStuck) return;
     for (const open of this.open) if (open.connection.exportName === name) void open.end();
   }
 }
@@ -70,19 +87,23 @@ export class LifecycleRig {
   control!: Control;
   dataPlane!: ServiceDataPlane;
   observer!: VersionObserver;
+  layers!: LayerShelf;
+  overlays!: OverlayBook;
+  readonly #options: RigOptions;
   #repository!: Repository;
   #workers = new RigWorkers();
   #build!: StackBuilder;
   #stacks = new Map<string, { stack: Promise<Stack>; users: number }>();
   #connections = 0;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, options: RigOptions) {
     this.folder = folder;
+    this.#options = options;
   }
 
   /** @param folder empty; whoever made it removes it */
-  static async open(folder: string): Promise<LifecycleRig> {
-    const rig = new LifecycleRig(folder);
+  static async open(folder: string, options: RigOptions = {}): Promise<LifecycleRig> {
+    const rig = new LifecycleRig(folder, options);
     mkdirSync(join(folder, 'repository'));
     mkdirSync(rig.layersFolder);
     await rig.start();
@@ -95,6 +116,11 @@ export class LifecycleRig {
 
   get repository(): Repository {
     return this.#repository;
+  }
+
+  /** Devices hang: connections do not end although they are told to. */
+  set isStuck(value: boolean) {
+    this.#workers.isStuck = value;
   }
 
   /** As the service starts: also after a crash, of which only the disk and the catalog are left. */
@@ -113,6 +139,8 @@ export class LifecycleRig {
       owners: overlayOwners(catalog),
       sealed: new Set(layersKnown.map(({ volumeId }) => volumeId)),
     });
+    this.layers = layers;
+    this.overlays = overlays;
     const clock = { now: (): number => this.now };
     this.dataPlane = new ServiceDataPlane({
       ...{ catalog, overlays, layers, clock, readCacheBytesMax: 0, maintenanceLeaseMs: 60_000 },
@@ -135,7 +163,8 @@ export class LifecycleRig {
         folder: { layers: this.layersFolder },
         ...{ catalog, repository, layers, overlays, bootId: BOOT_ID },
       }),
-      ...{ serverName: 'rig', version: '0', consolidateBeyond: 0 },
+      ...{ serverName: 'rig', version: '0' },
+      consolidateBeyond: this.#options.consolidateBeyond ?? 0,
       onEvent: (event) => this.events.push(event),
     });
     this.observer = new VersionObserver(this.control);
@@ -156,7 +185,16 @@ export class LifecycleRig {
 
   /** As a data worker opens an export. @throws what the service refuses it with */
   async connect(exportName: string): Promise<RigConnection> {
+    return (await this.begin(exportName)).enter();
+  }
+
+  /** The first half of it. @throws what the service refuses it with */
+  async begin(exportName: string): Promise<RigHandshake> {
     const plan = await this.dataPlane.open(exportName);
+    return { enter: () => this.#enter(exportName, plan) };
+  }
+
+  async #enter(exportName: string, plan: StackPlan): Promise<RigConnection> {
     const live = this.#stacks.get(plan.key) ?? { stack: this.#build(plan), users: 0 };
     this.#stacks.set(plan.key, live);
     live.users++;
