@@ -13,6 +13,7 @@ import {
   createControl,
   type EventRecord,
   importVdisk,
+  layerVolumes,
   openCatalog,
   overlayOwners,
   recoverControl,
@@ -32,6 +33,8 @@ import { OverlayBook } from '../../src/service/overlay-book.ts';
 import type { Repository } from '../../src/service/repository.ts';
 import type { WorkerConnection } from '../../src/service/workers/messages.ts';
 
+/** How long a connection that hangs is waited for. */
+const FENCE_MS = 200;
 const BOOT_ID = '00000000-0000-4000-8000-000000000001';
 
 /** An export that is open, as a client has it. */
@@ -137,13 +140,14 @@ export class LifecycleRig {
     const overlays = await OverlayBook.open({
       ...{ repository, bootId: BOOT_ID, workers: 1, layers },
       owners: overlayOwners(catalog),
-      sealed: new Set(layersKnown.map(({ volumeId }) => volumeId)),
+      sealed: layerVolumes(catalog),
     });
     this.layers = layers;
     this.overlays = overlays;
     const clock = { now: (): number => this.now };
     this.dataPlane = new ServiceDataPlane({
       ...{ catalog, overlays, layers, clock, readCacheBytesMax: 0, maintenanceLeaseMs: 60_000 },
+      fenceMs: FENCE_MS,
       died: (error) => {
         throw error;
       },

@@ -1,6 +1,7 @@
 import type { Removal } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import { removeFromDisk } from '../recover.ts';
+import { stopMaintaining } from '../versions/maintain.ts';
 import { findMachine } from './find.ts';
 
 /**
@@ -12,6 +13,7 @@ export async function deleteMachine(control: Control, name: string): Promise<voi
   const removal = control.change((record): Removal => {
     const machine = findMachine(control.catalog, name);
     const removal: Removal = { kind: 'machine', id: machine.id };
+    stopMaintaining(control.catalog, machine);
     control.catalog.machines.delete(machine.id);
     control.catalog.enrolments.delete(machine.mac);
     control.catalog.removals.insert(removal);

@@ -5,6 +5,7 @@ import type { MachineView, UpdateMachineInput } from '../schemas/machine.ts';
 import { parseKernelArguments } from '../values/kernel-arguments.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { parseQuota } from '../values/quota.ts';
+import { stopMaintaining } from '../versions/maintain.ts';
 import { findMachine, findVdisk, refuseTakenMac } from './find.ts';
 import { machineState, machineView } from './machine-view.ts';
 
@@ -26,7 +27,10 @@ export async function updateMachine(
     control.catalog.machines.update(row);
     const changed = findMachine(control.catalog, name);
     const otherVdisk = changed.vdiskId !== machine.vdiskId;
-    if (otherVdisk) refuseWhileItMatters(control, machine, input.discardCache ?? false);
+    if (otherVdisk) {
+      refuseWhileItMatters(control, machine, input.discardCache ?? false);
+      stopMaintaining(control.catalog, machine);
+    }
     const { discardCache: _, ...fields } = input;
     record({
       kind: 'machine.changed',
