@@ -8,6 +8,7 @@ export { observeBoots } from './boots/observe-boots.ts';
 export { observeCaches } from './boots/observe-caches.ts';
 export { type Catalog, openCatalog } from './catalog/catalog.ts';
 export {
+  layerVolumes,
   listVdiskDisks,
   type MachineDisk,
   machineDisk,

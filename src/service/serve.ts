@@ -14,6 +14,7 @@ import {
   type Control,
   closeControl,
   createControl,
+  layerVolumes,
   observeBoots,
   observeCaches,
   openCatalog,
@@ -31,6 +32,7 @@ import { ServiceDataPlane } from './data-plane.ts';
 import { openFlushJournals } from './flush-journals.ts';
 import { LayerShelf } from './layer-shelf.ts';
 import { LayerStore, sweepLayers } from './layer-store.ts';
+import { FENCE_MS } from './limits.ts';
 import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { OverlayBook } from './overlay-book.ts';
@@ -212,7 +214,7 @@ async function startDataPath(
     unrestored: journals.unrestored,
     layers,
     owners: overlayOwners(catalog),
-    sealed: new Set(catalog.layers.all().map(({ volumeId }) => volumeId)),
+    sealed: layerVolumes(catalog),
   });
   const dataPlane = new ServiceDataPlane({
     catalog,
@@ -220,6 +222,7 @@ async function startDataPath(
     layers,
     readCacheBytesMax: config.cache.read,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
+    fenceMs: FENCE_MS,
     clock: systemClock,
     died: parts.fail,
     troubled: (subject, what, err) => parts.log.error({ err, subject }, what),

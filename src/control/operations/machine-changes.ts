@@ -8,8 +8,8 @@ import type { MachineRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import type { DataPlane } from '../ports.ts';
 import { toldNames } from '../values/told-names.ts';
+import { stopMaintaining } from '../versions/maintain.ts';
 import { requireAction, VersionSituations } from '../versions/situation.ts';
-import { stopMaintaining } from '../versions/stop-maintaining.ts';
 import { machineState } from './machine-view.ts';
 import { findVersion } from './versions/find-version.ts';
 
