@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
 import { FULL_DHCP, runProgram } from '../../src/service/demo/index.ts';
-import { describeWith, program } from '../support/requires.ts';
+import { describeWith } from '../support/requires.ts';
 import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
 
 const EDITOR: GuestPlan = {
@@ -58,7 +58,7 @@ async function buildPackage(): Promise<string> {
   return bytes;
 }
 
-describeWith([...BOOT_NEEDS, program('dpkg-deb', 'dpkg')], 'versions with real machines', () => {
+describeWith(BOOT_NEEDS, 'versions with real machines', () => {
   let lab: BootLab | undefined;
   const running = (): BootLab => {
     if (lab === undefined) throw new Error('the laboratory did not open');

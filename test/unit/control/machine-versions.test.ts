@@ -284,24 +284,9 @@ describe('a machine that writes a version', () => {
     expect(holder()).toBeUndefined();
   });
 
-  test('is shut out before its lock is free, when it is deleted', async () => {
-    const order: (string | undefined)[] = [];
-    const { dataPlane } = service;
-    dataPlane.set(id, { connections: [CONNECTION] });
-    dataPlane.endConnections = async () => {
-      order.push(holder());
-    };
+  test('lets go of it when it is deleted: whoever takes it over shuts it out first', async () => {
     await deleteMachine(service.control, 'pc-1');
-    expect(order).toEqual([id]); // held until the last write has settled
     expect(holder()).toBeUndefined();
-    expect(dataPlane.removed).toEqual([id]);
-  });
-
-  test('leaves its lock to the lease when it cannot be shut out', async () => {
-    service.dataPlane.endConnections = () => Promise.reject(new Error('no answer'));
-    await expect(deleteMachine(service.control, 'pc-1')).rejects.toThrow('no answer');
-    expect(listMachines(service.control)).toEqual([]);
-    expect(holder()).toBe(id);
-    expect(service.control.catalog.removals.all()).toEqual([{ kind: 'machine', id }]);
+    expect(service.dataPlane.removed).toEqual([id]);
   });
 });
