@@ -1,12 +1,14 @@
 import { Fault } from '../../errors/index.ts';
 import type { Control } from '../control.ts';
 import type { MachineView } from '../schemas/machine.ts';
+import { stopMaintaining } from '../versions/maintain.ts';
 import { findMachine } from './find.ts';
 import { machineView } from './machine-view.ts';
 
 /**
- * Throws the machine's write cache away: its disk is the vDisk's again. Refused while it is
- * connected, since a reconnect would find other blocks under a mounted file system.
+ * Throws the machine's write cache away: its disk is the vDisk's again, also for one that wrote a version and
+ * never boots here. Refused while it is connected, since a reconnect would find other blocks under a mounted
+ * file system.
  * @throws Fault NOT_FOUND, IN_USE
  */
 export async function resetMachine(control: Control, name: string): Promise<MachineView> {
@@ -19,6 +21,7 @@ export async function resetMachine(control: Control, name: string): Promise<Mach
       expected: 'a machine without connections',
     });
   }
+  control.catalog.transaction(() => stopMaintaining(control.catalog, machine));
   await control.dataPlane.renewOverlay(machine.id);
   control.fullCaches.delete(machine.id);
   control.change((record) =>
