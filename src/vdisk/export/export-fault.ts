@@ -32,6 +32,6 @@ export function writeFault(error: unknown, path: string): Fault {
 }
 
 /** The second pass over a sealed disk came to other bytes than the first. */
-export function changedUnderUs(detail: string): Fault {
-  return new Fault('INTERNAL', `the disk changed while it was exported: ${detail}`);
+export function changedUnderUs(): Fault {
+  return new Fault('INTERNAL', 'the disk changed while it was exported');
 }

@@ -2,9 +2,10 @@
  * A disk as a file in one of the formats. Read first.
  *
  * One pass over the disk; what the file begins with is written last. It is written under the name
- * `<path>.partial`, made durable and renamed, so that a file of the right name is whole; an export that fails
- * or is cancelled removes it. One that the process did not survive leaves it behind, and the next export to the same
- * path says so and touches nothing: it could be somebody's who is still writing.
+ * `<path>.partial`, made durable and renamed, so that a file of the right name is whole; an export
+ * that fails or is cancelled removes it. One that the process did not survive leaves it behind, and
+ * the next export to the same path says so and touches nothing: it could be somebody's who is still
+ * writing.
  */
 import { lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';

@@ -3,8 +3,8 @@
  *
  * A file is made in one pass. A stream begins with the level-1 table, which needs to know how long
  * everything will be:
- * - compressed, that takes a pass of its own, which compresses everything and keeps the lengths only (in the form of
- *   the level-1 table). The same library gives the same bytes the second time, and it is checked;
+ * - compressed, that takes a pass of its own, which compresses everything and keeps no more than the
+ *   level-1 table. The same library gives the same bytes the second time, and it is checked;
  * - plain, the map of present chunks is enough and the first byte leaves at once. Chunks that the map
  *   calls present and that are all zeroes (a manifest of ours has none) leave a free cluster in the file.
  */

@@ -84,9 +84,8 @@ export class Qcow2Layout {
   finish(): Buffer[] {
     const pieces: Buffer[] = [];
     this.#endL2(pieces);
-    this.#appendFullRefcounts(pieces);
     this.#align(pieces);
-    // The last blocks count themselves and the table, whose size depends on how many they are.
+    // What is left of the blocks counts itself and the table, whose size depends on how many they are.
     const start = this.#position;
     let blocks = 1;
     let end: number;

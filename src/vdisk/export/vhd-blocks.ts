@@ -1,6 +1,7 @@
 /**
- * The blocks of a VHD: which there are, and which of their sectors count. In a dynamic disk a block is there when
- * it is not all zeroes; in a differencing disk, when a sector is not what the parent has there.
+ * The blocks of a VHD: which there are, and which of their sectors count. In a dynamic disk a block is
+ * there when it is not all zeroes; in a differencing disk, when a sector is not what the parent has
+ * there.
  */
 import { CHUNK_BYTES } from '../manifest/index.ts';
 import { readChunk, readWindow, wantedChunks } from './disk-windows.ts';
@@ -87,8 +88,8 @@ export async function readBlock(
 }
 
 /**
- * Marks the sectors that differ and clears the others: nobody reads them, and the file should not depend on what was
- * compared.
+ * Marks the sectors that differ and clears the others: nobody reads them, and the file should not
+ * depend on what was compared.
  */
 function keepDifferences(bytes: Buffer, below: Buffer, bitmap: Buffer): void {
   for (let chunk = 0; chunk < VHD_BLOCK_BYTES; chunk += CHUNK_BYTES) {

@@ -1,9 +1,9 @@
 /**
  * A disk as a VHD: dynamic, or differencing above another disk.
  *
- * A file is made in one pass. A stream begins with the table of the blocks that there will be: a first pass finds
- * out which, and of each it reads no further than to the first chunk that is not zero, or not the parent's. A
- * manifest's chunks hold data, so that this is 1/32 of a dynamic disk's data.
+ * A file is made in one pass. A stream begins with the table of the blocks that there will be: a first
+ * pass finds out which, and of each it reads no further than to the first chunk that is not zero, or
+ * not the parent's. A manifest's chunks hold data, so that this is 1/32 of a dynamic disk's data.
  */
 
 import { CHUNK_BYTES } from '../manifest/index.ts';

@@ -21,7 +21,7 @@ import {
   vhdUniqueId,
 } from './vhd-structures.ts';
 
-/** "Default value is 0x00200000": the only size that every program reads. One window of the disk. */
+/** "Block Size": the specification's default. One window of the disk. */
 export const VHD_BLOCK_BYTES = EXPORT_WINDOW_BYTES;
 
 /** A bit for every sector of a block. */

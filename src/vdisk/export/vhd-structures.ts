@@ -10,9 +10,10 @@ export const VHD_HEADER_BYTES = 1024;
 export const VHD_DISK_TYPE = { dynamic: 3, differencing: 4 } as const;
 
 /**
- * "Creator Application": Windows. Programs that know what Virtual PC did (QEMU's block/vpc.c)
- * take a disk's size from its geometry, which cannot express every size, unless they know its creator for one
- * that means "Current Size". Of these names every QEMU knows this one longest.
+ * "Creator Application": what Hyper-V writes. Virtual PC took a disk's size from its geometry, which cannot
+ * express every size; QEMU (block/vpc.c) does the same unless it knows the creator as one that means
+ * "Current Size", and versions before the list was turned round know only a few, this one among them: with
+ * it QEMU's size is ours to the byte.
  */
 const CREATOR = 'win ';
 /** Windows 10, and the host system that Windows itself writes. */

@@ -1,6 +1,6 @@
 /** What we export, judged by qemu-img: its check, its comparison with the disk, and its size. */
 import { createHash } from 'node:crypto';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   type ExportOptions,
@@ -9,7 +9,7 @@ import {
   exportStream,
 } from '../../../src/vdisk/index.ts';
 import { filledMemory } from '../../support/content.ts';
-import { describeWith, program } from '../../support/requires.ts';
+import { describeWith, program, root } from '../../support/requires.ts';
 import { SEED, seededRandom } from '../../support/seed.ts';
 import { ImageBench, tool } from './qemu-images.ts';
 
@@ -197,6 +197,39 @@ describeWith([program('qemu-img', 'qemu-utils')], `exported images (seed ${SEED}
         const again = await bench.import(name, { format: chosen.format });
         expect(again.contentId).toBe(contentId);
       }
+    }
+  });
+});
+
+describeWith([program('mount', 'mount'), root()], 'a folder that is nearly full', () => {
+  let small: ImageBench;
+  beforeAll(async () => {
+    small = await ImageBench.create();
+    await tool('mkdir', small.path('full'));
+    await tool('mount', '-t', 'tmpfs', '-o', 'size=40m', 'rootcast-export', small.path('full'));
+  });
+  afterAll(async () => {
+    await tool('umount', small.path('full'));
+    await small.close();
+  });
+
+  it('refuses what does not fit, at once where that is known, and keeps nothing', async () => {
+    const disk = Buffer.alloc(60 * M);
+    const random = seededRandom();
+    for (let at = 0; at < disk.length; at += 4) disk.writeInt32LE((random() * 2 ** 32) | 0, at);
+    for (const [, chosen] of FORMATS) {
+      let looked = 0;
+      const made = exportFile(sourceOf(disk), small.path('full/disk'), {
+        ...chosen,
+        signal: new AbortController().signal,
+        progress: () => {
+          looked += 1;
+        },
+      });
+      await expect(made).rejects.toMatchObject({ code: 'NO_SPACE' });
+      // What compresses is not known before.
+      expect(looked > 0).toBe(chosen.compress === true);
+      expect(await readdir(small.path('full'))).toEqual([]);
     }
   });
 });

@@ -6,6 +6,7 @@ import {
   type ExportProgress,
   exportFile,
 } from '../../../../src/vdisk/export/index.ts';
+import { SparseWriter } from '../../../../src/vdisk/export/sparse-writer.ts';
 import {
   systemFolder,
   type TargetFile,
@@ -33,10 +34,10 @@ afterEach(() => folder.remove());
 
 const at = (name: string): string => join(folder.path, name);
 
-/** 12 MiB: every second MiB is full. */
+/** Every second MiB of the first 12 is full. */
 function disk(): Buffer {
-  const content = Buffer.alloc(12 * M);
-  for (let start = 0; start < content.length; start += 2 * M) {
+  const content = Buffer.alloc(15 * M + 512);
+  for (let start = 0; start < 12 * M; start += 2 * M) {
     for (let word = start; word < start + M; word += 4) {
       content.writeUInt32LE((word * 2654435761) % 2 ** 32, word);
     }
@@ -256,7 +257,7 @@ describe('where a file goes', () => {
         parent: {
           source: sourceOf(Buffer.alloc(M)),
           fileName: 'p',
-          changedChunks: Buffer.alloc(24, 0xff),
+          changedChunks: Buffer.alloc(40, 0xff),
         },
       },
       6 * M,
@@ -278,6 +279,23 @@ describe('where a file goes', () => {
     // What is known is not far from what it takes.
     const { length } = await attempt(least + 512 * K);
     expect(length).toBeGreaterThan(M);
+  });
+});
+
+describe('a file that takes long', () => {
+  it('is flushed now and then, not only at the end', async () => {
+    const events: string[] = [];
+    const target: TargetFile = {
+      write: async () => undefined,
+      truncate: async (length) => void events.push(`${length}`),
+      sync: async () => void events.push('sync'),
+      close: async () => undefined,
+    };
+    const writer = new SparseWriter(target, 'disk');
+    const bytes = Buffer.alloc(2 * M, 1);
+    for (let at = 0; at < 1000 * M; at += bytes.length) await writer.write(bytes, at);
+    await writer.finish(1000 * M);
+    expect(events).toEqual(['sync', 'sync', 'sync', `${1000 * M}`, 'sync']);
   });
 });
 

@@ -202,6 +202,19 @@ describe('the plan of a stream', () => {
     }
   });
 
+  it('spares the body what is as it is in the parent', async () => {
+    const { device, source } = watched();
+    const old = Buffer.from(CONTENT);
+    old.fill(0, 7 * M, 7 * M + 100);
+    const below = new WatchedDevice(old);
+    const parent = { source: sourceOf(old, below), fileName: 'parent.vhd' };
+    const stream = await exportStream(source, options({ format: 'vhd', parent }));
+    device.bytesRead = 0;
+    below.bytesRead = 0;
+    await collect(stream);
+    expect([device.bytesRead, below.bytesRead]).toEqual([2 * M, 2 * M]);
+  });
+
   it('reads one chunk of every VHD block', async () => {
     const { device, source } = watched();
     await exportStream(source, options({ format: 'vhd' }));
