@@ -4,6 +4,26 @@
  */
 export type { BootFiles, Initramfs } from './boot-files/index.ts';
 export {
+  type BundleBootFiles,
+  type BundleHead,
+  type BundleSource,
+  type BundleSourceVersion,
+  type BundleTarget,
+  type BundleVersion,
+  bundleHead,
+  CHUNK_REQUEST_BYTES_MAX,
+  ChunkInventory,
+  encodeChunkRequest,
+  encodeInventory,
+  type FetchChunks,
+  type ReceivedVersion,
+  readBundle,
+  readChunkRequest,
+  type VersionNeeds,
+  writeBundle,
+  writeChunks,
+} from './bundle/index.ts';
+export {
   buildChainIndex,
   type ChainBase,
   type ChainDescription,
@@ -24,6 +44,7 @@ export {
   type ExportStream,
   exportFile,
   exportStream,
+  streamToFile,
 } from './export/index.ts';
 export type { ImageFormat } from './formats/index.ts';
 export {
@@ -68,7 +89,7 @@ export {
   type VerifyWork,
   verifyLayer,
 } from './layers/index.ts';
-export { readPresentChunks } from './manifest/index.ts';
+export { changedChunks, readManifestHeader } from './manifest/index.ts';
 export {
   type FormatOptions,
   type FullReason,
@@ -89,3 +110,9 @@ export {
   setOverlayQuota,
   settleOverlay,
 } from './overlay/index.ts';
+export {
+  ExistingLayer,
+  type FinishedLayer,
+  type LayerBelow,
+  ReceivedLayer,
+} from './receive/index.ts';
