@@ -1,5 +1,11 @@
 /** The ports of the control plane with nothing behind them: what is left is the control plane. */
-import type { DataPlane, ImageStore, MachineLive, OverlayFacts, Transfers } from '../../src/control/index.ts';
+import type {
+  DataPlane,
+  ImageStore,
+  MachineLive,
+  OverlayFacts,
+  Transfers,
+} from '../../src/control/index.ts';
 
 const CONNECTED_AT = Date.UTC(2026, 0, 1);
 

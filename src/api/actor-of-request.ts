@@ -9,8 +9,8 @@ const USER_HEADER = 'x-rootcast-user';
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /**
- * `admin (says root@host) from 192.0.2.7`. Whoever has the token is the administrator; what else is known of
- * him is his word and where he is.
+ * `admin from 192.0.2.7 (says root@host)`. Whoever has the token is the administrator; what else is known is
+ * an address and a word, which comes last so that it cannot look like anything else.
  * @throws Fault INVALID_INPUT
  */
 export function actorOf({ headers, ip }: Pick<FastifyRequest, 'headers' | 'ip'>): string {
@@ -18,7 +18,7 @@ export function actorOf({ headers, ip }: Pick<FastifyRequest, 'headers' | 'ip'>)
   const address = ip.replace(/^::ffff:(?=\d+\.)/, ''); // IPv4 on a socket for both
   if (says === undefined || says === '') return `admin from ${address}`;
   if (typeof says === 'string' && says.length <= MAX_USER_LENGTH && PRINTABLE.test(says)) {
-    return `admin (says ${says.trim()}) from ${address}`;
+    return `admin from ${address} (says ${says.trim()})`;
   }
   throw new Fault('INVALID_INPUT', `the header ${USER_HEADER} cannot be written down`, {
     field: USER_HEADER,

@@ -161,8 +161,9 @@ function guardedRoutes(control: Control, token: string) {
     const verify = app.verifyBearerAuth;
     if (verify === undefined) throw new Fault('INTERNAL', 'bearer-auth is not registered');
     app.addHook('onRequest', verify);
-    // Not earlier: the body arrives in the context of its socket, and whatever was set before is lost there.
-    app.addHook('preValidation', (request, _reply, done) => actingAs(actorOf(request), done));
+    // All that follows happens inside `done`. The body arrives in the context of its socket, but fastify goes
+    // on in the request's (a test over a real listener holds it to that).
+    app.addHook('onRequest', (request, _reply, done) => actingAs(actorOf(request), done));
     app.register(vdiskRoutes(control));
     app.register(versionRoutes(control));
     app.register(exportRoutes(control));

@@ -8,6 +8,7 @@ export { observeBoots } from './boots/observe-boots.ts';
 export { observeCaches } from './boots/observe-caches.ts';
 export { type Catalog, openCatalog } from './catalog/catalog.ts';
 export {
+  layerVolumes,
   listVdiskDisks,
   type MachineDisk,
   machineDisk,
@@ -70,6 +71,5 @@ export type {
   Transfers,
   WrittenFile,
 } from './transfer-port.ts';
-export { collectLayers } from './versions/collect-layers.ts';
 export { writeLock } from './versions/lease-lock.ts';
 export { maintain } from './versions/maintain.ts';

@@ -36,8 +36,11 @@ export interface DataPlane {
   renewOverlay(machineId: string): Promise<void>;
   /** The record changed (quota, cache mode, vDisk): applies to connections opened from now on. */
   machineChanged(machineId: string): Promise<void>;
-  /** Ends the machine's connections; settles when the last of its requests has. @throws Fault UNAVAILABLE */
-  endConnections(machineId: string): Promise<void>;
+  /**
+   * Ends all connections to an overlay, whoever has them; settles when the last of their requests has.
+   * @throws Fault UNAVAILABLE when one does not end
+   */
+  endConnections(ownerId: string): Promise<void>;
   /** Ends the connections to an overlay and deletes it: a machine's, or of a version in maintenance. */
   removeOverlay(ownerId: string): Promise<void>;
   /** The overlay of a machine or of a version in maintenance; undefined: it has none. */
@@ -225,7 +228,10 @@ export interface ImageStore {
     progress: (progress: ImportProgress) => void,
     signal: AbortSignal,
   ): Promise<StoredLayer>;
-  /** Reads layers and compares them with their manifests. @throws Fault CANCELLED */
+  /**
+   * Reads layers and compares them with their manifests. `each` is not told of one that was removed meanwhile.
+   * @throws Fault CANCELLED
+   */
   verify(
     request: VerifyRequest,
     each: (layer: VerifiedLayer) => void,

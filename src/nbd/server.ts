@@ -66,8 +66,11 @@ export interface NbdServer {
   /** Serves a socket that was accepted elsewhere. */
   accept(socket: Socket): void;
   connections(): readonly ConnectionInfo[];
-  /** Ends all connections of an export: answers what they sent, then closes. Resolves when they are gone. */
-  endExport(name: string): Promise<void>;
+  /**
+   * Ends all connections of an export. Resolves when they are gone.
+   * @param atOnce closes them; otherwise what they sent is answered first
+   */
+  endExport(name: string, atOnce?: boolean): Promise<void>;
   /**
    * Stops accepting, answers every accepted request, refuses what comes after, closes. After
    * `timeoutMs` whoever is left is dropped, and a request that the device still works on is left to
@@ -158,11 +161,14 @@ class Server implements NbdServer {
     return [...this.#connections.values()].map((connection) => connection.info());
   }
 
-  async endExport(name: string): Promise<void> {
+  async endExport(name: string, atOnce = false): Promise<void> {
     const ending = [...this.#connections.values()].filter(
       (connection) => connection.info().exportName === name,
     );
-    for (const connection of ending) connection.drain('the export is being closed');
+    for (const connection of ending) {
+      if (atOnce) connection.destroy();
+      else connection.drain('the export is being closed');
+    }
     await this.#until(() => ending.every(({ id }) => !this.#connections.has(id)));
   }
 

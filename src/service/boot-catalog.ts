@@ -1,18 +1,17 @@
 /** PXE's port onto the control plane: every answer is one operation. */
 import {
   type Control,
-  type BootPlan as ControlBootPlan,
   decideBoot,
   deleteLease,
   loadLeases,
   machinesUp,
   mayReadLayer,
   noteBootStage,
+  personalityText,
   recordEvent,
   requestBoot,
   saveLease,
 } from '../control/index.ts';
-import { Fault } from '../errors/index.ts';
 import type {
   BootCatalog,
   BootClient,
@@ -31,9 +30,6 @@ const LOCAL_REASONS: Readonly<Record<'waiting' | 'refused' | 'disabled', string>
   refused: 'This machine was refused (rootcast enrolment list).',
   disabled: 'This machine is disabled.',
 };
-
-/** What a machine is told on its console, rather than that something failed. */
-const NOT_NOW: ReadonlySet<string> = new Set(['IN_USE', 'UNAVAILABLE']);
 
 /** How long an answer about which machines are up stays good. */
 const UP_KNOWN_MS = 1_000;
@@ -64,8 +60,8 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
       if (decision.kind === 'local') {
         return { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason] };
       }
-      const plan = await planOrReason(control, mac);
-      if (typeof plan === 'string') return { kind: 'local-disk', reason: plan };
+      // What is refused for now (another machine writes the version) is told, and asked again by itself.
+      const plan = await requestBoot(control, mac);
       return {
         kind: 'boot',
         machine: plan.machineName,
@@ -81,8 +77,13 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
           // One image, many machines: without a name of its own each would have the image's.
           `systemd.hostname=${plan.machineName}`,
           `rootcast.ready=${bootUrl}/boot/ready?mac=${mac}`,
+          `rootcast.personality=${bootUrl}/boot/personality?mac=${mac}`,
         ],
       };
+    },
+
+    personality(mac, format) {
+      return personalityText(control, mac, format);
     },
 
     openFile({ mac, layerId, role }: BootFileRequest): BootFile | undefined {
@@ -90,22 +91,6 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
       return layers.bootFile(layerId, FILE_NAMES[role]);
     },
   };
-}
-
-/** The plan of a boot, or a sentence for the console: it cannot boot now, and asks again later. */
-async function planOrReason(control: Control, mac: string): Promise<ControlBootPlan | string> {
-  try {
-    return await requestBoot(control, mac);
-  } catch (error) {
-    if (!(error instanceof Fault) || !NOT_NOW.has(error.code)) throw error;
-    recordEvent(control, {
-      kind: 'boot.refused',
-      subject: `machine/${control.catalog.machines.byMac(mac)?.name ?? mac}`,
-      message: error.message,
-      data: { code: error.code },
-    });
-    return `${error.message}.`;
-  }
 }
 
 export function leaseStore(control: Control): LeaseStore {

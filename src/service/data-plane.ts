@@ -20,7 +20,7 @@ import type { ExportSummary, StackPlan } from '../exports/index.ts';
 import { listOwners, type MachineOwner, ownerToOpen, ownerToRenew } from './disk-owner.ts';
 import { MACHINE, noExport, VDISK, vdiskExport } from './export-names.ts';
 import type { LayerShelf } from './layer-shelf.ts';
-import { FENCE_MS, OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
+import { FENCE_ASK_MS, FENCE_TELL_MS, OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
 import type { PoolOwner, WorkerPool } from './workers/worker-pool.ts';
 
@@ -30,6 +30,8 @@ export interface ServiceDataPlaneOptions {
   readonly layers: LayerShelf;
   readonly readCacheBytesMax: number;
   readonly maintenanceLeaseMs: number;
+  /** How long connections may take to end when another machine is to write what they write. */
+  readonly fenceMs: number;
   readonly clock: Clock;
   /** The service cannot go on: a worker died. */
   readonly died: (error: Error) => void;
@@ -145,31 +147,31 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     this.#options.overlays.setQuota(machineId, this.#machine(machineId).quotaBytes);
   }
 
-  async endConnections(machineId: string): Promise<void> {
-    const opened = this.#opened.get(machineId);
-    if (opened === undefined) return;
-    this.#pool?.endExport(opened.exportName);
-    const late = new AbortController();
-    const idle = this.#options.overlays.idle(opened.ownerId).then(() => true);
-    const timeout = delay(FENCE_MS, false, { signal: late.signal }).catch(() => false);
-    const ended = await Promise.race([idle, timeout]);
-    late.abort();
-    if (ended) return;
-    const seconds = FENCE_MS / 1000;
-    throw new Fault(
-      'UNAVAILABLE',
-      `a connection to ${opened.exportName} did not end in ${seconds} s`,
-      {
-        field: 'machine.connections',
-        value: opened.exportName,
-      },
-    );
+  async endConnections(ownerId: string): Promise<void> {
+    const { overlays, fenceMs } = this.#options;
+    const idle = overlays.idle(ownerId).then(() => true);
+    for (let waited = 0; waited < fenceMs; waited += FENCE_TELL_MS) {
+      for (const name of overlays.openedAs(ownerId)) {
+        this.#pool?.endExport(name, waited >= FENCE_ASK_MS);
+      }
+      const enough = new AbortController();
+      const timeout = delay(FENCE_TELL_MS, false, { signal: enough.signal }).catch(() => false);
+      const ended = await Promise.race([idle, timeout]);
+      enough.abort();
+      if (ended) return;
+    }
+    const names = overlays.openedAs(ownerId).join(', ');
+    throw new Fault('UNAVAILABLE', `a connection to ${names} did not end in ${fenceMs / 1000} s`, {
+      field: 'machine.connections',
+      value: names,
+      expected: 'connections that end when they are told to',
+    });
   }
 
   async removeOverlay(ownerId: string): Promise<void> {
     for (const [machineId, { exportName, ownerId: of }] of this.#opened) {
       if (of !== ownerId && machineId !== ownerId) continue;
-      this.#pool?.endExport(exportName);
+      this.#pool?.endExport(exportName, false);
       this.#opened.delete(machineId);
     }
     await this.#options.overlays.remove(ownerId);
@@ -230,12 +232,12 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     const { catalog, overlays, layers, clock, maintenanceLeaseMs: leaseMs } = this.#options;
     const parts = { catalog, overlays, dataPlane: this, clock, leaseMs };
     const owner = await ownerToOpen(parts, exportName);
-    const overlay = await overlays.use(owner);
+    const overlay = await overlays.use({ ...owner, exportName });
     try {
-      await this.#refuseOutdated(exportName, owner, overlay);
-      const { machineId, vdiskId, vdiskName } = owner;
-      this.#opened.set(machineId, { exportName, ownerId: owner.ownerId, vdiskId });
       const chain = await layers.plan(overlay.readsFrom);
+      this.#refuseOutdated(exportName, owner);
+      const { ownerId, machineId, vdiskId, vdiskName } = owner;
+      this.#opened.set(machineId, { exportName, ownerId, vdiskId });
       return {
         key: overlay.key,
         name: exportName,
@@ -245,32 +247,29 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
       };
     } catch (error) {
       await overlays.released(overlay.key);
+      // Nobody else would remove what `use` may have made anew.
+      if (!this.#mayOwn(owner)) await overlays.remove(owner.ownerId);
       throw error;
     }
   }
 
-  /** While its overlay was opened the machine may have been deleted, or shut out from what it writes. */
-  async #refuseOutdated(
-    exportName: string,
-    { machineId, ownerId, token }: MachineOwner,
-    { key }: Generation,
-  ): Promise<void> {
-    const { catalog, overlays } = this.#options;
-    if (catalog.machines.byId(machineId) === undefined) {
-      // Nobody else would remove what `use` may have made anew.
-      queueMicrotask(() => {
-        overlays.remove(machineId).catch((error: unknown) => {
-          this.#options.troubled(key, 'deleting the write cache of a deleted machine', error);
-        });
-      });
-      throw noExport(exportName);
-    }
+  /** While its disk was opened the machine may have been deleted, or shut out from what it writes. */
+  #refuseOutdated(exportName: string, { machineId, ownerId, token }: MachineOwner): void {
+    if (this.#options.catalog.machines.byId(machineId) === undefined) throw noExport(exportName);
     if (token?.isStale() === true) {
       throw new Fault('PERMISSION_DENIED', `another machine writes what ${exportName} wrote`, {
         field: 'version.writer',
         value: ownerId,
       });
     }
+  }
+
+  /** Whether there is such a machine, or such a version in maintenance. */
+  #mayOwn({ ownerId, machineId }: MachineOwner): boolean {
+    const { machines, versions } = this.#options.catalog;
+    return ownerId === machineId
+      ? machines.byId(machineId) !== undefined
+      : versions.byId(ownerId)?.state === 'maintenance';
   }
 
   async #openVdisk(name: string): Promise<StackPlan> {

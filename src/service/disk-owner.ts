@@ -20,7 +20,7 @@ export interface MachineOwner extends OverlayOwner {
   readonly machineId: string;
   readonly vdiskId: string;
   readonly vdiskName: string;
-  /** For who writes a version: whether somebody else does by now. */
+  /** For who writes a version: whether somebody else does by now, or nobody can any more. */
   readonly token: { isStale(): boolean } | undefined;
 }
 
@@ -116,7 +116,11 @@ function writerOf(catalog: Catalog, disk: MachineDisk, versionId: string): Machi
   return {
     ...{ machineId, vdiskId, vdiskName },
     ...writtenOverlay(catalog, versionId, version.baseLayerId),
-    token: { isStale: () => catalog.locks.byName(name)?.token !== lock.token },
+    token: {
+      isStale: () =>
+        catalog.locks.byName(name)?.token !== lock.token ||
+        catalog.versions.byId(versionId)?.state !== 'maintenance',
+    },
   };
 }
 

@@ -113,9 +113,12 @@ export class LayerShelf implements LayerNames {
     return this.#uses.keys();
   }
 
-  /** The layer's kernel or initrd; undefined when it has none. */
+  /**
+   * The layer's kernel or initrd; undefined when it has none. Asked for by the name that the layer had when
+   * the machine was told to boot: it may have been merged since.
+   */
   bootFile(layerId: string, name: string): { path: string; size: number } | undefined {
-    const path = join(layerFiles(this.#folder, layerId).boot, name);
+    const path = join(layerFiles(this.#folder, this.resolve(layerId)).boot, name);
     const stat = statSync(path, { throwIfNoEntry: false });
     return stat?.isFile() === true ? { path, size: stat.size } : undefined;
   }

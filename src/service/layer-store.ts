@@ -14,7 +14,7 @@ import type {
   VerifyRequest,
 } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
-import type { VolumeControl } from '../repositories/index.ts';
+import { deleteVolumes, type VolumeControl } from '../repositories/index.ts';
 import {
   type BootFiles,
   importImage,
@@ -141,15 +141,23 @@ export class LayerStore implements ImageStore {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<void> {
-    const sizes = request.layerIds.map((id) => this.#parts.layers.record(id).ownBytes);
+    const { layers } = this.#parts;
+    const sizes = request.layerIds.map((id) => layers.record(id).ownBytes);
     const bytesTotal = sizes.reduce((sum, bytes) => sum + bytes, 0);
-    let before = 0;
-    for (const [at, layerId] of request.layerIds.entries()) {
-      const most = sizes[at] ?? 0;
-      const tell: Progress = ({ bytesDone }) =>
-        progress({ bytesDone: before + Math.min(bytesDone, most), bytesTotal });
-      each(await this.#verifyOne(layerId, request.bytesPerSecond, tell, signal));
-      before += most;
+    // All of them, from the start: one that is merged away meanwhile would look like damage.
+    const uses = request.layerIds.map((id) => layers.use(id));
+    try {
+      let before = 0;
+      for (const [at, layerId] of request.layerIds.entries()) {
+        const most = sizes[at] ?? 0;
+        const tell: Progress = ({ bytesDone }) =>
+          progress({ bytesDone: before + Math.min(bytesDone, most), bytesTotal });
+        const verified = await this.#verifyOne(layerId, request.bytesPerSecond, tell, signal);
+        if (verified !== undefined) each(verified);
+        before += most;
+      }
+    } finally {
+      for (const done of uses) done();
     }
   }
 
@@ -159,8 +167,10 @@ export class LayerStore implements ImageStore {
     try {
       await removeLayer(folder.layers, layerId, repository.volumes, volumeId);
     } catch (error) {
-      // Gone: a removal that a crash cut short was finished by sweepLayers.
       if (!(error instanceof Fault && error.code === 'NOT_FOUND')) throw error;
+      // Its folder is gone: sweepLayers went on with a removal that a crash had cut short, but did not know
+      // the volume of what was once an overlay.
+      await deleteVolumes(repository.volumes, [volumeId]);
     }
   }
 
@@ -199,8 +209,10 @@ export class LayerStore implements ImageStore {
     bytesPerSecond: number | undefined,
     progress: Progress,
     signal: AbortSignal,
-  ): Promise<VerifiedLayer> {
-    const { layers } = this.#parts;
+  ): Promise<VerifiedLayer | undefined> {
+    const { catalog, layers } = this.#parts;
+    // Merged or deleted since this began: it is nobody's any more.
+    if (catalog.layers.byId(layerId) === undefined) return undefined;
     const damaged: VerifiedLayer['damaged'][number][] = [];
     try {
       const { chunks, bytes, damagedChunks } = await this.#reading(layerId, async () =>

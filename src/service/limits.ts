@@ -3,8 +3,12 @@ export const OVERLAYS_OPENED_AT_ONCE = 8;
 
 /** Memory for the indices of chains that are kept, though nobody has them open: 7 MiB for 100 GiB. */
 export const CHAIN_INDEX_BYTES = 256 * 1024 * 1024;
-/** How long the connections of a machine may take to end when another is to write in its place. */
-export const FENCE_MS = 15_000;
+/** How long connections to an overlay may take to end when another machine is to write it: longer than a handshake. */
+export const FENCE_MS = 20_000;
+/** How often they are told to meanwhile: one that was let in just before may not have entered yet. */
+export const FENCE_TELL_MS = 100;
+/** After so long they are not asked to end any more, but ended: a peer that is gone takes no replies. */
+export const FENCE_ASK_MS = 2_000;
 
 /** Damaged chunks of a layer that are kept one by one; the others are counted. */
 export const DAMAGE_KEPT = 100;

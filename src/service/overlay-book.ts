@@ -12,7 +12,7 @@
  */
 import { KeyedMutex } from '../base/index.ts';
 import { Fault } from '../errors/index.ts';
-import { deleteVolumes, type VolumeLocator } from '../repositories/index.ts';
+import { deleteVolumes } from '../repositories/index.ts';
 import {
   lastJournalled,
   MAXIMUM_OVERLAY_BYTES,
@@ -22,6 +22,17 @@ import {
   recoverOverlay,
   setOverlayQuota,
 } from '../vdisk/index.ts';
+import {
+  type Entry,
+  type Generation,
+  type LayerNames,
+  noOverlay,
+  type OverlayOwner,
+  refuseWhileOpen,
+  refuseWhileSealing,
+  replacedOverlay,
+  unusedEntry,
+} from './overlay-entry.ts';
 import {
   createOverlayVolumes,
   type FoundOverlay,
@@ -34,46 +45,7 @@ import {
 } from './overlay-volumes.ts';
 import type { Repository } from './repository.ts';
 
-/** What the book needs to know of layers. */
-export interface LayerNames {
-  /** What holds now what this layer held: itself, unless a merge has replaced it. */
-  resolve(layerId: string): string;
-  /** Of the disk as seen from the layer, in bytes. @throws Fault NOT_FOUND */
-  sizeOf(layerId: string): number;
-}
-
-export interface OverlayOwner {
-  readonly ownerId: string;
-  /** What a new overlay stands on. */
-  readonly layerId: string;
-  /** What an existing one may stand on: every version of the machine's vDisk. */
-  readonly layerIds: ReadonlySet<string>;
-  readonly quotaBytes: number | undefined;
-}
-
-/** One overlay, open in no, one or several workers. */
-export interface Generation extends OverlayName {
-  /** Names it towards the workers. */
-  readonly key: string;
-  /** The layer that is read below it: the one it stands on, or what has replaced that. */
-  readonly readsFrom: string;
-  readonly data: VolumeLocator;
-  readonly map: VolumeLocator;
-  readonly state: SharedArrayBuffer;
-  /** Of the disk, in bytes. */
-  readonly size: number;
-}
-
-interface Entry extends Generation {
-  readsFrom: string;
-  /** Plans handed to workers and not yet given back. */
-  uses: number;
-  retired: boolean;
-  /** Settles when it has been sealed, or not. */
-  sealing: Promise<void> | undefined;
-  /** Whoever waits for its last use to end. */
-  readonly waiting: (() => void)[];
-}
+export type { Generation, LayerNames, OverlayOwner } from './overlay-entry.ts';
 
 export interface OverlayBookOptions {
   readonly repository: Repository;
@@ -92,8 +64,8 @@ export class OverlayBook {
   readonly #onDisk = new Map<string, FoundOverlay>();
   readonly #current = new Map<string, Entry>();
   readonly #byKey = new Map<string, Entry>();
-  /** Numbers of sealed generations, the highest of each owner: their names are taken. */
-  readonly #sealed = new Map<string, number>();
+  /** The highest number of a generation that each owner ever had: its name may still be in use. */
+  readonly #numbers = new Map<string, number>();
 
   private constructor(options: OverlayBookOptions) {
     this.#options = options;
@@ -115,9 +87,9 @@ export class OverlayBook {
       const whole = found.filter((one) => one.isWhole && !isSealed(one));
       const last = owners.has(ownerId) ? whole.at(-1) : undefined;
       if (last !== undefined) book.#onDisk.set(ownerId, last);
+      book.#numbers.set(ownerId, found.at(-1)?.number ?? 0);
       for (const one of found) {
         if (one === last) continue;
-        if (isSealed(one)) book.#sealed.set(ownerId, one.number);
         const rest = one.volumes.filter((id) => !sealed.has(id));
         await deleteVolumes(repository.volumes, rest);
       }
@@ -133,6 +105,7 @@ export class OverlayBook {
       // All that have it open at once read from the same layers.
       if (entry.uses === 0) entry.readsFrom = this.#options.layers.resolve(entry.layerId);
       entry.uses++;
+      if (owner.exportName !== undefined) entry.openedAs.add(owner.exportName);
       return { ...entry };
     });
   }
@@ -143,7 +116,10 @@ export class OverlayBook {
     if (entry === undefined) return;
     await this.#mutex.run(entry.ownerId, async () => {
       entry.uses--;
-      if (entry.uses === 0) for (const settle of entry.waiting.splice(0)) settle();
+      if (entry.uses === 0) {
+        entry.openedAs.clear();
+        for (const settle of entry.waiting.splice(0)) settle();
+      }
       await this.#deleteIfUnused(entry);
     });
   }
@@ -156,6 +132,12 @@ export class OverlayBook {
     }
   }
 
+  /** Through which exports the owner's overlays are open. */
+  openedAs(ownerId: string): readonly string[] {
+    const entries = [...this.#byKey.values()].filter((entry) => entry.ownerId === ownerId);
+    return entries.flatMap(({ openedAs }) => [...openedAs]);
+  }
+
   /** Begins a new, empty generation. @throws Fault IN_USE while it is being sealed */
   renew(owner: OverlayOwner): Promise<void> {
     return this.#mutex.run(owner.ownerId, async () => {
@@ -165,24 +147,31 @@ export class OverlayBook {
 
   /** Deletes the owner's overlay; what is open is deleted when its last reader leaves. */
   async remove(ownerId: string): Promise<void> {
-    await this.#current.get(ownerId)?.sealing; // which needs the mutex to end
-    await this.#mutex.run(ownerId, async () => {
-      const stored = this.#onDisk.get(ownerId);
-      this.#onDisk.delete(ownerId);
-      const { volumes } = this.#options.repository;
-      if (stored !== undefined) await deleteVolumes(volumes, stored.volumes);
-      const entry = this.#current.get(ownerId);
-      this.#current.delete(ownerId);
-      if (entry === undefined) return;
-      entry.retired = true;
-      await this.#deleteIfUnused(entry);
-    });
+    // A seal needs the mutex to end, and another may have begun before it is ours.
+    while (!(await this.#mutex.run(ownerId, () => this.#removeUnlessSealing(ownerId)))) {
+      await this.#current.get(ownerId)?.sealing;
+    }
+  }
+
+  async #removeUnlessSealing(ownerId: string): Promise<boolean> {
+    const entry = this.#current.get(ownerId);
+    if (entry?.sealing !== undefined) return false;
+    const stored = this.#onDisk.get(ownerId);
+    this.#onDisk.delete(ownerId);
+    this.#current.delete(ownerId);
+    const { volumes } = this.#options.repository;
+    if (stored !== undefined) await deleteVolumes(volumes, stored.volumes);
+    if (entry === undefined) return true;
+    entry.retired = true;
+    await this.#deleteIfUnused(entry);
+    return true;
   }
 
   /**
    * The owner's overlay is looked at, or becomes a layer: nobody has it open meanwhile. When `work` has
    * given a layer for it, the overlay is gone and its data volume the layer's.
-   * @throws Fault IN_USE, NOT_FOUND, and what `work` throws: then nothing has changed
+   * @throws Fault IN_USE, NOT_FOUND, UNAVAILABLE (it stands on none of the owner's layers any more), and what
+   *   `work` throws: then nothing has changed
    */
   async hold<T>(
     owner: OverlayOwner,
@@ -191,16 +180,12 @@ export class OverlayBook {
     const { ownerId } = owner;
     let settle: () => void = () => undefined;
     const entry = await this.#mutex.run(ownerId, async () => {
-      if (!this.#current.has(ownerId) && !this.#onDisk.has(ownerId)) throw noOverlay(ownerId);
+      const standsOn = this.standsOn(ownerId);
+      if (standsOn === undefined) throw noOverlay(ownerId);
+      if (!owner.layerIds.has(standsOn)) throw replacedOverlay(ownerId);
       const entry = await this.#ensure(owner);
       refuseWhileSealing(entry);
-      if (entry.uses > 0) {
-        throw new Fault('IN_USE', 'the write cache is open; turn the machine off first', {
-          field: 'overlay',
-          value: entry.uses,
-          expected: 'a machine that is off',
-        });
-      }
+      refuseWhileOpen(entry);
       entry.readsFrom = this.#options.layers.resolve(entry.layerId);
       entry.sealing = new Promise<void>((resolve) => {
         settle = resolve;
@@ -261,7 +246,9 @@ export class OverlayBook {
   /** Opens what is on disk, so that its figures can be shown before anybody connects. */
   async load(owner: OverlayOwner): Promise<void> {
     await this.#mutex.run(owner.ownerId, async () => {
-      if (this.#onDisk.has(owner.ownerId)) await this.#ensure(owner);
+      const stored = this.#onDisk.get(owner.ownerId);
+      // One of another vDisk is replaced when it is asked for.
+      if (stored !== undefined && owner.layerIds.has(stored.layerId)) await this.#ensure(owner);
     });
   }
 
@@ -325,7 +312,9 @@ export class OverlayBook {
     return entry;
   }
 
-  async #create({ ownerId, layerId, quotaBytes }: OverlayOwner): Promise<Entry> {
+  async #create({ ownerId, layerId: wanted, quotaBytes }: OverlayOwner): Promise<Entry> {
+    // Whoever wants it may have waited, and a merge ended meanwhile.
+    const layerId = this.#options.layers.resolve(wanted);
     const size = this.#options.layers.sizeOf(layerId);
     if (size > MAXIMUM_OVERLAY_BYTES) {
       throw new Fault('LIMIT_EXCEEDED', `a disk of ${size} bytes is too large for a write cache`, {
@@ -334,13 +323,8 @@ export class OverlayBook {
         expected: `at most ${MAXIMUM_OVERLAY_BYTES} bytes (MAXIMUM_OVERLAY_BYTES)`,
       });
     }
-    const number =
-      1 +
-      Math.max(
-        this.#current.get(ownerId)?.number ?? 0,
-        this.#onDisk.get(ownerId)?.number ?? 0,
-        this.#sealed.get(ownerId) ?? 0,
-      );
+    const number = 1 + (this.#numbers.get(ownerId) ?? 0);
+    this.#numbers.set(ownerId, number);
     const name = { ownerId, number, layerId };
     const { repository, bootId } = this.#options;
     await createOverlayVolumes(repository, name, { size, bootId });
@@ -364,13 +348,9 @@ export class OverlayBook {
     try {
       const state = await recoverOverlay({ map: device, size, bootId, quotaBytes, workers });
       const key = `overlay:${ownerId}:${number}`;
-      const entry: Entry = {
+      const entry = unusedEntry({
         ...{ ownerId, number, layerId, key, readsFrom, data, map, state, size },
-        uses: 0,
-        retired: false,
-        sealing: undefined,
-        waiting: [],
-      };
+      });
       this.#byKey.set(key, entry);
       return entry;
     } finally {
@@ -383,9 +363,10 @@ export class OverlayBook {
     await this.#mutex.run(entry.ownerId, async () => {
       entry.retired = true;
       this.#byKey.delete(entry.key);
-      this.#sealed.set(entry.ownerId, entry.number);
       if (this.#current.get(entry.ownerId) === entry) this.#current.delete(entry.ownerId);
-      await deleteVolumes(this.#options.repository.volumes, [entry.map.volume]);
+      // It is a layer in any case: a map that cannot be deleted now is swept at the next start.
+      const { volumes } = this.#options.repository;
+      await deleteVolumes(volumes, [entry.map.volume]).catch(() => undefined);
     });
   }
 
@@ -395,20 +376,4 @@ export class OverlayBook {
     const { volumes } = this.#options.repository;
     await deleteVolumes(volumes, [entry.data.volume, entry.map.volume]);
   }
-}
-
-function refuseWhileSealing({ sealing }: Entry): void {
-  if (sealing === undefined) return;
-  throw new Fault(
-    'IN_USE',
-    'the write cache is being made a version of; try again when that is done',
-    {
-      field: 'overlay',
-      expected: 'a write cache that no task works on',
-    },
-  );
-}
-
-function noOverlay(ownerId: string): Fault {
-  return new Fault('NOT_FOUND', 'there is no write cache', { field: 'overlay', value: ownerId });
 }

@@ -14,12 +14,14 @@ import {
   type Control,
   closeControl,
   createControl,
+  layerVolumes,
   observeBoots,
   observeCaches,
   openCatalog,
   overlayOwners,
   recordEvent,
   recoverControl,
+  Scrub,
   VersionObserver,
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
@@ -30,6 +32,7 @@ import { ServiceDataPlane } from './data-plane.ts';
 import { openFlushJournals } from './flush-journals.ts';
 import { LayerShelf } from './layer-shelf.ts';
 import { LayerStore, sweepLayers } from './layer-store.ts';
+import { FENCE_MS } from './limits.ts';
 import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { OverlayBook } from './overlay-book.ts';
@@ -150,7 +153,7 @@ async function compose(
   closers.add('tasks', () => closeControl(control));
   await recoverControl(control);
   await dataPlane.loadOverlays();
-  startTicker(control, closers, log);
+  startTicker(control, config, closers, log);
 
   const app = buildApi({
     control,
@@ -218,7 +221,7 @@ async function startDataPath(
     unrestored: journals.unrestored,
     layers,
     owners: overlayOwners(catalog),
-    sealed: new Set(catalog.layers.all().map(({ volumeId }) => volumeId)),
+    sealed: layerVolumes(catalog),
   });
   const dataPlane = new ServiceDataPlane({
     catalog,
@@ -226,6 +229,7 @@ async function startDataPath(
     layers,
     readCacheBytesMax: config.cache.read,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
+    fenceMs: FENCE_MS,
     clock: systemClock,
     died: parts.fail,
     troubled: (subject, what, err) => parts.log.error({ err, subject }, what),
@@ -250,8 +254,10 @@ async function startDataPath(
   return { dataPlane, pool, layers, overlays };
 }
 
-function startTicker(control: Control, closers: Closers, log: Log): void {
+function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
   const versions = new VersionObserver(control);
+  const { days, rate: bytesPerSecond } = config.scrub;
+  const scrub = new Scrub(control, { days, bytesPerSecond });
   let observing: Promise<void> | undefined;
   const ticker = setInterval(() => {
     const now = systemClock.now();
@@ -261,6 +267,7 @@ function startTicker(control: Control, closers: Closers, log: Log): void {
     } catch (err) {
       log.error({ err }, 'observing machines');
     }
+    scrub.observe(now, (err) => log.error({ err }, 'verifying layers'));
     observing ??= versions
       .observe(now)
       .catch((err: unknown) => log.error({ err }, 'observing versions'))
@@ -270,6 +277,7 @@ function startTicker(control: Control, closers: Closers, log: Log): void {
   }, TICK_MS);
   closers.add('ticker', async () => {
     clearInterval(ticker);
+    await scrub.close();
     await observing;
   });
 }

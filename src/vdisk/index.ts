@@ -11,10 +11,8 @@ export {
   type BundleTarget,
   type BundleVersion,
   bundleHead,
-  CHUNK_REQUEST_BYTES_MAX,
   ChunkInventory,
   encodeChunkRequest,
-  encodeInventory,
   type FetchChunks,
   type ReceivedVersion,
   readBundle,
@@ -94,7 +92,7 @@ export {
   type VerifyWork,
   verifyLayer,
 } from './layers/index.ts';
-export { changedChunks, readManifestHeader } from './manifest/index.ts';
+export { changedChunks } from './manifest/index.ts';
 export {
   type FormatOptions,
   type FullReason,

@@ -140,7 +140,7 @@ describeWith(BOOT_NEEDS, 'machines that boot one Debian image', () => {
     const gamma = running().guest('gamma');
     gamma.console.type('systemctl poweroff\n');
     await gamma.off(60_000);
-    // Nothing says goodbye for a root file system: the server's TCP keep-alive finds out (60 s + 10 s).
+    // Nothing says goodbye for a root file system: the server's TCP keep-alive finds out (20 s + 10 s).
     await expect
       .poll(async () => (await running().service.machine('gamma')).state, {
         timeout: 120_000,

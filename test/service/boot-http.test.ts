@@ -197,7 +197,9 @@ describe('a boot over HTTP', () => {
   });
 
   test('a vDisk without a kernel, and a disabled machine: the screen says it', async () => {
-    expect(await fetchScript(MACS.bare)).toContain('no kernel was found in vDisk bare');
+    expect(await fetchScript(MACS.bare)).toContain(
+      'vDisk bare has no kernel that can be booted over PXE',
+    );
     await service.json('machine', 'set', 'bare', '--disable');
     expect(await fetchScript(MACS.bare)).toContain('disabled');
   });

@@ -13,13 +13,19 @@ import {
   createControl,
   type EventRecord,
   importVdisk,
+  layerVolumes,
   openCatalog,
   overlayOwners,
   recoverControl,
   type TaskView,
   VersionObserver,
 } from '../../src/control/index.ts';
-import { type Stack, type StackBuilder, stackBuilder } from '../../src/exports/index.ts';
+import {
+  type Stack,
+  type StackBuilder,
+  type StackPlan,
+  stackBuilder,
+} from '../../src/exports/index.ts';
 import { ServiceDataPlane, type Workers } from '../../src/service/data-plane.ts';
 import { LayerShelf } from '../../src/service/layer-shelf.ts';
 import { LayerStore, sweepLayers } from '../../src/service/layer-store.ts';
@@ -28,6 +34,8 @@ import type { Repository } from '../../src/service/repository.ts';
 import { TransferStore } from '../../src/service/transfers/index.ts';
 import type { WorkerConnection } from '../../src/service/workers/messages.ts';
 
+/** How long a connection that hangs is waited for. */
+const FENCE_MS = 200;
 const BOOT_ID = '00000000-0000-4000-8000-000000000001';
 
 /** An export that is open, as a client has it. */
@@ -36,15 +44,26 @@ export interface RigConnection {
   close(): Promise<void>;
 }
 
+/** An export whose client has been told what it is, and has not entered it yet. */
+export interface RigHandshake {
+  enter(): Promise<RigConnection>;
+}
+
+export interface RigOptions {
+  /** As the setting `layers.most`; 0 unless given. */
+  readonly consolidateBeyond?: number;
+}
+
 interface Open {
   readonly connection: WorkerConnection;
   readonly end: () => Promise<void>;
 }
 
-/** The data workers, in this process: ends connections when told to. */
+/** The data workers, in this process: ends connections when told to, unless their devices hang. */
 class RigWorkers implements Workers {
   readonly size = 1;
   readonly open = new Set<Open>();
+  isStuck = false;
 
   connectionCount(): number {
     return this.open.size;
@@ -58,6 +77,7 @@ class RigWorkers implements Workers {
     return 0;
   }
   endExport(name: string): void {
+    if (this.isStuck) return;
     for (const open of this.open) if (open.connection.exportName === name) void open.end();
   }
 }
@@ -71,19 +91,23 @@ export class LifecycleRig {
   control!: Control;
   dataPlane!: ServiceDataPlane;
   observer!: VersionObserver;
+  layers!: LayerShelf;
+  overlays!: OverlayBook;
+  readonly #options: RigOptions;
   #repository!: Repository;
   #workers = new RigWorkers();
   #build!: StackBuilder;
   #stacks = new Map<string, { stack: Promise<Stack>; users: number }>();
   #connections = 0;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, options: RigOptions) {
     this.folder = folder;
+    this.#options = options;
   }
 
   /** @param folder empty; whoever made it removes it */
-  static async open(folder: string): Promise<LifecycleRig> {
-    const rig = new LifecycleRig(folder);
+  static async open(folder: string, options: RigOptions = {}): Promise<LifecycleRig> {
+    const rig = new LifecycleRig(folder, options);
     mkdirSync(join(folder, 'repository'));
     mkdirSync(rig.layersFolder);
     mkdirSync(rig.uploadsFolder);
@@ -103,6 +127,11 @@ export class LifecycleRig {
     return this.#repository;
   }
 
+  /** Devices hang: connections do not end although they are told to. */
+  set isStuck(value: boolean) {
+    this.#workers.isStuck = value;
+  }
+
   /** As the service starts: also after a crash, of which only the disk and the catalog are left. */
   async start(): Promise<void> {
     const { catalog } = this;
@@ -117,11 +146,14 @@ export class LifecycleRig {
     const overlays = await OverlayBook.open({
       ...{ repository, bootId: BOOT_ID, workers: 1, layers },
       owners: overlayOwners(catalog),
-      sealed: new Set(layersKnown.map(({ volumeId }) => volumeId)),
+      sealed: layerVolumes(catalog),
     });
+    this.layers = layers;
+    this.overlays = overlays;
     const clock = { now: (): number => this.now };
     this.dataPlane = new ServiceDataPlane({
       ...{ catalog, overlays, layers, clock, readCacheBytesMax: 0, maintenanceLeaseMs: 60_000 },
+      fenceMs: FENCE_MS,
       died: (error) => {
         throw error;
       },
@@ -146,7 +178,8 @@ export class LifecycleRig {
         ...{ catalog, repository, layers, newId: randomUUID },
         ...{ consolidateBeyond: 0, serverName: 'rig' },
       }),
-      ...{ serverName: 'rig', version: '0', consolidateBeyond: 0 },
+      ...{ serverName: 'rig', version: '0' },
+      consolidateBeyond: this.#options.consolidateBeyond ?? 0,
       onEvent: (event) => this.events.push(event),
     });
     this.observer = new VersionObserver(this.control);
@@ -167,7 +200,16 @@ export class LifecycleRig {
 
   /** As a data worker opens an export. @throws what the service refuses it with */
   async connect(exportName: string): Promise<RigConnection> {
+    return (await this.begin(exportName)).enter();
+  }
+
+  /** The first half of it. @throws what the service refuses it with */
+  async begin(exportName: string): Promise<RigHandshake> {
     const plan = await this.dataPlane.open(exportName);
+    return { enter: () => this.#enter(exportName, plan) };
+  }
+
+  async #enter(exportName: string, plan: StackPlan): Promise<RigConnection> {
     const live = this.#stacks.get(plan.key) ?? { stack: this.#build(plan), users: 0 };
     this.#stacks.set(plan.key, live);
     live.users++;

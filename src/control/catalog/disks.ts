@@ -78,6 +78,12 @@ export function overlayOwners(catalog: Catalog): ReadonlySet<string> {
   ]);
 }
 
+/** Volumes that are no overlays any more: of sealed layers, and of those that are being removed. */
+export function layerVolumes(catalog: Catalog): ReadonlySet<string> {
+  const removed = catalog.removals.all().filter((removal) => removal.kind === 'layer');
+  return new Set([...catalog.layers.all(), ...removed].map(({ volumeId }) => volumeId));
+}
+
 function diskOfVdisk(
   vdisk: VdiskRecord,
   versions: readonly VersionRecord[],
@@ -102,6 +108,10 @@ function diskOfMachine(
   if (vdisk === undefined) return undefined;
   const versions = catalog.versions.ofVdisk(vdisk.id);
   const layers = versions.flatMap((version) => ('layerId' in version ? version.layerId : []));
+  const { maintains } = machine;
+  // One of another vDisk, which was the machine's when it booted last, is its disk no more.
+  const written = maintains === undefined ? undefined : catalog.versions.byId(maintains);
+  const isOther = written !== undefined && written.vdiskId !== vdisk.id;
   return {
     machineId: machine.id,
     machineName: machine.name,
@@ -111,7 +121,7 @@ function diskOfMachine(
     quotaBytes: machine.quotaBytes,
     enabled: machine.enabled,
     choice: whichVersion(machine, vdisk, versions, now),
-    maintains: machine.maintains,
+    maintains: isOther ? undefined : maintains,
     layerIds: new Set(layers.flatMap((id) => [id, ...catalog.layers.aliasesOf(id)])),
   };
 }

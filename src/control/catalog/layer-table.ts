@@ -11,6 +11,7 @@ export class LayerTable {
   readonly #ofContent: StatementSync;
   readonly #chain: StatementSync;
   readonly #checked: StatementSync;
+  readonly #longestUnchecked: StatementSync;
   readonly #resolve: StatementSync;
   readonly #moveAliases: StatementSync;
   readonly #alias: StatementSync;
@@ -37,6 +38,9 @@ export class LayerTable {
     this.#checked = database.prepare(
       'UPDATE layers SET verified_at = ?, damaged_chunks = ? WHERE id = ?',
     );
+    this.#longestUnchecked = database.prepare(`
+      SELECT * FROM layers WHERE coalesce(verified_at, created_at) < ?
+      ORDER BY coalesce(verified_at, created_at) LIMIT 1`);
     this.#resolve = database.prepare('SELECT layer_id FROM layer_aliases WHERE id = ?');
     this.#moveAliases = database.prepare(
       'UPDATE layer_aliases SET layer_id = ? WHERE layer_id = ?',
@@ -87,6 +91,12 @@ export class LayerTable {
 
   checked(id: string, at: number, damagedChunks: number): void {
     this.#checked.run(at, damagedChunks, id);
+  }
+
+  /** The one that was not verified for longest, if that is before `at`. */
+  longestUnchecked(at: number): LayerRecord | undefined {
+    const row = this.#longestUnchecked.get(at);
+    return row === undefined ? undefined : record(row);
   }
 
   /** The layer that now holds what this one held: itself, unless a merge has replaced it. */

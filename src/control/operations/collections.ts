@@ -16,6 +16,7 @@ import { findCollection } from './find.ts';
 import { changeMachines, tellDataPlane } from './machine-changes.ts';
 import { changedSettings, newSettings, settingsView } from './settings.ts';
 import { iso } from './time-view.ts';
+import { toldChanges } from './told-changes.ts';
 
 /** By name. */
 export function listCollections({ catalog }: Control): readonly CollectionView[] {
@@ -93,7 +94,7 @@ export async function updateCollection(
       subject: `collection/${after.name}`,
       message:
         after.name === name
-          ? `collection ${name}: ${Object.keys(fields).join(', ') || 'nothing'} changed`
+          ? `collection ${name}: ${toldChanges(fields)}`
           : `collection ${name} is called ${after.name} now`,
       data: after.name === name ? fields : { ...fields, before: name },
     });

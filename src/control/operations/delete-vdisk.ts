@@ -2,12 +2,10 @@ import { Fault } from '../../errors/index.ts';
 import { isSealed, type Removal, type VdiskRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import { removeFromDisk } from '../recover.ts';
+import { toldNames } from '../values/told-names.ts';
 import { collectLayers } from '../versions/collect-layers.ts';
 import { writeLock } from '../versions/lease-lock.ts';
 import { findVdisk } from './find.ts';
-
-/** So many names of machines are told in an error. */
-const NAMES_TOLD = 5;
 
 /** @throws Fault NOT_FOUND, IN_USE (machines, the enrolment template or connections need it) */
 export async function deleteVdisk(control: Control, name: string): Promise<void> {
@@ -34,9 +32,7 @@ export async function deleteVdisk(control: Control, name: string): Promise<void>
 function refuseWhileInUse({ catalog, dataPlane }: Control, vdisk: VdiskRecord): void {
   const machines = catalog.machines.ofVdisk(vdisk.id).map((machine) => machine.name);
   if (machines.length > 0) {
-    const told = machines.slice(0, NAMES_TOLD).join(', ');
-    const more = machines.length > NAMES_TOLD ? ` and ${machines.length - NAMES_TOLD} more` : '';
-    throw new Fault('IN_USE', `vDisk ${vdisk.name} is the disk of ${told}${more}`, {
+    throw new Fault('IN_USE', `vDisk ${vdisk.name} is the disk of ${toldNames(machines)}`, {
       field: 'vdisk.machines',
       value: machines.length,
       expected: 'no machine that boots from it',
@@ -51,11 +47,15 @@ function refuseWhileInUse({ catalog, dataPlane }: Control, vdisk: VdiskRecord): 
   }
   const collections = catalog.collections.ofVdisk(vdisk.id).map(({ name }) => name);
   if (collections.length > 0) {
-    throw new Fault('IN_USE', `vDisk ${vdisk.name} is what machines of ${collections[0]} boot`, {
-      field: 'vdisk.collections',
-      value: collections.slice(0, NAMES_TOLD),
-      expected: 'no collection that names it (rootcast collection set)',
-    });
+    throw new Fault(
+      'IN_USE',
+      `vDisk ${vdisk.name} is what machines of ${toldNames(collections)} boot`,
+      {
+        field: 'vdisk.collections',
+        value: collections.length,
+        expected: 'no collection that names it (rootcast collection set)',
+      },
+    );
   }
   const connections = dataPlane.vdiskConnections(vdisk.id);
   if (connections > 0) {

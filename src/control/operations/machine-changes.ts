@@ -6,9 +6,10 @@
 import { Fault } from '../../errors/index.ts';
 import type { MachineRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
+import type { DataPlane } from '../ports.ts';
 import { toldNames } from '../values/told-names.ts';
+import { stopMaintaining } from '../versions/maintain.ts';
 import { requireAction, VersionSituations } from '../versions/situation.ts';
-import { stopMaintaining } from '../versions/stop-maintaining.ts';
 import { machineState } from './machine-view.ts';
 import { findVersion } from './versions/find-version.ts';
 
@@ -134,8 +135,8 @@ function refuseWhileUp(
 
 function refuseLostCaches({ dataPlane }: Control, machines: readonly MachineRecord[]): void {
   const kept = machines.flatMap(({ id, name, cacheMode }) => {
-    const bytes = dataPlane.machineLive(id).cacheUsedBytes;
-    return cacheMode === 'server-persistent' && bytes > 0 ? [{ name, bytes }] : [];
+    const kept = cacheMode === 'server-persistent' ? keptData(dataPlane, id) : undefined;
+    return kept === undefined ? [] : [{ name, kept }];
   });
   const [first] = kept;
   if (first === undefined) return;
@@ -143,7 +144,7 @@ function refuseLostCaches({ dataPlane }: Control, machines: readonly MachineReco
   throw new Fault(
     'IN_USE',
     kept.length === 1
-      ? `machine ${first.name} keeps ${first.bytes} bytes of its own, which another vDisk would discard`
+      ? `machine ${first.name} keeps ${first.kept}, which another vDisk would discard`
       : `machines keep data of their own, which another vDisk would discard: ${toldNames(names)}`,
     {
       field: 'machine.discardCache',
@@ -151,6 +152,17 @@ function refuseLostCaches({ dataPlane }: Control, machines: readonly MachineReco
       expected: 'true (--discard-cache) to discard them',
     },
   );
+}
+
+/** undefined: nothing that could be lost. What an overlay holds is not known before it was opened. */
+function keptData(dataPlane: DataPlane, machineId: string): string | undefined {
+  const bytes = dataPlane.machineLive(machineId).cacheUsedBytes;
+  if (bytes > 0) return `${bytes} bytes of its own`;
+  const overlay = dataPlane.overlay(machineId);
+  if (overlay === undefined || overlay.isOpen) return undefined;
+  return overlay.usedBytes > 0
+    ? `${overlay.usedBytes} bytes of its own`
+    : 'a write cache that was not opened since the service started and may hold data';
 }
 
 function withoutOldDisk(

@@ -2,6 +2,7 @@ import { Fault } from '../../errors/index.ts';
 import { endBoot } from '../boots/end-boot.ts';
 import type {
   MachineRecord,
+  OpenVersion,
   SealedVersion,
   VdiskRecord,
   VersionRecord,
@@ -10,8 +11,8 @@ import type { Control, RecordEvent } from '../control.ts';
 import { MAX_BOOTS_PER_MACHINE } from '../limits.ts';
 import type { BootFileNames, CacheMode } from '../ports.ts';
 import { parseMac } from '../values/mac-address.ts';
-import { releaseLock, writeLock } from '../versions/lease-lock.ts';
-import { maintain } from '../versions/maintain.ts';
+import { maintain, stopMaintaining } from '../versions/maintain.ts';
+import { versionSubject } from '../versions/situation.ts';
 import { type VersionChoice, whichVersion } from '../versions/which-version.ts';
 import { machineExport } from './machine-view.ts';
 
@@ -48,13 +49,12 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
   const booting = whoBoots(control, parseMac(macText, 'mac'));
   const { machine, vdisk } = booting;
   const startedAt = control.clock.now();
-  const version = await prepareDisk(control, booting);
+  const version = await prepareDisk(control, booting).catch((error: unknown) => {
+    refuseChanged(control, booting);
+    throw error;
+  });
   const bootId = control.change((record) => {
-    // While the disk was prepared the machine may have been deleted or given another vDisk.
-    const current = control.catalog.machines.byId(machine.id);
-    if (current?.vdiskId !== machine.vdiskId) {
-      throw new Fault('UNAVAILABLE', `machine ${machine.name} changed while it booted`);
-    }
+    refuseChanged(control, booting);
     return beginBoot(control, record, machine, vdisk, version, startedAt);
   });
   const { catalog } = control;
@@ -112,6 +112,18 @@ function whoBoots({ catalog, clock }: Control, mac: string): Booting {
   return { machine, vdisk, versions, choice: whichVersion(machine, vdisk, versions, clock.now()) };
 }
 
+/**
+ * While the disk was prepared the machine may have been deleted or given another vDisk, and the version deleted.
+ * @throws Fault UNAVAILABLE
+ */
+function refuseChanged({ catalog }: Control, { machine, choice }: Booting): void {
+  const isSame = catalog.machines.byId(machine.id)?.vdiskId === machine.vdiskId;
+  if (!isSame) throw new Fault('UNAVAILABLE', `machine ${machine.name} changed while it booted`);
+  if (choice.kind === 'none' || catalog.versions.byId(choice.version.id) !== undefined) return;
+  const { number } = choice.version;
+  throw new Fault('UNAVAILABLE', `version ${number} was deleted while ${machine.name} booted it`);
+}
+
 /** What the machine reads from now on is there when this settles. @returns its version */
 async function prepareDisk(control: Control, booting: Booting): Promise<VersionRecord> {
   const { machine, vdisk, choice } = booting;
@@ -124,6 +136,7 @@ async function prepareDisk(control: Control, booting: Booting): Promise<VersionR
       });
     case 'open': {
       requireKernel(vdisk, choice.version);
+      refuseSealing(control, vdisk, choice.version);
       const { catalog, dataPlane, clock, maintenanceLeaseMs: leaseMs } = control;
       await maintain({ catalog, dataPlane, clock, leaseMs }, machine, choice.version);
       return choice.version;
@@ -131,8 +144,8 @@ async function prepareDisk(control: Control, booting: Booting): Promise<VersionR
     case 'sealed': {
       const version = keptVersion(control, booting, choice.version);
       requireKernel(vdisk, version);
-      stopMaintaining(control, machine);
-      if (machine.cacheMode === 'server' || discards(control, machine, version)) {
+      control.catalog.transaction(() => stopMaintaining(control.catalog, machine));
+      if (machine.cacheMode === 'server' || !keepsCache(control, machine, version)) {
         await control.dataPlane.renewOverlay(machine.id);
         control.fullCaches.delete(machine.id);
       }
@@ -155,23 +168,23 @@ function keptVersion(
   return kept?.state === undefined || kept.state === 'maintenance' ? chosen : kept;
 }
 
-/** A persistent cache that stands on another version than the one to boot. */
-function discards(
+/** A persistent cache on the version to boot. Where there is none yet, one is made: it holds the version. */
+function keepsCache(
   { catalog, dataPlane }: Control,
   machine: MachineRecord,
   to: SealedVersion,
 ): boolean {
   const overlay = dataPlane.overlay(machine.id);
-  return overlay !== undefined && catalog.layers.resolve(overlay.layerId) !== to.layerId;
+  return overlay !== undefined && catalog.layers.resolve(overlay.layerId) === to.layerId;
 }
 
-/** It boots something else: what it wrote is the next one's to go on with, at once. */
-function stopMaintaining({ catalog }: Control, machine: MachineRecord): void {
-  if (machine.maintains === undefined) return;
-  const lock = writeLock(machine.maintains);
-  catalog.transaction(() => {
-    if (catalog.locks.byName(lock)?.holder === machine.id) releaseLock(catalog, lock);
-    catalog.machines.setMaintains(machine.id, undefined);
+/** Its disk would be refused when the seal has ended. */
+function refuseSealing({ tasks }: Control, vdisk: VdiskRecord, { number }: OpenVersion): void {
+  if (!tasks.isRunning('version.seal', versionSubject(vdisk.name, number))) return;
+  throw new Fault('IN_USE', `version ${number} of ${vdisk.name} is being sealed`, {
+    field: 'version.number',
+    value: number,
+    expected: 'a version that no task works on',
   });
 }
 

@@ -1,7 +1,7 @@
 import { Fault } from '../../errors/index.ts';
 import type { Control } from '../control.ts';
 import type { MachineView } from '../schemas/machine.ts';
-import { stopMaintaining } from '../versions/stop-maintaining.ts';
+import { stopMaintaining } from '../versions/maintain.ts';
 import { findMachine } from './find.ts';
 import { machineView } from './machine-view.ts';
 

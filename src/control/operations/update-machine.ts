@@ -16,6 +16,7 @@ import {
 import { machineView } from './machine-view.ts';
 import { refuseTooMuchPersonality } from './personality.ts';
 import { changedSettings } from './settings.ts';
+import { toldChanges } from './told-changes.ts';
 
 /**
  * Changes what is given and leaves the rest. Another vDisk, also one that another collection says, means
@@ -106,7 +107,7 @@ function change(
     record({
       kind: 'machine.changed',
       subject: `machine/${machine.name}`,
-      message: `machine ${machine.name}: ${Object.keys(fields).join(', ') || 'nothing'} changed`,
+      message: `machine ${machine.name}: ${toldChanges(fields)}`,
       data: { ...fields, ...(moved.has(machine.id) ? { discardedCache: true } : {}) },
     });
   }

@@ -1,14 +1,15 @@
 import type { VdiskRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import type { VdiskView } from '../schemas/vdisk.ts';
-import { VersionSituations } from '../versions/situation.ts';
+import { type LayerFacts, VersionSituations } from '../versions/situation.ts';
 import { productionVersion } from '../versions/which-version.ts';
 import { iso } from './time-view.ts';
 import { versionView } from './versions/version-view.ts';
 
-export function vdiskView(control: Control, vdisk: VdiskRecord): VdiskView {
+/** @param layers given where several are looked at */
+export function vdiskView(control: Control, vdisk: VdiskRecord, layers?: LayerFacts): VdiskView {
   const { catalog, dataPlane, clock } = control;
-  const situations = new VersionSituations(control, vdisk);
+  const situations = new VersionSituations(control, vdisk, layers);
   const choice = productionVersion(vdisk, situations.versions, clock.now());
   const production = choice.kind === 'sealed' ? choice.version : undefined;
   return {

@@ -9,8 +9,8 @@ const NAME = new RegExp(`^[A-Za-z0-9_.-]{1,${MAX_PERSONALITY_NAME_LENGTH}}$`);
 
 const NAME_RULE = `1 to ${MAX_PERSONALITY_NAME_LENGTH} of A-Z, a-z, 0-9, '_', '.' and '-'`;
 
-export const PERSONALITY_FORMATS = ['json', 'env'] as const;
-export type PersonalityFormat = (typeof PERSONALITY_FORMATS)[number];
+/** env: lines for a shell. */
+export type PersonalityFormat = 'json' | 'env';
 
 /** @throws Fault INVALID_INPUT */
 export function parsePersonalityName(name: string): string {
@@ -35,7 +35,6 @@ export function parsePersonalityValue(name: string, value: string): string {
   if (value.isWellFormed() && !value.includes('\0')) return value;
   throw new Fault('INVALID_INPUT', `the value of ${name} is not text`, {
     field: `personality.${name}`,
-    value,
     expected: 'Unicode text without NUL characters',
   });
 }

@@ -1,5 +1,5 @@
 /** So many names are told in a sentence; the others are counted. */
-export const NAMES_TOLD = 5;
+const NAMES_TOLD = 5;
 
 /** `pc-1, pc-2 and 3 more` */
 export function toldNames(names: readonly string[]): string {

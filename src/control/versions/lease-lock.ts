@@ -1,7 +1,7 @@
 /**
  * Locks that cannot go stale: who holds one has a lease, and whoever takes it gets a higher token than
  * everybody before. What was let in with a lower token is shut out before the new holder is let in
- * (DataPlane.fence), so that two never write at once, whatever a clock says.
+ * (DataPlane.endConnections), so that two never write at once, whatever a clock says.
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import { WRITER_LOST_MS } from '../limits.ts';

@@ -18,6 +18,17 @@ export const VERSION_TASKS = {
   'version.merge': 'it is being merged',
 } as const;
 
+/** All layers and what is in use of them, read once for however many vDisks. */
+export class LayerFacts {
+  readonly byId: ReadonlyMap<string, LayerRecord>;
+  readonly inUse: LayersInUse;
+
+  constructor({ catalog, dataPlane }: Control) {
+    this.byId = new Map(catalog.layers.all().map((layer) => [layer.id, layer]));
+    this.inUse = dataPlane.layersInUse();
+  }
+}
+
 export class VersionSituations {
   readonly vdisk: VdiskRecord;
   /** Oldest first. */
@@ -27,11 +38,10 @@ export class VersionSituations {
   readonly #pinned: ReadonlyMap<number | undefined, readonly string[]>;
   /** Names of machines with a persistent cache, by the layer that it stands on. */
   readonly #kept: ReadonlyMap<string | undefined, readonly string[]>;
-  readonly #layers: ReadonlyMap<string, LayerRecord>;
-  readonly #inUse: LayersInUse;
+  readonly #layers: LayerFacts;
   readonly #now: number;
 
-  constructor(control: Control, vdisk: VdiskRecord) {
+  constructor(control: Control, vdisk: VdiskRecord, layers: LayerFacts = new LayerFacts(control)) {
     const { catalog } = control;
     this.#control = control;
     this.vdisk = vdisk;
@@ -39,8 +49,7 @@ export class VersionSituations {
     const machines = catalog.machines.ofVdisk(vdisk.id);
     this.#pinned = namesBy(machines, ({ pinnedVersion }) => pinnedVersion);
     this.#kept = namesBy(machines, (machine) => keptLayer(control, machine));
-    this.#layers = new Map(catalog.layers.all().map((layer) => [layer.id, layer]));
-    this.#inUse = control.dataPlane.layersInUse();
+    this.#layers = layers;
     this.#now = control.clock.now();
   }
 
@@ -62,12 +71,12 @@ export class VersionSituations {
   depth(version: VersionRecord): number {
     let depth = 0;
     let id: string | undefined = isSealed(version) ? version.layerId : version.baseLayerId;
-    for (; id !== undefined; id = this.#layers.get(id)?.parentId) depth += 1;
+    for (; id !== undefined; id = this.#layers.byId.get(id)?.parentId) depth += 1;
     return depth;
   }
 
   layer(version: VersionRecord): LayerRecord | undefined {
-    return isSealed(version) ? this.#layers.get(version.layerId) : undefined;
+    return isSealed(version) ? this.#layers.byId.get(version.layerId) : undefined;
   }
 
   /** Whether something reads it: an open export, a machine's overlay, a task. */
@@ -75,7 +84,7 @@ export class VersionSituations {
     if (!isSealed(version)) return this.#control.dataPlane.overlay(version.id)?.isOpen ?? false;
     const { layers } = this.#control.catalog;
     const ids = [version.layerId, ...layers.aliasesOf(version.layerId)];
-    return ids.some((id) => this.#inUse.open.has(id) || this.#inUse.stoodOn.has(id));
+    return ids.some((id) => this.#layers.inUse.open.has(id) || this.#layers.inUse.stoodOn.has(id));
   }
 
   #writers(version: VersionRecord): readonly string[] {

@@ -99,7 +99,7 @@ class DataWorker {
         this.#plans.receive(message);
         return;
       case 'end-export':
-        void this.#server.endExport(message.name);
+        void this.#server.endExport(message.name, message.atOnce);
         return;
       case 'drain':
         void this.#server.drain(message.timeoutMs).then(() => this.#send({ kind: 'drained' }));

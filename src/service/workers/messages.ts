@@ -60,7 +60,8 @@ export type ToWorker =
       readonly code: FaultCode;
       readonly message: string;
     }
-  | { readonly kind: 'end-export'; readonly name: string }
+  /** `atOnce`: without the answers to what was accepted. */
+  | { readonly kind: 'end-export'; readonly name: string; readonly atOnce: boolean }
   | { readonly kind: 'drain'; readonly timeoutMs: number };
 
 export type FromWorker =

@@ -92,8 +92,9 @@ export class WorkerPool {
     return this.#members.reduce((sum, member) => sum + readGauges(member.gauges)[gauge], 0);
   }
 
-  endExport(name: string): void {
-    for (const member of this.#members) post(member, { kind: 'end-export', name });
+  /** @param atOnce without the answers to what was accepted, which a peer that is gone does not take */
+  endExport(name: string, atOnce: boolean): void {
+    for (const member of this.#members) post(member, { kind: 'end-export', name, atOnce });
   }
 
   /** Answers what was accepted, then ends every worker. */

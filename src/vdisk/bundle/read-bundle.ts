@@ -247,8 +247,9 @@ class BundleReading<Sink extends VersionSink, Existing extends ReadableVersion> 
         throw this.#reader.fault(violation('version of the changes', list.version, expected));
       }
       const first = list.runs[0]?.first ?? next;
-      if (first < next)
+      if (first < next) {
         throw this.#reader.fault(violation('first chunk', first, `${next} or more`));
+      }
       for (const run of list.runs) {
         next = run.first + run.count;
         if (run.hashes !== undefined) dataChunks += run.count;

@@ -250,13 +250,28 @@ describe('the OpenAPI document', () => {
         'GET /v1/vdisks',
         'POST /v1/vdisks',
         'GET /v1/vdisks/{name}',
+        'PATCH /v1/vdisks/{name}',
         'DELETE /v1/vdisks/{name}',
+        'POST /v1/vdisks/{name}/revert',
+        'POST /v1/vdisks/{name}/verify',
+        'GET /v1/vdisks/{name}/versions',
+        'POST /v1/vdisks/{name}/versions',
+        'GET /v1/vdisks/{name}/versions/{number}',
+        'PATCH /v1/vdisks/{name}/versions/{number}',
+        'DELETE /v1/vdisks/{name}/versions/{number}',
+        'POST /v1/vdisks/{name}/versions/{number}/demote',
+        'POST /v1/vdisks/{name}/versions/{number}/merge',
+        'POST /v1/vdisks/{name}/versions/{number}/promote',
+        'POST /v1/vdisks/{name}/versions/{number}/seal',
+        'POST /v1/vdisks/{name}/versions/{number}/verify',
         'GET /v1/machines',
         'POST /v1/machines',
         'GET /v1/machines/{name}',
         'PATCH /v1/machines/{name}',
         'DELETE /v1/machines/{name}',
         'POST /v1/machines/{name}/reset',
+        'GET /v1/machines/{name}/changes',
+        'POST /v1/machines/{name}/capture',
         'POST /v1/machines/update',
         'GET /v1/machines/{name}/personality',
         'PUT /v1/machines/{name}/personality',
@@ -285,7 +300,7 @@ describe('the OpenAPI document', () => {
     );
     for (const route of documented) {
       const [method, url] = route.split(' ') as [string, string];
-      const real = url.replace(/\{(\w+)\}/, ':$1');
+      const real = url.replaceAll(/\{(\w+)\}/g, ':$1');
       expect([route, app.hasRoute({ method: method as 'GET', url: real })]).toEqual([route, true]);
     }
   });

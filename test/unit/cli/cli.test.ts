@@ -231,7 +231,9 @@ describe('every command', () => {
     expect(show.out).toMatch(/^connection: +192\.0\.2\.7:40000 since 2026-01-02 03:04:05Z, TLS$/m);
     expect((await run('leases')).out).toMatch(/192\.0\.2\.9 +52:54:00:12:34:56 +pc-1 +bound/);
     expect((await run('vdisk list')).out).toMatch(/^debian +1 +2\.0 TiB +1\.0 GiB +1/m);
-    expect((await run('vdisk show debian')).out).toMatch(/production +1\.0 GiB +qcow2 +vmlinuz/);
+    expect((await run('vdisk show debian')).out).toMatch(
+      /^1 +production +qcow2 +1\.0 GiB +1\.0 GiB +1 +no +0 +abababababab/m,
+    );
     expect((await run('events')).out).toMatch(/boot\.started +machine\/pc-1/);
     expect((await run('status')).out).toMatch(/^machines: +1 \(0 running, 1 booting, 0 off\)$/m);
     expect((await run('task list')).out).toMatch(/vdisk\.import +vdisk\/debian +succeeded/);

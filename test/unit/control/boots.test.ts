@@ -85,7 +85,11 @@ describe('asking for a boot', () => {
   test('keeps the overlay of a server-persistent machine', async () => {
     await updateMachine(service.control, 'pc-1', { cacheMode: 'server-persistent' });
     await requestBoot(service.control, MAC);
-    expect(service.dataPlane.renewed).toEqual([]);
+    expect(service.dataPlane.renewed).toEqual([id]); // made: it had none
+    const layerId = 'layer-1';
+    service.dataPlane.overlays.set(id, { layerId, usedBytes: 4096, isOpen: false });
+    await requestBoot(service.control, MAC);
+    expect(service.dataPlane.renewed).toEqual([id]);
   });
 
   test('puts the vDisk’s kernel arguments before the machine’s', async () => {

@@ -41,6 +41,45 @@ describe('migrations', () => {
     for (const sql of ours) expect(sql).toMatch(/\) STRICT$/);
   });
 
+  test('keep what schema 1 said: of machines, and of those that enrol themselves', () => {
+    const path = join(folder, 'catalog.sqlite');
+    const old = new DatabaseSync(path);
+    migrate(old, MIGRATIONS.slice(0, 1));
+    old.exec(`
+      INSERT INTO vdisks VALUES ('v', 'debian', '', 1);
+      INSERT INTO versions VALUES
+        ('v', 1, 'layer', 'content', 4096, 0, 'raw', 'production', NULL, NULL, '', NULL, 'unknown', '', 1);
+      INSERT INTO machines VALUES
+        ('a', 'pc-1', '52:54:00:00:00:01', 'v', 'server', NULL, 'quiet', 1, 'added', 1),
+        ('b', 'pc-2', '52:54:00:00:00:02', 'v', 'server-persistent', 8192, '', 0, 'automatic', 2);
+      INSERT INTO enrolment_template VALUES (1, 'v', 'pc-{n}', 'server-persistent', NULL);
+      INSERT INTO events (at, kind, subject, message, data) VALUES (1, 'k', 's', 'm', '{}');`);
+    old.close();
+    const catalog = openCatalog(path);
+    expect(catalog.machines.all()).toMatchObject([
+      {
+        name: 'pc-1',
+        collectionId: undefined,
+        own: { vdiskId: 'v', cacheMode: 'server', quotaBytes: null, enabled: true },
+        kernelArguments: 'quiet',
+        class: 'production',
+        quotaBytes: undefined,
+      },
+      {
+        name: 'pc-2',
+        own: { cacheMode: 'server-persistent', quotaBytes: 8192, enabled: false },
+        onNewVersion: 'keep',
+      },
+    ]);
+    expect(catalog.enrolments.template()).toEqual({
+      namePattern: 'pc-{n}',
+      collectionId: undefined,
+      settings: { ...INHERITS_ALL, vdiskId: 'v', cacheMode: 'server-persistent', quotaBytes: null },
+    });
+    expect(catalog.events.find(QUERY)).toMatchObject([{ actor: 'service', kind: 'k' }]);
+    catalog.close();
+  });
+
   test('a step that fails leaves nothing of itself', () => {
     const database = new DatabaseSync(':memory:');
     const first = { number: 1, sql: 'CREATE TABLE a (x INTEGER) STRICT;' };

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
+  addCollection,
   addMachine,
   approveEnrolment,
   decideBoot,
@@ -11,6 +12,7 @@ import {
   setEnrolmentPolicy,
   showEnrolmentPolicy,
   showMachine,
+  updateCollection,
   updateMachine,
 } from '../../../src/control/index.ts';
 import {
@@ -84,6 +86,28 @@ describe('an unknown machine', () => {
     expect(decideBoot(service.control, client())).toEqual({ kind: 'local', reason: 'refused' });
     approveEnrolment(service.control, MAC, { name: 'pc-1', vdisk: 'debian' });
     expect(decideBoot(service.control, client())).toMatchObject({ kind: 'boot' });
+  });
+
+  test('approved into a collection takes its vDisk from there, or has its own', () => {
+    addCollection(service.control, { name: 'lab', vdisk: 'debian', class: 'test' });
+    decideBoot(service.control, client());
+    const approve = (input: Parameters<typeof approveEnrolment>[2]) =>
+      approveEnrolment(service.control, MAC, input);
+    expect(() => approve({ name: 'pc-1' })).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_INPUT',
+        details: expect.objectContaining({ field: 'machine.vdisk' }),
+      }),
+    );
+    expect(() => approve({ name: 'pc-1', collection: 'no' })).toThrow(
+      expect.objectContaining({ code: 'NOT_FOUND' }),
+    );
+    expect(approve({ name: 'pc-1', collection: 'lab', class: 'maintenance' })).toMatchObject({
+      vdisk: 'debian',
+      collection: 'lab',
+      class: 'maintenance',
+      settings: { vdisk: { from: 'collection' }, class: { from: 'machine' } },
+    });
   });
 
   test('that never asked cannot be approved or refused', () => {
@@ -188,6 +212,34 @@ describe('the policy', () => {
     expect(listMachines(service.control)).toHaveLength(4);
   });
 
+  test('by template puts machines into a collection, whose settings they follow', async () => {
+    addCollection(service.control, { name: 'lab', vdisk: 'debian', quota: '1G' });
+    const into = { namePattern: 'pc-{n}', collection: 'lab', class: 'test' as const };
+    const policy = setEnrolmentPolicy(service.control, { mode: 'template', template: into });
+    expect(policy.template).toMatchObject({
+      vdisk: 'debian',
+      collection: 'lab',
+      quotaBytes: 2 ** 30,
+      settings: {
+        vdisk: { value: 'debian', from: 'collection' },
+        class: { value: 'test', from: 'template' },
+      },
+    });
+    decideBoot(service.control, client());
+    expect(showMachine(service.control, 'pc-1')).toMatchObject({
+      collection: 'lab',
+      class: 'test',
+      settings: { vdisk: { from: 'collection' }, class: { from: 'machine' } },
+    });
+    await deleteMachine(service.control, 'pc-1');
+    await expect(
+      updateCollection(service.control, 'lab', { inherit: ['vdisk'] }),
+    ).rejects.toMatchObject({ code: 'IN_USE', details: { field: 'collection.vdisk' } });
+    await updateCollection(service.control, 'lab', { quota: '2G' });
+    decideBoot(service.control, client());
+    expect(showMachine(service.control, 'pc-1').cache.quotaBytes).toBe(2 ** 31);
+  });
+
   test('by template takes in those that wait already, but not those refused', () => {
     decideBoot(service.control, client());
     decideBoot(service.control, client('52:54:00:00:00:02'));
@@ -214,6 +266,8 @@ describe('the policy', () => {
     [{ mode: 'template' as const }, 'INVALID_INPUT'],
     [{ mode: 'wait' as const, template }, 'INVALID_INPUT'],
     [{ mode: 'template' as const, template: { ...template, vdisk: 'no' } }, 'NOT_FOUND'],
+    [{ mode: 'template' as const, template: { ...template, collection: 'no' } }, 'NOT_FOUND'],
+    [{ mode: 'template' as const, template: { namePattern: 'pc-{n}' } }, 'INVALID_INPUT'],
     [{ mode: 'template' as const, template: { ...template, namePattern: 'pc' } }, 'INVALID_INPUT'],
     [{ mode: 'template' as const, template: { ...template, quota: '1' } }, 'INVALID_INPUT'],
   ])('%j is refused and the old one stays', (input, code) => {

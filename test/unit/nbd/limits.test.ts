@@ -171,6 +171,21 @@ describe('a client that does not read its replies', () => {
     await until(() => server.connections().length === 0);
     expect(device.loans).toBe(0);
   });
+
+  it('is waited for when its export is to end, unless that is to be at once', async () => {
+    const device = new FakeDevice(4 * MIB);
+    await serve(device, { unsentBytes: MIB });
+    const slow = await client();
+    slow.socket.pause();
+    for (let index = 0; index < 50; index += 1) slow.request(NBD_CMD_READ, 0, MIB);
+    await until(() => unsent() > MIB);
+    const asked = server.endExport('disk');
+    await turns(200);
+    expect(server.connections()).toHaveLength(1);
+    await server.endExport('disk', true);
+    await asked;
+    expect(server.connections()).toEqual([]);
+  });
 });
 
 describe('requests in flight', () => {

@@ -5,11 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
 import { type BlockDevice, PLAIN, ZeroDevice } from '../../../src/block/index.ts';
 import { type FlushJournals, openFlushJournals } from '../../../src/service/flush-journals.ts';
-import {
-  type Generation,
-  OverlayBook,
-  type Repository,
-} from '../../../src/service/overlay-book.ts';
+import { type Generation, OverlayBook } from '../../../src/service/overlay-book.ts';
+import type { Repository } from '../../../src/service/repository.ts';
 import {
   type FlushJournal,
   JOURNAL_SEGMENT_LEAST_BYTES,
@@ -25,11 +22,10 @@ const SIZE = 2 ** 20;
 const BYTES = 2 * JOURNAL_SEGMENT_LEAST_BYTES;
 const BLOCK = 4096;
 
-const owner = (machineId: string) => ({
-  machineId,
+const owner = (ownerId: string) => ({
+  ownerId,
   layerId: LAYER,
   layerIds: new Set([LAYER]),
-  size: SIZE,
   quotaBytes: undefined,
 });
 
@@ -62,7 +58,9 @@ describe('flush journals', () => {
       repository,
       bootId: `boot-${boot}`,
       workers,
-      machineIds: new Set(MACHINES),
+      layers: { resolve: (layerId) => layerId, sizeOf: () => SIZE },
+      owners: new Set(MACHINES),
+      sealed: new Set(),
       unrestored: journals.unrestored,
     });
 

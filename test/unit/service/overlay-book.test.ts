@@ -6,10 +6,11 @@ import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local
 import { type BlockDevice, PLAIN, ZeroDevice } from '../../../src/block/index.ts';
 import {
   type Generation,
+  type LayerNames,
   OverlayBook,
   type OverlayOwner,
-  type Repository,
 } from '../../../src/service/overlay-book.ts';
+import type { Repository } from '../../../src/service/repository.ts';
 import { openOverlay } from '../../../src/vdisk/index.ts';
 import { OverlayState } from '../../../src/vdisk/overlay/overlay-state.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -21,13 +22,15 @@ const LAYER = '99999999-aaaa-4bbb-8ccc-dddddddddddd';
 const NEXT_LAYER = '00000000-1111-4222-8333-444444444444';
 
 const owner = (over: Partial<OverlayOwner> = {}): OverlayOwner => ({
-  machineId: MACHINE,
+  ownerId: MACHINE,
   layerId: LAYER,
   layerIds: new Set([LAYER, NEXT_LAYER]),
-  size: 2 ** 20,
   quotaBytes: undefined,
   ...over,
 });
+
+const SIZE = 2 ** 20;
+const LAYERS: LayerNames = { resolve: (layerId) => layerId, sizeOf: () => SIZE };
 
 describe('overlay book', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -43,8 +46,16 @@ describe('overlay book', () => {
 
   afterEach(() => folder.remove());
 
-  const open = (machineIds: readonly string[] = [MACHINE]): Promise<OverlayBook> =>
-    OverlayBook.open({ repository, bootId: BOOT, workers: 2, machineIds: new Set(machineIds) });
+  const open = (
+    owners: readonly string[] = [MACHINE],
+    over: Partial<Parameters<typeof OverlayBook.open>[0]> = {},
+  ): Promise<OverlayBook> =>
+    OverlayBook.open({
+      ...{ repository, bootId: BOOT, workers: 2, layers: LAYERS },
+      owners: new Set(owners),
+      sealed: new Set(),
+      ...over,
+    });
 
   const names = async (): Promise<string[]> =>
     (await repository.volumes.listVolumes())
@@ -57,7 +68,7 @@ describe('overlay book', () => {
     const [first, second] = await Promise.all([book.use(owner()), book.use(owner())]);
     expect(second.state).toBe(first.state);
     expect(await names()).toHaveLength(2);
-    expect(book.machineOf(first.key)).toBe(MACHINE);
+    expect(book.facts(MACHINE)).toEqual({ layerId: LAYER, usedBytes: 0, isOpen: true });
   });
 
   test('a renewed overlay is a new one; the old one goes when its last reader leaves', async () => {
@@ -72,7 +83,7 @@ describe('overlay book', () => {
     expect(await names()).toHaveLength(4);
     await book.released(old.key);
     expect(await names()).toHaveLength(2);
-    expect(book.machineOf(old.key)).toBeUndefined();
+    expect(book.layersInUse()).toEqual({ open: [LAYER], stoodOn: [] });
   });
 
   test('a renewed overlay that nobody has open leaves nothing of the old one', async () => {
@@ -96,15 +107,16 @@ describe('overlay book', () => {
     expect(await names()).toHaveLength(5);
     const after = await open();
     expect(await names()).toHaveLength(2);
-    expect(after.currentLayerId(MACHINE)).toBe(NEXT_LAYER);
+    expect(after.standsOn(MACHINE)).toBe(NEXT_LAYER);
     const again = await after.use(owner());
     expect(again.number).toBe(2);
     expect(again.key).not.toBe(first.key);
   });
 
   test('a disk that is too large for an overlay is refused by its size', async () => {
-    const book = await open();
-    await expect(book.use(owner({ size: 5 * 2 ** 40 }))).rejects.toMatchObject({
+    const layers = { ...LAYERS, sizeOf: () => 5 * 2 ** 40 };
+    const book = await open([MACHINE], { layers });
+    await expect(book.use(owner())).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
       details: { field: 'vdisk.size' },
     });
@@ -150,12 +162,7 @@ describe('overlay book', () => {
             }
           : Reflect.get(target, name).bind(target),
     });
-    const broken = await OverlayBook.open({
-      repository: { ...repository, volumes: failing },
-      bootId: BOOT,
-      workers: 1,
-      machineIds: new Set([MACHINE]),
-    });
+    const broken = await open([MACHINE], { repository: { ...repository, volumes: failing } });
     await expect(broken.use(owner())).rejects.toThrow('no space');
     expect(await names()).toEqual([]);
     await book.use(owner());
@@ -165,7 +172,7 @@ describe('overlay book', () => {
   async function openDisk(generation: Generation): Promise<BlockDevice> {
     return openOverlay({
       state: generation.state,
-      base: new ZeroDevice(owner().size),
+      base: new ZeroDevice(SIZE),
       data: await repository.data.open(generation.data, { write: true }),
       map: await repository.data.open(generation.map, { write: true }),
       worker: 0,
@@ -179,9 +186,7 @@ describe('overlay book', () => {
     await disk.write(Buffer.alloc(4096, 7), 8192, PLAIN);
     await disk.close();
     expect(await book.settle()).toEqual([]);
-    const bootId = randomUUID();
-    const machineIds = new Set([MACHINE]);
-    const later = await OverlayBook.open({ repository, bootId, workers: 1, machineIds });
+    const later = await open([MACHINE], { bootId: randomUUID() });
     const again = await openDisk(await later.use(owner()));
     const got = Buffer.alloc(4096);
     await again.read(got, 8192);
@@ -197,9 +202,7 @@ describe('overlay book', () => {
     await disk.close();
     new OverlayState(generation.state).flushFailure = 'EIO';
     await book.settle();
-    const bootId = randomUUID();
-    const machineIds = new Set([MACHINE]);
-    const later = await OverlayBook.open({ repository, bootId, workers: 1, machineIds });
+    const later = await open([MACHINE], { bootId: randomUUID() });
     expect(later.gauges(MACHINE)).toBeUndefined();
     await later.load(owner());
     expect(later.gauges(MACHINE)?.ownedBytes).toBe(0);
@@ -211,7 +214,6 @@ describe('overlay book', () => {
     const elsewhere = owner({
       layerId: NEXT_LAYER,
       layerIds: new Set([NEXT_LAYER]),
-      size: 2 ** 21,
     });
     const fresh = await before.use(elsewhere);
     expect([fresh.layerId, fresh.number]).toEqual([NEXT_LAYER, 2]);

@@ -6,6 +6,7 @@ export { listVersions, showVersion } from './list-versions.ts';
 export { mergeVersion } from './merge-version.ts';
 export { VersionObserver } from './observe-versions.ts';
 export { revertVdisk } from './revert-vdisk.ts';
+export { Scrub } from './scrub.ts';
 export { sealVersion } from './seal-version.ts';
 export { updateVdisk } from './update-vdisk.ts';
 export { updateVersion } from './update-version.ts';

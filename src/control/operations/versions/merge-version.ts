@@ -3,7 +3,7 @@
  * the chain that they have open.
  */
 import { Fault } from '../../../errors/index.ts';
-import { isSealed, type SealedVersion } from '../../catalog/records.ts';
+import { isSealed, type SealedVersion, type VersionRecord } from '../../catalog/records.ts';
 import type { Control, RecordEvent } from '../../control.ts';
 import type { MergeMode, StoredLayer } from '../../ports.ts';
 import type { TaskView } from '../../schemas/activity.ts';
@@ -26,8 +26,18 @@ export function mergeVersion(
 ): TaskView {
   const { vdisk, version } = findVersion(control.catalog, vdiskName, number);
   requireAction(new VersionSituations(control, vdisk), version, 'merge');
+  return startMerge(control, vdiskName, version, mode);
+}
+
+/** The same, for who has looked already. @throws Fault LIMIT_EXCEEDED, UNAVAILABLE */
+export function startMerge(
+  control: Control,
+  vdiskName: string,
+  version: VersionRecord,
+  mode: MergeMode,
+): TaskView {
   if (!isSealed(version)) throw new Fault('INTERNAL', 'an open version was let through');
-  const subject = versionSubject(vdiskName, number);
+  const subject = versionSubject(vdiskName, version.number);
   const task = control.tasks.start('version.merge', subject, (report, signal) =>
     runMerge(control, { vdiskName, version, mode }, report, signal),
   );

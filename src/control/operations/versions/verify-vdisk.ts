@@ -5,7 +5,6 @@ import { MAX_DAMAGE_TOLD } from '../../limits.ts';
 import type { DamagedChunk, VerifiedLayer } from '../../ports.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { ReportProgress } from '../../tasks/task-runner.ts';
-import { VersionSituations } from '../../versions/situation.ts';
 import { findVdisk } from '../find.ts';
 import { taskView } from '../task-view.ts';
 import { findVersion } from './find-version.ts';
@@ -25,29 +24,32 @@ export interface VerifyResult {
  * @throws Fault NOT_FOUND, IN_USE
  */
 export function verifyVdisk(control: Control, vdiskName: string, number?: number): TaskView {
-  const { catalog } = control;
-  const vdisk = findVdisk(catalog, vdiskName);
-  const tops =
-    number === undefined
-      ? new VersionSituations(control, vdisk).versions
-      : [findVersion(catalog, vdiskName, number).version];
-  const ids = new Set(
-    tops
-      .filter(isSealed)
-      .flatMap(({ layerId }) => catalog.layers.chain(layerId).map(({ id }) => id)),
-  );
+  layersOf(control, vdiskName, number); // or it is refused at once
   const subject = number === undefined ? `vdisk/${vdiskName}` : `vdisk/${vdiskName}/${number}`;
   const task = control.tasks.start('vdisk.verify', subject, (report, signal) =>
-    verifyLayers(control, { subject, layerIds: [...ids] }, report, signal),
+    verifyLayers(control, { layerIds: layersOf(control, vdiskName, number) }, report, signal),
   );
   return taskView(task);
+}
+
+/** Of what the versions are made now: by the time that it is read, some may have been merged. */
+function layersOf(
+  { catalog }: Control,
+  vdiskName: string,
+  number: number | undefined,
+): readonly string[] {
+  const versions =
+    number === undefined
+      ? catalog.versions.ofVdisk(findVdisk(catalog, vdiskName).id)
+      : [findVersion(catalog, vdiskName, number).version];
+  const chains = versions.filter(isSealed).map(({ layerId }) => catalog.layers.chain(layerId));
+  return [...new Set(chains.flat().map(({ id }) => id))];
 }
 
 /** @param what.bytesPerSecond undefined: as fast as it goes */
 export async function verifyLayers(
   control: Control,
   what: {
-    readonly subject: string;
     readonly layerIds: readonly string[];
     readonly bytesPerSecond?: number;
   },

@@ -1,5 +1,6 @@
 /** What is not the bundle that was written: refused with a reason, and nothing stays. */
 import { writeFile } from 'node:fs/promises';
+import { zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Fault } from '../../../../src/errors/index.ts';
@@ -147,6 +148,80 @@ describe('a bundle', () => {
       to.begun.length = 0;
     });
     await fc.assert(property, { seed: SEED, numRuns: 200 });
+  });
+});
+
+describe('what every checksum agrees with', () => {
+  const changed = (kind: string, change: (payload: Buffer) => Buffer): Buffer => {
+    const records = recordsOf(bundle);
+    const index = records.findIndex((record) => record.kind === kind);
+    const record = records[index];
+    if (record === undefined) throw new Error(`no ${kind}`);
+    return bundleOf(bundle, records.with(index, { ...record, payload: change(record.payload) }));
+  };
+
+  it('may be a chunk of another hash, packed or not', async () => {
+    const other = coloured(9);
+    const packed = zstdCompressSync(other);
+    for (const [encoding, stored] of [other, packed, packed.subarray(1)].entries()) {
+      const bad = changed('chunk', (payload) => {
+        const fixed = Buffer.from(payload.subarray(0, 37));
+        fixed.writeUInt8(Math.min(1, encoding), 36);
+        return Buffer.concat([fixed, stored]);
+      });
+      const fault = await refusal(pieces(bad, 1000));
+      expect(fault.message).toBe('version 1, chunk 0: the chunk that came is damaged');
+    }
+  });
+
+  it('may be a chunk that unpacks to more or to less than it says', async () => {
+    const records = recordsOf(bundle);
+    for (const [index, { kind, payload }] of records.entries()) {
+      if (kind !== 'chunk') continue;
+      const bad = Buffer.from(payload);
+      bad.writeUInt32BE(payload.readUInt32BE(32) === 65_536 ? 65_000 : 65_536, 32);
+      const stream = pieces(bundleOf(bundle, records.with(index, { kind, payload: bad })), 1000);
+      expect((await refusal(stream)).message).toContain('the chunk that came is damaged');
+    }
+  });
+
+  it('may be another kernel, or a longer one', async () => {
+    const other = changed('file', (payload) => Buffer.alloc(payload.length, 'x'));
+    expect((await refusal(pieces(other, 1000))).details).toMatchObject({
+      field: 'SHA-256 of a boot file',
+    });
+    const longer = changed('file', (payload) => Buffer.concat([payload, Buffer.from('x')]));
+    expect((await refusal(pieces(longer, 1000))).message).toContain('17; expected 16 bytes');
+  });
+
+  it('may be changes whose records do not rise', async () => {
+    const records = recordsOf(bundle);
+    const [head, first, ...rest] = records;
+    if (head === undefined || first === undefined) throw new Error('no changes');
+    const open = Buffer.from(first.payload);
+    open.writeUInt8(0, 4);
+    const twice = [head, { ...first, payload: open }, first, ...rest];
+    expect((await refusal(pieces(bundleOf(bundle, twice), 1000))).details).toMatchObject({
+      field: 'first chunk',
+      value: 0,
+      expected: '5 or more',
+    });
+  });
+
+  it('may be another size of a version that is here', async () => {
+    const versions = [...from.held.values()];
+    const one = versions[0];
+    if (one === undefined) throw new Error('no version');
+    await to.hold(one);
+    const receiverHas = new Set([one.contentId()]);
+    const part = await collect(from.write(sourceOf(versions), { receiverHas }));
+    const bad = withHead(part, (head) => {
+      Object.assign((head['versions'] as object[])[0] ?? {}, { size: 65_536 });
+    });
+    expect((await refusal(pieces(bad, 1000))).details).toMatchObject({
+      field: 'size',
+      value: 65_536,
+    });
   });
 });
 

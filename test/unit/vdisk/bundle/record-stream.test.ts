@@ -1,11 +1,16 @@
 /** Records one after the other: in pieces of any length, whole, counted, and with nothing behind them. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BUNDLE_MAGIC, PREAMBLE_BYTES } from '../../../../src/vdisk/bundle/bundle-record.ts';
+import {
+  BUNDLE_MAGIC,
+  encodeRecord,
+  PREAMBLE_BYTES,
+} from '../../../../src/vdisk/bundle/bundle-record.ts';
 import { RecordReader } from '../../../../src/vdisk/bundle/record-reader.ts';
 import { RecordWriter } from '../../../../src/vdisk/bundle/record-writer.ts';
 import { SEED } from '../../../support/seed.ts';
 import { pieces } from './memory-server.ts';
+import { recordsOf } from './rewrite.ts';
 
 describe('a stream', () => {
   const counts = { versions: 1, files: 0, chunks: 0 };
@@ -64,6 +69,17 @@ describe('a stream', () => {
     const bytes = Buffer.concat([writer.preamble, writer.end({ ...counts, versions: 2 })]);
     await expect(read(pieces(bytes, 1000))).rejects.toMatchObject({
       details: { field: 'versions in the end record', value: 2, expected: '1' },
+    });
+  });
+
+  it('of which the end has another SHA-256 is refused', async () => {
+    const stream = streamOf([20]);
+    const { payload } = recordsOf(stream).at(-1) ?? { payload: Buffer.alloc(0) };
+    payload.writeUInt8(payload.readUInt8(55) ^ 1, 55);
+    const end = encodeRecord('end', [payload]);
+    const bad = Buffer.concat([stream.subarray(0, -end.length), end]);
+    await expect(read(pieces(bad, 1000))).rejects.toMatchObject({
+      details: { field: 'SHA-256 of the stream' },
     });
   });
 

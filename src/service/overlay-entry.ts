@@ -1,0 +1,91 @@
+/** An overlay in the book, and what it is asked for with. */
+import { Fault } from '../errors/index.ts';
+import type { VolumeLocator } from '../repositories/index.ts';
+import type { OverlayName } from './overlay-volumes.ts';
+
+/** What the book needs to know of layers. */
+export interface LayerNames {
+  /** What holds now what this layer held: itself, unless a merge has replaced it. */
+  resolve(layerId: string): string;
+  /** Of the disk as seen from the layer, in bytes. @throws Fault NOT_FOUND */
+  sizeOf(layerId: string): number;
+}
+
+export interface OverlayOwner {
+  readonly ownerId: string;
+  /** What a new overlay stands on. */
+  readonly layerId: string;
+  /** What an existing one may stand on: every version of the machine's vDisk. */
+  readonly layerIds: ReadonlySet<string>;
+  readonly quotaBytes: number | undefined;
+  /** The export through which it is opened. */
+  readonly exportName?: string;
+}
+
+/** One overlay, open in no, one or several workers. */
+export interface Generation extends OverlayName {
+  /** Names it towards the workers. */
+  readonly key: string;
+  /** The layer that is read below it: the one it stands on, or what has replaced that. */
+  readonly readsFrom: string;
+  readonly data: VolumeLocator;
+  readonly map: VolumeLocator;
+  readonly state: SharedArrayBuffer;
+  /** Of the disk, in bytes. */
+  readonly size: number;
+}
+
+/** Whether it is in use, and by whom. */
+export interface Entry extends Generation {
+  readsFrom: string;
+  /** Plans handed to workers and not yet given back. */
+  uses: number;
+  /** Exports through which these were asked for. */
+  readonly openedAs: Set<string>;
+  retired: boolean;
+  /** Settles when it has been sealed, or not. */
+  sealing: Promise<void> | undefined;
+  /** Whoever waits for its last use to end. */
+  readonly waiting: (() => void)[];
+}
+
+export function unusedEntry(generation: Generation): Entry {
+  return {
+    ...generation,
+    uses: 0,
+    openedAs: new Set(),
+    retired: false,
+    sealing: undefined,
+    waiting: [],
+  };
+}
+
+/** @throws Fault IN_USE */
+export function refuseWhileSealing({ sealing }: Entry): void {
+  if (sealing === undefined) return;
+  throw new Fault(
+    'IN_USE',
+    'the write cache is being made a version of; try again when that is done',
+    { field: 'overlay', expected: 'a write cache that no task works on' },
+  );
+}
+
+/** @throws Fault IN_USE */
+export function refuseWhileOpen({ uses }: Entry): void {
+  if (uses === 0) return;
+  throw new Fault('IN_USE', 'the write cache is open; turn the machine off first', {
+    field: 'overlay',
+    value: uses,
+    expected: 'a machine that is off',
+  });
+}
+
+export function noOverlay(ownerId: string): Fault {
+  return new Fault('NOT_FOUND', 'there is no write cache', { field: 'overlay', value: ownerId });
+}
+
+/** What was to be sealed is not there any more: the machine has booted meanwhile. */
+export function replacedOverlay(ownerId: string): Fault {
+  const details = { field: 'overlay', value: ownerId, expected: 'a machine that is off' };
+  return new Fault('UNAVAILABLE', 'the write cache was replaced meanwhile', details);
+}
