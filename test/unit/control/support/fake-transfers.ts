@@ -34,7 +34,7 @@ export class FakeTransfers implements Transfers {
   received: Pick<ReceivedBundle, 'layers' | 'versions'> | undefined;
   fail: unknown;
 
-  async exportStream(request: ExportRequest): Promise<OutgoingStream> {
+  async exportStream(request: ExportRequest, _signal: AbortSignal): Promise<OutgoingStream> {
     this.exported.push(request);
     this.#failIfTold();
     return this.#stream(['an ', 'image'], 8);
