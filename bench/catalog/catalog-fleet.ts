@@ -8,7 +8,7 @@ import {
   createControl,
   openCatalog,
 } from '../../src/control/index.ts';
-import { IdleDataPlane, NO_IMAGES } from './idle-ports.ts';
+import { IdleDataPlane, NO_IMAGES, NO_TRANSFERS } from './idle-ports.ts';
 import type { Options } from './options.ts';
 
 const COLLECTIONS = 20;
@@ -33,6 +33,7 @@ export function createFleet(path: string, options: Options): Fleet {
     catalog: openCatalog(path),
     dataPlane,
     images: NO_IMAGES,
+    transfers: NO_TRANSFERS,
     clock: { now: () => clock.time },
     newId: () => randomUUID(),
     serverName: 'bench',

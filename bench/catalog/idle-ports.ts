@@ -1,5 +1,11 @@
 /** The ports of the control plane with nothing behind them: what is left is the control plane. */
-import type { DataPlane, ImageStore, MachineLive, OverlayFacts } from '../../src/control/index.ts';
+import type {
+  DataPlane,
+  ImageStore,
+  MachineLive,
+  OverlayFacts,
+  Transfers,
+} from '../../src/control/index.ts';
 
 const CONNECTED_AT = Date.UTC(2026, 0, 1);
 
@@ -58,4 +64,15 @@ export const NO_IMAGES: ImageStore = {
   verify: refuse,
   removeLayer: async () => {},
   space: async () => ({ totalBytes: 0, freeBytes: 0 }),
+};
+
+export const NO_TRANSFERS: Transfers = {
+  exportStream: refuse,
+  exportFile: refuse,
+  bundleStream: refuse,
+  bundleFile: refuse,
+  chunkStream: refuse,
+  bundleHead: refuse,
+  receiveBundle: refuse,
+  spool: refuse,
 };

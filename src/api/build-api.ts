@@ -9,6 +9,8 @@ import Type from 'typebox';
 import { actingAs, type Control } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
 import { actorOf } from './actor-of-request.ts';
+import { limitBodyTime } from './body-time.ts';
+import { letClientsAsk, tellToSend } from './expect-continue.ts';
 import { faultOfError } from './fault-of-error.ts';
 import {
   KEEP_ALIVE_MS,
@@ -19,11 +21,14 @@ import {
 import { PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
 import type { ApiInstance, SchemaTypes } from './route-provider.ts';
 import { eventRoutes, leaseRoutes, statusRoutes } from './routes/activity.ts';
+import { bundleRoutes } from './routes/bundles.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { enrolmentPolicyRoutes, enrolmentRoutes } from './routes/enrolments.ts';
+import { exportRoutes } from './routes/exports.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { personalityRoutes } from './routes/personality.ts';
 import { taskRoutes } from './routes/tasks.ts';
+import { uploadRoutes } from './routes/uploads.ts';
 import { vdiskRoutes } from './routes/vdisks.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { faultOfValidation, validatorCompiler } from './validation.ts';
@@ -43,7 +48,7 @@ export function buildApi(options: ApiOptions): FastifyInstance {
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: 0, // an image takes as long as it takes: see limitBodyTime
     keepAliveTimeout: KEEP_ALIVE_MS,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
@@ -59,15 +64,29 @@ export function buildApi(options: ApiOptions): FastifyInstance {
   // member of a union with Ajv: ten times the work for a list of machines.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   errorsAsProblems(app);
+  bodiesInTime(app);
   app.register(swagger, { openapi: openApiHead(control.version) });
   app.register(healthRoute(control), { prefix: '/v1' });
   app.register(guardedRoutes(control, token), { prefix: '/v1' });
   return app as unknown as FastifyInstance;
 }
 
+function bodiesInTime(app: ApiInstance): void {
+  app.server.headersTimeout = REQUEST_TIMEOUT_MS;
+  letClientsAsk(app.server);
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    if (request.routeOptions.config.streams !== true) {
+      tellToSend(request.raw, reply.raw);
+      limitBodyTime(request.raw);
+    }
+    done(null, payload);
+  });
+}
+
 function errorsAsProblems(app: ApiInstance): void {
   app.setErrorHandler((error, request, reply) => {
-    const { fault, status } = faultOfError(error, request.routeOptions.bodyLimit);
+    const { bodyLimit, config } = request.routeOptions;
+    const { fault, status } = faultOfError(error, bodyLimit, config.bodyType);
     const problem = problemOf(fault, request.id, status);
     if (fault.code === 'INTERNAL') request.log.error({ err: error }, 'request failed');
     else request.log.info({ code: fault.code, field: fault.details.field }, fault.message);
@@ -147,6 +166,9 @@ function guardedRoutes(control: Control, token: string) {
     app.addHook('onRequest', (request, _reply, done) => actingAs(actorOf(request), done));
     app.register(vdiskRoutes(control));
     app.register(versionRoutes(control));
+    app.register(exportRoutes(control));
+    app.register(bundleRoutes(control));
+    app.register(uploadRoutes(control));
     app.register(machineRoutes(control));
     app.register(collectionRoutes(control));
     app.register(personalityRoutes(control));

@@ -7,8 +7,15 @@ export interface HttpFault {
   readonly status: number | undefined;
 }
 
-/** @param bodyLimit of the route, in bytes */
-export function faultOfError(error: unknown, bodyLimit = MAX_BODY_BYTES): HttpFault {
+/**
+ * @param bodyLimit of the route, in bytes
+ * @param bodyType what the route takes
+ */
+export function faultOfError(
+  error: unknown,
+  bodyLimit = MAX_BODY_BYTES,
+  bodyType = 'application/json',
+): HttpFault {
   if (error instanceof Fault) return { fault: error, status: undefined };
   const { statusCode } = (error ?? {}) as { statusCode?: unknown };
   const message = error instanceof Error ? error.message : String(error);
@@ -27,7 +34,7 @@ export function faultOfError(error: unknown, bodyLimit = MAX_BODY_BYTES): HttpFa
       return { fault: new Fault('LIMIT_EXCEEDED', message, details, options), status: 413 };
     }
     case 415: {
-      const details = { field: 'content-type', expected: 'application/json' };
+      const details = { field: 'content-type', expected: bodyType };
       return { fault: new Fault('INVALID_INPUT', message, details, options), status: 415 };
     }
     default: // malformed JSON, a bad URL …: the request is wrong, and fastify says how

@@ -8,7 +8,15 @@ export const MAX_LARGE_BODY_BYTES = 512 * 1024;
 export const MAX_USER_LENGTH = 128;
 /** Characters of one path parameter: a name of 63, an id of 36, a MAC address. */
 export const MAX_PARAMETER_LENGTH = 128;
-/** Milliseconds in which a request must have arrived whole. */
+/** Bytes of a body with the content ids that a server has: 10,000 of them. */
+export const MAX_INVENTORY_BODY_BYTES = 1024 * 1024;
+/** Bytes of a request for chunks: their number, and 4096 hashes (docs/BUNDLE.md). */
+export const MAX_CHUNK_REQUEST_BYTES = 4 + 4096 * 32;
+/** Milliseconds in which a request must have arrived whole, but for images and bundles. */
 export const REQUEST_TIMEOUT_MS = 30_000;
+/** Milliseconds that a client may be silent in the middle of an image or a bundle. */
+export const BODY_IDLE_MS = 60_000;
+/** Milliseconds that a client is given to notice that what it is still sending was refused. */
+export const BODY_LINGER_MS = 5_000;
 /** Milliseconds an idle connection is kept open. */
 export const KEEP_ALIVE_MS = 10_000;

@@ -20,3 +20,12 @@ export type ApiInstance = FastifyInstance<
   FastifyBaseLogger,
   SchemaTypes
 >;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The body is read by the handler, as it comes. */
+    readonly streams?: boolean;
+    /** What the route takes, if it is not JSON. */
+    readonly bodyType?: string;
+  }
+}

@@ -41,7 +41,8 @@ export function faultOfValidation(errors: FastifySchemaValidationError[], dataVa
   const told = error.keyword === 'additionalProperties' || error.keyword === 'required';
   return new Fault('INVALID_INPUT', `${field || dataVar} ${sentence(error)}`, {
     field: field || dataVar,
-    ...(told ? {} : { value: data }),
+    // A secret is not said again, not even to whoever gave it.
+    ...(told || parentSchema?.['writeOnly'] === true ? {} : { value: data }),
     expected: expectedOf(error, parentSchema),
   });
 }

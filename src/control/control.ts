@@ -9,11 +9,13 @@ import { EnrolmentWindow } from './enrolment-window.ts';
 import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
+import type { Transfers } from './transfer-port.ts';
 
 export interface ControlOptions {
   readonly catalog: Catalog;
   readonly dataPlane: DataPlane;
   readonly images: ImageStore;
+  readonly transfers: Transfers;
   readonly clock: Clock;
   /** A fresh unique id, e.g. crypto.randomUUID. */
   readonly newId: () => string;
@@ -44,6 +46,7 @@ export class Control {
   readonly catalog: Catalog;
   readonly dataPlane: DataPlane;
   readonly images: ImageStore;
+  readonly transfers: Transfers;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly serverName: string;
@@ -61,6 +64,7 @@ export class Control {
     this.catalog = options.catalog;
     this.dataPlane = options.dataPlane;
     this.images = options.images;
+    this.transfers = options.transfers;
     this.clock = options.clock;
     this.newId = options.newId;
     this.serverName = options.serverName;

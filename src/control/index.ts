@@ -57,5 +57,19 @@ export type {
 } from './ports.ts';
 export { recoverControl } from './recover.ts';
 export * from './schemas/index.ts';
+export type {
+  BundleHead,
+  BundleOrigin,
+  ExportRequest,
+  FileRequest,
+  IncomingStream,
+  OutgoingBundle,
+  OutgoingStream,
+  ReceivedBundle,
+  ReceivedLayer,
+  ReceiveRequest,
+  Transfers,
+  WrittenFile,
+} from './transfer-port.ts';
 export { writeLock } from './versions/lease-lock.ts';
 export { maintain } from './versions/maintain.ts';

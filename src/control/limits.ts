@@ -43,6 +43,13 @@ export const DEFAULT_CONSOLIDATE_BEYOND = 16;
 export const WRITER_LOST_MS = 30_000;
 /** How often layers are looked for on which nothing stands. */
 export const COLLECT_EVERY_MS = 10_000;
+/** Versions that a bundle is asked for by number. */
+export const MAX_BUNDLE_VERSIONS = 1_000;
+/** Content ids that a receiver says it has. */
+export const MAX_CONTENT_IDS = 10_000;
+/** Characters of the URL of another server, and of its token. */
+export const MAX_URL_LENGTH = 1_024;
+export const MAX_TOKEN_LENGTH = 4_096;
 export const MAX_RUNNING_TASKS = 8;
 /** Damaged chunks that a verification tells one by one; the others are counted. */
 export const MAX_DAMAGE_TOLD = 100;

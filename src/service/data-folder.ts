@@ -21,12 +21,14 @@ import { Fault } from '../errors/index.ts';
  *   catalog.sqlite   records            lock.sqlite   held while a service runs on the folder
  *   admin.token      bearer token       server.json   where the running service listens
  *   repository/      volumes            layers/       manifest and boot files of each layer
+ *   uploads/         what is only on its way; emptied at every start
  */
 export interface DataFolder {
   readonly path: string;
   readonly catalog: string;
   readonly repository: string;
   readonly layers: string;
+  readonly uploads: string;
   /** Lets another service have the folder. */
   unlock(): void;
 }
@@ -43,6 +45,7 @@ export function openDataFolder(given: string): DataFolder {
     catalog: join(path, 'catalog.sqlite'),
     repository: join(path, 'repository'),
     layers: join(path, 'layers'),
+    uploads: join(path, 'uploads'),
   };
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -54,11 +57,22 @@ export function openDataFolder(given: string): DataFolder {
   const unlock = lock(path);
   try {
     refuseWithoutCatalog(folder);
+    emptyUploads(folder.uploads);
   } catch (error) {
     unlock();
     throw error;
   }
   return { ...folder, unlock };
+}
+
+/** What a crash has left on its way is of no use to anybody. @throws Fault PERMISSION_DENIED, NO_SPACE */
+function emptyUploads(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+    mkdirSync(path, { mode: 0o700 });
+  } catch (cause) {
+    throw folderFault(path, cause);
+  }
 }
 
 /**

@@ -39,6 +39,7 @@ import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { Repository } from './repository.ts';
 import { tlsFiles } from './tls-files.ts';
+import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
 
 export interface RunningService {
@@ -131,10 +132,16 @@ async function compose(
   closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
 
+  const transfers = new TransferStore({
+    ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
+    consolidateBeyond: config.layers.most,
+  });
+  closers.add('transfers', () => transfers.close());
   const control = createControl({
     catalog,
     dataPlane,
     images: new LayerStore({ folder, catalog, repository, layers, overlays, bootId }),
+    transfers,
     clock: systemClock,
     newId: randomUUID,
     serverName: hostname(),

@@ -4,6 +4,25 @@
  */
 export type { BootFiles, Initramfs } from './boot-files/index.ts';
 export {
+  type BundleBootFiles,
+  type BundleHead,
+  type BundleSource,
+  type BundleSourceVersion,
+  type BundleTarget,
+  type BundleVersion,
+  bundleHead,
+  ChunkInventory,
+  encodeChunkRequest,
+  type FetchChunks,
+  type ReceivedVersion,
+  readBundle,
+  readChunkRequest,
+  type VersionNeeds,
+  type WriteBundleProgress,
+  writeBundle,
+  writeChunks,
+} from './bundle/index.ts';
+export {
   buildChainIndex,
   type ChainBase,
   type ChainDescription,
@@ -24,6 +43,7 @@ export {
   type ExportStream,
   exportFile,
   exportStream,
+  streamToFile,
 } from './export/index.ts';
 export type { ImageFormat } from './formats/index.ts';
 export {
@@ -43,6 +63,8 @@ export {
   buildIndexOfChain,
   type ClosedOverlay,
   type DamagedChunk,
+  INITRD_FILE,
+  KERNEL_FILE,
   type LayerChain,
   type LayeredDisk,
   type LayerFiles,
@@ -54,6 +76,7 @@ export {
   type MergeRequest,
   type MergeWork,
   mergeLayers,
+  noSpace,
   type OverlayChanges,
   openLayerChain,
   overlayChanges,
@@ -62,12 +85,14 @@ export {
   removeLeftovers,
   type SealedLayer,
   type SealRequest,
+  SPACE_RESERVE_BYTES,
   sealOverlay,
   type VerifiedLayer,
   type VerifyRequest,
   type VerifyWork,
   verifyLayer,
 } from './layers/index.ts';
+export { changedChunks } from './manifest/index.ts';
 export {
   type FormatOptions,
   type FullReason,
@@ -88,3 +113,9 @@ export {
   setOverlayQuota,
   settleOverlay,
 } from './overlay/index.ts';
+export {
+  ExistingLayer,
+  type FinishedLayer,
+  type LayerBelow,
+  ReceivedLayer,
+} from './receive/index.ts';

@@ -31,6 +31,7 @@ import { LayerShelf } from '../../src/service/layer-shelf.ts';
 import { LayerStore, sweepLayers } from '../../src/service/layer-store.ts';
 import { OverlayBook } from '../../src/service/overlay-book.ts';
 import type { Repository } from '../../src/service/repository.ts';
+import { TransferStore } from '../../src/service/transfers/index.ts';
 import type { WorkerConnection } from '../../src/service/workers/messages.ts';
 
 /** How long a connection that hangs is waited for. */
@@ -109,12 +110,17 @@ export class LifecycleRig {
     const rig = new LifecycleRig(folder, options);
     mkdirSync(join(folder, 'repository'));
     mkdirSync(rig.layersFolder);
+    mkdirSync(rig.uploadsFolder);
     await rig.start();
     return rig;
   }
 
   get layersFolder(): string {
     return join(this.folder, 'layers');
+  }
+
+  get uploadsFolder(): string {
+    return join(this.folder, 'uploads');
   }
 
   get repository(): Repository {
@@ -166,6 +172,11 @@ export class LifecycleRig {
       images: new LayerStore({
         folder: { layers: this.layersFolder },
         ...{ catalog, repository, layers, overlays, bootId: BOOT_ID },
+      }),
+      transfers: new TransferStore({
+        folder: { path: this.folder, layers: this.layersFolder, uploads: this.uploadsFolder },
+        ...{ catalog, repository, layers, newId: randomUUID },
+        ...{ consolidateBeyond: 0, serverName: 'rig' },
       }),
       ...{ serverName: 'rig', version: '0' },
       consolidateBeyond: this.#options.consolidateBeyond ?? 0,

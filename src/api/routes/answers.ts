@@ -18,6 +18,21 @@ export function answers<const S extends number, T extends TSchema>(status: S, sc
   };
 }
 
+/** What a route answers that sends a stream. */
+export function streamed(description: string) {
+  const schema = { type: 'string', format: 'binary' };
+  return {
+    200: { description, content: { 'application/octet-stream': { schema } } },
+    '4xx': FAILURE,
+    '5xx': FAILURE,
+  };
+}
+
+/** A body that is read as it comes: nothing of it is looked at before. */
+export function streamedBody(description: string) {
+  return { content: { 'application/octet-stream': { schema: { description } } } };
+}
+
 export const Nothing = Type.Null({ description: 'done' });
 
 export function parameter<const N extends string>(name: N, description: string) {

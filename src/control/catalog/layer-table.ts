@@ -8,6 +8,7 @@ export class LayerTable {
   readonly #delete: StatementSync;
   readonly #byId: StatementSync;
   readonly #all: StatementSync;
+  readonly #ofContent: StatementSync;
   readonly #chain: StatementSync;
   readonly #checked: StatementSync;
   readonly #longestUnchecked: StatementSync;
@@ -25,6 +26,9 @@ export class LayerTable {
     this.#delete = database.prepare('DELETE FROM layers WHERE id = ?');
     this.#byId = database.prepare('SELECT * FROM layers WHERE id = ?');
     this.#all = database.prepare('SELECT * FROM layers ORDER BY created_at, id');
+    this.#ofContent = database.prepare(
+      'SELECT * FROM layers WHERE content_id = ? ORDER BY created_at, id',
+    );
     this.#chain = database.prepare(`
       WITH RECURSIVE chain AS (
         SELECT *, 0 AS height FROM layers WHERE id = ?
@@ -73,6 +77,11 @@ export class LayerTable {
   /** Oldest first. */
   all(): readonly LayerRecord[] {
     return this.#all.all().map(record);
+  }
+
+  /** Layers from which the same disk is seen. */
+  ofContent(contentId: string): readonly LayerRecord[] {
+    return this.#ofContent.all(contentId).map(record);
   }
 
   /** The layer and what it stands on, the base first; empty when there is no such layer. */

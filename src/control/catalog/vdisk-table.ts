@@ -8,6 +8,7 @@ export class VdiskTable {
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #nextVersion: StatementSync;
+  readonly #reachVersion: StatementSync;
   readonly #delete: StatementSync;
   readonly #byId: StatementSync;
   readonly #byName: StatementSync;
@@ -24,6 +25,9 @@ export class VdiskTable {
     );
     this.#nextVersion = database.prepare(`
       UPDATE vdisks SET last_version = last_version + 1 WHERE id = ? RETURNING last_version`);
+    this.#reachVersion = database.prepare(
+      'UPDATE vdisks SET last_version = max(last_version, ?) WHERE id = ?',
+    );
     this.#delete = database.prepare('DELETE FROM vdisks WHERE id = ?');
     this.#byId = database.prepare(`${SELECT} WHERE id = ?`);
     this.#byName = database.prepare(`${SELECT} WHERE name = ?`);
@@ -43,6 +47,11 @@ export class VdiskTable {
   /** A number that no version of the vDisk has or had; the first one has 1. */
   nextVersion(id: string): number {
     return integer(this.#nextVersion.get(id) ?? {}, 'last_version');
+  }
+
+  /** No version gets this number, or a smaller one, any more: they came from elsewhere. */
+  reachVersion(id: string, number: number): void {
+    this.#reachVersion.run(number, id);
   }
 
   /** Its versions go with it. */

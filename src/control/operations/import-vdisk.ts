@@ -14,15 +14,30 @@ import { vdiskView } from './vdisk-view.ts';
 
 const KIND = 'vdisk.import';
 
-interface Import {
+/** What is imported, and what becomes of it. */
+export interface Import {
   readonly name: string;
-  readonly path: string;
+  /** Where the image comes from, for people. */
+  readonly origin: string;
   readonly description: string;
   readonly format: string | undefined;
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
   readonly kernelArguments: string;
 }
+
+/** The image, as a file of this server. */
+export interface ImageFile {
+  readonly path: string;
+  /** Called when it is not needed any more. */
+  readonly remove: () => Promise<void>;
+}
+
+/** @param report what it takes to get it there counts up to `GET_PERCENT` */
+export type GetImage = (report: ReportProgress, signal: AbortSignal) => Promise<ImageFile>;
+
+/** Of a task whose image has to come first. */
+export const GET_PERCENT = 50;
 
 /**
  * Starts a task; the vDisk is there when the task has succeeded, and nothing of it is when it has
@@ -31,27 +46,45 @@ interface Import {
  *   ImageStore.importImage throws.
  */
 export function importVdisk(control: Control, input: ImportVdiskInput): TaskView {
+  const path = parsePath(input.path, 'path');
   const wanted: Import = {
-    name: parseName(input.name, 'vdisk.name'),
-    path: parsePath(input.path, 'path'),
-    description: input.description ?? '',
-    format: input.format,
+    ...parseImport(input),
+    origin: path,
     kernel: input.kernel === undefined ? undefined : parsePath(input.kernel, 'kernel'),
     initrd: input.initrd === undefined ? undefined : parsePath(input.initrd, 'initrd'),
+  };
+  return startImport(control, wanted, path);
+}
+
+/** What an import is given, wherever its image comes from. @throws Fault INVALID_INPUT */
+export function parseImport(
+  input: Pick<ImportVdiskInput, 'name' | 'description' | 'format' | 'kernelArguments'>,
+): Omit<Import, 'origin' | 'kernel' | 'initrd'> {
+  return {
+    name: parseName(input.name, 'vdisk.name'),
+    description: input.description ?? '',
+    format: input.format,
     kernelArguments: parseKernelArguments(input.kernelArguments ?? '', 'kernelArguments'),
   };
+}
+
+/**
+ * @param image its path, or how to get it
+ * @throws Fault ALREADY_EXISTS, LIMIT_EXCEEDED
+ */
+export function startImport(control: Control, wanted: Import, image: string | GetImage): TaskView {
   const subject = `vdisk/${wanted.name}`;
   refuseTakenName(control, wanted.name, control.tasks.isRunning(KIND, subject));
   const task = control.tasks.start(KIND, subject, (report, signal) =>
-    runImport(control, wanted, report, signal),
+    runImport(control, wanted, image, report, signal),
   );
   try {
     control.change((record) =>
       record({
         kind: 'vdisk.import-started',
         subject,
-        message: `import of ${wanted.path} as ${wanted.name} started`,
-        data: { path: wanted.path, taskId: task.id },
+        message: `import of ${wanted.origin} as ${wanted.name} started`,
+        data: { path: wanted.origin, taskId: task.id },
       }),
     );
   } catch (error) {
@@ -64,23 +97,39 @@ export function importVdisk(control: Control, input: ImportVdiskInput): TaskView
 async function runImport(
   control: Control,
   wanted: Import,
+  image: string | GetImage,
   report: ReportProgress,
   signal: AbortSignal,
 ): Promise<VdiskView> {
   try {
     signal.throwIfAborted(); // cancelled in the turn it was started in
-    const { path, format, kernel, initrd } = wanted;
-    const progress = (done: ImportProgress): void => report(percent(done), 'importing');
-    const layer = await control.images.importImage(
-      { path, format, kernel, initrd },
-      progress,
-      signal,
-    );
-    return await keepLayer(control, wanted, layer, signal);
+    if (typeof image === 'string') return await importFile(control, wanted, image, report, signal);
+    const file = await image(report, signal);
+    try {
+      const rest: ReportProgress = (done, message) =>
+        report(GET_PERCENT + (done * (100 - GET_PERCENT)) / 100, message);
+      return await importFile(control, wanted, file.path, rest, signal);
+    } finally {
+      await file.remove();
+    }
   } catch (error) {
     tellFailure(control, wanted.name, signal.aborted ? signal.reason : error);
     throw error;
   }
+}
+
+async function importFile(
+  control: Control,
+  wanted: Import,
+  path: string,
+  report: ReportProgress,
+  signal: AbortSignal,
+): Promise<VdiskView> {
+  const { format, kernel, initrd } = wanted;
+  const progress = (done: ImportProgress): void => report(percent(done), 'importing');
+  const request = { path, format, kernel, initrd };
+  const layer = await control.images.importImage(request, progress, signal);
+  return keepLayer(control, wanted, layer, signal);
 }
 
 function percent({ bytesDone, bytesTotal }: ImportProgress): number {
@@ -116,7 +165,7 @@ async function keepLayer(
       record({
         kind: 'vdisk.imported',
         subject: `vdisk/${vdisk.name}`,
-        message: `vDisk ${vdisk.name} imported from ${wanted.path}${hint}`,
+        message: `vDisk ${vdisk.name} imported from ${wanted.origin}${hint}`,
         data: { contentId: layer.contentId, size: layer.size, dataBytes: layer.dataBytes },
       });
       return vdiskView(control, vdisk);

@@ -40,5 +40,6 @@ export { showMachine } from './show-machine.ts';
 export { showStatus } from './show-status.ts';
 export { showVdisk } from './show-vdisk.ts';
 export { cancelTask, listTasks, showTask } from './tasks.ts';
+export * from './transfers/index.ts';
 export { updateMachine, updateMachines } from './update-machine.ts';
 export * from './versions/index.ts';

@@ -26,6 +26,19 @@ export {
   ReplacePersonalityInput,
   UpdatePersonalityInput,
 } from './personality.ts';
+export {
+  BundleQuery,
+  BundleView,
+  ChunksQuery,
+  ExportBundleInput,
+  ExportVersionInput,
+  ImportBundleInput,
+  InventoryView,
+  PullBundleInput,
+  ReceiveBundleInput,
+  UploadVdiskInput,
+  VersionContentInput,
+} from './transfer.ts';
 export { ImportVdiskInput, UpdateVdiskInput, VdiskView } from './vdisk.ts';
 export {
   BeginVersionInput,

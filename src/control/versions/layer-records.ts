@@ -5,7 +5,10 @@ import type { StoredLayer } from '../ports.ts';
 /** Inside a change: the catalog knows the layer from now on. */
 export function insertLayer(
   control: Control,
-  layer: StoredLayer,
+  layer: Pick<
+    StoredLayer,
+    'layerId' | 'volumeId' | 'contentId' | 'size' | 'dataBytes' | 'ownBytes'
+  >,
   parentId: string | undefined,
 ): LayerRecord {
   const { layerId, volumeId, contentId, size, dataBytes, ownBytes } = layer;

@@ -33,12 +33,17 @@ export interface VersionFacts {
   readonly createdAt: string | undefined;
 }
 
+export interface BundleBootFiles extends BootFiles {
+  /** Given by hand: they are not looked for in what is made from the version. */
+  readonly given: boolean;
+}
+
 /** Texts come from another server: check them as if a person had typed them. */
 export interface BundleVersion extends VersionFacts {
   /** False: it is only named, since the receiver has it already. */
   readonly sent: boolean;
   /** `kernel` and `initrd` are SHA-256 in hex, of files of the bundle. */
-  readonly bootFiles: BootFiles | undefined;
+  readonly bootFiles: BundleBootFiles | undefined;
 }
 
 export interface BundleFile {
@@ -132,7 +137,7 @@ function readVersions(json: JsonFields, files: ReadonlySet<string>): readonly Bu
 function readBootFiles(
   fields: JsonFields | undefined,
   files: ReadonlySet<string>,
-): BootFiles | undefined {
+): BundleBootFiles | undefined {
   if (fields === undefined) return undefined;
   const file = (name: 'kernel' | 'initrd'): string | undefined => {
     const sha256 = fields.optionalSha256(name);
@@ -148,5 +153,6 @@ function readBootFiles(
     rootUuid: fields.optionalText('rootUuid', TEXT),
     initramfs: fields.oneOf('initramfs', INITRAMFS),
     reason: fields.optionalText('reason', TEXT),
+    given: fields.optionalFlag('given') ?? false,
   };
 }

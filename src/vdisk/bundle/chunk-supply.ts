@@ -11,6 +11,13 @@ const TAKE = 'take';
 /** Asks the sender for chunks: the stream that `writeChunks` makes there. */
 export type FetchChunks = (hashes: readonly Buffer[]) => AsyncIterable<Buffer>;
 
+/**
+ * An answer broke off, or there was none. What is still lacking is asked for again when it settles.
+ * @param failures in a row, without a chunk between them; 1 for the first
+ * @throws when it is given up: as a rule, what it was given
+ */
+export type RetryChunks = (error: unknown, failures: number) => Promise<void>;
+
 export interface ChunkSupply {
   /** Chunks that have come. */
   readonly taken: number;
@@ -72,15 +79,19 @@ interface Answer {
 export class FetchSupply implements ChunkSupply {
   readonly asks = true;
   readonly #fetch: FetchChunks;
+  readonly #retry: RetryChunks;
   readonly #signal: AbortSignal;
   readonly #turns = new KeyedMutex();
   #expected: readonly Buffer[] = [];
   #at = 0;
   #answer: Answer | undefined;
+  /** Why it was given up: those who wait for other chunks need not try for themselves. */
+  #failure: { readonly error: unknown } | undefined;
   #taken = 0;
 
-  constructor(fetch: FetchChunks, signal: AbortSignal) {
+  constructor(fetch: FetchChunks, retry: RetryChunks, signal: AbortSignal) {
     this.#fetch = fetch;
+    this.#retry = retry;
     this.#signal = signal;
   }
 
@@ -94,14 +105,28 @@ export class FetchSupply implements ChunkSupply {
   }
 
   take(hash: Buffer): Promise<StoredChunk | undefined> {
-    return this.#turns.run(TAKE, () => this.#takeNext(hash));
+    return this.#turns.run(TAKE, () =>
+      this.#retried(async () => {
+        try {
+          return await this.#takeNext(hash);
+        } catch (error) {
+          await this.close();
+          throw error;
+        }
+      }),
+    );
   }
 
-  async late(hash: Buffer): Promise<StoredChunk> {
+  late(hash: Buffer): Promise<StoredChunk> {
+    return this.#retried(() => this.#takeLate(hash));
+  }
+
+  async #takeLate(hash: Buffer): Promise<StoredChunk> {
     const reader = await this.#ask([hash]);
     try {
       const chunk = await this.#read(reader, hash);
       await reader.end({ versions: 0, files: 0, chunks: 1 });
+      this.#taken += 1;
       return chunk;
     } finally {
       await reader.close();
@@ -111,18 +136,35 @@ export class FetchSupply implements ChunkSupply {
   /** Ends an answer that is not wanted any more. */
   async close(): Promise<void> {
     await this.#answer?.reader.close();
+    this.#answer = undefined;
+  }
+
+  async #retried<T>(work: () => Promise<T>): Promise<T> {
+    for (let failures = 1; ; failures += 1) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      try {
+        return await work();
+      } catch (error) {
+        if (this.#signal.aborted) throw error;
+        await this.#retry(error, failures).catch((reason: unknown) => {
+          this.#failure = { error: reason };
+        });
+      }
+    }
   }
 
   async #takeNext(hash: Buffer): Promise<StoredChunk | undefined> {
     if (this.#expected[this.#at]?.equals(hash) !== true) return undefined;
     const answer = this.#answer ?? (await this.#askNext());
     const chunk = await this.#read(answer.reader, hash);
-    this.#at += 1;
-    answer.left -= 1;
-    if (answer.left === 0) {
+    // Only with its end is the last one there: if that breaks off, it is asked for again.
+    if (answer.left === 1) {
       await answer.reader.end({ versions: 0, files: 0, chunks: answer.chunks });
       this.#answer = undefined;
     }
+    answer.left -= 1;
+    this.#at += 1;
+    this.#taken += 1;
     return chunk;
   }
 
@@ -154,7 +196,6 @@ export class FetchSupply implements ChunkSupply {
       throw new Fault('NOT_FOUND', `the sender has no chunk ${value}`, { field: 'chunk', value });
     }
     await reader.next('chunk');
-    this.#taken += 1;
     return chunk;
   }
 }

@@ -1,5 +1,11 @@
 /** A vDisk on its way to another server. Read first: bundle-record.ts, then write-bundle.ts and read-bundle.ts. */
-export type { BundleFile, BundleHead, BundleVersion, VersionFacts } from './bundle-head.ts';
+export type {
+  BundleBootFiles,
+  BundleFile,
+  BundleHead,
+  BundleVersion,
+  VersionFacts,
+} from './bundle-head.ts';
 export type {
   BundleTarget,
   ReadableVersion,
@@ -12,7 +18,7 @@ export {
   encodeChunkRequest,
   readChunkRequest,
 } from './chunk-request.ts';
-export type { FetchChunks } from './chunk-supply.ts';
+export type { FetchChunks, RetryChunks } from './chunk-supply.ts';
 export { decodeInventory, encodeInventory, INVENTORY_FILE_BYTES_MAX } from './inventory-file.ts';
 export {
   bundleHead,

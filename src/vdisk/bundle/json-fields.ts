@@ -74,6 +74,10 @@ export class JsonFields {
     return typeof value === 'boolean' ? value : this.refuse(name, 'true or false');
   }
 
+  optionalFlag(name: string): boolean | undefined {
+    return this.#isThere(name) ? this.flag(name) : undefined;
+  }
+
   sha256(name: string): string {
     const value = this.#get(name);
     if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value;

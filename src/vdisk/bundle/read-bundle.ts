@@ -15,7 +15,13 @@ import { BUNDLE_MAGIC, isViolation, violation } from './bundle-record.ts';
 import type { BundleTarget, ReadableVersion, VersionSink } from './bundle-target.ts';
 import { decodeChanges } from './change-list.ts';
 import { ChangeSpool, type SpooledChanges } from './change-spool.ts';
-import { BundleSupply, type ChunkSupply, type FetchChunks, FetchSupply } from './chunk-supply.ts';
+import {
+  BundleSupply,
+  type ChunkSupply,
+  type FetchChunks,
+  FetchSupply,
+  type RetryChunks,
+} from './chunk-supply.ts';
 import { HashIndex } from './hash-index.ts';
 import { BUNDLE_CHUNKS_MAX } from './limits.ts';
 import { ChunkReceiver } from './receive-chunks.ts';
@@ -35,6 +41,8 @@ export interface ReadBundleOptions {
   readonly temporaryFolder: string;
   /** Needed for a bundle without chunks, and used for nothing else. */
   readonly fetchChunks?: FetchChunks;
+  /** Whether to ask again when an answer breaks off; never unless given. */
+  readonly retryChunks?: RetryChunks;
   readonly signal: AbortSignal;
   readonly progress: (progress: ReadBundleProgress) => void;
 }
@@ -163,7 +171,7 @@ class BundleReading<Sink extends VersionSink, Existing extends ReadableVersion> 
 
   #supplyOf(head: BundleHead): ChunkSupply {
     if (head.chunks === 'lacking') return new BundleSupply(this.#reader);
-    const { fetchChunks, signal } = this.#options;
+    const { fetchChunks, retryChunks = giveUp, signal } = this.#options;
     if (fetchChunks === undefined) {
       throw new Fault('IMAGE_INVALID', 'the bundle has no chunks, and there is nobody to ask', {
         field: 'chunks',
@@ -171,7 +179,7 @@ class BundleReading<Sink extends VersionSink, Existing extends ReadableVersion> 
         expected: 'lacking',
       });
     }
-    this.#fetching = new FetchSupply(fetchChunks, signal);
+    this.#fetching = new FetchSupply(fetchChunks, retryChunks, signal);
     return this.#fetching;
   }
 
@@ -277,6 +285,10 @@ class BundleReading<Sink extends VersionSink, Existing extends ReadableVersion> 
   #checkCancelled(): void {
     if (this.#options.signal.aborted) throw cancelled('the import of the bundle');
   }
+}
+
+async function giveUp(error: unknown): Promise<never> {
+  throw error;
 }
 
 async function readHead(reader: RecordReader): Promise<BundleHead> {

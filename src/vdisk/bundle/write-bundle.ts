@@ -9,11 +9,15 @@ import { join } from 'node:path';
 import { chain, type MaybePromise, mapInOrder } from '../../base/index.ts';
 import type { ReadableBlockDevice } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { BootFiles } from '../boot-files/index.ts';
 import { CHUNK_BYTES, chunkLength, readManifestHeader } from '../manifest/index.ts';
 import { type OpenBootFile, openBootFiles } from './boot-file-pieces.ts';
 import { cancelled, sendFault } from './bundle-fault.ts';
-import { type BundleVersion, encodeHead, type VersionFacts } from './bundle-head.ts';
+import {
+  type BundleBootFiles,
+  type BundleVersion,
+  encodeHead,
+  type VersionFacts,
+} from './bundle-head.ts';
 import { BUNDLE_MAGIC } from './bundle-record.ts';
 import { ChangeListBuilder } from './change-list.ts';
 import { encodeChunk, type StoredChunk } from './chunk-record.ts';
@@ -29,7 +33,7 @@ export type ChunkFilter = (hash: Buffer) => MaybePromise<boolean>;
 export interface BundleSourceVersion extends VersionFacts {
   readonly manifestPath: string;
   /** `kernel` and `initrd` are paths. */
-  readonly bootFiles: BootFiles | undefined;
+  readonly bootFiles: BundleBootFiles | undefined;
   /**
    * The whole disk of the version. Opened when its first chunk is read and closed after its last one, one at a
    * time: a chain takes memory as long as it is open.

@@ -1,5 +1,5 @@
 /** Disks become image files and streams. Read first: export-stream.ts, export-file.ts. */
-export { type ExportedFile, type ExportFileOptions, exportFile } from './export-file.ts';
+export { type ExportFileOptions, exportFile } from './export-file.ts';
 export type {
   ExportFormat,
   ExportOptions,
@@ -8,3 +8,4 @@ export type {
 } from './export-request.ts';
 export { type ExportStream, exportStream } from './export-stream.ts';
 export type { ExportProgress } from './pass.ts';
+export { type ExportedFile, streamToFile, type WholeFileOptions } from './whole-file.ts';

@@ -5,3 +5,4 @@ export {
   type ImportImageRequest,
   importImage,
 } from './import-image.ts';
+export { DISK_SIZE_UNIT } from './limits.ts';

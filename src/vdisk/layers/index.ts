@@ -2,6 +2,7 @@
  * What is done to layers: sealing, merging, verifying; and their files. Read first: layer-files.ts, then
  * seal-overlay.ts.
  */
+export { bytesOf } from './chunk-windows.ts';
 export type { DamagedChunk } from './damage.ts';
 export {
   buildIndexOfChain,
@@ -11,7 +12,10 @@ export {
   openLayerChain,
 } from './layer-chain.ts';
 export {
+  beginLayer,
+  commitLayer,
   createLayerVolume,
+  discardLayer,
   type HalfLayer,
   INITRD_FILE,
   KERNEL_FILE,
@@ -19,7 +23,9 @@ export {
   layerFiles,
   removeLayer,
   removeLeftovers,
+  syncFile,
 } from './layer-files.ts';
+export { writeLayerMap } from './layer-map.ts';
 export type { LayerProgress, LayerWork } from './layer-work.ts';
 export { BOOT_FILES_TIME_MAX, FLUSH_EVERY_BYTES, SPACE_RESERVE_BYTES } from './limits.ts';
 export { makeLayer } from './make-layer.ts';
@@ -50,4 +56,4 @@ export {
   type VerifyWork,
   verifyLayer,
 } from './verify-layer.ts';
-export { writeAll } from './whole-io.ts';
+export { readAll, writeAll } from './whole-io.ts';

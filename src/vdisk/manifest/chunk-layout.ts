@@ -22,6 +22,10 @@ export function markChunk(bitmap: Uint8Array, chunk: number): void {
   bitmap[chunk >>> 3] = (bitmap[chunk >>> 3] ?? 0) | (1 << (chunk & 7));
 }
 
+export function clearChunk(bitmap: Uint8Array, chunk: number): void {
+  bitmap[chunk >>> 3] = (bitmap[chunk >>> 3] ?? 0) & ~(1 << (chunk & 7));
+}
+
 export function countChunks(bitmap: Uint8Array): number {
   let count = 0;
   for (let byte of bitmap) {

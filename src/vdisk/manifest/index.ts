@@ -1,4 +1,5 @@
 /** A layer's manifest: what it holds, by content. Read first: manifest-header.ts. */
+export { changedChunks } from './changed-chunks.ts';
 export {
   bitmapBytes,
   CHUNK_BYTES,

@@ -218,12 +218,14 @@ describe('the answers', () => {
         .replace('/collections/{name}', '/collections/lab')
         .replace('/machines/{name}', '/machines/pc-1')
         .replace('{number}', '1')
+        .replace(/bundles$/, 'bundles?path=/b.rcb')
         .replace('{id}', taskId);
     const checked: string[] = [];
     for (const [path, operations] of Object.entries(body['paths'] as Record<string, unknown>)) {
       const operation = (operations as Record<string, OpenApiOperation>)['get'];
       if (operation === undefined) continue;
-      const schema = operation.responses['200']?.content['application/json'].schema;
+      const schema = operation.responses['200']?.content['application/json']?.schema;
+      if (schema === undefined) continue; // a stream: see transfers.test.ts
       const answer = await call('GET', realPath(path));
       expect([path, answer.status]).toEqual([path, 200]);
       const validate = ajv.compile(strict(schema) as AnySchemaObject);
@@ -239,6 +241,6 @@ describe('the answers', () => {
 
 interface OpenApiOperation {
   readonly responses: Readonly<
-    Record<string, { readonly content: { 'application/json': { readonly schema: object } } }>
+    Record<string, { readonly content: { 'application/json'?: { readonly schema: object } } }>
   >;
 }

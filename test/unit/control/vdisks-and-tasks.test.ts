@@ -243,12 +243,13 @@ describe('tasks over the end of the service', () => {
 
   test('those that a crash left running are failed at the next start', async () => {
     const { id } = await start();
-    const { control, clock, dataPlane, images } = service;
+    const { control, clock, dataPlane, images, transfers } = service;
     const next = createControl({
       catalog: control.catalog,
       clock,
       dataPlane,
       images,
+      transfers,
       newId: () => 'x',
       serverName: 's',
       version: '1',

@@ -23,6 +23,7 @@ import {
   type VerifiedLayer,
   type VerifyRequest,
 } from '../../../../src/control/index.ts';
+import { FakeTransfers } from './fake-transfers.ts';
 
 export const START = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -189,6 +190,7 @@ export interface FakeService {
   readonly clock: FakeClock;
   readonly dataPlane: FakeDataPlane;
   readonly images: FakeImages;
+  readonly transfers: FakeTransfers;
   /** What the service's log was told. */
   readonly told: EventRecord[];
 }
@@ -197,12 +199,14 @@ export function fakeService(options: Partial<ControlOptions> = {}): FakeService 
   const clock = new FakeClock();
   const dataPlane = new FakeDataPlane();
   const images = new FakeImages();
+  const transfers = new FakeTransfers();
   const told: EventRecord[] = [];
   let ids = 0;
   const control = createControl({
     catalog: openCatalog(':memory:'),
     dataPlane,
     images,
+    transfers,
     clock,
     newId: () => `id-${++ids}`,
     serverName: 'rack-1',
@@ -210,7 +214,7 @@ export function fakeService(options: Partial<ControlOptions> = {}): FakeService 
     onEvent: (event) => told.push(event),
     ...options,
   });
-  return { control, clock, dataPlane, images, told };
+  return { control, clock, dataPlane, images, transfers, told };
 }
 
 /** Imports at once and waits for it. */

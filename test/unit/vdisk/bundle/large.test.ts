@@ -112,7 +112,8 @@ describe('many chunks that are asked for', () => {
     const asked: Buffer[][] = [];
     const byHash = new Map(all.map((bytes) => [sha(bytes).toString('hex'), bytes]));
     const answer = answering(byHash, asked);
-    const supply = new FetchSupply(answer, new AbortController().signal);
+    const retry = (error: unknown) => Promise.reject(error);
+    const supply = new FetchSupply(answer, retry, new AbortController().signal);
     supply.expect(hashes);
     const taken = await Promise.all(hashes.map((hash) => supply.take(hash)));
     expect(taken.map((chunk) => chunk?.stored.toString())).toEqual(

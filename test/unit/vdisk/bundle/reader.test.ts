@@ -36,6 +36,7 @@ beforeEach(async () => {
     rootUuid: undefined,
     initramfs: 'dracut' as const,
     reason: undefined,
+    given: false,
   };
   bundle = await collect(from.write(sourceOf([one, two], { bootFiles })));
   expect(bundle.length).toBeLessThan(4000);

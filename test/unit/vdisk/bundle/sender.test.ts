@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { BootFiles } from '../../../../src/vdisk/boot-files/index.ts';
+import type { BundleBootFiles } from '../../../../src/vdisk/bundle/index.ts';
 import { readManifestHeader } from '../../../../src/vdisk/manifest/index.ts';
 import { coloured } from './chunk-colours.ts';
 import { collect, MemoryServer, pieces, sourceOf, threeVersions } from './memory-server.ts';
@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 describe('boot files', () => {
-  const facts: BootFiles = {
+  const facts: BundleBootFiles = {
     kernel: undefined,
     initrd: undefined,
     kernelVersion: '6.1.0-18-amd64',
@@ -31,6 +31,7 @@ describe('boot files', () => {
     rootUuid: undefined,
     initramfs: 'initramfs-tools',
     reason: undefined,
+    given: true,
   };
 
   it('come with their versions, each once', async () => {

@@ -1,0 +1,21 @@
+/**
+ * Clients that ask before they send (`Expect: 100-continue`, RFC 9110 section 10.1.1): they are told to go on by
+ * whoever wants the body, so that one that is refused is never sent. Node.js would tell them at once.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+
+const asking = new WeakSet<IncomingMessage>();
+
+export function letClientsAsk(server: Server): void {
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    asking.add(request);
+    // A body that was not asked for may come all the same: nothing else can follow on this connection.
+    response.shouldKeepAlive = false;
+    server.emit('request', request, response);
+  });
+}
+
+/** The body is wanted now. */
+export function tellToSend(request: IncomingMessage, response: ServerResponse): void {
+  if (asking.delete(request)) response.writeContinue();
+}
