@@ -60,6 +60,7 @@ export class VersionSituations {
       versions: this.versions,
       now: this.#now,
       depth: this.depth(version),
+      isBegun: !isSealed(version) && this.#control.dataPlane.overlay(version.id) !== undefined,
       writers: this.#writers(version),
       pinnedBy: this.#pinned.get(version.number) ?? [],
       keptBy: isSealed(version) ? (this.#kept.get(version.layerId) ?? []) : [],

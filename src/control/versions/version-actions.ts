@@ -30,6 +30,8 @@ export interface VersionSituation {
   readonly now: number;
   /** Layers below it, itself included. */
   readonly depth: number;
+  /** In maintenance: a machine has had it open, so that there is something to seal. */
+  readonly isBegun: boolean;
   /** Machines by name, told in reasons. */
   readonly writers: readonly string[];
   readonly pinnedBy: readonly string[];
@@ -46,7 +48,7 @@ export function refusalOf(action: VersionAction, at: VersionSituation): string |
   }
   switch (action) {
     case 'seal':
-      return at.busy ?? notOpen(at) ?? written(at);
+      return at.busy ?? notOpen(at) ?? written(at) ?? notBegun(at);
     case 'discard':
       return at.busy ?? notOpen(at) ?? written(at);
     case 'promote':
@@ -78,6 +80,10 @@ function notOpen({ version }: VersionSituation): string | undefined {
 
 function written({ writers }: VersionSituation): string | undefined {
   return writers.length === 0 ? undefined : `${told(writers)} is writing it; turn it off first`;
+}
+
+function notBegun({ isBegun }: VersionSituation): string | undefined {
+  return isBegun ? undefined : 'no machine has booted it yet: there is nothing to seal';
 }
 
 function notSealed({ version }: VersionSituation): string | undefined {
