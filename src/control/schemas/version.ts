@@ -43,7 +43,8 @@ export const PromoteVersionInput = Type.Object(
     releaseAt: Type.Optional(
       Type.String({
         format: 'date-time',
-        description: 'when production machines begin to boot it, as 2027-01-31T06:00:00Z',
+        description:
+          'when production machines begin to boot it, a time to come as 2027-01-31T06:00:00Z',
       }),
     ),
   },

@@ -3,12 +3,16 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   addMachine,
   beginVersion,
+  promoteVersion,
+  requestBoot,
   sealVersion,
   showVersion,
   type VersionView,
 } from '../../../src/control/index.ts';
 import { LifecycleRig } from '../../support/lifecycle-rig.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const MAC = '525400000001';
 
 describe('what a version says that can be done with it', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -19,7 +23,7 @@ describe('what a version says that can be done with it', () => {
     rig = await LifecycleRig.open(folder.path, { consolidateBeyond: 1 });
     await rig.importDisk('v', Buffer.alloc(8 * 65_536, 1));
     addMachine(rig.control, {
-      ...{ name: 'editor', mac: '525400000001', vdisk: 'v', class: 'maintenance' },
+      ...{ name: 'editor', mac: MAC, vdisk: 'v', class: 'maintenance' },
     });
   });
 
@@ -39,5 +43,30 @@ describe('what a version says that can be done with it', () => {
     await connection.close();
     expect(version(2).actions.seal).toEqual({ possible: true, reason: null });
     expect(await rig.done(sealVersion(rig.control, 'v', 2))).toMatchObject({ state: 'test' });
+  });
+
+  /** The next version, in test, with nothing written into it. */
+  async function make(): Promise<void> {
+    const { number } = beginVersion(rig.control, 'v', {});
+    await requestBoot(rig.control, MAC);
+    const connection = await rig.connect('machine/editor');
+    await connection.close();
+    await rig.done(sealVersion(rig.control, 'v', number));
+  }
+
+  test.each([
+    ['2001-05-01T00:00:00Z', 'is over already'],
+    ['2127-02-30T00:00:00Z', 'is not a time'],
+    ['2127-13-01T00:00:00Z', 'is not a time'],
+  ])('a release at %s releases nothing: it %s', async (releaseAt, why) => {
+    await make();
+    expect(() => promoteVersion(rig.control, 'v', 2, { releaseAt })).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_INPUT',
+        message: `releaseAt ${why}: ${releaseAt}`,
+        details: expect.objectContaining({ field: 'releaseAt', value: releaseAt }),
+      }),
+    );
+    expect(version(2)).toMatchObject({ state: 'test', releaseAt: null });
   });
 });
