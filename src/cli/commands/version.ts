@@ -181,21 +181,27 @@ export interface Waiting {
   readonly wait: boolean;
 }
 
-/** Waits for the task, unless told not to, and shows what came of it. @throws CliError */
+/**
+ * Waits for the task, unless told not to, and shows what came of it.
+ * @returns it; undefined: not waited for
+ * @throws CliError
+ */
 export async function showTask<T>(
   session: Session,
   task: Task,
   wait: boolean,
   title: string,
   text: (result: T) => string,
-): Promise<void> {
+): Promise<T | undefined> {
   if (!wait) {
     session.show(task, taskText);
-    return;
+    return undefined;
   }
   const ended = await waitForTask(session, task, title);
   if (ended.error !== null) throw refused(ended.error);
-  session.show(ended.result as T, text);
+  const result = ended.result as T;
+  session.show(result, text);
+  return result;
 }
 
 function onVersion(name: string): Command {

@@ -60,3 +60,31 @@ describe('version promote --at', () => {
     expect(showVersion(service.control, 'debian', 2).state).toBe('maintenance');
   });
 });
+
+describe('vdisk verify', () => {
+  const damage = {
+    chunk: 3,
+    offset: 196_608,
+    length: 65_536,
+    heldBy: ['layer-1'],
+    reason: 'chunk 3: no',
+  };
+  beforeEach(() => {
+    service.images.verify = async (_request, each) => {
+      const damaged = [{ ...damage, layerId: 'layer-1' }];
+      each({ layerId: 'layer-1', chunks: 9, bytes: 65_536, damaged, damagedChunks: 1 });
+    };
+  });
+
+  test('fails when something is damaged, also as JSON', async () => {
+    const failed = { code: 1, err: expect.stringMatching(/1 chunks are damaged\n {2}chunk 3: no/) };
+    expect(await run('vdisk verify debian')).toEqual({ ...failed, out: '' });
+    const { out, ...ended } = await run('vdisk verify debian --json');
+    expect(ended).toEqual(failed);
+    expect(JSON.parse(out)).toMatchObject({ damagedChunks: 1, damaged: [damage] });
+  });
+
+  test('is not waited for when that is not wanted', async () => {
+    expect(await run('vdisk verify debian --no-wait')).toMatchObject({ code: 0 });
+  });
+});

@@ -8,6 +8,7 @@ import {
   sealVersion,
   showVersion,
   type VersionView,
+  verifyVdisk,
 } from '../../../src/control/index.ts';
 import { LifecycleRig } from '../../support/lifecycle-rig.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -43,6 +44,14 @@ describe('what a version says that can be done with it', () => {
     await connection.close();
     expect(version(2).actions.seal).toEqual({ possible: true, reason: null });
     expect(await rig.done(sealVersion(rig.control, 'v', 2))).toMatchObject({ state: 'test' });
+  });
+
+  test('one in maintenance cannot be verified: there is no manifest to hold it to', async () => {
+    const { number } = beginVersion(rig.control, 'v', {});
+    expect(version(number).actions.verify.possible).toBe(false);
+    expect(() => verifyVdisk(rig.control, 'v', number)).toThrow(/in maintenance; seal it first/);
+    // All versions are all that have one.
+    expect(await rig.done(verifyVdisk(rig.control, 'v'))).toMatchObject({ layers: 1 });
   });
 
   /** The next version, in test, with nothing written into it. */

@@ -5,6 +5,7 @@ import { MAX_DAMAGE_TOLD } from '../../limits.ts';
 import type { DamagedChunk, VerifiedLayer } from '../../ports.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { ReportProgress } from '../../tasks/task-runner.ts';
+import { requireAction, VersionSituations } from '../../versions/situation.ts';
 import { findVdisk } from '../find.ts';
 import { taskView } from '../task-view.ts';
 import { findVersion } from './find-version.ts';
@@ -21,10 +22,14 @@ export interface VerifyResult {
 
 /**
  * Of one version with everything it stands on, or of all.
- * @throws Fault NOT_FOUND, IN_USE
+ * @throws Fault NOT_FOUND, IN_USE (it is in maintenance)
  */
 export function verifyVdisk(control: Control, vdiskName: string, number?: number): TaskView {
-  layersOf(control, vdiskName, number); // or it is refused at once
+  const vdisk = findVdisk(control.catalog, vdiskName); // or it is refused at once
+  if (number !== undefined) {
+    const { version } = findVersion(control.catalog, vdiskName, number);
+    requireAction(new VersionSituations(control, vdisk), version, 'verify');
+  }
   const subject = number === undefined ? `vdisk/${vdiskName}` : `vdisk/${vdiskName}/${number}`;
   const task = control.tasks.start('vdisk.verify', subject, (report, signal) =>
     verifyLayers(control, { layerIds: layersOf(control, vdiskName, number) }, report, signal),
