@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   addMachine,
   beginVersion,
+  mergeVersion,
   promoteVersion,
   requestBoot,
   sealVersion,
@@ -77,5 +78,19 @@ describe('what a version says that can be done with it', () => {
       }),
     );
     expect(version(2)).toMatchObject({ state: 'test', releaseAt: null });
+  });
+
+  test('two layers are one difference already: no merge begins that can only fail', async () => {
+    await make();
+    expect(rig.catalog.tasks.all().map(({ kind }) => kind)).not.toContain('version.merge');
+    expect(() => mergeVersion(rig.control, 'v', 2, { mode: 'partial' })).toThrow(
+      expect.objectContaining({
+        message: 'version 2 of vDisk v is one difference over its base already',
+        details: { field: 'mode', value: 'partial', expected: 'full, for a base of its own' },
+      }),
+    );
+    expect(version(2).actions.merge.possible).toBe(true);
+    const full = await rig.done(mergeVersion(rig.control, 'v', 2, { mode: 'full' }));
+    expect(full).toMatchObject({ depth: 1 });
   });
 });
