@@ -70,10 +70,23 @@ export class VersionSituations {
 
   /** Layers of its chain; for a version in maintenance, of what it stands on. */
   depth(version: VersionRecord): number {
-    let depth = 0;
-    let id: string | undefined = isSealed(version) ? version.layerId : version.baseLayerId;
-    for (; id !== undefined; id = this.#layers.byId.get(id)?.parentId) depth += 1;
-    return depth;
+    return this.#chain(version).length;
+  }
+
+  /** In all layers that it is made of, also those that no version has any more. */
+  damagedChunks(version: VersionRecord): number {
+    return this.#chain(version).reduce((sum, { damagedChunks }) => sum + damagedChunks, 0);
+  }
+
+  #chain(version: VersionRecord): readonly LayerRecord[] {
+    const { byId } = this.#layers;
+    const chain: LayerRecord[] = [];
+    const top = isSealed(version) ? version.layerId : version.baseLayerId;
+    for (let layer = byId.get(top); layer !== undefined; ) {
+      chain.push(layer);
+      layer = layer.parentId === undefined ? undefined : byId.get(layer.parentId);
+    }
+    return chain;
   }
 
   layer(version: VersionRecord): LayerRecord | undefined {

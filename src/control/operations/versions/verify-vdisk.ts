@@ -1,5 +1,6 @@
 /** Reads what versions are made of and compares it with their manifests. */
-import { isSealed } from '../../catalog/records.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { isSealed, type VersionRecord } from '../../catalog/records.ts';
 import type { Control } from '../../control.ts';
 import { MAX_DAMAGE_TOLD } from '../../limits.ts';
 import type { DamagedChunk, VerifiedLayer } from '../../ports.ts';
@@ -86,16 +87,36 @@ function keepVerified(control: Control, layer: VerifiedLayer): void {
     catalog.layers.checked(layer.layerId, clock.now(), layer.damagedChunks);
     if (layer.damagedChunks === 0) return;
     const [first] = layer.damaged;
-    for (const version of catalog.versions.ofLayer(layer.layerId)) {
+    const where = first === undefined ? '' : `; the first is chunk ${first.chunk}: ${first.reason}`;
+    for (const { version, isOwn } of concerned(catalog, layer.layerId)) {
       const name = catalog.vdisks.byId(version.vdiskId)?.name ?? version.vdiskId;
-      const where =
-        first === undefined ? '' : `; the first is chunk ${first.chunk}: ${first.reason}`;
+      const what = isOwn ? 'of' : 'of a layer below';
       record({
         kind: 'version.damaged',
         subject: `vdisk/${name}/${version.number}`,
-        message: `${layer.damagedChunks} chunks of version ${version.number} of ${name} are damaged${where}`,
+        message: `${layer.damagedChunks} chunks ${what} version ${version.number} of ${name} are damaged${where}`,
         data: { layerId: layer.layerId, damaged: layer.damaged },
       });
     }
+  });
+}
+
+interface Concerned {
+  readonly version: VersionRecord;
+  /** The layer is its own; otherwise it stands on it. */
+  readonly isOwn: boolean;
+}
+
+/** The versions whose layer it is; where none has it any more, the oldest of each vDisk that stands on it. */
+function concerned(catalog: Catalog, layerId: string): readonly Concerned[] {
+  const own = catalog.versions.ofLayer(layerId);
+  if (own.length > 0) return own.map((version) => ({ version, isOwn: true }));
+  const standsOn = (version: VersionRecord): boolean =>
+    catalog.layers
+      .chain(isSealed(version) ? version.layerId : version.baseLayerId)
+      .some(({ id }) => id === layerId);
+  return [...catalog.versions.allByVdisk().values()].flatMap((versions) => {
+    const version = versions.find(standsOn);
+    return version === undefined ? [] : [{ version, isOwn: false }];
   });
 }
