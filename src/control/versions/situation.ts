@@ -4,6 +4,7 @@ import {
   isSealed,
   type LayerRecord,
   type MachineRecord,
+  type SealedVersion,
   type VdiskRecord,
   type VersionRecord,
 } from '../catalog/records.ts';
@@ -95,10 +96,9 @@ export class VersionSituations {
 
   /** Whether something reads it: an open export, a machine's overlay, a task. */
   isRead(version: VersionRecord): boolean {
-    if (!isSealed(version)) return this.#control.dataPlane.overlay(version.id)?.isOpen ?? false;
-    const { layers } = this.#control.catalog;
-    const ids = [version.layerId, ...layers.aliasesOf(version.layerId)];
-    return ids.some((id) => this.#layers.inUse.open.has(id) || this.#layers.inUse.stoodOn.has(id));
+    return isSealed(version)
+      ? isSealedRead(this.#control, this.#layers.inUse, version)
+      : (this.#control.dataPlane.overlay(version.id)?.isOpen ?? false);
   }
 
   #writers(version: VersionRecord): readonly string[] {
@@ -117,6 +117,16 @@ export class VersionSituations {
     }
     return undefined;
   }
+}
+
+/** The same for a sealed version, without reading all that a situation is made of. */
+export function isSealedRead(
+  { catalog }: Control,
+  { open, stoodOn }: LayersInUse,
+  { layerId }: SealedVersion,
+): boolean {
+  const ids = [layerId, ...catalog.layers.aliasesOf(layerId)];
+  return ids.some((id) => open.has(id) || stoodOn.has(id));
 }
 
 /** What events and tasks about a version are about. */
