@@ -39,6 +39,7 @@ export class VersionSituations {
   readonly #pinned: ReadonlyMap<number | undefined, readonly string[]>;
   /** Names of machines with a persistent cache, by the layer that it stands on. */
   readonly #kept: ReadonlyMap<string | undefined, readonly string[]>;
+  readonly #machines: readonly MachineRecord[];
   readonly #layers: LayerFacts;
   readonly #now: number;
 
@@ -47,9 +48,11 @@ export class VersionSituations {
     this.#control = control;
     this.vdisk = vdisk;
     this.versions = catalog.versions.ofVdisk(vdisk.id);
-    const machines = catalog.machines.ofVdisk(vdisk.id);
-    this.#pinned = namesBy(machines, ({ pinnedVersion }) => pinnedVersion);
-    this.#kept = namesBy(machines, (machine) => keptLayer(control, machine));
+    this.#machines = catalog.machines.ofVdisk(vdisk.id);
+    this.#pinned = namesBy(this.#machines, ({ pinnedVersion }) => pinnedVersion);
+    this.#kept = namesBy(this.#machines, ({ id, cacheMode }) =>
+      cacheMode === 'server-persistent' ? standsOn(control, id) : undefined,
+    );
     this.#layers = layers;
     this.#now = control.clock.now();
   }
@@ -64,7 +67,7 @@ export class VersionSituations {
       isBegun: !isSealed(version) && this.#control.dataPlane.overlay(version.id) !== undefined,
       writers: this.#writers(version),
       pinnedBy: this.#pinned.get(version.number) ?? [],
-      keptBy: isSealed(version) ? (this.#kept.get(version.layerId) ?? []) : [],
+      keptBy: isSealed(version) ? this.#keptBy(version) : [],
       busy: this.#busy(version),
     };
   }
@@ -99,6 +102,13 @@ export class VersionSituations {
     return isSealed(version)
       ? isSealedRead(this.#control, this.#layers.inUse, version)
       : (this.#control.dataPlane.overlay(version.id)?.isOpen ?? false);
+  }
+
+  #keptBy({ state, layerId }: SealedVersion): readonly string[] {
+    if (state !== 'deleting') return this.#kept.get(layerId) ?? [];
+    return this.#machines
+      .filter(({ id }) => standsOn(this.#control, id) === layerId)
+      .map(({ name }) => name);
   }
 
   #writers(version: VersionRecord): readonly string[] {
@@ -164,8 +174,8 @@ function namesBy<K>(
   return found;
 }
 
-function keptLayer(control: Control, machine: MachineRecord): string | undefined {
-  if (machine.cacheMode !== 'server-persistent') return undefined;
-  const overlay = control.dataPlane.overlay(machine.id);
-  return overlay === undefined ? undefined : control.catalog.layers.resolve(overlay.layerId);
+/** The layer that holds what is below the machine's write cache now. */
+function standsOn({ catalog, dataPlane }: Control, machineId: string): string | undefined {
+  const overlay = dataPlane.overlay(machineId);
+  return overlay === undefined ? undefined : catalog.layers.resolve(overlay.layerId);
 }

@@ -35,7 +35,7 @@ export interface VersionSituation {
   /** Machines by name, told in reasons. */
   readonly writers: readonly string[];
   readonly pinnedBy: readonly string[];
-  /** Persistent write caches that stand on it. */
+  /** Persistent write caches that stand on it; while it is being deleted, all of them. */
   readonly keptBy: readonly string[];
   /** Another task works on it: what it does. */
   readonly busy: string | undefined;
@@ -44,7 +44,7 @@ export interface VersionSituation {
 /** @returns why not; undefined: it is possible */
 export function refusalOf(action: VersionAction, at: VersionSituation): string | undefined {
   if (at.version.state === 'deleting' && action !== 'export' && action !== 'verify') {
-    return 'it is being deleted: it goes when its last reader has left';
+    return beingDeleted(at);
   }
   switch (action) {
     case 'seal':
@@ -70,6 +70,11 @@ export function refusalOf(action: VersionAction, at: VersionSituation): string |
     case 'delete':
       return at.busy ?? notSealed(at) ?? needed(at);
   }
+}
+
+function beingDeleted({ keptBy }: VersionSituation): string {
+  const why = keptBy.length === 0 ? '' : `; the write cache of ${told(keptBy)} stands on it`;
+  return `it is being deleted: it goes when its last reader has left${why}`;
 }
 
 function notOpen({ version }: VersionSituation): string | undefined {

@@ -3,9 +3,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   addMachine,
   beginVersion,
+  deleteVersion,
   mergeVersion,
   promoteVersion,
   requestBoot,
+  resetMachine,
   sealVersion,
   showVersion,
   type VersionView,
@@ -92,5 +94,21 @@ describe('what a version says that can be done with it', () => {
     expect(version(2).actions.merge.possible).toBe(true);
     const full = await rig.done(mergeVersion(rig.control, 'v', 2, { mode: 'full' }));
     expect(full).toMatchObject({ depth: 1 });
+  });
+
+  test('one that is being deleted says which machines keep it', async () => {
+    addMachine(rig.control, { name: 'pc-1', mac: '525400000002', vdisk: 'v' });
+    const before = await rig.connect('machine/pc-1');
+    await before.close();
+    await make();
+    promoteVersion(rig.control, 'v', 2);
+    expect(await deleteVersion(rig.control, 'v', 1)).toEqual({ state: 'deleting' });
+    // It is off, and may stay off for long: whoever wants the space has to know whose cache to reset.
+    expect(version(1).actions.delete.reason).toBe(
+      'it is being deleted: it goes when its last reader has left; the write cache of pc-1 stands on it',
+    );
+    await resetMachine(rig.control, 'pc-1');
+    await rig.observer.observe(rig.now);
+    expect(() => version(1)).toThrow(/has no version 1/);
   });
 });
