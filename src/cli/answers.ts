@@ -75,6 +75,37 @@ export interface Vdisk {
   readonly versions: readonly Version[];
 }
 
+/** A file that an export has written. */
+export interface WrittenFile {
+  readonly path: string;
+  readonly length: number;
+}
+
+export interface Bundle {
+  readonly name: string;
+  readonly description: string;
+  readonly versions: readonly {
+    readonly number: number;
+    readonly state: string;
+    readonly contentId: string;
+    readonly size: number;
+    readonly parent: number | null;
+    readonly sent: boolean;
+    readonly here: boolean;
+    readonly description: string | null;
+    readonly createdAt: string | null;
+  }[];
+}
+
+export interface ReceivedBundle {
+  readonly vdisk: Vdisk;
+  readonly added: readonly number[];
+  readonly present: readonly number[];
+  readonly chunksReceived: number;
+  readonly chunksLocal: number;
+  readonly bytesReceived: number;
+}
+
 export interface Boot {
   readonly startedAt: string;
   readonly vdisk: string;

@@ -16,7 +16,7 @@ export class ApiClient {
   constructor(server: string, token: string, { user, fetch }: Pick<CliIo, 'user' | 'fetch'>) {
     this.#server = server.replace(/\/+$/, '');
     this.#token = token;
-    this.#user = user.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_USER_LENGTH);
+    this.#user = headerOfUser(user);
     this.#fetch = fetch;
   }
 
@@ -57,7 +57,12 @@ export class ApiClient {
   }
 }
 
-function unreachable(server: string, error: unknown): CliError {
+/** What the server is told of the user, for its audit. */
+export function headerOfUser(user: string): string {
+  return user.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_USER_LENGTH);
+}
+
+export function unreachable(server: string, error: unknown): CliError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = (cause as { code?: unknown } | undefined)?.code;
   const why = typeof code === 'string' ? code : String((cause as Error)?.message ?? cause);
@@ -82,7 +87,8 @@ export function refused(refusal: Refusal, server?: string): CliError {
   return new CliError(EXIT_REFUSED, lines.join('\n'));
 }
 
-function refusalOf(answer: unknown, status: number): Refusal {
+/** @param answer as the server gave it, in JSON */
+export function refusalOf(answer: unknown, status: number): Refusal {
   const { code, detail, field, value, expected } = (answer ?? {}) as Record<string, unknown>;
   return {
     code: typeof code === 'string' ? code : `HTTP ${status}`,
@@ -93,7 +99,8 @@ function refusalOf(answer: unknown, status: number): Refusal {
   };
 }
 
-function parseJson(text: string): unknown {
+/** Undefined: it is no JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -8,6 +8,10 @@ export interface CliIo {
   readonly terminal: NodeJS.WritableStream | undefined;
   /** All of standard input, as text. */
   stdin(): Promise<string>;
+  /** … and as bytes, as they come. @param signal ends it: nobody wants the rest */
+  stdinBytes(signal: AbortSignal): AsyncIterable<Buffer>;
+  /** Results that are no text; settles when more may follow. @throws Error when nobody reads them */
+  writeBytes(bytes: Buffer): Promise<void>;
   /** Who runs it, for the audit, e.g. `root@host`. */
   readonly user: string;
   readonly env: Readonly<Record<string, string | undefined>>;

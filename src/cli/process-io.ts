@@ -16,6 +16,14 @@ export function processIo(): CliIo {
       process.stderr.write(text);
     },
     stdin: () => text(process.stdin),
+    stdinBytes: (signal) => {
+      signal.addEventListener('abort', () => process.stdin.destroy(), { once: true });
+      return process.stdin;
+    },
+    writeBytes: (bytes) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+      }),
     user: `${userName()}@${hostname()}`,
     terminal: process.stderr.isTTY ? process.stderr : undefined,
     env: process.env,

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { CliError, EXIT_OK, EXIT_USAGE } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { auditCommand, eventsCommand, leasesCommand, statusCommand } from './commands/activity.ts';
+import { bundleCommand } from './commands/bundle.ts';
 import { collectionCommand } from './commands/collection.ts';
 import { enrolmentCommand } from './commands/enrolment.ts';
 import { machineCommand } from './commands/machine.ts';
@@ -10,12 +11,19 @@ import { taskCommand } from './commands/task.ts';
 import { vdiskCommand } from './commands/vdisk.ts';
 import { versionCommand } from './commands/version.ts';
 
+const VERSION_FLAGS: ReadonlySet<string> = new Set(['-V', '--version']);
+
 /**
  * @param argv without node and script
  * @returns the exit code: 0 done, 1 the server said no, 2 wrong usage, 3 the server cannot be
  *   reached
  */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  // No option of the program's own: it would be taken for one also behind a command that has such an option.
+  if (argv.length === 1 && VERSION_FLAGS.has(argv[0] ?? '')) {
+    io.stdout(`${io.version}\n`);
+    return EXIT_OK;
+  }
   const program = buildProgram(io);
   try {
     await program.parseAsync([...argv], { from: 'user' });
@@ -31,16 +39,16 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
 function buildProgram(io: CliIo): Command {
   const program = new Command('rootcast')
     .description('Boots many machines from one shared disk image over PXE and NBD.')
-    .version(io.version)
     .option('--server <url>', 'the service (or ROOTCAST_SERVER)')
     .option('--data <dir>', "the service's data folder, for its address and token")
     .option('--json', 'print JSON on standard output')
     .addHelpText(
       'after',
-      '\nThe service itself: rootcast serve --help\nMeasuring servers: rootcast bench --help\n',
+      '\nThe version of this program: rootcast --version\nThe service itself: rootcast serve --help\nMeasuring servers: rootcast bench --help\n',
     );
   program.addCommand(vdiskCommand(io));
   program.addCommand(versionCommand(io));
+  program.addCommand(bundleCommand(io));
   program.addCommand(machineCommand(io));
   program.addCommand(collectionCommand(io));
   program.addCommand(enrolmentCommand(io));

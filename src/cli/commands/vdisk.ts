@@ -1,31 +1,18 @@
-import { resolve } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Items, Task, Vdisk, Verification } from '../answers.ts';
-import { refused } from '../api-client.ts';
 import { CliError, EXIT_REFUSED } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part } from '../session.ts';
-import { waitForTask } from '../wait-for-task.ts';
-import { taskText } from './task.ts';
+import { exportCommand } from './export.ts';
+import { importCommand } from './import.ts';
 import { revertedText, showTask, versionsText, type Waiting } from './version.ts';
 import { parseVersion } from './version-number.ts';
-
-const FORMATS = ['raw', 'qcow2', 'vhd', 'vmdk', 'vhdx'];
-
-interface ImportOptions {
-  readonly name: string;
-  readonly description?: string;
-  readonly format?: string;
-  readonly kernel?: string;
-  readonly initrd?: string;
-  readonly kernelArguments?: string;
-  readonly wait: boolean;
-}
 
 export function vdiskCommand(io: CliIo): Command {
   const command = new Command('vdisk').description('shared disks and their versions');
   command.addCommand(importCommand(io));
+  command.addCommand(exportCommand(io));
   command
     .command('list')
     .description('all vDisks')
@@ -120,44 +107,6 @@ function soundText(name: string, { chunks, layers, bytes: read }: Verification):
 function damagedError(name: string, { damaged, damagedChunks }: Verification): CliError {
   const told = damaged.map(({ reason }) => `  ${reason}`).join('\n');
   return new CliError(EXIT_REFUSED, `vDisk ${name}: ${damagedChunks} chunks are damaged\n${told}`);
-}
-
-function importCommand(io: CliIo): Command {
-  return new Command('import')
-    .argument('<path>', 'image file, on the machine the service runs on')
-    .description('make a vDisk of an image (raw, qcow2, VHD; VMDK and VHDX with qemu-img)')
-    .requiredOption('--name <vdisk>', 'name of the new vDisk')
-    .option('--description <text>', 'for people')
-    .addOption(new Option('--format <format>', 'when it cannot be told').choices(FORMATS))
-    .option('--kernel <path>', 'kernel to boot with instead of the one in the image')
-    .option('--initrd <path>', 'initramfs to boot with instead of the one in the image')
-    .option('--kernel-arguments <text>', 'added to the kernel command line')
-    .option('--no-wait', 'only start the task')
-    .action(async (path: string, options: ImportOptions, self: Command) => {
-      const session = openSession(self, io);
-      const { name, wait, kernel, initrd, ...rest } = options;
-      const task = await session.client.call<Task>('POST', '/vdisks', {
-        ...rest,
-        name,
-        path: resolve(io.cwd, path),
-        ...(kernel === undefined ? {} : { kernel: resolve(io.cwd, kernel) }),
-        ...(initrd === undefined ? {} : { initrd: resolve(io.cwd, initrd) }),
-      });
-      if (!wait) {
-        session.show(task, taskText);
-        return;
-      }
-      const ended = await waitForTask(session, task, `import ${name}`);
-      if (ended.error !== null) throw refused(ended.error);
-      session.show(ended.result as Vdisk, importedText);
-    });
-}
-
-function importedText({ name, size, dataBytes, bootable }: Vdisk): string {
-  const hint = bootable
-    ? ''
-    : 'No kernel was found in it (rootcast events says why): import it with --kernel and --initrd to boot it over PXE.\n';
-  return `vDisk ${name} imported: ${bytes(size)}, ${bytes(dataBytes)} of data\n${hint}`;
 }
 
 function listText(vdisks: readonly Vdisk[]): string {

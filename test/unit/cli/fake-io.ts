@@ -4,6 +4,8 @@ import type { CliIo } from '../../../src/cli/index.ts';
 export interface FakeIo extends CliIo {
   out: string;
   err: string;
+  /** Written as bytes. */
+  bytes: Buffer;
   /** Ctrl-C. */
   interrupt(): void;
   /** Called instead of each pause between two looks at a task. */
@@ -15,6 +17,7 @@ export function fakeIo(options: Partial<CliIo> = {}): FakeIo {
   const io: FakeIo = {
     out: '',
     err: '',
+    bytes: Buffer.alloc(0),
     onSleep: () => {},
     stdout(text) {
       io.out += text;
@@ -34,6 +37,10 @@ export function fakeIo(options: Partial<CliIo> = {}): FakeIo {
       await setImmediate();
     },
     stdin: async () => '',
+    stdinBytes: async function* () {},
+    async writeBytes(bytes) {
+      io.bytes = Buffer.concat([io.bytes, bytes]);
+    },
     user: 'tester@bench',
     terminal: undefined,
     env: {},

@@ -81,7 +81,7 @@ export class FakeTransfers implements Transfers {
     try {
       return request.keep({
         head: this.head,
-        ...(this.received ?? receivedOf(this.head)),
+        ...(this.received ?? receivedOf(this.head, this.origins.length)),
         ...{ chunksReceived: 7, chunksLocal: 2, bytesReceived: 1000 },
       });
     } catch (error) {
@@ -152,18 +152,23 @@ export function headOf(versions: readonly HeadVersion[] = [headVersion(1), headV
 }
 
 /** A layer for each version, each over the one before. */
-function receivedOf(head: BundleHead): Pick<ReceivedBundle, 'layers' | 'versions'> {
+function receivedOf(
+  head: BundleHead,
+  reception: number,
+): Pick<ReceivedBundle, 'layers' | 'versions'> {
+  const idOf = (number: number): string =>
+    reception === 1 ? `received-${number}` : `received-${number}-${reception}`;
   return {
     layers: head.versions.map((version) => ({
-      layerId: `received-${version.number}`,
-      volumeId: `received-${version.number}`,
+      layerId: idOf(version.number),
+      volumeId: idOf(version.number),
       contentId: version.contentId,
       ...{ size: version.size, dataBytes: 1000, ownBytes: 100 },
-      parentId: version.parentNumber === undefined ? undefined : `received-${version.parentNumber}`,
+      parentId: version.parentNumber === undefined ? undefined : idOf(version.parentNumber),
     })),
     versions: head.versions.map(({ number }) => ({
       number,
-      layerId: `received-${number}`,
+      layerId: idOf(number),
       bootFiles: {
         ...{ kernel: 'vmlinuz', initrd: 'initrd', rootPartition: 'p1', rootFilesystem: 'ext4' },
         ...{ initramfs: 'dracut', given: true },
