@@ -5,23 +5,22 @@ import { removeFromDisk } from '../recover.ts';
 import { toldNames } from '../values/told-names.ts';
 import { collectLayers } from '../versions/collect-layers.ts';
 import { writeLock } from '../versions/lease-lock.ts';
+import { versionTask } from '../versions/situation.ts';
 import { findVdisk } from './find.ts';
 
-/** @throws Fault NOT_FOUND, IN_USE (machines, the enrolment template or connections need it) */
+/** @throws Fault NOT_FOUND, IN_USE (machines, the enrolment template, connections or tasks need it) */
 export async function deleteVdisk(control: Control, name: string): Promise<void> {
   const { catalog } = control;
   const removals = control.change((record): readonly Removal[] => {
     const vdisk = findVdisk(catalog, name);
     refuseWhileInUse(control, vdisk);
-    const overlays = catalog.versions
-      .ofVdisk(vdisk.id)
+    const versions = catalog.versions.ofVdisk(vdisk.id);
+    const overlays = versions
       .filter((version) => !isSealed(version))
       .map(({ id }): Removal => ({ kind: 'machine', id }));
     catalog.vdisks.delete(vdisk.id);
-    for (const overlay of overlays) {
-      catalog.removals.insert(overlay);
-      catalog.locks.delete(writeLock(overlay.id));
-    }
+    for (const overlay of overlays) catalog.removals.insert(overlay);
+    for (const { id } of versions) catalog.locks.delete(writeLock(id));
     record({ kind: 'vdisk.deleted', subject: `vdisk/${name}`, message: `vDisk ${name} deleted` });
     return overlays;
   });
@@ -29,7 +28,9 @@ export async function deleteVdisk(control: Control, name: string): Promise<void>
   await collectLayers(control);
 }
 
-function refuseWhileInUse({ catalog, dataPlane }: Control, vdisk: VdiskRecord): void {
+function refuseWhileInUse(control: Control, vdisk: VdiskRecord): void {
+  const { catalog, dataPlane } = control;
+  refuseWhileWorkedOn(control, vdisk);
   const machines = catalog.machines.ofVdisk(vdisk.id).map((machine) => machine.name);
   if (machines.length > 0) {
     throw new Fault('IN_USE', `vDisk ${vdisk.name} is the disk of ${toldNames(machines)}`, {
@@ -63,6 +64,19 @@ function refuseWhileInUse({ catalog, dataPlane }: Control, vdisk: VdiskRecord): 
       field: 'vdisk.connections',
       value: connections,
       expected: 'no open connection',
+    });
+  }
+}
+
+/** A seal would keep whoever deletes waiting for its end, and fail then. */
+function refuseWhileWorkedOn(control: Control, vdisk: VdiskRecord): void {
+  for (const { number } of control.catalog.versions.ofVdisk(vdisk.id)) {
+    const busy = versionTask(control, vdisk.name, number);
+    if (busy === undefined) continue;
+    throw new Fault('IN_USE', `version ${number} of vDisk ${vdisk.name}: ${busy}`, {
+      field: 'vdisk.versions',
+      value: number,
+      expected: 'no task that works on it (rootcast task list, rootcast task cancel)',
     });
   }
 }

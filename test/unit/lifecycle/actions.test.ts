@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   addMachine,
   beginVersion,
+  deleteMachine,
+  deleteVdisk,
   deleteVersion,
   mergeVersion,
   promoteVersion,
@@ -110,5 +112,30 @@ describe('what a version says that can be done with it', () => {
     await resetMachine(rig.control, 'pc-1');
     await rig.observer.observe(rig.now);
     expect(() => version(1)).toThrow(/has no version 1/);
+  });
+
+  test('the vDisk stays while a version of it is sealed, and leaves no lock when it goes', async () => {
+    await make();
+    beginVersion(rig.control, 'v', {});
+    await requestBoot(rig.control, MAC);
+    await (await rig.connect('machine/editor')).close();
+    const locks = rig.catalog.versions.ofVdisk(rig.catalog.vdisks.byName('v')?.id ?? '');
+    const held = (): number =>
+      locks.filter(({ id }) => rig.catalog.locks.byName(`version/${id}`) !== undefined).length;
+    expect(held()).toBe(2);
+    const sealing = sealVersion(rig.control, 'v', 3);
+    await deleteMachine(rig.control, 'editor');
+    await expect(deleteVdisk(rig.control, 'v')).rejects.toMatchObject({
+      message: 'version 3 of vDisk v: it is being sealed',
+      details: { field: 'vdisk.versions', value: 3 },
+    });
+    await rig.done(sealing);
+    for (const { id } of rig.catalog.tasks.running()) await rig.control.tasks.settled(id); // a merge follows
+    promoteVersion(rig.control, 'v', 3);
+    await deleteVersion(rig.control, 'v', 2);
+    expect(held()).toBe(1);
+    await deleteVdisk(rig.control, 'v');
+    expect(held()).toBe(0);
+    expect(rig.catalog.layers.all()).toEqual([]);
   });
 });
