@@ -64,8 +64,8 @@ type Kind = (typeof KINDS)[number];
 
 /** How often each is killed. */
 const KILLS: Readonly<Record<Kind, number>> = {
-  seal: 8,
-  capture: 5,
+  seal: 7,
+  capture: 4,
   'merge full': 5,
   'merge partial': 5,
   delete: 3,
