@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   addMachine,
   beginVersion,
+  deleteMachine,
+  deleteVdisk,
   deleteVersion,
   mergeVersion,
   promoteVersion,
@@ -110,5 +112,21 @@ describe('what a version says that can be done with it', () => {
     await resetMachine(rig.control, 'pc-1');
     await rig.observer.observe(rig.now);
     expect(() => version(1)).toThrow(/has no version 1/);
+  });
+
+  test('no lock is left of versions that are gone', async () => {
+    await make();
+    await make();
+    for (const { id } of rig.catalog.tasks.running()) await rig.control.tasks.settled(id); // a merge follows
+    const versions = rig.catalog.versions.ofVdisk(rig.catalog.vdisks.byName('v')?.id ?? '');
+    const locks = (): number =>
+      versions.filter(({ id }) => rig.catalog.locks.byName(`version/${id}`) !== undefined).length;
+    expect(locks()).toBe(2);
+    await deleteMachine(rig.control, 'editor');
+    promoteVersion(rig.control, 'v', 3);
+    await deleteVersion(rig.control, 'v', 2);
+    expect(locks()).toBe(1);
+    await deleteVdisk(rig.control, 'v');
+    expect(locks()).toBe(0);
   });
 });

@@ -74,7 +74,6 @@ function discard(
 ): { readonly removal: Removal; readonly state: 'deleted' } {
   const removal: Removal = { kind: 'machine', id: version.id };
   control.catalog.removals.insert(removal);
-  control.catalog.locks.delete(writeLock(version.id));
   forget(control, record, vdiskName, version);
   return { removal, state: 'deleted' };
 }
@@ -86,6 +85,7 @@ function forget(
   version: VersionRecord,
 ): void {
   control.catalog.versions.delete(version);
+  control.catalog.locks.delete(writeLock(version.id));
   record({
     kind: isSealed(version) ? 'version.deleted' : 'version.discarded',
     subject: versionSubject(vdiskName, version.number),
