@@ -100,12 +100,22 @@ function promote(io: CliIo): Command {
       const input = at === undefined ? {} : { releaseAt: at };
       const path = `${pathOf(vdisk, number)}/promote`;
       const version = await session.client.call<Version>('POST', path, input);
+      const booted = await session.client.call<Vdisk>('GET', `/vdisks/${part(vdisk)}`);
       session.show(version, () =>
         version.released
-          ? `version ${number} of ${vdisk} is in production: machines boot it from now on\n`
+          ? `version ${number} of ${vdisk} is in production: ${bootedText(booted, number)}\n`
           : `version ${number} of ${vdisk} is released at ${time(version.releaseAt)}\n`,
       );
     });
+}
+
+/** What production machines boot, which need not be what was promoted. */
+function bootedText({ production, pinnedVersion }: Vdisk, promoted: number): string {
+  if (production === promoted) return 'machines boot it from now on';
+  if (production === null) return 'machines have no version to boot';
+  const why =
+    pinnedVersion === null ? 'is newer (vdisk revert goes back)' : 'the vDisk is pinned to';
+  return `machines boot version ${production}, which ${why}`;
 }
 
 function demote(io: CliIo): Command {
@@ -115,7 +125,12 @@ function demote(io: CliIo): Command {
       const session = openSession(self, io);
       const path = `${pathOf(vdisk, number)}/demote`;
       const version = await session.client.call<Version>('POST', path);
-      session.show(version, () => `version ${number} of ${vdisk} is in test again\n`);
+      const { production } = await session.client.call<Vdisk>('GET', `/vdisks/${part(vdisk)}`);
+      const booted =
+        production === null
+          ? 'machines have no version to boot'
+          : `machines boot version ${production}`;
+      session.show(version, () => `version ${number} of ${vdisk} is in test again: ${booted}\n`);
     });
 }
 

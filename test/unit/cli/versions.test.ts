@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildApi } from '../../../src/api/index.ts';
 import { runCli } from '../../../src/cli/index.ts';
-import { beginVersion, showVersion } from '../../../src/control/index.ts';
+import { beginVersion, sealVersion, showVersion } from '../../../src/control/index.ts';
 import { type FakeService, fakeService, withVdisk } from '../control/support/fake-service.ts';
 import { fakeIo } from './fake-io.ts';
 
@@ -26,6 +26,13 @@ async function run(line: string) {
   return { code, out: io.out, err: io.err };
 }
 
+/** As if a machine had booted what is in maintenance. */
+function seen(): void {
+  for (const { id, baseLayerId: layerId } of service.control.catalog.versions.inMaintenance()) {
+    service.dataPlane.overlays.set(id, { layerId, usedBytes: 0, isOpen: false });
+  }
+}
+
 describe('version promote --at', () => {
   test.each(['5', 'tomorrow', '01/02', '2127-01-31', '2127-01-31T06:00', '2127-02-30T06:00Z', ''])(
     'does not take %j for a time',
@@ -46,12 +53,7 @@ describe('version promote --at', () => {
 
   test('seals nothing, since the date would be forgotten', async () => {
     beginVersion(service.control, 'debian', {});
-    const { id, baseLayerId: layerId } = service.control.catalog.versions.inMaintenance()[0] ?? {};
-    service.dataPlane.overlays.set(id ?? '', {
-      layerId: layerId ?? '',
-      usedBytes: 0,
-      isOpen: false,
-    });
+    seen();
     const { code, err } = await run('version promote debian 2 --at 2127-01-31T07:00:00Z');
     expect({ code, err }).toEqual({
       code: 1,
@@ -59,6 +61,41 @@ describe('version promote --at', () => {
     });
     expect(showVersion(service.control, 'debian', 2).state).toBe('maintenance');
   });
+});
+
+test('promote and demote say what machines boot then', async () => {
+  const make = async (): Promise<void> => {
+    const { number } = beginVersion(service.control, 'debian', {});
+    seen();
+    await service.control.tasks.settled(sealVersion(service.control, 'debian', number).id);
+  };
+  await make();
+  await make();
+  const ends = async (line: string, end: string): Promise<void> =>
+    expect(await run(line)).toEqual({ code: 0, err: '', out: `${end}\n` });
+  await ends(
+    'version promote debian 3',
+    'version 3 of debian is in production: machines boot it from now on',
+  );
+  await ends(
+    'version promote debian 2',
+    'version 2 of debian is in production: machines boot version 3, which is newer (vdisk revert goes back)',
+  );
+  await run('vdisk pin debian 1');
+  await ends(
+    'version demote debian 3',
+    'version 3 of debian is in test again: machines boot version 1',
+  );
+  await ends(
+    'version promote debian 3',
+    'version 3 of debian is in production: machines boot version 1, which the vDisk is pinned to',
+  );
+  await run('vdisk unpin debian');
+  for (const number of [3, 2]) await run(`version demote debian ${number}`);
+  await ends(
+    'version demote debian 1',
+    'version 1 of debian is in test again: machines have no version to boot',
+  );
 });
 
 describe('vdisk verify', () => {
