@@ -43,6 +43,8 @@ export const DEFAULT_CONSOLIDATE_BEYOND = 16;
 export const WRITER_LOST_MS = 30_000;
 /** How often layers are looked for on which nothing stands. */
 export const COLLECT_EVERY_MS = 10_000;
+/** A layer that the scrub could not look at is tried again after so long. */
+export const SCRUB_RETRY_MS = 3_600_000;
 export const MAX_RUNNING_TASKS = 8;
 /** Damaged chunks that a verification tells one by one; the others are counted. */
 export const MAX_DAMAGE_TOLD = 100;
