@@ -5,10 +5,9 @@ import { removeFromDisk } from '../recover.ts';
 import { toldNames } from '../values/told-names.ts';
 import { collectLayers } from '../versions/collect-layers.ts';
 import { writeLock } from '../versions/lease-lock.ts';
-import { versionTask } from '../versions/situation.ts';
 import { findVdisk } from './find.ts';
 
-/** @throws Fault NOT_FOUND, IN_USE (machines, the enrolment template, connections or tasks need it) */
+/** @throws Fault NOT_FOUND, IN_USE (machines, the enrolment template or connections need it) */
 export async function deleteVdisk(control: Control, name: string): Promise<void> {
   const { catalog } = control;
   const removals = control.change((record): readonly Removal[] => {
@@ -28,9 +27,7 @@ export async function deleteVdisk(control: Control, name: string): Promise<void>
   await collectLayers(control);
 }
 
-function refuseWhileInUse(control: Control, vdisk: VdiskRecord): void {
-  const { catalog, dataPlane } = control;
-  refuseWhileWorkedOn(control, vdisk);
+function refuseWhileInUse({ catalog, dataPlane }: Control, vdisk: VdiskRecord): void {
   const machines = catalog.machines.ofVdisk(vdisk.id).map((machine) => machine.name);
   if (machines.length > 0) {
     throw new Fault('IN_USE', `vDisk ${vdisk.name} is the disk of ${toldNames(machines)}`, {
@@ -64,19 +61,6 @@ function refuseWhileInUse(control: Control, vdisk: VdiskRecord): void {
       field: 'vdisk.connections',
       value: connections,
       expected: 'no open connection',
-    });
-  }
-}
-
-/** A seal would keep whoever deletes waiting for its end, and fail then. */
-function refuseWhileWorkedOn(control: Control, vdisk: VdiskRecord): void {
-  for (const { number } of control.catalog.versions.ofVdisk(vdisk.id)) {
-    const busy = versionTask(control, vdisk.name, number);
-    if (busy === undefined) continue;
-    throw new Fault('IN_USE', `version ${number} of vDisk ${vdisk.name}: ${busy}`, {
-      field: 'vdisk.versions',
-      value: number,
-      expected: 'no task that works on it (rootcast task list, rootcast task cancel)',
     });
   }
 }

@@ -68,7 +68,7 @@ export class VersionSituations {
       writers: this.#writers(version),
       pinnedBy: this.#pinned.get(version.number) ?? [],
       keptBy: isSealed(version) ? this.#keptBy(version) : [],
-      busy: versionTask(this.#control, this.vdisk.name, version.number),
+      busy: this.#busy(version),
     };
   }
 
@@ -119,19 +119,14 @@ export class VersionSituations {
     const machine = holder === undefined ? undefined : this.#control.catalog.machines.byId(holder);
     return [machine?.name ?? 'a machine'];
   }
-}
 
-/** What a task does to the version now. */
-export function versionTask(
-  { tasks }: Control,
-  vdiskName: string,
-  number: number,
-): string | undefined {
-  const subject = versionSubject(vdiskName, number);
-  for (const [kind, what] of Object.entries(VERSION_TASKS)) {
-    if (tasks.isRunning(kind, subject)) return what;
+  #busy(version: VersionRecord): string | undefined {
+    const subject = versionSubject(this.vdisk.name, version.number);
+    for (const [kind, what] of Object.entries(VERSION_TASKS)) {
+      if (this.#control.tasks.isRunning(kind, subject)) return what;
+    }
+    return undefined;
   }
-  return undefined;
 }
 
 /** The same for a sealed version, without reading all that a situation is made of. */
