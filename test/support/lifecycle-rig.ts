@@ -199,8 +199,13 @@ export class LifecycleRig {
   /** Ends everything that is open. */
   async close(): Promise<void> {
     for (const open of [...this.#workers.open]) await open.end();
-    await this.#transfers?.close();
+    await this.closeTransfers();
     this.catalog.close();
+  }
+
+  /** As at the end of the service: what is kept between requests is closed. */
+  async closeTransfers(): Promise<void> {
+    await this.#transfers?.close();
   }
 
   /** As a data worker opens an export. @throws what the service refuses it with */

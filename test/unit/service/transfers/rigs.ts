@@ -121,6 +121,11 @@ export class Rig {
     return found.flatMap((name) => (known.has(name) ? [] : [name]));
   }
 
+  /** Closes what is kept open for the next request. */
+  closeTransfers(): Promise<void> {
+    return this.inner.closeTransfers();
+  }
+
   async close(): Promise<void> {
     await this.#api?.close();
     await this.inner.close();
