@@ -55,6 +55,16 @@ async function refused(peer = client(), signal = never): Promise<Fault> {
   return error;
 }
 
+/** Where nobody listens any more. */
+async function nowhere(): Promise<string> {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const address = other.address();
+  await new Promise((resolve) => other.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('it did not listen');
+  return `http://127.0.0.1:${address.port}`;
+}
+
 const problem =
   (status: number, problem: object): Handler =>
   (_request, response) => {
