@@ -95,6 +95,7 @@ export class LifecycleRig {
   overlays!: OverlayBook;
   readonly #options: RigOptions;
   #repository!: Repository;
+  #transfers: TransferStore | undefined;
   #workers = new RigWorkers();
   #build!: StackBuilder;
   #stacks = new Map<string, { stack: Promise<Stack>; users: number }>();
@@ -167,19 +168,22 @@ export class LifecycleRig {
     const readCache = new ReadCache({ capacityBytes: 8 * 2 ** 20 });
     const onFull = (): void => undefined;
     this.#build = stackBuilder({ volumes: repository.data, readCache, worker: 0, onFull });
+    const consolidateBeyond = this.#options.consolidateBeyond ?? 0;
+    const transfers = new TransferStore({
+      folder: { path: this.folder, layers: this.layersFolder, uploads: this.uploadsFolder },
+      ...{ catalog, repository, layers, newId: randomUUID },
+      ...{ consolidateBeyond, serverName: 'rig' },
+    });
+    this.#transfers = transfers;
     this.control = createControl({
       ...{ catalog, dataPlane: this.dataPlane, clock, newId: randomUUID },
       images: new LayerStore({
         folder: { layers: this.layersFolder },
         ...{ catalog, repository, layers, overlays, bootId: BOOT_ID },
       }),
-      transfers: new TransferStore({
-        folder: { path: this.folder, layers: this.layersFolder, uploads: this.uploadsFolder },
-        ...{ catalog, repository, layers, newId: randomUUID },
-        ...{ consolidateBeyond: 0, serverName: 'rig' },
-      }),
+      transfers,
       ...{ serverName: 'rig', version: '0' },
-      consolidateBeyond: this.#options.consolidateBeyond ?? 0,
+      consolidateBeyond,
       onEvent: (event) => this.events.push(event),
     });
     this.observer = new VersionObserver(this.control);
@@ -195,7 +199,13 @@ export class LifecycleRig {
   /** Ends everything that is open. */
   async close(): Promise<void> {
     for (const open of [...this.#workers.open]) await open.end();
+    await this.closeTransfers();
     this.catalog.close();
+  }
+
+  /** As at the end of the service: what is kept between requests is closed. */
+  async closeTransfers(): Promise<void> {
+    await this.#transfers?.close();
   }
 
   /** As a data worker opens an export. @throws what the service refuses it with */

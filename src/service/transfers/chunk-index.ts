@@ -1,6 +1,6 @@
 /** Where the chunks of layers are, by hash. */
 import { randomUUID } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedMutex } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
@@ -36,8 +36,11 @@ export class ChunkIndex {
     bytesMax: number,
     signal?: AbortSignal,
   ): Promise<ChunkIndex> {
-    const inventory = await ChunkInventory.create(join(temporaryFolder, `chunks-${randomUUID()}`));
+    const path = join(temporaryFolder, `chunks-${randomUUID()}`);
+    const inventory = await ChunkInventory.create(path);
     try {
+      // It is open, and needs no name: it may be kept for a while, and is gone with the process.
+      await rm(path);
       let left = bytesMax;
       for (const id of layerIds) {
         const layerId = layers.resolve(id);
