@@ -256,9 +256,9 @@ export class LayerStore implements ImageStore {
     const { catalog, overlays } = this.#parts;
     const facts = overlays.facts(ownerId);
     if (facts === undefined) throw noOverlay(ownerId);
-    const { layerId } = facts;
+    const { layerId, number } = facts;
     const { quotaBytes } = catalog.machines.byId(ownerId) ?? {};
-    const owner = { ownerId, layerId, layerIds: new Set([layerId]), quotaBytes };
+    const owner = { ownerId, number, layerId, layerIds: new Set([layerId]), quotaBytes };
     return this.#reading(parentId, () => overlays.hold(owner, work));
   }
 }
