@@ -16,6 +16,7 @@ import { KilledService, type Work } from './lifecycle/killed-service.ts';
 import {
   after,
   BEGUN,
+  DECIDED,
   type DiskWatch,
   grown,
   MANIFEST,
@@ -44,7 +45,7 @@ const CHANGED_UNITS = (160 * MIB) / UNIT_BYTES;
 /** Of versions that the work did not concern, one part in so many is read after each kill. */
 const LOOKED_AT = 4;
 /** A moment that does not come in so many times the duration of the work is given up. */
-const PATIENCE = 3;
+const PATIENCE = 10;
 const POLL_MS = 20;
 /** Layers on which nothing stands any more are gone so long after a start. */
 const TIDY_MS = 10_000;
@@ -77,12 +78,12 @@ const MOST_KILLS_IN_A_ROW = 3;
 
 /** Traces that the work leaves on the way: every other kill comes at one of them, the others at any time. */
 const STEPS: Readonly<Record<Kind, readonly Moment[]>> = {
-  seal: [RENAMED, MANIFEST, BEGUN, MAP, VOLUME_GONE],
-  capture: [MANIFEST, RENAMED, VOLUME_GONE, BEGUN],
-  'merge full': [RENAMED, grown(64 * MIB), VOLUME_GONE, BEGUN, MANIFEST],
-  'merge partial': [grown(64 * MIB), RENAMED, MANIFEST, VOLUME_GONE, BEGUN],
-  delete: [BEGUN, VOLUME_GONE],
-  import: [RENAMED, grown(16 * MIB), BEGUN, MANIFEST],
+  seal: [RENAMED, MANIFEST, VOLUME_GONE, MAP],
+  capture: [VOLUME_GONE, RENAMED],
+  'merge full': [RENAMED, grown(64 * MIB), BEGUN],
+  'merge partial': [grown(64 * MIB), RENAMED, MANIFEST],
+  delete: [DECIDED, VOLUME_GONE],
+  import: [RENAMED, grown(16 * MIB)],
 };
 
 describe(`kill -9 in the life of a vDisk (seed ${SEED})`, () => {

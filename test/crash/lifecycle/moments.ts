@@ -11,11 +11,13 @@ export class DiskWatch {
   readonly #data: string;
   readonly #layers: ReadonlySet<string>;
   readonly #volumes: ReadonlySet<string>;
+  readonly #catalog: number;
 
   constructor(data: string) {
     this.#data = data;
     this.#layers = new Set(this.layers());
     this.#volumes = new Set(this.volumes());
+    this.#catalog = this.#catalogWritten();
   }
 
   layers(): string[] {
@@ -56,6 +58,16 @@ export class DiskWatch {
     return this.layers().some((name) => !/\./.test(name) && !this.#layers.has(name));
   }
 
+  /** The catalog was written. */
+  isDecided(): boolean {
+    return this.#catalogWritten() !== this.#catalog;
+  }
+
+  #catalogWritten(): number {
+    const log = join(this.#data, 'catalog.sqlite-wal');
+    return statSync(log, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  }
+
   /** A volume of before is gone. */
   isAnyVolumeGone(): boolean {
     const now = new Set(this.volumes());
@@ -77,6 +89,11 @@ export const MANIFEST: Moment = {
 export const RENAMED: Moment = {
   name: 'the layer has its name',
   isReached: (disk) => disk.isRenamed(),
+};
+/** Of work that is no task: a task is in the catalog before it begins. */
+export const DECIDED: Moment = {
+  name: 'the catalog is written',
+  isReached: (disk) => disk.isDecided(),
 };
 export const VOLUME_GONE: Moment = {
   name: 'a volume is gone',
