@@ -4,7 +4,7 @@
  */
 import { currentActor } from './actor.ts';
 import type { Catalog } from './catalog/catalog.ts';
-import type { EventRecord } from './catalog/records.ts';
+import type { EventRecord, TaskRecord } from './catalog/records.ts';
 import { EnrolmentWindow } from './enrolment-window.ts';
 import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
@@ -42,6 +42,14 @@ export interface NewEvent {
 
 export type RecordEvent = (event: NewEvent) => void;
 
+/** Tasks that keep no event of their own when they fail. */
+const TOLD_TASKS: ReadonlySet<string> = new Set([
+  'version.seal',
+  'version.merge',
+  'machine.capture',
+  'vdisk.verify',
+]);
+
 export class Control {
   readonly catalog: Catalog;
   readonly dataPlane: DataPlane;
@@ -72,8 +80,24 @@ export class Control {
     this.startedAt = options.clock.now();
     this.maintenanceLeaseMs = options.maintenanceLeaseMs ?? DEFAULT_MAINTENANCE_LEASE_MS;
     this.consolidateBeyond = options.consolidateBeyond ?? DEFAULT_CONSOLIDATE_BEYOND;
-    this.tasks = new TaskRunner(options.catalog, options.clock, options.newId);
+    this.tasks = new TaskRunner(options.catalog, options.clock, options.newId, (task) =>
+      this.#tellFailed(task),
+    );
     this.#onEvent = options.onEvent ?? (() => {});
+  }
+
+  /** Work on versions begins by itself too, or is not waited for: its failure is an event as well. */
+  #tellFailed({ kind, subject, state, message, id, error }: TaskRecord): void {
+    if (!TOLD_TASKS.has(kind) || state === 'succeeded') return;
+    const how = state === 'cancelled' ? 'was cancelled' : `failed: ${message}`;
+    this.change((record) =>
+      record({
+        kind: `task.${state}`,
+        subject,
+        message: `${kind} of ${subject} ${how}`,
+        data: { taskId: id, ...(error === undefined ? {} : { code: error.code }) },
+      }),
+    );
   }
 
   /** A change and the events that tell of it: kept together or not at all, told once kept. */

@@ -50,6 +50,8 @@ export const MAX_CONTENT_IDS = 10_000;
 /** Characters of the URL of another server, and of its token. */
 export const MAX_URL_LENGTH = 1_024;
 export const MAX_TOKEN_LENGTH = 4_096;
+/** A layer that the scrub could not look at is tried again after so long. */
+export const SCRUB_RETRY_MS = 3_600_000;
 export const MAX_RUNNING_TASKS = 8;
 /** Damaged chunks that a verification tells one by one; the others are counted. */
 export const MAX_DAMAGE_TOLD = 100;

@@ -16,7 +16,15 @@ export async function recoverControl(control: Control): Promise<void> {
       });
     }
   });
-  for (const removal of control.catalog.removals.all()) {
+  await removeAllFromDisk(control, control.catalog.removals.all());
+}
+
+/** One that cannot be deleted is told, and keeps the others not. */
+export async function removeAllFromDisk(
+  control: Control,
+  removals: readonly Removal[],
+): Promise<void> {
+  for (const removal of removals) {
     try {
       await removeFromDisk(control, removal);
     } catch (error) {

@@ -138,6 +138,9 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   async renewOverlay(machineId: string): Promise<void> {
     const { overlays } = this.#options;
+    // Its figures are those of its own disk again, and not of a version that it wrote.
+    const opened = this.#opened.get(machineId);
+    if (opened !== undefined) this.#opened.set(machineId, { ...opened, ownerId: machineId });
     const owner = ownerToRenew(this.#machine(machineId));
     if (owner === undefined) await overlays.remove(machineId);
     else await overlays.renew(owner);

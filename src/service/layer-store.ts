@@ -1,7 +1,6 @@
 /** The control plane's port onto layers: imports, seals, merges and checks in the service's repository. */
 import { randomUUID } from 'node:crypto';
-import { copyFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
 import type {
   BootFileNames,
   Catalog,
@@ -19,12 +18,11 @@ import {
   type BootFiles,
   importImage,
   lastJournalled,
-  layerFiles,
   mergeLayers,
   overlayChanges,
   removeLayer,
   removeLeftovers,
-  type SealedLayer,
+  type SealRequest as SealOverlayRequest,
   sealOverlay,
   verifyLayer,
 } from '../vdisk/index.ts';
@@ -185,7 +183,7 @@ export class LayerStore implements ImageStore {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<StoredLayer> {
-    const { folder, layers, bootId } = this.#parts;
+    const { layers, bootId } = this.#parts;
     const { data, map, size, state } = overlay;
     const layerId = randomUUID();
     const sealed = await sealOverlay(
@@ -193,14 +191,15 @@ export class LayerStore implements ImageStore {
         overlay: { data, map, size, bootId, journalled: lastJournalled(state) },
         parent: await layers.chain(request.parentId),
         layerId,
-        ...(request.bootFiles.given ? { bootFiles: 'parents' as const } : {}),
+        ...bootFilesOf(request.bootFiles),
       },
       this.#work(progress, signal),
     );
-    const { contentId, dataBytes, ownedBytes } = sealed;
+    const { contentId, dataBytes, ownedBytes, bootFiles: found } = sealed;
     return {
       ...{ layerId, volumeId: data.volume, contentId, size, dataBytes, ownBytes: ownedBytes },
-      ...(await sealedBootFiles(folder.layers, request, sealed)),
+      bootFiles: found === undefined ? request.bootFiles : bootFileNames(found, false),
+      noKernelReason: found?.reason,
     };
   }
 
@@ -264,9 +263,9 @@ export class LayerStore implements ImageStore {
     const { catalog, overlays } = this.#parts;
     const facts = overlays.facts(ownerId);
     if (facts === undefined) throw noOverlay(ownerId);
-    const { layerId } = facts;
+    const { layerId, number } = facts;
     const { quotaBytes } = catalog.machines.byId(ownerId) ?? {};
-    const owner = { ownerId, layerId, layerIds: new Set([layerId]), quotaBytes };
+    const owner = { ownerId, number, layerId, layerIds: new Set([layerId]), quotaBytes };
     return this.#reading(parentId, () => overlays.hold(owner, work));
   }
 }
@@ -295,20 +294,10 @@ function bootFileNames(files: BootFiles, given: boolean): BootFileNames {
   return { kernel, initrd, rootPartition, rootFilesystem, initramfs, given };
 }
 
-/** What was found in the new disk; where nothing was, what its parent boots with goes on. */
-async function sealedBootFiles(
-  layersFolder: string,
-  { bootFiles: parents, parentId }: SealRequest,
-  { bootFiles: found, layerId }: SealedLayer,
-): Promise<Pick<StoredLayer, 'bootFiles' | 'noKernelReason'>> {
-  if (found === undefined) return { bootFiles: parents, noKernelReason: undefined };
-  if (found.kernel !== undefined || parents.kernel === undefined) {
-    return { bootFiles: bootFileNames(found, false), noKernelReason: found.reason };
-  }
-  const from = layerFiles(layersFolder, parentId).boot;
-  const to = layerFiles(layersFolder, layerId).boot;
-  for (const name of await readdir(from)) await copyFile(join(from, name), join(to, name));
-  return { bootFiles: parents, noKernelReason: undefined };
+/** How a seal comes by its boot files: where nothing is found, what its parent boots with goes on. */
+function bootFilesOf({ given, kernel }: BootFileNames): Pick<SealOverlayRequest, 'bootFiles'> {
+  if (given) return { bootFiles: 'parents' };
+  return kernel === undefined ? {} : { bootFiles: 'found or parents' };
 }
 
 function noOverlay(ownerId: string): Fault {

@@ -26,7 +26,9 @@ import {
   type Entry,
   type Generation,
   type LayerNames,
+  nameOf,
   noOverlay,
+  type OverlayNow,
   type OverlayOwner,
   refuseWhileOpen,
   refuseWhileSealing,
@@ -170,19 +172,22 @@ export class OverlayBook {
   /**
    * The owner's overlay is looked at, or becomes a layer: nobody has it open meanwhile. When `work` has
    * given a layer for it, the overlay is gone and its data volume the layer's.
-   * @throws Fault IN_USE, NOT_FOUND, UNAVAILABLE (it stands on none of the owner's layers any more), and what
-   *   `work` throws: then nothing has changed
+   * @param owner.number the generation that is meant; undefined: the current one
+   * @throws Fault IN_USE, NOT_FOUND, UNAVAILABLE (another one has replaced it), and what `work` throws: then
+   *   nothing has changed
    */
   async hold<T>(
-    owner: OverlayOwner,
+    owner: OverlayOwner & { readonly number?: number },
     work: (overlay: Generation) => Promise<{ readonly result: T; readonly isSealed: boolean }>,
   ): Promise<T> {
     const { ownerId } = owner;
     let settle: () => void = () => undefined;
     const entry = await this.#mutex.run(ownerId, async () => {
-      const standsOn = this.standsOn(ownerId);
-      if (standsOn === undefined) throw noOverlay(ownerId);
-      if (!owner.layerIds.has(standsOn)) throw replacedOverlay(ownerId);
+      const current = this.#current.get(ownerId) ?? this.#onDisk.get(ownerId);
+      if (current === undefined) throw noOverlay(ownerId);
+      const { layerId, number } = current;
+      const isMeant = owner.layerIds.has(layerId) && number === (owner.number ?? number);
+      if (!isMeant) throw replacedOverlay(ownerId);
       const entry = await this.#ensure(owner);
       refuseWhileSealing(entry);
       refuseWhileOpen(entry);
@@ -202,19 +207,15 @@ export class OverlayBook {
     }
   }
 
-  facts(
-    ownerId: string,
-  ):
-    | { readonly layerId: string; readonly usedBytes: number; readonly isOpen: boolean }
-    | undefined {
+  facts(ownerId: string): OverlayNow | undefined {
     const entry = this.#current.get(ownerId);
     if (entry === undefined) {
       const stored = this.#onDisk.get(ownerId);
-      return stored && { layerId: stored.layerId, usedBytes: 0, isOpen: false };
+      return stored && { ...nameOf(stored), usedBytes: 0, isOpen: false };
     }
-    const { layerId, uses, sealing, state } = entry;
+    const { uses, sealing, state } = entry;
     const usedBytes = readOverlayGauges(state).ownedBytes;
-    return { layerId, usedBytes, isOpen: uses > 0 || sealing !== undefined };
+    return { ...nameOf(entry), usedBytes, isOpen: uses > 0 || sealing !== undefined };
   }
 
   /** The layer under the owner's overlay, as it was called then; undefined: it has none. */

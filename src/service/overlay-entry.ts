@@ -35,6 +35,12 @@ export interface Generation extends OverlayName {
   readonly size: number;
 }
 
+/** What is told of an owner's current overlay. */
+export interface OverlayNow extends OverlayName {
+  readonly usedBytes: number;
+  readonly isOpen: boolean;
+}
+
 /** Whether it is in use, and by whom. */
 export interface Entry extends Generation {
   readsFrom: string;
@@ -58,6 +64,10 @@ export function unusedEntry(generation: Generation): Entry {
     sealing: undefined,
     waiting: [],
   };
+}
+
+export function nameOf({ ownerId, number, layerId }: OverlayName): OverlayName {
+  return { ownerId, number, layerId };
 }
 
 /** @throws Fault IN_USE */

@@ -93,11 +93,15 @@ function verifyCommand(io: CliIo): Command {
       const of = number === undefined ? '' : `/versions/${number}`;
       const path = `/vdisks/${part(name)}${of}/verify`;
       const task = await session.client.call<Task>('POST', path);
-      await showTask<Verification>(session, task, wait, `verify ${name}`, (found) => {
-        if (found.damagedChunks > 0) throw damagedError(name, found);
-        return `vDisk ${name}: ${found.chunks} chunks of ${found.layers} layers are right (${bytes(found.bytes)})\n`;
-      });
+      const found = await showTask<Verification>(session, task, wait, `verify ${name}`, (ended) =>
+        ended.damagedChunks > 0 ? '' : soundText(name, ended),
+      );
+      if (found !== undefined && found.damagedChunks > 0) throw damagedError(name, found);
     });
+}
+
+function soundText(name: string, { chunks, layers, bytes: read }: Verification): string {
+  return `vDisk ${name}: ${chunks} chunks of ${layers} layers are right (${bytes(read)})\n`;
 }
 
 function damagedError(name: string, { damaged, damagedChunks }: Verification): CliError {

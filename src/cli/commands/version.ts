@@ -5,6 +5,7 @@ import type { CliIo } from '../cli-io.ts';
 import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part, type Session } from '../session.ts';
 import { waitForTask } from '../wait-for-task.ts';
+import { parseReleaseTime } from './release-time.ts';
 import { taskText } from './task.ts';
 import { parseVersion } from './version-number.ts';
 
@@ -87,23 +88,34 @@ const sealedText =
 function promote(io: CliIo): Command {
   return onVersion('promote')
     .description('release a version to production machines; from maintenance, first to test')
-    .option('--at <time>', 'when, as 2027-01-31T06:00:00Z; now unless given')
+    .option('--at <time>', 'when, as 2027-01-31T06:00:00Z; now unless given', parseReleaseTime)
     .action(async (vdisk: string, number: number, { at }: { at?: string }, self: Command) => {
       const session = openSession(self, io);
       const { state } = await session.client.call<Version>('GET', pathOf(vdisk, number));
-      if (state === 'maintenance') {
+      // With a date it is not for a version in maintenance, and the server says so.
+      if (state === 'maintenance' && at === undefined) {
         await sealAndShow(session, vdisk, number, true);
         return;
       }
-      const input = at === undefined ? {} : { releaseAt: new Date(at).toJSON() ?? at };
+      const input = at === undefined ? {} : { releaseAt: at };
       const path = `${pathOf(vdisk, number)}/promote`;
       const version = await session.client.call<Version>('POST', path, input);
+      const booted = await session.client.call<Vdisk>('GET', `/vdisks/${part(vdisk)}`);
       session.show(version, () =>
         version.released
-          ? `version ${number} of ${vdisk} is in production: machines boot it from now on\n`
+          ? `version ${number} of ${vdisk} is in production: ${bootedText(booted, number)}\n`
           : `version ${number} of ${vdisk} is released at ${time(version.releaseAt)}\n`,
       );
     });
+}
+
+/** What production machines boot, which need not be what was promoted. */
+function bootedText({ production, pinnedVersion }: Vdisk, promoted: number): string {
+  if (production === promoted) return 'machines boot it from now on';
+  if (production === null) return 'machines have no version to boot';
+  const why =
+    pinnedVersion === null ? 'is newer (vdisk revert goes back)' : 'the vDisk is pinned to';
+  return `machines boot version ${production}, which ${why}`;
 }
 
 function demote(io: CliIo): Command {
@@ -113,7 +125,12 @@ function demote(io: CliIo): Command {
       const session = openSession(self, io);
       const path = `${pathOf(vdisk, number)}/demote`;
       const version = await session.client.call<Version>('POST', path);
-      session.show(version, () => `version ${number} of ${vdisk} is in test again\n`);
+      const { production } = await session.client.call<Vdisk>('GET', `/vdisks/${part(vdisk)}`);
+      const booted =
+        production === null
+          ? 'machines have no version to boot'
+          : `machines boot version ${production}`;
+      session.show(version, () => `version ${number} of ${vdisk} is in test again: ${booted}\n`);
     });
 }
 
@@ -179,21 +196,27 @@ export interface Waiting {
   readonly wait: boolean;
 }
 
-/** Waits for the task, unless told not to, and shows what came of it. @throws CliError */
+/**
+ * Waits for the task, unless told not to, and shows what came of it.
+ * @returns it; undefined: not waited for
+ * @throws CliError
+ */
 export async function showTask<T>(
   session: Session,
   task: Task,
   wait: boolean,
   title: string,
   text: (result: T) => string,
-): Promise<void> {
+): Promise<T | undefined> {
   if (!wait) {
     session.show(task, taskText);
-    return;
+    return undefined;
   }
   const ended = await waitForTask(session, task, title);
   if (ended.error !== null) throw refused(ended.error);
-  session.show(ended.result as T, text);
+  const result = ended.result as T;
+  session.show(result, text);
+  return result;
 }
 
 function onVersion(name: string): Command {

@@ -40,7 +40,7 @@ export class LayerTable {
     );
     this.#longestUnchecked = database.prepare(`
       SELECT * FROM layers WHERE coalesce(verified_at, created_at) < ?
-      ORDER BY coalesce(verified_at, created_at) LIMIT 1`);
+      ORDER BY coalesce(verified_at, created_at) LIMIT ?`);
     this.#resolve = database.prepare('SELECT layer_id FROM layer_aliases WHERE id = ?');
     this.#moveAliases = database.prepare(
       'UPDATE layer_aliases SET layer_id = ? WHERE layer_id = ?',
@@ -93,10 +93,9 @@ export class LayerTable {
     this.#checked.run(at, damagedChunks, id);
   }
 
-  /** The one that was not verified for longest, if that is before `at`. */
-  longestUnchecked(at: number): LayerRecord | undefined {
-    const row = this.#longestUnchecked.get(at);
-    return row === undefined ? undefined : record(row);
+  /** Those that were not verified since `at`, at most so many, the one that waits for longest first. */
+  longestUnchecked(at: number, most: number): readonly LayerRecord[] {
+    return this.#longestUnchecked.all(at, most).map(record);
   }
 
   /** The layer that now holds what this one held: itself, unless a merge has replaced it. */

@@ -56,9 +56,7 @@ export class VersionTable {
       'UPDATE versions SET base_layer_id = ? WHERE base_layer_id = ?',
     );
     this.#due = database.prepare(`${SELECT} WHERE state = 'production' AND release_at <= ?`);
-    this.#deleting = database.prepare(
-      "SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'deleting') AS n",
-    );
+    this.#deleting = database.prepare(`${SELECT} WHERE state = 'deleting'`);
   }
 
   insert(record: VersionRecord): void {
@@ -144,8 +142,9 @@ export class VersionTable {
     return this.#due.all(now).map(record).filter(isSealed);
   }
 
-  anyDeleting(): boolean {
-    return integer(this.#deleting.get() ?? {}, 'n') === 1;
+  /** Those that go when their last reader has left. */
+  deleting(): readonly SealedVersion[] {
+    return this.#deleting.all().map(record).filter(isSealed);
   }
 
   /** Whatever stands on one layer stands on the other from now on. */

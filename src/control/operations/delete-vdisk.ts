@@ -13,15 +13,13 @@ export async function deleteVdisk(control: Control, name: string): Promise<void>
   const removals = control.change((record): readonly Removal[] => {
     const vdisk = findVdisk(catalog, name);
     refuseWhileInUse(control, vdisk);
-    const overlays = catalog.versions
-      .ofVdisk(vdisk.id)
+    const versions = catalog.versions.ofVdisk(vdisk.id);
+    const overlays = versions
       .filter((version) => !isSealed(version))
       .map(({ id }): Removal => ({ kind: 'machine', id }));
     catalog.vdisks.delete(vdisk.id);
-    for (const overlay of overlays) {
-      catalog.removals.insert(overlay);
-      catalog.locks.delete(writeLock(overlay.id));
-    }
+    for (const overlay of overlays) catalog.removals.insert(overlay);
+    for (const { id } of versions) catalog.locks.delete(writeLock(id));
     record({ kind: 'vdisk.deleted', subject: `vdisk/${name}`, message: `vDisk ${name} deleted` });
     return overlays;
   });

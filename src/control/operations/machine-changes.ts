@@ -134,9 +134,10 @@ function refuseWhileUp(
 }
 
 function refuseLostCaches({ dataPlane }: Control, machines: readonly MachineRecord[]): void {
-  const kept = machines.flatMap(({ id, name, cacheMode }) => {
-    const kept = cacheMode === 'server-persistent' ? keptData(dataPlane, id) : undefined;
-    return kept === undefined ? [] : [{ name, kept }];
+  const kept = machines.flatMap((machine) => {
+    const isKept = machine.cacheMode === 'server-persistent';
+    const kept = isKept ? keptData(dataPlane, machine) : undefined;
+    return kept === undefined ? [] : [{ name: machine.name, kept }];
   });
   const [first] = kept;
   if (first === undefined) return;
@@ -155,10 +156,11 @@ function refuseLostCaches({ dataPlane }: Control, machines: readonly MachineReco
 }
 
 /** undefined: nothing that could be lost. What an overlay holds is not known before it was opened. */
-function keptData(dataPlane: DataPlane, machineId: string): string | undefined {
-  const bytes = dataPlane.machineLive(machineId).cacheUsedBytes;
+function keptData(dataPlane: DataPlane, { id, maintains }: MachineRecord): string | undefined {
+  // What it wrote into a version is the version's, and stays.
+  const bytes = maintains === undefined ? dataPlane.machineLive(id).cacheUsedBytes : 0;
   if (bytes > 0) return `${bytes} bytes of its own`;
-  const overlay = dataPlane.overlay(machineId);
+  const overlay = dataPlane.overlay(id);
   if (overlay === undefined || overlay.isOpen) return undefined;
   return overlay.usedBytes > 0
     ? `${overlay.usedBytes} bytes of its own`

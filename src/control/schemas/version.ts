@@ -43,7 +43,8 @@ export const PromoteVersionInput = Type.Object(
     releaseAt: Type.Optional(
       Type.String({
         format: 'date-time',
-        description: 'when production machines begin to boot it, as 2027-01-31T06:00:00Z',
+        description:
+          'when production machines begin to boot it, a time to come as 2027-01-31T06:00:00Z',
       }),
     ),
   },
@@ -109,7 +110,9 @@ export const VersionView = Type.Object({
   createdAt: TimeField,
   sealedAt: nullable(TimeField),
   verifiedAt: nullable(TimeField),
-  damagedChunks: Type.Integer({ description: 'chunks that the last verification found damaged' }),
+  damagedChunks: Type.Integer({
+    description: 'chunks that the last verification found damaged in the layers that it is made of',
+  }),
   inUse: Type.Boolean({ description: 'something reads it or stands on it' }),
   writer: nullable(Type.String({ description: 'the machine that writes it' })),
   actions: ActionsView,

@@ -27,10 +27,18 @@ export class TaskRunner {
   readonly #catalog: Catalog;
   readonly #clock: Clock;
   readonly #newId: () => string;
+  readonly #ended: (task: TaskRecord) => void;
   readonly #running = new Map<string, Running>();
   #closing = false;
 
-  constructor(catalog: Catalog, clock: Clock, newId: () => string) {
+  /** @param ended called when a task has ended and its row says so */
+  constructor(
+    catalog: Catalog,
+    clock: Clock,
+    newId: () => string,
+    ended: (task: TaskRecord) => void = () => undefined,
+  ) {
+    this.#ended = ended;
     this.#catalog = catalog;
     this.#clock = clock;
     this.#newId = newId;
@@ -157,6 +165,7 @@ export class TaskRunner {
       this.#catalog.transaction(() => {
         this.#catalog.tasks.save(record);
         this.#catalog.tasks.prune(MAX_FINISHED_TASKS);
+        this.#ended(record);
       });
       this.#running.delete(id);
     } catch {

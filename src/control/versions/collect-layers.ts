@@ -5,7 +5,7 @@
  */
 import type { LayerRecord, Removal } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
-import { removeFromDisk } from '../recover.ts';
+import { removeAllFromDisk } from '../recover.ts';
 
 /** @returns the layers that went */
 export async function collectLayers(control: Control): Promise<readonly string[]> {
@@ -22,7 +22,7 @@ export async function collectLayers(control: Control): Promise<readonly string[]
       return removal;
     });
   });
-  for (const removal of removals) await removeFromDisk(control, removal);
+  await removeAllFromDisk(control, removals);
   return removals.map(({ id }) => id);
 }
 

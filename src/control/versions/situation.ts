@@ -4,6 +4,7 @@ import {
   isSealed,
   type LayerRecord,
   type MachineRecord,
+  type SealedVersion,
   type VdiskRecord,
   type VersionRecord,
 } from '../catalog/records.ts';
@@ -38,6 +39,7 @@ export class VersionSituations {
   readonly #pinned: ReadonlyMap<number | undefined, readonly string[]>;
   /** Names of machines with a persistent cache, by the layer that it stands on. */
   readonly #kept: ReadonlyMap<string | undefined, readonly string[]>;
+  readonly #machines: readonly MachineRecord[];
   readonly #layers: LayerFacts;
   readonly #now: number;
 
@@ -46,9 +48,11 @@ export class VersionSituations {
     this.#control = control;
     this.vdisk = vdisk;
     this.versions = catalog.versions.ofVdisk(vdisk.id);
-    const machines = catalog.machines.ofVdisk(vdisk.id);
-    this.#pinned = namesBy(machines, ({ pinnedVersion }) => pinnedVersion);
-    this.#kept = namesBy(machines, (machine) => keptLayer(control, machine));
+    this.#machines = catalog.machines.ofVdisk(vdisk.id);
+    this.#pinned = namesBy(this.#machines, ({ pinnedVersion }) => pinnedVersion);
+    this.#kept = namesBy(this.#machines, ({ id, cacheMode }) =>
+      cacheMode === 'server-persistent' ? standsOn(control, id) : undefined,
+    );
     this.#layers = layers;
     this.#now = control.clock.now();
   }
@@ -60,19 +64,33 @@ export class VersionSituations {
       versions: this.versions,
       now: this.#now,
       depth: this.depth(version),
+      isBegun: !isSealed(version) && this.#control.dataPlane.overlay(version.id) !== undefined,
       writers: this.#writers(version),
       pinnedBy: this.#pinned.get(version.number) ?? [],
-      keptBy: isSealed(version) ? (this.#kept.get(version.layerId) ?? []) : [],
+      keptBy: isSealed(version) ? this.#keptBy(version) : [],
       busy: this.#busy(version),
     };
   }
 
   /** Layers of its chain; for a version in maintenance, of what it stands on. */
   depth(version: VersionRecord): number {
-    let depth = 0;
-    let id: string | undefined = isSealed(version) ? version.layerId : version.baseLayerId;
-    for (; id !== undefined; id = this.#layers.byId.get(id)?.parentId) depth += 1;
-    return depth;
+    return this.#chain(version).length;
+  }
+
+  /** In all layers that it is made of, also those that no version has any more. */
+  damagedChunks(version: VersionRecord): number {
+    return this.#chain(version).reduce((sum, { damagedChunks }) => sum + damagedChunks, 0);
+  }
+
+  #chain(version: VersionRecord): readonly LayerRecord[] {
+    const { byId } = this.#layers;
+    const chain: LayerRecord[] = [];
+    const top = isSealed(version) ? version.layerId : version.baseLayerId;
+    for (let layer = byId.get(top); layer !== undefined; ) {
+      chain.push(layer);
+      layer = layer.parentId === undefined ? undefined : byId.get(layer.parentId);
+    }
+    return chain;
   }
 
   layer(version: VersionRecord): LayerRecord | undefined {
@@ -81,10 +99,16 @@ export class VersionSituations {
 
   /** Whether something reads it: an open export, a machine's overlay, a task. */
   isRead(version: VersionRecord): boolean {
-    if (!isSealed(version)) return this.#control.dataPlane.overlay(version.id)?.isOpen ?? false;
-    const { layers } = this.#control.catalog;
-    const ids = [version.layerId, ...layers.aliasesOf(version.layerId)];
-    return ids.some((id) => this.#layers.inUse.open.has(id) || this.#layers.inUse.stoodOn.has(id));
+    return isSealed(version)
+      ? isSealedRead(this.#control, this.#layers.inUse, version)
+      : (this.#control.dataPlane.overlay(version.id)?.isOpen ?? false);
+  }
+
+  #keptBy({ state, layerId }: SealedVersion): readonly string[] {
+    if (state !== 'deleting') return this.#kept.get(layerId) ?? [];
+    return this.#machines
+      .filter(({ id }) => standsOn(this.#control, id) === layerId)
+      .map(({ name }) => name);
   }
 
   #writers(version: VersionRecord): readonly string[] {
@@ -103,6 +127,16 @@ export class VersionSituations {
     }
     return undefined;
   }
+}
+
+/** The same for a sealed version, without reading all that a situation is made of. */
+export function isSealedRead(
+  { catalog }: Control,
+  { open, stoodOn }: LayersInUse,
+  { layerId }: SealedVersion,
+): boolean {
+  const ids = [layerId, ...catalog.layers.aliasesOf(layerId)];
+  return ids.some((id) => open.has(id) || stoodOn.has(id));
 }
 
 /** What events and tasks about a version are about. */
@@ -140,8 +174,8 @@ function namesBy<K>(
   return found;
 }
 
-function keptLayer(control: Control, machine: MachineRecord): string | undefined {
-  if (machine.cacheMode !== 'server-persistent') return undefined;
-  const overlay = control.dataPlane.overlay(machine.id);
-  return overlay === undefined ? undefined : control.catalog.layers.resolve(overlay.layerId);
+/** The layer that holds what is below the machine's write cache now. */
+function standsOn({ catalog, dataPlane }: Control, machineId: string): string | undefined {
+  const overlay = dataPlane.overlay(machineId);
+  return overlay === undefined ? undefined : catalog.layers.resolve(overlay.layerId);
 }

@@ -30,10 +30,12 @@ export interface VersionSituation {
   readonly now: number;
   /** Layers below it, itself included. */
   readonly depth: number;
+  /** In maintenance: a machine has had it open, so that there is something to seal. */
+  readonly isBegun: boolean;
   /** Machines by name, told in reasons. */
   readonly writers: readonly string[];
   readonly pinnedBy: readonly string[];
-  /** Persistent write caches that stand on it. */
+  /** Persistent write caches that stand on it; while it is being deleted, all of them. */
   readonly keptBy: readonly string[];
   /** Another task works on it: what it does. */
   readonly busy: string | undefined;
@@ -42,11 +44,11 @@ export interface VersionSituation {
 /** @returns why not; undefined: it is possible */
 export function refusalOf(action: VersionAction, at: VersionSituation): string | undefined {
   if (at.version.state === 'deleting' && action !== 'export' && action !== 'verify') {
-    return 'it is being deleted: it goes when its last reader has left';
+    return beingDeleted(at);
   }
   switch (action) {
     case 'seal':
-      return at.busy ?? notOpen(at) ?? written(at);
+      return at.busy ?? notOpen(at) ?? written(at) ?? notBegun(at);
     case 'discard':
       return at.busy ?? notOpen(at) ?? written(at);
     case 'promote':
@@ -70,6 +72,11 @@ export function refusalOf(action: VersionAction, at: VersionSituation): string |
   }
 }
 
+function beingDeleted({ keptBy }: VersionSituation): string {
+  const why = keptBy.length === 0 ? '' : `; the write cache of ${told(keptBy)} stands on it`;
+  return `it is being deleted: it goes when its last reader has left${why}`;
+}
+
 function notOpen({ version }: VersionSituation): string | undefined {
   return isSealed(version)
     ? `it is sealed: a version in ${version.state} never changes`
@@ -78,6 +85,10 @@ function notOpen({ version }: VersionSituation): string | undefined {
 
 function written({ writers }: VersionSituation): string | undefined {
   return writers.length === 0 ? undefined : `${told(writers)} is writing it; turn it off first`;
+}
+
+function notBegun({ isBegun }: VersionSituation): string | undefined {
+  return isBegun ? undefined : 'no machine has booted it yet: there is nothing to seal';
 }
 
 function notSealed({ version }: VersionSituation): string | undefined {

@@ -4,7 +4,7 @@
  *     a private version        for everybody (its lock lets one in)
  *     the machine's own pin    whatever its class
  *     a version in maintenance for a maintenance machine (its lock lets one in)
- *     the newest in test       for test and maintenance machines, if there is one
+ *     the newest in test       for test and maintenance machines, if it is newer than production's
  *     the vDisk's pin          for everybody else, and where nothing is in test
  *     the newest released      where there is no pin
  *
@@ -43,7 +43,10 @@ export function whichVersion(
   if (machine.class === 'maintenance' && open !== undefined) return { kind: 'open', version: open };
   if (machine.class !== 'production') {
     const version = versions.findLast((candidate) => isInTest(candidate, now));
-    if (version !== undefined && isSealed(version)) {
+    const production = productionVersion(vdisk, versions, now);
+    // What was tried and left behind is of no interest once something newer is in production.
+    const least = production.kind === 'sealed' ? production.version.number : 0;
+    if (version !== undefined && isSealed(version) && version.number > least) {
       return { kind: 'sealed', version, because: 'test' };
     }
   }

@@ -5,7 +5,7 @@
  *     settle      the overlay's volumes hold everything that was acknowledged, on stable storage
  *     map         the overlay's bits
  *     manifest    chunks that the overlay touches are read through it; the others have the parent's hash
- *     boot files  looked for anew: what was changed may be the kernel
+ *     boot files  looked for anew: what was changed may be the kernel; or the parent's
  *
  * The volumes stay the overlay's until the catalog says otherwise: nothing here deletes them, neither
  * a failure nor the sweep after a crash (layer-files.ts).
@@ -57,8 +57,11 @@ export interface SealRequest {
   readonly parent: LayerChain;
   /** A fresh name, good for a folder. */
   readonly layerId: string;
-  /** Undefined: found in the disk; `parents`: copied, where they were given by hand. */
-  readonly bootFiles?: 'parents';
+  /**
+   * Undefined: found in the disk; `found or parents`: where none are found, what it was booted with goes on;
+   * `parents`: copied, where they were given by hand.
+   */
+  readonly bootFiles?: 'found or parents' | 'parents';
   readonly afterStep?: AfterStep<SealStep>;
 }
 
@@ -219,7 +222,10 @@ async function sealBootFiles(
   disk: LayeredDisk,
   { request, work, files }: Seal,
 ): Promise<BootFiles | undefined> {
-  if (request.bootFiles === undefined) return takeBootFiles(disk.device, files, work.signal);
+  if (request.bootFiles !== 'parents') {
+    const found = await takeBootFiles(disk.device, files, work.signal);
+    if (found.kernel !== undefined || request.bootFiles === undefined) return found;
+  }
   await copyBootFiles(layerFiles(work.layersFolder, topOf(request.parent).layerId), files);
   return undefined;
 }

@@ -63,6 +63,9 @@ describe('vdisk export', () => {
 
   test('takes what machines boot, or the version that is named', async () => {
     beginVersion(service.control, 'debian', {});
+    const id = service.control.catalog.versions.inMaintenance()[0]?.id ?? '';
+    const overlay = { layerId: 'layer-1', usedBytes: 4096, isOpen: false };
+    service.dataPlane.overlays.set(id, overlay); // it was booted
     const task = sealVersion(service.control, 'debian', 2);
     await service.control.tasks.settled(task.id);
     await run('vdisk export debian one.img');

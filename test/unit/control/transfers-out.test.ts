@@ -29,6 +29,9 @@ beforeEach(async () => {
 async function derive(from?: number): Promise<number> {
   const { number, ...version } = beginVersion(service.control, 'debian', from ? { from } : {});
   expect(version.state).toBe('maintenance');
+  const id = service.control.catalog.versions.inMaintenance()[0]?.id ?? '';
+  const layerId = 'layer-1';
+  service.dataPlane.overlays.set(id, { layerId, usedBytes: 4096, isOpen: false }); // it was booted
   const task = sealVersion(service.control, 'debian', number);
   await service.control.tasks.settled(task.id);
   return number;

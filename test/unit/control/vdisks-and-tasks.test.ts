@@ -220,7 +220,11 @@ describe('deleting a vDisk', () => {
 
   test('that the disk did not carry out is carried out at the next start', async () => {
     service.images.failRemove = true;
-    await expect(deleteVdisk(service.control, 'debian')).rejects.toThrow('disk is away');
+    await deleteVdisk(service.control, 'debian');
+    expect(service.told.at(-1)).toMatchObject({
+      kind: 'service.removal-failed',
+      message: expect.stringMatching(/layer-1.*disk is away/),
+    });
     service.images.failRemove = false;
     await recoverControl(service.control);
     expect(service.images.removed).toEqual(['layer-1']);

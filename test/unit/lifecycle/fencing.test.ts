@@ -7,6 +7,7 @@ import {
   deleteMachine,
   deleteVersion,
   requestBoot,
+  resetMachine,
   sealVersion,
   updateMachine,
 } from '../../../src/control/index.ts';
@@ -164,6 +165,22 @@ describe('a version that is being sealed', () => {
 });
 
 describe('a machine that wrote a version', () => {
+  it('that is sealed must boot, or be reset where it never boots here', async () => {
+    beginPrivate();
+    const a = await connect('a');
+    await write(a, 2);
+    await a.close();
+    await rig.done(sealVersion(rig.control, 'v', 2));
+    await expect(connect('a')).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await resetMachine(rig.control, 'a');
+    const again = await connect('a');
+    expect(await read(again)).toBe(2);
+    await again.close();
+    await resetMachine(rig.control, 'a');
+    beginPrivate();
+    await write(await connect('b'), 3);
+  });
+
   it('does not keep it as its disk when it is given another vDisk', async () => {
     await rig.importDisk('w', Buffer.alloc(SIZE, 9));
     beginPrivate();

@@ -337,6 +337,7 @@ describe('versions of a vDisk', () => {
     await expect(rig.done(mergeVersion(rig.control, 'v', 2, { mode: 'full' }))).rejects.toThrow(
       /IMAGE_INVALID/,
     );
+    expect(rig.events.at(-1)).toMatchObject({ kind: 'task.failed', subject: 'vdisk/v/2' });
     await flip(layerId ?? '', 100);
     rig.now += 8 * 24 * HOUR_MS;
     for (let layer = 0; layer < 2; layer++) {

@@ -76,7 +76,7 @@ export class NaiveVdisk {
           version.state === 'test' || (version.state === 'production' && !this.isReleased(version)),
       );
       const newest = tests.at(-1);
-      if (newest !== undefined) return newest;
+      if (newest !== undefined && newest.number > (this.production()?.number ?? 0)) return newest;
     }
     return this.production();
   }

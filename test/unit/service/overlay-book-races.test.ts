@@ -124,6 +124,18 @@ describe('an overlay that is being sealed', () => {
     expect(book.standsOn(MACHINE)).toBe(NEW);
   });
 
+  it('is not one that has replaced it on the same layer', async () => {
+    const book = await open();
+    await atRest(book);
+    const number = book.facts(MACHINE)?.number ?? 0;
+    const renewed = book.renew(owner());
+    const work = async () => ({ result: 'sealed', isSealed: true });
+    const sealed = book.hold({ ...owner(), number }, work);
+    await renewed;
+    await expect(sealed).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await names()).toEqual([`2.${OLD}.data`, `2.${OLD}.map`]);
+  });
+
   it('is a layer also when its map cannot be deleted yet', async () => {
     const book = await open();
     await atRest(book);

@@ -68,7 +68,7 @@ describe('overlay book', () => {
     const [first, second] = await Promise.all([book.use(owner()), book.use(owner())]);
     expect(second.state).toBe(first.state);
     expect(await names()).toHaveLength(2);
-    expect(book.facts(MACHINE)).toEqual({ layerId: LAYER, usedBytes: 0, isOpen: true });
+    expect(book.facts(MACHINE)).toMatchObject({ layerId: LAYER, usedBytes: 0, isOpen: true });
   });
 
   test('a renewed overlay is a new one; the old one goes when its last reader leaves', async () => {

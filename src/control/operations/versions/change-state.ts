@@ -19,9 +19,9 @@ export function promoteVersion(
   number: number,
   input: PromoteVersionInput = {},
 ): VersionView {
-  const releaseAt = input.releaseAt === undefined ? undefined : parseDate(input.releaseAt);
-  const now = control.clock.now();
-  const later = releaseAt !== undefined && releaseAt > now;
+  const releaseAt =
+    input.releaseAt === undefined ? undefined : parseDate(input.releaseAt, control.clock.now());
+  const later = releaseAt !== undefined;
   return change(control, vdiskName, number, later ? 'schedule' : 'promote', (version, record) => {
     record({
       kind: later ? 'version.scheduled' : 'version.promoted',
@@ -71,12 +71,16 @@ function viewOf(control: Control, vdisk: VdiskRecord, version: SealedVersion): V
   return versionView(new VersionSituations(control, vdisk), version, control);
 }
 
-function parseDate(text: string): number {
+/** A slip in the year must not release to everybody at once. @throws Fault INVALID_INPUT */
+function parseDate(text: string, now: number): number {
   const at = Date.parse(text);
-  if (Number.isFinite(at)) return at;
-  throw new Fault('INVALID_INPUT', `releaseAt is not a time: ${text}`, {
+  // 30 February would be 2 March.
+  const isDay = Number.isFinite(at) && new Date(at).toISOString().startsWith(text.slice(0, 10));
+  if (isDay && at > now) return at;
+  const what = isDay ? 'is over already' : 'is not a time';
+  throw new Fault('INVALID_INPUT', `releaseAt ${what}: ${text}`, {
     field: 'releaseAt',
     value: text,
-    expected: 'a time as 2027-01-31T06:00:00Z',
+    expected: 'a time to come as 2027-01-31T06:00:00Z, or none to release now',
   });
 }

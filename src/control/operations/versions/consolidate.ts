@@ -4,7 +4,7 @@ import type { Control } from '../../control.ts';
 import { VersionSituations } from '../../versions/situation.ts';
 import { refusalOf } from '../../versions/version-actions.ts';
 import { findVersion } from './find-version.ts';
-import { startMerge } from './merge-version.ts';
+import { isWorthIt, startMerge } from './merge-version.ts';
 
 /**
  * Call it at the end of the task that has sealed a version. Nothing happens where it need not be merged, or
@@ -16,7 +16,8 @@ export function consolidate(control: Control, vdiskName: string, number: number)
   try {
     const { vdisk, version } = findVersion(control.catalog, vdiskName, number);
     const situations = new VersionSituations(control, vdisk);
-    if (situations.depth(version) <= most) return;
+    const depth = situations.depth(version);
+    if (depth <= most || !isWorthIt('partial', depth)) return;
     // The task that calls this is what it is busy with.
     if (refusalOf('merge', { ...situations.of(version), busy: undefined }) !== undefined) return;
     startMerge(control, vdiskName, version, 'partial');

@@ -4,7 +4,12 @@ import type { Control, RecordEvent } from '../../control.ts';
 import { removeFromDisk } from '../../recover.ts';
 import { collectLayers } from '../../versions/collect-layers.ts';
 import { writeLock } from '../../versions/lease-lock.ts';
-import { requireAction, VersionSituations, versionSubject } from '../../versions/situation.ts';
+import {
+  isSealedRead,
+  requireAction,
+  VersionSituations,
+  versionSubject,
+} from '../../versions/situation.ts';
 import { findVersion } from './find-version.ts';
 
 export type VersionDeletion = { readonly state: 'deleted' | 'deleting' };
@@ -40,21 +45,25 @@ export async function deleteVersion(
   return { state };
 }
 
-/** Inside a change: versions whose last reader has left. @returns whether there were any */
-export function forgetUnread(control: Control, record: RecordEvent): boolean {
-  let found = false;
-  for (const [vdiskId, versions] of control.catalog.versions.allByVdisk()) {
-    if (!versions.some(({ state }) => state === 'deleting')) continue;
-    const vdisk = control.catalog.vdisks.byId(vdiskId);
-    if (vdisk === undefined) continue;
-    const situations = new VersionSituations(control, vdisk);
-    for (const version of versions) {
-      if (version.state !== 'deleting' || situations.isRead(version)) continue;
-      forget(control, record, vdisk.name, version);
-      found = true;
+/**
+ * Versions whose last reader has left. Asked once a second, for months when it is a machine's that is off: it
+ * reads those that are being deleted and not the whole fleet.
+ * @returns whether there were any
+ */
+export function forgetUnread(control: Control): boolean {
+  const { catalog } = control;
+  const deleting = catalog.versions.deleting();
+  if (deleting.length === 0) return false;
+  const inUse = control.dataPlane.layersInUse();
+  const unread = deleting.filter((version) => !isSealedRead(control, inUse, version));
+  if (unread.length === 0) return false;
+  control.change((record) => {
+    for (const version of unread) {
+      const vdiskName = catalog.vdisks.byId(version.vdiskId)?.name ?? version.vdiskId;
+      forget(control, record, vdiskName, version);
     }
-  }
-  return found;
+  });
+  return true;
 }
 
 function discard(
@@ -65,7 +74,6 @@ function discard(
 ): { readonly removal: Removal; readonly state: 'deleted' } {
   const removal: Removal = { kind: 'machine', id: version.id };
   control.catalog.removals.insert(removal);
-  control.catalog.locks.delete(writeLock(version.id));
   forget(control, record, vdiskName, version);
   return { removal, state: 'deleted' };
 }
@@ -77,6 +85,7 @@ function forget(
   version: VersionRecord,
 ): void {
   control.catalog.versions.delete(version);
+  control.catalog.locks.delete(writeLock(version.id));
   record({
     kind: isSealed(version) ? 'version.deleted' : 'version.discarded',
     subject: versionSubject(vdiskName, version.number),

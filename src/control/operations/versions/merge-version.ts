@@ -25,8 +25,21 @@ export function mergeVersion(
   { mode }: MergeVersionInput,
 ): TaskView {
   const { vdisk, version } = findVersion(control.catalog, vdiskName, number);
-  requireAction(new VersionSituations(control, vdisk), version, 'merge');
+  const situations = new VersionSituations(control, vdisk);
+  requireAction(situations, version, 'merge');
+  if (!isWorthIt(mode, situations.depth(version))) {
+    throw new Fault(
+      'IN_USE',
+      `version ${number} of vDisk ${vdiskName} is one difference over its base already`,
+      { field: 'mode', value: mode, expected: 'full, for a base of its own' },
+    );
+  }
   return startMerge(control, vdiskName, version, mode);
+}
+
+/** Whether there is anything to merge. @param depth layers that it is made of */
+export function isWorthIt(mode: MergeMode, depth: number): boolean {
+  return depth > (mode === 'full' ? 1 : 2);
 }
 
 /** The same, for who has looked already. @throws Fault LIMIT_EXCEEDED, UNAVAILABLE */

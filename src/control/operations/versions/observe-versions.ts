@@ -24,9 +24,7 @@ export class VersionObserver {
     const control = this.#control;
     tellReleases(control, now);
     renewLocks(control.catalog, now, control.maintenanceLeaseMs, writerLiveness(control));
-    const forgotten =
-      control.catalog.versions.anyDeleting() &&
-      control.change((record) => forgetUnread(control, record));
+    const forgotten = forgetUnread(control);
     if (!forgotten && now - this.#collectedAt < COLLECT_EVERY_MS) return;
     this.#collectedAt = now;
     await collectLayers(control);

@@ -3,7 +3,9 @@
  * while there is still a copy elsewhere. One layer after the other, the one that was not looked at for longest
  * first; what was looked at is in the catalog, so that a restart goes on where it was.
  */
+import type { LayerRecord } from '../../catalog/records.ts';
 import type { Control } from '../../control.ts';
+import { SCRUB_RETRY_MS } from '../../limits.ts';
 import { verifyLayers } from './verify-vdisk.ts';
 
 const DAY_MS = 86_400_000;
@@ -18,6 +20,8 @@ export class Scrub {
   readonly #control: Control;
   readonly #pace: ScrubPace;
   readonly #abort = new AbortController();
+  /** Layers that could not be looked at, and since when. */
+  readonly #failed = new Map<string, number>();
   #running: Promise<void> | undefined;
 
   constructor(control: Control, pace: ScrubPace) {
@@ -29,20 +33,29 @@ export class Scrub {
   observe(now: number, failed: (error: unknown) => void): void {
     const { days, bytesPerSecond } = this.#pace;
     if (days === 0 || this.#running !== undefined || this.#abort.signal.aborted) return;
-    const layer = this.#control.catalog.layers.longestUnchecked(now - days * DAY_MS);
+    const layer = this.#next(now, now - days * DAY_MS);
     if (layer === undefined) return;
     const what = { layerIds: [layer.id], bytesPerSecond };
     this.#running = verifyLayers(this.#control, what, () => undefined, this.#abort.signal)
       .then(() => undefined)
       .catch((error: unknown) => {
-        if (!this.#abort.signal.aborted) failed(error);
-        // Not the same one again at once: the others come first.
-        this.#control.catalog.layers.checked(layer.id, now, layer.damagedChunks);
+        if (this.#abort.signal.aborted) return;
+        // Not the same one again at once: the others come first. It was not verified, and does not say so.
+        this.#failed.set(layer.id, now);
+        failed(error);
       })
-      .catch(failed)
       .finally(() => {
         this.#running = undefined;
       });
+  }
+
+  #next(now: number, since: number): LayerRecord | undefined {
+    for (const [id, at] of this.#failed) {
+      if (now - at >= SCRUB_RETRY_MS) this.#failed.delete(id);
+    }
+    return this.#control.catalog.layers
+      .longestUnchecked(since, this.#failed.size + 1)
+      .find(({ id }) => !this.#failed.has(id));
   }
 
   /** Settles when the layer that is being looked at is done. */

@@ -1,10 +1,12 @@
 /** Reads what versions are made of and compares it with their manifests. */
-import { isSealed } from '../../catalog/records.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { isSealed, type VersionRecord } from '../../catalog/records.ts';
 import type { Control } from '../../control.ts';
 import { MAX_DAMAGE_TOLD } from '../../limits.ts';
 import type { DamagedChunk, VerifiedLayer } from '../../ports.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { ReportProgress } from '../../tasks/task-runner.ts';
+import { requireAction, VersionSituations } from '../../versions/situation.ts';
 import { findVdisk } from '../find.ts';
 import { taskView } from '../task-view.ts';
 import { findVersion } from './find-version.ts';
@@ -21,10 +23,14 @@ export interface VerifyResult {
 
 /**
  * Of one version with everything it stands on, or of all.
- * @throws Fault NOT_FOUND, IN_USE
+ * @throws Fault NOT_FOUND, IN_USE (it is in maintenance)
  */
 export function verifyVdisk(control: Control, vdiskName: string, number?: number): TaskView {
-  layersOf(control, vdiskName, number); // or it is refused at once
+  const vdisk = findVdisk(control.catalog, vdiskName); // or it is refused at once
+  if (number !== undefined) {
+    const { version } = findVersion(control.catalog, vdiskName, number);
+    requireAction(new VersionSituations(control, vdisk), version, 'verify');
+  }
   const subject = number === undefined ? `vdisk/${vdiskName}` : `vdisk/${vdiskName}/${number}`;
   const task = control.tasks.start('vdisk.verify', subject, (report, signal) =>
     verifyLayers(control, { layerIds: layersOf(control, vdiskName, number) }, report, signal),
@@ -81,16 +87,36 @@ function keepVerified(control: Control, layer: VerifiedLayer): void {
     catalog.layers.checked(layer.layerId, clock.now(), layer.damagedChunks);
     if (layer.damagedChunks === 0) return;
     const [first] = layer.damaged;
-    for (const version of catalog.versions.ofLayer(layer.layerId)) {
+    const where = first === undefined ? '' : `; the first is chunk ${first.chunk}: ${first.reason}`;
+    for (const { version, isOwn } of concerned(catalog, layer.layerId)) {
       const name = catalog.vdisks.byId(version.vdiskId)?.name ?? version.vdiskId;
-      const where =
-        first === undefined ? '' : `; the first is chunk ${first.chunk}: ${first.reason}`;
+      const what = isOwn ? 'of' : 'of a layer below';
       record({
         kind: 'version.damaged',
         subject: `vdisk/${name}/${version.number}`,
-        message: `${layer.damagedChunks} chunks of version ${version.number} of ${name} are damaged${where}`,
+        message: `${layer.damagedChunks} chunks ${what} version ${version.number} of ${name} are damaged${where}`,
         data: { layerId: layer.layerId, damaged: layer.damaged },
       });
     }
+  });
+}
+
+interface Concerned {
+  readonly version: VersionRecord;
+  /** The layer is its own; otherwise it stands on it. */
+  readonly isOwn: boolean;
+}
+
+/** The versions whose layer it is; where none has it any more, the oldest of each vDisk that stands on it. */
+function concerned(catalog: Catalog, layerId: string): readonly Concerned[] {
+  const own = catalog.versions.ofLayer(layerId);
+  if (own.length > 0) return own.map((version) => ({ version, isOwn: true }));
+  const standsOn = (version: VersionRecord): boolean =>
+    catalog.layers
+      .chain(isSealed(version) ? version.layerId : version.baseLayerId)
+      .some(({ id }) => id === layerId);
+  return [...catalog.versions.allByVdisk().values()].flatMap((versions) => {
+    const version = versions.find(standsOn);
+    return version === undefined ? [] : [{ version, isOwn: false }];
   });
 }

@@ -43,7 +43,7 @@ export function versionView(
     createdAt: iso(version.createdAt),
     sealedAt: isSealed(version) ? iso(version.sealedAt) : null,
     verifiedAt: isoOrNull(layer?.verifiedAt),
-    damagedChunks: layer?.damagedChunks ?? 0,
+    damagedChunks: situations.damagedChunks(version),
     inUse: situations.isRead(version),
     writer: at.writers[0] ?? null,
     actions: actionsOf(at),

@@ -105,6 +105,7 @@ describe('a test machine boots', () => {
       '2 by test',
     ],
     ['not what is being written', ['production', 'maintenance'], {}, '1 by release'],
+    ['not what was left behind', ['production', 'test', 'production'], {}, '3 by release'],
   ] as const)('%s', (_what, specs, over, expected) => {
     expect(choice('test', specs, over)).toBe(expected);
   });

@@ -181,6 +181,22 @@ describe('sealing', () => {
     expect(await readFile(join(boot, 'initrd'), 'utf8')).toBe('initrd');
   });
 
+  it('copies the boot files of the parent where none are found, before the layer is there', async () => {
+    const from = layerFiles(bench.layersFolder, base.chain[0].layerId).boot;
+    await writeFile(join(from, 'vmlinuz'), 'kernel');
+    const { opened, content } = await written();
+    const boot = join(bench.layersFolder, 'half.sealing', 'boot');
+    let before: readonly string[] = [];
+    const afterStep = async (step: SealStep): Promise<void> => {
+      if (step === 'boot files') before = await readdir(boot);
+    };
+    const how = { bootFiles: 'found or parents', layerId: 'half', afterStep } as const;
+    const { sealed } = await bench.seal(opened, content, how);
+    expect(sealed.bootFiles).toBeUndefined();
+    expect(before).toEqual(['vmlinuz']);
+    expect(await readdir(layerFiles(bench.layersFolder, 'half').boot)).toEqual(before);
+  });
+
   it('survives the death of the host the moment it is done', async () => {
     const opened = await bench.overlay(base);
     await opened.device.close();
