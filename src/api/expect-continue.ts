@@ -4,12 +4,13 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 
-const asking = new WeakSet<IncomingMessage>();
+/** Those that wait to be told, and whether their connection is to be kept. */
+const asking = new WeakMap<IncomingMessage, boolean>();
 
 export function letClientsAsk(server: Server): void {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    asking.add(request);
-    // A body that was not asked for may come all the same: nothing else can follow on this connection.
+    asking.set(request, response.shouldKeepAlive);
+    // A body that nobody asked for may come all the same: nothing else can follow on this connection.
     response.shouldKeepAlive = false;
     server.emit('request', request, response);
   });
@@ -17,5 +18,9 @@ export function letClientsAsk(server: Server): void {
 
 /** The body is wanted now. */
 export function tellToSend(request: IncomingMessage, response: ServerResponse): void {
-  if (asking.delete(request)) response.writeContinue();
+  const keepAlive = asking.get(request);
+  if (keepAlive === undefined) return;
+  asking.delete(request);
+  response.shouldKeepAlive = keepAlive;
+  response.writeContinue();
 }

@@ -13,7 +13,11 @@ export function incomingBody(request: FastifyRequest, reply: FastifyReply): Inco
   reply.raw.once('finish', () => linger(raw));
   return {
     length: length === undefined ? undefined : Number(length),
-    pieces: piecesOf(raw, () => tellToSend(raw, reply.raw)),
+    pieces: piecesOf(raw, () => {
+      tellToSend(raw, reply.raw);
+      // Closed at once, the connection would take the answer with it that the client does not expect yet.
+      reply.raw.shouldKeepAlive = true;
+    }),
   };
 }
 

@@ -98,6 +98,7 @@ export class StreamClient {
       headers: {
         authorization: `Bearer ${this.#token}`,
         'x-rootcast-user': this.#user,
+        connection: 'keep-alive', // not closed below what we are still sending
         ...headers,
       },
     });

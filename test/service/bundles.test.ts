@@ -94,6 +94,17 @@ describe('a bundle in a file', () => {
     }
   });
 
+  test('is answered while it is still being sent, and the answer arrives', async () => {
+    const rest = Buffer.alloc(30 * 2 ** 20, 'neither packed nor read ');
+    writeFileSync(at('long.rcb'), Buffer.concat([readFileSync(at('base.rcb')), rest]));
+    writeFileSync(at('none.rcb'), rest);
+    for (let round = 0; round < 3; round += 1) {
+      expect(await to.json('bundle', 'show', at('long.rcb'))).toMatchObject({ name: 'base' });
+      const refused = await to.cli('bundle', 'import', at('none.rcb'));
+      expect(refused.stderr).toContain('IMAGE_INVALID');
+    }
+  });
+
   test('is the same vDisk on the other server', async () => {
     const received = await to.json<ReceivedAnswer>('bundle', 'import', at('base.rcb'));
     expect(received).toMatchObject({ added: [1, 2], present: [], chunksLocal: 0 });

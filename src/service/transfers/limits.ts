@@ -14,6 +14,9 @@ export const SPOOL_RESERVE_BYTES = 64 * MiB;
 /** How often, in bytes, the free space is looked at while an upload comes. */
 export const SPOOL_CHECK_BYTES = 64 * MiB;
 
+/** Streams that leave the service at the same time: images, bundles and chunks; each takes up to 8 MiB of memory. */
+export const STREAMS_AT_ONCE = 32;
+
 /** Chains of layers that are open to read single chunks of them. */
 export const CHAINS_OPEN = 8;
 

@@ -27,6 +27,7 @@ import { streamBundle, writeBundleFile } from './outgoing-bundles.ts';
 import { refuseOwnFolder } from './own-folder.ts';
 import { PeerBundle } from './peer-bundle.ts';
 import { PeerClient } from './peer-client.ts';
+import { StreamCount } from './stream-count.ts';
 import { spool } from './upload-spool.ts';
 
 export interface TransferStoreParts
@@ -49,6 +50,7 @@ export class TransferStore implements Transfers {
   readonly #parts: TransferStoreParts;
   readonly #work: LayerTargetParts & { readonly volumeData: Repository['data'] };
   readonly #chunks: ChunkServer;
+  readonly #streams = new StreamCount();
 
   constructor(parts: TransferStoreParts) {
     this.#parts = parts;
@@ -65,7 +67,7 @@ export class TransferStore implements Transfers {
   }
 
   exportStream(request: ExportRequest, signal: AbortSignal): Promise<OutgoingStream> {
-    return streamDisk(this.#work, request, signal);
+    return this.#streams.counted(() => streamDisk(this.#work, request, signal));
   }
 
   async exportFile(
@@ -79,7 +81,7 @@ export class TransferStore implements Transfers {
   }
 
   bundleStream(bundle: OutgoingBundle, signal: AbortSignal): Promise<OutgoingStream> {
-    return streamBundle(this.#work, bundle, signal);
+    return this.#streams.counted(() => streamBundle(this.#work, bundle, signal));
   }
 
   async bundleFile(
@@ -97,7 +99,7 @@ export class TransferStore implements Transfers {
     layerIds: readonly string[],
     signal: AbortSignal,
   ): Promise<OutgoingStream> {
-    return this.#chunks.stream(request, layerIds, signal);
+    return this.#streams.counted(() => this.#chunks.stream(request, layerIds, signal));
   }
 
   bundleHead(

@@ -171,12 +171,29 @@ describe('an image that is brought', () => {
     expect((await answerOf(wanted)).status).toBe(202);
   });
 
-  test('that is refused while it comes is answered all the same', async () => {
-    const request = open('POST', '/vdisks/upload?name=debian', { 'content-type': BYTES });
-    request.write(Buffer.alloc(10_000_000));
-    expect(await answerOf(request)).toMatchObject({ status: 409 });
-    request.destroy();
-  });
+  test.each(['keep-alive', 'close'])(
+    'that is refused while it comes is answered all the same (%s)',
+    async (connection) => {
+      service.transfers.spool = async ({ pieces }) => {
+        for await (const _piece of pieces) break;
+        throw new Fault('NO_SPACE', 'the data folder is full');
+      };
+      for (let round = 0; round < 10; round += 1) {
+        const request = open('POST', path, { 'content-type': BYTES, connection });
+        const answer = answerOf(request);
+        let isAnswered = false;
+        const stop = answer.finally(() => {
+          isAnswered = true;
+        });
+        while (!isAnswered) {
+          if (request.write(Buffer.alloc(100_000))) await new Promise(setImmediate);
+          else await Promise.race([once(request, 'drain'), stop]);
+        }
+        expect(await answer).toMatchObject({ status: 507, json: { code: 'NO_SPACE' } });
+        request.destroy();
+      }
+    },
+  );
 
   test('is nothing when the client goes away', async () => {
     const begun = Promise.withResolvers<void>();

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
+  cancelTask,
   deleteVersion,
   importVdisk,
+  listTasks,
   mergeVersion,
   pullBundle,
   receiveBundle,
@@ -13,6 +15,7 @@ import {
   showVdisk,
   verifyVdisk,
 } from '../../../../src/control/index.ts';
+import { SPACE_RESERVE_BYTES } from '../../../../src/vdisk/index.ts';
 import { SEED } from '../../../support/seed.ts';
 import { CHUNK, disk, Rig, TOKEN } from './rigs.ts';
 
@@ -102,6 +105,16 @@ describe('a bundle', () => {
     await receiving;
     expect(to.contentIds('copy')).toEqual([from.contentIds('debian')[2]]);
     expect((await to.read('copy', 3)).equals(await from.read('debian', 3))).toBe(true);
+  });
+
+  test('is refused where there is no room for it, and nothing of it stays', async () => {
+    const { volumes } = to.inner.repository;
+    volumes.space = async () => ({ total: 2 ** 40, free: SPACE_RESERVE_BYTES + 5 * CHUNK });
+    const refused = to.receive(from.bundle('debian'));
+    await expect(refused).rejects.toMatchObject({ code: 'NO_SPACE' });
+    expect(to.catalog.layers.all()).toEqual([]);
+    volumes.space = async () => ({ total: 2 ** 40, free: SPACE_RESERVE_BYTES + 6 * CHUNK });
+    await to.receive(from.bundle('debian'));
   });
 
   test('reuses a layer that several versions may share', async () => {
@@ -240,6 +253,27 @@ describe('a pull', () => {
     };
     expect(await pull(url, { versions: [1, 3] })).toMatchObject({ state: 'succeeded' });
     expect((await to.read('debian', 3)).equals(await from.read('debian', 3))).toBe(true);
+  });
+
+  test('is nothing when it is cancelled while it waits for chunks', async () => {
+    const url = await from.listen();
+    const { transfers } = from.control;
+    const asked = Promise.withResolvers<void>();
+    transfers.chunkStream = async () => ({
+      length: undefined,
+      pieces: (async function* () {
+        asked.resolve();
+        await new Promise(() => undefined); // for ever
+        yield Buffer.alloc(0);
+      })(),
+      close: async () => undefined,
+    });
+    const pulling = pull(url);
+    await asked.promise;
+    const [task] = listTasks(to.control);
+    cancelTask(to.control, task?.id ?? '');
+    expect(await pulling).toMatchObject({ state: 'cancelled' });
+    expect(to.catalog.layers.all()).toEqual([]);
   });
 
   test('is refused what the sender has lost', async () => {

@@ -15,6 +15,7 @@ import {
   showVdisk,
   type TaskView,
 } from '../../../../src/control/index.ts';
+import { STREAMS_AT_ONCE } from '../../../../src/service/transfers/limits.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { disk, Rig } from './rigs.ts';
 
@@ -73,6 +74,24 @@ describe('an image', () => {
     const { stream } = await open(never);
     expect(rig.control.dataPlane.layersInUse().open.size).toBe(2);
     await stream.close();
+  });
+
+  test('is one of so many at the same time', async () => {
+    const open = () =>
+      openVersionContent(rig.control, ...(['debian', 1, { format: 'raw' }, never] as const));
+    const all = await Promise.all(Array.from({ length: STREAMS_AT_ONCE }, open));
+    await expect(open()).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    await Promise.all(all.map(({ stream }) => stream.close()));
+    const { stream } = await open();
+    expect((await taken(stream.pieces)).equals(CONTENT)).toBe(true);
+    await stream.close();
+    await stream.close();
+    await expect(
+      openVersionContent(
+        rig.control,
+        ...(['debian', 1, { format: 'raw', compress: true }, never] as const),
+      ),
+    ).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });
 
   test('goes into a file, but never into the data folder', async () => {
