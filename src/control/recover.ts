@@ -1,5 +1,6 @@
 import type { Removal } from './catalog/records.ts';
 import { type Control, recordEvent } from './control.ts';
+import { renewLocks } from './versions/lease-lock.ts';
 
 /**
  * Once at start, before anything is served: tasks that a crash interrupted become failed, and
@@ -16,6 +17,8 @@ export async function recoverControl(control: Control): Promise<void> {
       });
     }
   });
+  // Whoever wrote while the service was away is given the time to connect again.
+  renewLocks(control.catalog, control.clock.now(), control.maintenanceLeaseMs, () => true);
   await removeAllFromDisk(control, control.catalog.removals.all());
 }
 
