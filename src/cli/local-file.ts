@@ -50,15 +50,34 @@ async function writePieces(
 ): Promise<number> {
   let length = 0;
   for await (const piece of pieces) {
-    try {
-      await handle.writeFile(piece);
-    } catch (error) {
-      throw cannot('write', path, error);
+    // Most of a disk is empty: so is the file.
+    if (!isZero(piece)) {
+      try {
+        await writeAt(handle, piece, length);
+      } catch (error) {
+        throw cannot('write', path, error);
+      }
     }
     length += piece.length;
   }
+  await handle.truncate(length);
   await handle.sync();
   return length;
+}
+
+const ZEROES = Buffer.alloc(READ_BYTES);
+
+function isZero(piece: Buffer): boolean {
+  const { length } = piece;
+  return length <= ZEROES.length && ZEROES.compare(piece, 0, length, 0, length) === 0;
+}
+
+async function writeAt(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const rest = bytes.length - done;
+    const { bytesWritten } = await handle.write(bytes, done, rest, position + done);
+    done += bytesWritten;
+  }
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -83,6 +83,21 @@ describe('vdisk export', () => {
     });
   });
 
+  test('leaves holes where the disk is empty', async () => {
+    const parts = ['begin', Buffer.alloc(4 * 2 ** 20), 'end', Buffer.alloc(2 ** 20)];
+    const whole = Buffer.concat(parts.map((part) => Buffer.from(part)));
+    service.transfers.exportStream = async () => ({
+      length: whole.length,
+      pieces: (async function* () {
+        for (const part of parts) yield Buffer.from(part);
+      })(),
+      close: async () => undefined,
+    });
+    expect((await run('vdisk export debian d.img')).code).toBe(0);
+    expect((await readFile(join(folder, 'd.img'))).equals(whole)).toBe(true);
+    expect((await stat(join(folder, 'd.img'))).blocks * 512).toBeLessThan(2 ** 20);
+  });
+
   test('writes to standard output and nothing else', async () => {
     const { code, out, bytes } = await run('vdisk export debian -');
     expect({ code, out, bytes: bytes.toString() }).toEqual({ code: 0, out: '', bytes: 'an image' });

@@ -107,6 +107,16 @@ describe('a bundle', () => {
     expect((await to.read('copy', 3)).equals(await from.read('debian', 3))).toBe(true);
   });
 
+  test('whose name is taken while it comes is refused, and nothing of it stays', async () => {
+    const { stream, reached, goOn } = held(from.bundle('debian'), 9);
+    const receiving = to.receive(stream);
+    await reached;
+    await to.inner.importDisk('debian', disk([9]));
+    goOn();
+    await expect(receiving).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    expect(to.catalog.layers.all()).toHaveLength(1);
+  });
+
   test('is refused where there is no room for it, and nothing of it stays', async () => {
     const { volumes } = to.inner.repository;
     volumes.space = async () => ({ total: 2 ** 40, free: SPACE_RESERVE_BYTES + 5 * CHUNK });
