@@ -17,6 +17,8 @@ const SLOW_HOOK_TIMEOUT = 600_000;
 export default defineConfig({
   test: {
     pool: 'forks',
+    // One for each core; vitest alone would leave one idle, which on two cores is half of them.
+    maxWorkers: '100%',
     reporters: ['default', './test/support/report.ts'],
     projects: [
       {
