@@ -30,6 +30,7 @@ import type { DataFolder } from './data-folder.ts';
 import type { LayerShelf } from './layer-shelf.ts';
 import { DAMAGE_KEPT } from './limits.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
+import { noOverlay } from './overlay-entry.ts';
 import type { Repository } from './repository.ts';
 
 export interface LayerStoreParts {
@@ -298,10 +299,6 @@ function bootFileNames(files: BootFiles, given: boolean): BootFileNames {
 function bootFilesOf({ given, kernel }: BootFileNames): Pick<SealOverlayRequest, 'bootFiles'> {
   if (given) return { bootFiles: 'parents' };
   return kernel === undefined ? {} : { bootFiles: 'found or parents' };
-}
-
-function noOverlay(ownerId: string): Fault {
-  return new Fault('NOT_FOUND', 'there is no write cache', { field: 'overlay', value: ownerId });
 }
 
 /**

@@ -3,6 +3,7 @@
  * shown with every version, so that the two never differ.
  */
 import { isSealed, type VdiskRecord, type VersionRecord } from '../catalog/records.ts';
+import { toldNames } from '../values/told-names.ts';
 import { isReleased, productionVersion } from './which-version.ts';
 
 export const VERSION_ACTIONS = [
@@ -73,7 +74,7 @@ export function refusalOf(action: VersionAction, at: VersionSituation): string |
 }
 
 function beingDeleted({ keptBy }: VersionSituation): string {
-  const why = keptBy.length === 0 ? '' : `; the write cache of ${told(keptBy)} stands on it`;
+  const why = keptBy.length === 0 ? '' : `; the write cache of ${toldNames(keptBy)} stands on it`;
   return `it is being deleted: it goes when its last reader has left${why}`;
 }
 
@@ -84,7 +85,9 @@ function notOpen({ version }: VersionSituation): string | undefined {
 }
 
 function written({ writers }: VersionSituation): string | undefined {
-  return writers.length === 0 ? undefined : `${told(writers)} is writing it; turn it off first`;
+  return writers.length === 0
+    ? undefined
+    : `${toldNames(writers)} is writing it; turn it off first`;
 }
 
 function notBegun({ isBegun }: VersionSituation): string | undefined {
@@ -138,17 +141,9 @@ function merged({ depth }: VersionSituation): string | undefined {
 function needed(at: VersionSituation): string | undefined {
   const { vdisk, version, versions, pinnedBy, keptBy } = at;
   if (vdisk.pinnedVersion === version.number) return 'the vDisk is pinned to it';
-  if (pinnedBy.length > 0) return `${told(pinnedBy)} is pinned to it`;
-  if (keptBy.length > 0) return `the persistent write cache of ${told(keptBy)} stands on it`;
+  if (pinnedBy.length > 0) return `${toldNames(pinnedBy)} is pinned to it`;
+  if (keptBy.length > 0) return `the persistent write cache of ${toldNames(keptBy)} stands on it`;
   if (boots(at) !== undefined) return 'it is what production machines boot';
   const sealed = versions.filter((one) => isSealed(one) && one.state !== 'deleting');
   return sealed.length === 1 ? 'it is the only one; delete the vDisk' : undefined;
-}
-
-/** So many names are told in a reason. */
-const NAMES_TOLD = 5;
-
-function told(names: readonly string[]): string {
-  const more = names.length - NAMES_TOLD;
-  return names.slice(0, NAMES_TOLD).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -6,6 +6,7 @@ import type { BlockDevice } from '../../../../src/block/index.ts';
 import { BlockError, Fault } from '../../../../src/errors/index.ts';
 import { layerFiles, removeLayer, removeLeftovers } from '../../../../src/vdisk/layers/index.ts';
 import { readPresentChunks } from '../../../../src/vdisk/manifest/index.ts';
+import { failure } from '../../../support/failure.ts';
 import { SEED, seededRandom } from '../../../support/seed.ts';
 import { MemoryFiles } from '../formats/memory-files.ts';
 import { type Cluster, qcow2Image } from '../formats/qcow2-images.ts';
@@ -47,15 +48,6 @@ function asQcow2(disk: Buffer, clusterBits: number, packed: boolean): Buffer {
     clusters.set(at / clusterBytes, { kind: packed ? 'compressed' : 'data', bytes });
   }
   return qcow2Image({ size: disk.length, clusters, clusterBits });
-}
-
-async function failure(promise: Promise<unknown>): Promise<Fault> {
-  const error: unknown = await promise.then(
-    () => 'it went well',
-    (reason) => reason,
-  );
-  if (error instanceof Fault) return error;
-  throw error;
 }
 
 describe('an import', () => {

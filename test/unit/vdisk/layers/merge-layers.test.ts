@@ -7,6 +7,7 @@ import { Fault } from '../../../../src/errors/index.ts';
 import { layerFiles, removeLeftovers } from '../../../../src/vdisk/index.ts';
 import type { MergeRequest, MergeStep } from '../../../../src/vdisk/layers/index.ts';
 import { readLayerMap } from '../../../../src/vdisk/layers/layer-map.ts';
+import { failure } from '../../../support/failure.ts';
 import {
   type BenchVersion,
   expectSame,
@@ -56,15 +57,6 @@ async function changed(version: BenchVersion, layer: number): Promise<BenchVersi
   content.fill(layer, 60 * CHUNK, 70 * CHUNK);
   await opened.device.write(content.subarray(60 * CHUNK, 70 * CHUNK), 60 * CHUNK, PLAIN);
   return bench.seal(opened, content);
-}
-
-async function failure(promise: Promise<unknown>): Promise<Fault> {
-  const error: unknown = await promise.then(
-    () => 'it went well',
-    (reason) => reason,
-  );
-  if (error instanceof Fault) return error;
-  throw error;
 }
 
 async function expectWhole(version: BenchVersion): Promise<void> {

@@ -13,6 +13,7 @@ import {
 } from '../../../../src/vdisk/index.ts';
 import type { SealStep } from '../../../../src/vdisk/layers/index.ts';
 import { readChunkHashes } from '../../../../src/vdisk/manifest/index.ts';
+import { failure } from '../../../support/failure.ts';
 import {
   type BenchOverlay,
   type BenchVersion,
@@ -42,15 +43,6 @@ afterEach(async () => {
   expect(memory.open).toBe(0);
   await bench.close();
 });
-
-async function failure(promise: Promise<unknown>): Promise<Fault> {
-  const error: unknown = await promise.then(
-    () => 'it went well',
-    (reason) => reason,
-  );
-  if (error instanceof Fault) return error;
-  throw error;
-}
 
 /** An overlay that was written all over, and what its disk holds. */
 async function written(): Promise<{ readonly opened: BenchOverlay; readonly content: Buffer }> {

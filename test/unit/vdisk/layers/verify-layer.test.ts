@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FaultyDevice, PLAIN, PLAIN_ZERO } from '../../../../src/block/index.ts';
-import { Fault } from '../../../../src/errors/index.ts';
 import { type LayerChain, layerFiles, verifyLayer } from '../../../../src/vdisk/index.ts';
 import { ManifestWriter } from '../../../../src/vdisk/manifest/index.ts';
+import { failure } from '../../../support/failure.ts';
 import { type BenchVersion, type LayerBench, memoryBench } from '../../../support/layer-bench.ts';
 import type { MemoryRepository } from '../../../support/memory-repository.ts';
 
@@ -39,15 +39,6 @@ afterEach(async () => {
   expect(memory.open).toBe(0);
   await bench.close();
 });
-
-async function failure(promise: Promise<unknown>): Promise<Fault> {
-  const error: unknown = await promise.then(
-    () => 'it went well',
-    (reason) => reason,
-  );
-  if (error instanceof Fault) return error;
-  throw error;
-}
 
 const volumeOf = (chain: LayerChain): string => chain.at(-1)?.volume.volume ?? '';
 const scribble = async (volume: string, at: number): Promise<void> =>
