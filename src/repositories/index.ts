@@ -1,4 +1,44 @@
-/** Repositories and volumes: the ports that adapters implement. Read first: ports.ts. */
+/** Repositories and volumes: the ports that adapters implement. Read first: ports.ts, adapter.ts, array-control.ts. */
+export type {
+  Adapter,
+  AdapterLog,
+  AdapterParts,
+  Connection,
+  ProbeAnswer,
+  ProbeFinding,
+  SettingField,
+  SettingValue,
+} from './adapter.ts';
+export {
+  type ArrayControl,
+  type ArrayHealth,
+  type ArrayInfo,
+  type ArrayLimits,
+  type ArrayLink,
+  type ArrayMapping,
+  type ArrayRef,
+  type ArraySnapshot,
+  type ArrayVolume,
+  type CallOptions,
+  type CloneControl,
+  type CreateVolume,
+  type HealthState,
+  type HostIdentity,
+  type MaskingControl,
+  type Mutation,
+  type Page,
+  REPLICATION_STATES,
+  type ReplicationControl,
+  type ReplicationState,
+  type SnapshotControl,
+} from './array-control.ts';
+export {
+  CAPABILITY_FLAGS,
+  type CapabilityFlag,
+  type CapabilitySet,
+  type CapabilityValue,
+  capabilities,
+} from './capabilities.ts';
 export { deleteVolumes } from './delete-volumes.ts';
 export type {
   RepositorySpace,

@@ -1,15 +1,18 @@
 /**
- * THE TWO PORTS that every adapter implements: control (volumes come and go) and data (a volume as a
- * BlockDevice). Control runs on the main thread, data in the workers; a locator is what crosses.
+ * THE TWO PORTS that every adapter implements: control (array-control.ts: volumes, snapshots, clones, masking,
+ * replication) and data (below: a volume as a BlockDevice). Control runs on the main thread, data in the workers;
+ * a locator is what crosses. VolumeControl is the part of the control port that layers and overlays need.
  */
 import type { BlockDevice } from '../block/index.ts';
 
 /**
- * How to reach a volume: plain data that survives structured cloning and JSON. Only the adapter named
- * in it reads `address`.
+ * How to reach a volume or a snapshot: plain data that survives structured cloning and JSON, and holds no secret.
+ * Only the adapter named in it reads `address`.
  */
 export interface VolumeLocator {
   readonly adapter: string;
+  /** Id of the repository; absent: the one that the service keeps in its data folder. */
+  readonly repository?: string;
   readonly volume: string;
   readonly address: Readonly<Record<string, string | number>>;
 }
@@ -51,4 +54,6 @@ export interface VolumeData {
    * @throws BlockError of operation `open`
    */
   open(locator: VolumeLocator, options: { readonly write: boolean }): Promise<BlockDevice>;
+  /** Ends sessions and connections that handles share. Handles that are still open fail from then on. */
+  close?(): Promise<void>;
 }
