@@ -68,6 +68,12 @@ export interface ProbeFinding {
   readonly holds?: { readonly repositoryId: string; readonly name?: string };
 }
 
+/**
+ * How a worker's data port asks the control port of its repository (ArrayControl.answer): to open, to allocate, never for
+ * a block that is where it was. Structured clones; shared memory in an answer is shared.
+ */
+export type AskControl = (question: unknown) => Promise<unknown>;
+
 export interface Adapter {
   /** As in a locator. */
   readonly kind: string;
@@ -100,5 +106,5 @@ export interface Adapter {
     },
   ): Promise<ArrayControl>;
   /** The data port of an attached repository, in the thread that calls it. Connects when a volume is opened. */
-  openData(connection: Connection, parts: AdapterParts): VolumeData;
+  openData(connection: Connection, parts: AdapterParts, ask: AskControl): VolumeData;
 }

@@ -138,6 +138,9 @@ export interface ArrayControl {
   /** Takes our tag off; the volume stays. */
   releaseVolume(request: Mutation & { readonly ref: ArrayRef }): Promise<void>;
 
+  /** What the data ports of this repository ask (AskControl). @throws BlockError */
+  answer?(question: unknown): Promise<unknown>;
+
   readonly snapshots: SnapshotControl | undefined;
   readonly clones: CloneControl | undefined;
   readonly masking: MaskingControl | undefined;

@@ -3,6 +3,7 @@ export type {
   Adapter,
   AdapterLog,
   AdapterParts,
+  AskControl,
   Connection,
   ProbeAnswer,
   ProbeFinding,
