@@ -91,8 +91,8 @@ export class Control {
   /** Machines whose full write cache has been told of (observe-caches.ts). */
   readonly fullCaches = new Set<string>();
   readonly enrolmentWindow = new EnrolmentWindow();
-  /** What changes a volume or its snapshots, one after the other. By the volume's id. */
-  readonly volumeTurns = new KeyedMutex();
+  /** What changes a repository, a volume or its snapshots, one after the other (storage/turns.ts). */
+  readonly storageTurns = new KeyedMutex();
   /** What repositories said of their space last, by id (observe-repositories.ts). */
   readonly spaces = new Map<string, MeasuredSpace>();
   readonly #onEvent: (event: EventRecord) => void;
