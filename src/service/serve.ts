@@ -17,8 +17,10 @@ import {
   layerVolumes,
   observeBoots,
   observeCaches,
+  observeSchedules,
   openCatalog,
   overlayOwners,
+  RepositoryObserver,
   recordEvent,
   recoverControl,
   Scrub,
@@ -30,6 +32,7 @@ import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
 import { openFlushJournals } from './flush-journals.ts';
+import { ServiceHooks } from './hooks/index.ts';
 import { LayerShelf } from './layer-shelf.ts';
 import { LayerStore, sweepLayers } from './layer-store.ts';
 import { FENCE_MS } from './limits.ts';
@@ -142,6 +145,7 @@ async function compose(
     dataPlane,
     images: new LayerStore({ folder, catalog, repository, layers, overlays, bootId }),
     transfers,
+    hooks: new ServiceHooks(folder.hooks),
     clock: systemClock,
     newId: randomUUID,
     serverName: hostname(),
@@ -258,6 +262,8 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
   const versions = new VersionObserver(control);
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
+  const repositories = new RepositoryObserver(control);
+  repositories.observe(systemClock.now()); // attached in the background: nobody waits for an array
   let observing: Promise<void> | undefined;
   const ticker = setInterval(() => {
     const now = systemClock.now();
@@ -266,6 +272,12 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
       observeCaches(control);
     } catch (err) {
       log.error({ err }, 'observing machines');
+    }
+    try {
+      repositories.observe(now);
+      observeSchedules(control, now);
+    } catch (err) {
+      log.error({ err }, 'observing repositories');
     }
     scrub.observe(now, (err) => log.error({ err }, 'verifying layers'));
     observing ??= versions
@@ -278,6 +290,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
   closers.add('ticker', async () => {
     clearInterval(ticker);
     await scrub.close();
+    await repositories.close();
     await observing;
   });
 }
