@@ -28,9 +28,13 @@ export {
   type ChainDescription,
   type ChainDifference,
   type ChainLayer,
+  ChainIndex,
+  ChainIndexDraft,
   type ChainOptions,
+  gatherChain,
   MAXIMUM_CHAIN_LAYERS,
   openChain,
+  sourcesOf,
 } from './chain/index.ts';
 export {
   type ExportedFile,
@@ -94,6 +98,7 @@ export {
 } from './layers/index.ts';
 export { changedChunks } from './manifest/index.ts';
 export {
+  BLOCK_BYTES,
   type FormatOptions,
   type FullReason,
   formatOverlay,
@@ -103,15 +108,19 @@ export {
   needsSettling,
   type OverlayGauges,
   type OverlayOptions,
+  type OverlayBits,
   openOverlay,
   overlayMapBytes,
   type RecoverOptions,
   type ReplayRecord,
   readOverlayGauges,
+  readOverlayMap,
   recoverOverlay,
   replayOverlay,
   setOverlayQuota,
   settleOverlay,
+  UNIT_BYTES,
+  writeSealedMap,
 } from './overlay/index.ts';
 export {
   ExistingLayer,

@@ -138,7 +138,10 @@ export class ChainIndexDraft {
   #admit(size: number): void {
     const below = this.#layerSizes.at(-1) ?? 1;
     if (!Number.isSafeInteger(size) || size < below || size > this.#size) {
-      throw refusal(size, `a layer of ${size} bytes on one of ${below}, of a disk of ${this.#size}`);
+      throw refusal(
+        size,
+        `a layer of ${size} bytes on one of ${below}, of a disk of ${this.#size}`,
+      );
     }
     if (this.#layerSizes.length < MAXIMUM_GROWN_LAYERS) return;
     throw refusal(size, `a chain of more than ${MAXIMUM_GROWN_LAYERS} layers`);
