@@ -58,6 +58,24 @@ export type {
 export { recoverControl } from './recover.ts';
 export * from './schemas/index.ts';
 export type {
+  AdapterKind,
+  AttachedRepository,
+  AttachRequest,
+  Call,
+  ChangedRange,
+  ForeignVolume,
+  RepositorySpaceNow,
+  RepositoryTarget,
+  SnapshotName,
+  Storage,
+  StorageHandle,
+  StoredSnapshot,
+  StoredVolume,
+  VolumeLive,
+  VolumeMapping,
+  VolumeName,
+} from './storage-port.ts';
+export type {
   BundleHead,
   BundleOrigin,
   ExportRequest,

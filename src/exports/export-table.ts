@@ -73,12 +73,13 @@ export class ExportTable implements ExportProvider {
   }
 
   /**
-   * Lets them go on, with what they are made of now. One without a plan goes on as it was.
+   * Lets them go on, with what they are made of now. One without a plan goes on as it was; one that is
+   * refused must not go on with that, and there is nothing else.
    * @returns the keys of those that cannot: every request to them fails
    */
   async resume(
     keys: readonly string[],
-    plans: ReadonlyMap<string, VolumePlan>,
+    plans: ReadonlyMap<string, VolumePlan | 'refused'>,
   ): Promise<readonly { readonly key: string; readonly error: unknown }[]> {
     const failed: { key: string; error: unknown }[] = [];
     await Promise.all(

@@ -16,6 +16,8 @@ export class LiveStack {
   /** Exchanges and the end run one after the other. */
   #turn: Promise<unknown>;
   #closed = false;
+  /** How often it was let go. */
+  #epoch = 0;
 
   constructor(plan: StackPlan, build: StackBuilder) {
     this.#build = build;
@@ -39,12 +41,15 @@ export class LiveStack {
    * @throws what the flush throws; requests are held in any case
    */
   async hold({ flush }: { readonly flush: boolean }): Promise<void> {
+    const epoch = this.#epoch;
     const stack = await this.#stack.catch(() => undefined);
     if (stack === undefined || !this.#isVolume) return;
     this.#swap ??= new SwapDevice(stack.device);
     const { current } = this.#swap;
     // Most of the bytes leave while requests still run: what is left to be held for is short.
     if (flush && current.capabilities.flush) await current.flush();
+    // Whoever waits for it may have given up, and nobody would let it go.
+    if (epoch !== this.#epoch) return;
     await this.#swap.hold();
     if (flush && current.capabilities.flush) await current.flush();
   }
@@ -52,13 +57,19 @@ export class LiveStack {
   /**
    * Ends what `hold` began.
    * @param plan undefined: goes on with the devices that it has
-   * @throws when the new stack cannot be built: requests fail from then on, since what they went to may
-   *   be a part of a snapshot
+   * @throws when it is refused, or the new stack cannot be built: requests fail from then on, since what
+   *   they went to may be a part of a snapshot
    */
-  async resume(plan: VolumePlan | undefined): Promise<void> {
+  async resume(plan: VolumePlan | 'refused' | undefined): Promise<void> {
+    this.#epoch += 1;
     const swap = this.#swap;
     if (swap === undefined) return;
     try {
+      if (plan === 'refused') {
+        const error = new Error('what the volume is made of now cannot be told');
+        swap.refuse(error);
+        throw error;
+      }
       if (plan !== undefined) await this.#inTurn(() => this.#exchange(swap, plan));
     } finally {
       swap.release();

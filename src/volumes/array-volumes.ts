@@ -4,12 +4,7 @@
  * made. Whatever tag is still there after a crash names what must go.
  */
 import { ArrayError } from '../errors/index.ts';
-import type {
-  ArrayControl,
-  ArrayVolume,
-  CallOptions,
-  VolumeData,
-} from '../repositories/index.ts';
+import type { ArrayControl, ArrayVolume, CallOptions, VolumeData } from '../repositories/index.ts';
 import type { NodeStore, NodeVolume } from './nodes.ts';
 
 /** Both ports of an attached repository. */
