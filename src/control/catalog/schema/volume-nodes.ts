@@ -2,9 +2,10 @@
 export const VOLUME_NODES = `
 CREATE TABLE volume_nodes (
   id TEXT PRIMARY KEY,
-  repository_id TEXT NOT NULL REFERENCES repositories (id) ON DELETE RESTRICT,
+  -- Forgotten with it, all at once.
+  repository_id TEXT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
   -- What it stands on; NULL: a whole volume of the array.
-  parent_id TEXT REFERENCES volume_nodes (id) ON DELETE RESTRICT,
+  parent_id TEXT REFERENCES volume_nodes (id),
   data TEXT NOT NULL, -- JSON
   map TEXT, -- JSON
   size INTEGER NOT NULL,
