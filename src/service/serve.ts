@@ -37,8 +37,13 @@ import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
-import type { Repository } from './repository.ts';
-import { ADAPTERS, type OpenStorage, openStorage, WorkerBarrier } from './storage/index.ts';
+import {
+  ADAPTERS,
+  LayerRepositories,
+  type OpenStorage,
+  openStorage,
+  WorkerBarrier,
+} from './storage/index.ts';
 import { tlsFiles } from './tls-files.ts';
 import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
@@ -116,10 +121,11 @@ async function compose(
   const token = adminToken(folder, givenToken);
   const catalog = openCatalog(folder.catalog);
   closers.add('catalog', () => catalog.close());
-  const repository: Repository = {
+  const own = {
     volumes: await LocalVolumeControl.attach(folder.repository),
     data: new LocalVolumeData({ log }),
   };
+  const repository = new LayerRepositories(own, catalog);
   const known = new Set(catalog.layers.all().map(({ id }) => id));
   await sweepLayers(folder.layers, repository.volumes, known);
   let fail: (error: Error) => void = () => undefined;
@@ -187,7 +193,7 @@ async function startDataPath(
   parts: {
     readonly folder: DataFolder;
     readonly catalog: Catalog;
-    readonly repository: Repository;
+    readonly repository: LayerRepositories;
     readonly bootId: string;
     readonly log: Log;
     readonly fail: (error: Error) => void;
@@ -228,6 +234,7 @@ async function startDataPath(
     sealed: layerVolumes(catalog),
   });
   const { storage, reachWorkers, ...dataPlaneStorage } = openRepositories(catalog, parts, workers);
+  repository.reach(storage);
   const dataPlane = new ServiceDataPlane({
     catalog,
     overlays,

@@ -38,6 +38,7 @@ export interface OpenStorage {
   readonly exports: VolumeExports;
   readonly repositories: AttachedRepositories;
   readonly trees: VolumeTrees;
+  readonly arrays: ArrayVolumes;
   /** When no worker has anything open any more. */
   close(): Promise<void>;
 }
@@ -73,5 +74,5 @@ export function openStorage(options: StorageOptions): OpenStorage {
     await trees.collector.close();
     await repositories.closeAll();
   };
-  return { storage, exports, repositories, trees, close };
+  return { storage, exports, repositories, trees, arrays, close };
 }
