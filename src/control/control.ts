@@ -2,12 +2,16 @@
  * What every operation works with. Operations are functions of (control, input); this holds the
  * catalog, the ports and the running tasks, and makes changes and their events one transaction.
  */
+import { KeyedMutex } from '../base/index.ts';
 import { currentActor } from './actor.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { EventRecord, TaskRecord } from './catalog/records.ts';
 import { EnrolmentWindow } from './enrolment-window.ts';
+import type { HookRunner } from './hook-port.ts';
 import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
+import { NO_HOOKS, NO_STORAGE } from './no-storage.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
+import type { RepositorySpaceNow, Storage } from './storage-port.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import type { Transfers } from './transfer-port.ts';
 
@@ -16,6 +20,9 @@ export interface ControlOptions {
   readonly dataPlane: DataPlane;
   readonly images: ImageStore;
   readonly transfers: Transfers;
+  /** Repositories; absent: it has none. */
+  readonly storage?: Storage;
+  readonly hooks?: HookRunner;
   readonly clock: Clock;
   /** A fresh unique id, e.g. crypto.randomUUID. */
   readonly newId: () => string;
@@ -44,17 +51,35 @@ export type RecordEvent = (event: NewEvent) => void;
 
 /** Tasks that keep no event of their own when they fail. */
 const TOLD_TASKS: ReadonlySet<string> = new Set([
+  'repository.create',
+  'repository.attach',
+  'volume.create',
+  'volume.delete',
+  'volume.resize',
+  'volume.clone',
+  'volume.split',
+  'volume.revert',
+  'snapshot.create',
+  'snapshot.delete',
+  'snapshot-schedule.run',
   'version.seal',
   'version.merge',
   'machine.capture',
   'vdisk.verify',
 ]);
 
+export interface MeasuredSpace extends RepositorySpaceNow {
+  /** Milliseconds since the epoch. */
+  readonly measuredAt: number;
+}
+
 export class Control {
   readonly catalog: Catalog;
   readonly dataPlane: DataPlane;
   readonly images: ImageStore;
   readonly transfers: Transfers;
+  readonly storage: Storage;
+  readonly hooks: HookRunner;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly serverName: string;
@@ -66,6 +91,10 @@ export class Control {
   /** Machines whose full write cache has been told of (observe-caches.ts). */
   readonly fullCaches = new Set<string>();
   readonly enrolmentWindow = new EnrolmentWindow();
+  /** What changes a volume or its snapshots, one after the other. By the volume's id. */
+  readonly volumeTurns = new KeyedMutex();
+  /** What repositories said of their space last, by id (observe-repositories.ts). */
+  readonly spaces = new Map<string, MeasuredSpace>();
   readonly #onEvent: (event: EventRecord) => void;
 
   constructor(options: ControlOptions) {
@@ -73,6 +102,8 @@ export class Control {
     this.dataPlane = options.dataPlane;
     this.images = options.images;
     this.transfers = options.transfers;
+    this.storage = options.storage ?? NO_STORAGE;
+    this.hooks = options.hooks ?? NO_HOOKS;
     this.clock = options.clock;
     this.newId = options.newId;
     this.serverName = options.serverName;

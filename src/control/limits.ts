@@ -68,3 +68,63 @@ export const MAX_DAYS_SPELT = 4_096;
 export const BOOT_QUIET_MS = 5_000;
 /** A boot that was requested and never read a block is given up after so long. */
 export const BOOT_ABANDONED_MS = 10 * 60_000;
+
+export const MAX_REPOSITORIES = 100;
+export const MAX_VOLUMES_PER_REPOSITORY = 10_000;
+export const MAX_SNAPSHOTS_PER_VOLUME = 10_000;
+export const MAX_HOSTS = 1_000;
+/** Initiator names of a host, and its addresses. */
+export const MAX_HOST_PORTS = 16;
+export const MAX_VOLUME_GROUPS = 1_000;
+/** Volumes of which one call takes snapshots of one moment. */
+export const MAX_VOLUMES_AT_ONCE = 64;
+export const MAX_SNAPSHOT_SCHEDULES = 1_000;
+/** Of volumes and of snapshots. */
+export const MAX_ITEMS_PER_PAGE = 1_000;
+export const DEFAULT_ITEMS_PER_PAGE = 100;
+/** Ranges of a difference between snapshots. */
+export const MAX_RANGES_PER_PAGE = 4_096;
+export const DEFAULT_RANGES_PER_PAGE = 1_000;
+/** Bytes of a volume. */
+export const MAX_VOLUME_BYTES = 2 ** 50;
+/** Settings of a repository, items of one that is a list, and characters of one value. */
+export const MAX_SETTINGS = 64;
+export const MAX_SETTING_ITEMS = 64;
+export const MAX_SETTING_LENGTH = 1_024;
+/** Characters of a password, a key or a token. */
+export const MAX_SECRET_LENGTH = 4_096;
+/** Characters that an array's own name of a volume may have. */
+export const MAX_NATIVE_ID_LENGTH = 512;
+
+/** Percent of a repository's space in use from which on it is told, unless it is set. */
+export const DEFAULT_WARNING_PERCENT = 80;
+export const DEFAULT_CRITICAL_PERCENT = 90;
+/** Percent by which it must be below a mark before it is told that it is. */
+export const SPACE_HYSTERESIS_PERCENT = 3;
+/** How often repositories are asked for their space. */
+export const SPACE_EVERY_MS = 60_000;
+/** A repository that cannot be attached is tried again after so long, twice as long each time, up to the second. */
+export const ATTACH_RETRY_FIRST_MS = 5_000;
+export const ATTACH_RETRY_LONGEST_MS = 300_000;
+
+export const MAX_HOOKS = 1_000;
+/** Words of a hook's command, and characters of one. */
+export const MAX_HOOK_ARGUMENTS = 64;
+export const MAX_HOOK_ARGUMENT_LENGTH = 1_024;
+export const DEFAULT_HOOK_TIMEOUT_MS = 30_000;
+export const MIN_HOOK_TIMEOUT_MS = 100;
+export const MAX_HOOK_TIMEOUT_MS = 3_600_000;
+/** Characters of what a hook said that its event keeps; the task has all that is kept. */
+export const MAX_HOOK_EVENT_OUTPUT = 500;
+
+/** Characters before the time in the names of a schedule's snapshots. */
+export const MAX_PREFIX_LENGTH = 32;
+/** The shortest interval between two runs of a schedule. */
+export const MIN_SCHEDULE_INTERVAL_MS = 60_000;
+export const MAX_SCHEDULE_INTERVAL_MS = 366 * 86_400_000;
+/** Characters of `at`, as cron has it. */
+export const MAX_CRON_LENGTH = 100;
+/** The days ahead in which a schedule must be due once: a 29th of February that is eight years away. */
+export const MAX_CRON_DAYS_AHEAD = 8 * 366;
+/** Snapshots that a schedule keeps, of each sort. */
+export const MAX_KEEP = 10_000;

@@ -14,6 +14,9 @@ export const FAULT_CODES = [
   'BACKING_FILE_MISSING', // an image's backing file or parent cannot be opened
   'NO_SPACE', // the repository cannot hold it
   'TOOL_MISSING', // an external program (qemu-img …) is needed and not installed
+  'UNSUPPORTED', // the storage cannot do that
+  'UNREACHABLE', // the storage does not answer; it is tried again
+  'HOOK_FAILED', // a hook whose policy is abort has failed
   'ADDRESS_IN_USE', // a port is taken by another program
   'PERMISSION_DENIED', // the system refused: a privileged port, a folder …
   'CANCELLED', // the task was cancelled

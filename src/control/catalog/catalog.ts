@@ -14,6 +14,14 @@ import { LockTable } from './lock-table.ts';
 import { MachineTable } from './machine-table.ts';
 import { PersonalityTable } from './personality-table.ts';
 import { RemovalTable } from './removal-table.ts';
+import { GroupTable } from './storage/group-table.ts';
+import { HookTable } from './storage/hook-table.ts';
+import { HostTable } from './storage/host-table.ts';
+import { RepositoryTable } from './storage/repository-table.ts';
+import { ScheduleTable } from './storage/schedule-table.ts';
+import { SecretTable } from './storage/secret-table.ts';
+import { SnapshotTable } from './storage/snapshot-table.ts';
+import { VolumeTable } from './storage/volume-table.ts';
 import { TaskTable } from './task-table.ts';
 import { VdiskTable } from './vdisk-table.ts';
 import { VersionTable } from './version-table.ts';
@@ -33,6 +41,14 @@ export class Catalog {
   readonly events: EventTable;
   readonly tasks: TaskTable;
   readonly removals: RemovalTable;
+  readonly repositories: RepositoryTable;
+  readonly secrets: SecretTable;
+  readonly volumes: VolumeTable;
+  readonly snapshots: SnapshotTable;
+  readonly hosts: HostTable;
+  readonly volumeGroups: GroupTable;
+  readonly schedules: ScheduleTable;
+  readonly hooks: HookTable;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -49,6 +65,14 @@ export class Catalog {
     this.events = new EventTable(database);
     this.tasks = new TaskTable(database);
     this.removals = new RemovalTable(database);
+    this.repositories = new RepositoryTable(database);
+    this.secrets = new SecretTable(database);
+    this.volumes = new VolumeTable(database);
+    this.snapshots = new SnapshotTable(database);
+    this.hosts = new HostTable(database);
+    this.volumeGroups = new GroupTable(database);
+    this.schedules = new ScheduleTable(database);
+    this.hooks = new HookTable(database);
   }
 
   /**

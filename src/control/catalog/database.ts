@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../errors/index.ts';
 import { migrate } from './migrations.ts';
@@ -23,6 +24,7 @@ const SQLITE_NOTADB = 26;
 export function openDatabase(path: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
+    if (path !== ':memory:') keepToOwner(path);
     database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
     database.exec('PRAGMA journal_mode = WAL');
@@ -33,6 +35,29 @@ export function openDatabase(path: string): DatabaseSync {
   } catch (error) {
     database?.close();
     throw databaseFault(error, path);
+  }
+}
+
+/**
+ * It holds secrets of repositories: nobody else may read it, whatever the umask. SQLite gives its journals the
+ * same mode (https://www.sqlite.org/tempfiles.html).
+ */
+function keepToOwner(path: string): void {
+  try {
+    closeSync(openSync(path, 'a', 0o600));
+  } catch {
+    return; // SQLite cannot either, and says why
+  }
+  try {
+    chmodSync(path, 0o600); // one from before
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Fault(
+      'PERMISSION_DENIED',
+      `cannot keep ${path} from other users: ${why}`,
+      { field: 'catalog', value: path, expected: 'a file that this user owns' },
+      { cause: error },
+    );
   }
 }
 

@@ -7,6 +7,7 @@ import { Fault } from '../../errors/index.ts';
 import { integer } from './row.ts';
 import { INITIAL } from './schema/initial.ts';
 import { LIFECYCLE } from './schema/lifecycle.ts';
+import { STORAGE } from './schema/storage.ts';
 
 export interface Migration {
   readonly number: number;
@@ -21,6 +22,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { number: 1, sql: INITIAL },
   { number: 2, sql: LIFECYCLE, rebuildsParents: true },
+  { number: 3, sql: STORAGE },
 ];
 
 /**

@@ -1,0 +1,45 @@
+/** A control plane without repositories: everything is refused, and nothing breaks. */
+import { Fault } from '../errors/index.ts';
+import type { HookRunner } from './hook-port.ts';
+import type { Storage } from './storage-port.ts';
+
+function refuse(): never {
+  throw new Fault('UNAVAILABLE', 'this service has no storage repositories', {
+    field: 'storage',
+    expected: 'a service that was built with them',
+  });
+}
+
+async function refuseLater(): Promise<never> {
+  return refuse();
+}
+
+export const NO_STORAGE: Storage = {
+  kinds: refuse,
+  isAttached: () => false,
+  probe: refuseLater,
+  attach: refuseLater,
+  detach: refuseLater,
+  space: refuseLater,
+  health: refuseLater,
+  createVolume: refuseLater,
+  deleteVolume: refuseLater,
+  resizeVolume: refuseLater,
+  listForeign: refuseLater,
+  adopt: refuseLater,
+  volumeLive: refuseLater,
+  snapshot: refuseLater,
+  deleteSnapshot: refuseLater,
+  clone: refuseLater,
+  split: refuseLater,
+  revert: refuseLater,
+  diff: refuseLater,
+  map: refuseLater,
+  unmap: refuseLater,
+  mappings: refuseLater,
+};
+
+export const NO_HOOKS: HookRunner = {
+  check: refuse,
+  run: async () => ({ succeeded: false, how: 'this service runs no hooks', output: '' }),
+};
