@@ -56,6 +56,16 @@ export type {
   VerifyRequest,
 } from './ports.ts';
 export { recoverControl } from './recover.ts';
+export { refuseReplicated } from './replication/refuse-replicated.ts';
+export type {
+  ArrayLinks,
+  CopyPointRequest,
+  CopyWatch,
+  LinkStatus,
+  ReplicationHooks,
+  ReplicationParts,
+  Replicator,
+} from './replication-port.ts';
 export * from './schemas/index.ts';
 export type {
   BundleHead,

@@ -48,4 +48,19 @@ export type {
   VolumeData,
   VolumeLocator,
 } from './ports.ts';
+export {
+  type Change,
+  type ChangeSource,
+  type CopiedPoint,
+  type CopyCursor,
+  type CopyFigures,
+  type CopyRequest,
+  type CopyWork,
+  copyPoint,
+  NO_FIGURES,
+  type ReadContent,
+  readContent,
+  Throttle,
+  type Verification,
+} from './replication/index.ts';
 export { checkVolumeId } from './volume-id.ts';

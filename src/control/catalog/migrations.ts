@@ -7,6 +7,7 @@ import { Fault } from '../../errors/index.ts';
 import { integer } from './row.ts';
 import { INITIAL } from './schema/initial.ts';
 import { LIFECYCLE } from './schema/lifecycle.ts';
+import { REPLICATION } from './schema/replication.ts';
 import { STORAGE } from './schema/storage.ts';
 
 export interface Migration {
@@ -23,6 +24,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 1, sql: INITIAL },
   { number: 2, sql: LIFECYCLE, rebuildsParents: true },
   { number: 3, sql: STORAGE },
+  { number: 5, sql: REPLICATION },
 ];
 
 /**

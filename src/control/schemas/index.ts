@@ -27,6 +27,17 @@ export {
   UpdatePersonalityInput,
 } from './personality.ts';
 export {
+  CreateReplicationInput,
+  DeleteReplicationQuery,
+  FailoverInput,
+  ReplicationPointView,
+  ReplicationView,
+  ResyncInput,
+  TestFailoverInput,
+  UpdateReplicationInput,
+  VerifyReplicationInput,
+} from './replication.ts';
+export {
   BundleQuery,
   BundleView,
   ChunksQuery,
