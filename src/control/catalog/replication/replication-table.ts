@@ -131,12 +131,10 @@ export class ReplicationTable {
 
   /** Volumes that test failovers have made and that are still there. */
   tests(id: string): readonly { readonly volumeId: string; readonly pointNumber: number }[] {
-    return this.#tests
-      .all(id)
-      .map((row) => ({
-        volumeId: text(row, 'volume_id'),
-        pointNumber: integer(row, 'point_number'),
-      }));
+    return this.#tests.all(id).map((row) => ({
+      volumeId: text(row, 'volume_id'),
+      pointNumber: integer(row, 'point_number'),
+    }));
   }
 }
 
