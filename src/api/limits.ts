@@ -6,8 +6,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 export const MAX_LARGE_BODY_BYTES = 512 * 1024;
 /** Characters of what a client says of its user, for the audit. */
 export const MAX_USER_LENGTH = 128;
-/** Characters of one path parameter: a name of 63, an id of 36, a MAC address. */
-export const MAX_PARAMETER_LENGTH = 128;
+/** Characters of one path parameter: `VOLUME@SNAPSHOT` of two names of 63, an id of 36, a MAC address. */
+export const MAX_PARAMETER_LENGTH = 132;
 /** Bytes of a body with the content ids that a server has: 10,000 of them. */
 export const MAX_INVENTORY_BODY_BYTES = 1024 * 1024;
 /** Bytes of a request for chunks: their number, and 4096 hashes (docs/BUNDLE.md). */

@@ -39,10 +39,12 @@ export function faultOfValidation(errors: FastifySchemaValidationError[], dataVa
   const child = error.params['additionalProperty'] ?? error.params['missingProperty'];
   const field = [path, child].filter((part) => part !== undefined && part !== '').join('.');
   const told = error.keyword === 'additionalProperties' || error.keyword === 'required';
+  // The whole of it is not said again either: what kept a secret from being found may be what is wrong.
+  const isWhole = path === '' && typeof data === 'object';
   return new Fault('INVALID_INPUT', `${field || dataVar} ${sentence(error)}`, {
     field: field || dataVar,
     // A secret is not said again, not even to whoever gave it.
-    ...(told || parentSchema?.['writeOnly'] === true ? {} : { value: data }),
+    ...(told || isWhole || parentSchema?.['writeOnly'] === true ? {} : { value: data }),
     expected: expectedOf(error, parentSchema),
   });
 }

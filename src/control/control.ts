@@ -95,12 +95,12 @@ export class Control {
   /** Machines whose full write cache has been told of (observe-caches.ts). */
   readonly fullCaches = new Set<string>();
   readonly enrolmentWindow = new EnrolmentWindow();
-  /** What changes a volume or its snapshots, one after the other. By the volume's id. */
-  readonly volumeTurns = new KeyedMutex();
   /** What is done with a replication, one after the other. By its id. */
   readonly replicationTurns = new KeyedMutex();
   /** The task that sends a point of a replication, by the replication's id. */
   readonly replicationRuns = new Map<string, string>();
+  /** What changes a repository, a volume or its snapshots, one after the other (storage/turns.ts). */
+  readonly storageTurns = new KeyedMutex();
   /** What repositories said of their space last, by id (observe-repositories.ts). */
   readonly spaces = new Map<string, MeasuredSpace>();
   readonly #onEvent: (event: EventRecord) => void;

@@ -25,6 +25,14 @@ export type {
   MachineRecord,
   TaskRecord,
 } from './catalog/records.ts';
+export type {
+  GroupRecord,
+  HookAction,
+  HookMoment,
+  RepositoryRecord,
+  SnapshotRecord,
+  VolumeRecord,
+} from './catalog/storage/records.ts';
 export {
   type Control,
   type ControlOptions,
@@ -33,6 +41,7 @@ export {
   type NewEvent,
   recordEvent,
 } from './control.ts';
+export type { HookCall, HookEnd, HookRunner } from './hook-port.ts';
 export * from './operations/index.ts';
 export type {
   BootFileNames,
@@ -67,6 +76,10 @@ export type {
   Replicator,
 } from './replication-port.ts';
 export * from './schemas/index.ts';
+export { type HookOccasion, type HooksBefore, withHooks } from './storage/hooks.ts';
+export { RepositoryObserver } from './storage/observe-repositories.ts';
+export { observeSchedules } from './storage/observe-schedules.ts';
+export type * from './storage-port.ts';
 export type {
   BundleHead,
   BundleOrigin,

@@ -112,7 +112,7 @@ export const MAX_HOOKS = 1_000;
 export const MAX_HOOK_ARGUMENTS = 64;
 export const MAX_HOOK_ARGUMENT_LENGTH = 1_024;
 export const DEFAULT_HOOK_TIMEOUT_MS = 30_000;
-export const MIN_HOOK_TIMEOUT_MS = 100;
+export const MIN_HOOK_TIMEOUT_MS = 1_000;
 export const MAX_HOOK_TIMEOUT_MS = 3_600_000;
 /** Characters of what a hook said that its event keeps; the task has all that is kept. */
 export const MAX_HOOK_EVENT_OUTPUT = 500;

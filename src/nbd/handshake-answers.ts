@@ -38,7 +38,7 @@ const OPTION_ERROR: Readonly<Record<FaultCode, OptionError>> = {
   BACKING_FILE_MISSING: 'unknown-export',
   NO_SPACE: 'unknown-export',
   TOOL_MISSING: 'platform',
-  UNSUPPORTED: 'unsupported',
+  UNSUPPORTED: 'unknown-export',
   UNREACHABLE: 'shutdown',
   HOOK_FAILED: 'policy',
   ADDRESS_IN_USE: 'unknown-export',

@@ -40,6 +40,7 @@ export { resetMachine } from './reset-machine.ts';
 export { showMachine } from './show-machine.ts';
 export { showStatus } from './show-status.ts';
 export { showVdisk } from './show-vdisk.ts';
+export * from './storage/index.ts';
 export { cancelTask, listTasks, showTask } from './tasks.ts';
 export * from './transfers/index.ts';
 export { updateMachine, updateMachines } from './update-machine.ts';

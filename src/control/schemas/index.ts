@@ -14,6 +14,15 @@ export {
   EnrolmentView,
 } from './enrolment.ts';
 export { items } from './fields.ts';
+export { AddHookInput, HookView, UpdateHookInput } from './hook.ts';
+export {
+  AddHostInput,
+  AddVolumeGroupInput,
+  HostView,
+  UpdateHostInput,
+  UpdateVolumeGroupInput,
+  VolumeGroupView,
+} from './host.ts';
 export {
   AddMachineInput,
   ListMachinesInput,
@@ -37,6 +46,46 @@ export {
   UpdateReplicationInput,
   VerifyReplicationInput,
 } from './replication.ts';
+export {
+  AttachRepositoryInput,
+  CreateRepositoryInput,
+  ForceInput,
+  HealthView,
+  ProbeInput,
+  ProbeView,
+  RepositoryKindView,
+  RepositoryView,
+  UpdateRepositoryInput,
+} from './repository.ts';
+export {
+  CreateSnapshotInput,
+  DiffInput,
+  DiffView,
+  GroupSnapshotInput,
+  ListSnapshotsInput,
+  SnapshotView,
+  UpdateSnapshotInput,
+} from './snapshot.ts';
+export {
+  AddSnapshotScheduleInput,
+  SnapshotScheduleView,
+  UpdateSnapshotScheduleInput,
+} from './snapshot-schedule.ts';
+export {
+  AdoptVolumeInput,
+  CloneInput,
+  CreateVolumeInput,
+  ForeignVolumeView,
+  MappingView,
+  MapVolumeInput,
+  PageInput,
+  page,
+  ResizeVolumeInput,
+  RevertVolumeInput,
+  UpdateVolumeInput,
+  VolumeLiveView,
+  VolumeView,
+} from './stored-volume.ts';
 export {
   BundleQuery,
   BundleView,

@@ -144,6 +144,13 @@ CREATE TABLE hooks (
   CHECK ((repository_id IS NULL) + (volume_id IS NULL) + (group_id IS NULL) = 2),
   CHECK ((argv IS NULL) + (url IS NULL) = 1)
 ) STRICT;
+-- Whatever takes an owner away takes its secrets along.
+CREATE TRIGGER secrets_of_repositories AFTER DELETE ON repositories BEGIN
+  DELETE FROM secrets WHERE owner_id = OLD.id;
+END;
+CREATE TRIGGER secrets_of_hooks AFTER DELETE ON hooks BEGIN
+  DELETE FROM secrets WHERE owner_id = OLD.id;
+END;
 CREATE INDEX hooks_by_repository ON hooks (repository_id);
 CREATE INDEX hooks_by_volume ON hooks (volume_id);
 CREATE INDEX hooks_by_group ON hooks (group_id);

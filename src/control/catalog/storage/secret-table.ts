@@ -3,12 +3,11 @@ import { text } from '../row.ts';
 
 /**
  * Passwords and tokens, apart from everything that is shown: what reads a record cannot come upon one by
- * accident. The file of the catalog is its owner's alone (database.ts).
+ * accident. They go with their owner (schema/storage.ts). The file of the catalog is its owner's alone (database.ts).
  */
 export class SecretTable {
   readonly #save: StatementSync;
   readonly #delete: StatementSync;
-  readonly #deleteAll: StatementSync;
   readonly #of: StatementSync;
 
   constructor(database: DatabaseSync) {
@@ -16,7 +15,6 @@ export class SecretTable {
       'INSERT OR REPLACE INTO secrets (owner_id, field, value) VALUES (?, ?, ?)',
     );
     this.#delete = database.prepare('DELETE FROM secrets WHERE owner_id = ? AND field = ?');
-    this.#deleteAll = database.prepare('DELETE FROM secrets WHERE owner_id = ?');
     this.#of = database.prepare(
       'SELECT field, value FROM secrets WHERE owner_id = ? ORDER BY field',
     );
@@ -28,10 +26,6 @@ export class SecretTable {
 
   delete(ownerId: string, field: string): void {
     this.#delete.run(ownerId, field);
-  }
-
-  deleteAll(ownerId: string): void {
-    this.#deleteAll.run(ownerId);
   }
 
   /** For whoever uses them, by field. Never to be shown. */

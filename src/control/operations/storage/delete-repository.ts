@@ -1,0 +1,98 @@
+import { Fault } from '../../../errors/index.ts';
+import type { RepositoryRecord } from '../../catalog/storage/records.ts';
+import type { Control } from '../../control.ts';
+import { repositorySubject } from '../../storage/names.ts';
+import { inTurn } from '../../storage/turns.ts';
+import { findRepository } from './find-storage.ts';
+
+/**
+ * An empty one: it is detached and forgotten. The storage keeps the mark that it is ours, and is taken up with
+ * mode `existing` again.
+ * @throws Fault NOT_FOUND, IN_USE (it has volumes or snapshots)
+ */
+export async function deleteRepository(control: Control, name: string): Promise<void> {
+  const { id } = findRepository(control.catalog, name);
+  await inTurn(control, [id], async () => {
+    refuseFull(control, findRepository(control.catalog, name));
+    if (control.storage.isAttached(id)) await control.storage.detach(id, { force: false });
+    control.change((record) => {
+      const repository = findRepository(control.catalog, name);
+      refuseFull(control, repository);
+      erase(control, repository);
+      record({
+        kind: 'repository.deleted',
+        subject: repositorySubject(name),
+        message: `repository ${name} deleted; it was empty`,
+      });
+    });
+  });
+}
+
+/**
+ * The catalog knows nothing of it any more, nor of its volumes and snapshots; on the storage everything stays.
+ * @throws Fault NOT_FOUND, IN_USE (it is attached, or groups and schedules have volumes of it)
+ */
+export async function forgetRepository(control: Control, name: string): Promise<void> {
+  const { id } = findRepository(control.catalog, name);
+  await inTurn(control, [id], async () => {
+    control.change((record) => {
+      const repository = findRepository(control.catalog, name);
+      if (repository.state !== 'detached' || control.storage.isAttached(id)) {
+        throw new Fault('IN_USE', `repository ${name} is not detached`, {
+          field: 'repository.state',
+          value: repository.state,
+          expected: `rootcast repository detach ${name} first`,
+        });
+      }
+      refuseMembers(control, repository);
+      const volumes = control.catalog.volumes.count(id);
+      const snapshots = control.catalog.snapshots.count(id);
+      erase(control, repository);
+      record({
+        kind: 'repository.forgotten',
+        subject: repositorySubject(name),
+        message: `repository ${name} is forgotten, with ${volumes} volumes and ${snapshots} snapshots; on its storage everything stays`,
+        data: { repositoryId: id, kind: repository.kind, volumes, snapshots },
+      });
+    });
+  });
+}
+
+function erase({ catalog, spaces }: Control, { id }: RepositoryRecord): void {
+  catalog.volumes.deleteOfRepository(id);
+  catalog.snapshots.deleteOfRepository(id);
+  catalog.repositories.delete(id);
+  spaces.delete(id);
+}
+
+function refuseFull({ catalog }: Control, { id, name }: RepositoryRecord): void {
+  const volumes = catalog.volumes.count(id);
+  const snapshots = catalog.snapshots.count(id);
+  if (volumes + snapshots === 0) return;
+  throw new Fault(
+    'IN_USE',
+    `repository ${name} has ${volumes} volumes and ${snapshots} snapshots`,
+    {
+      field: 'repository.volumes',
+      value: volumes + snapshots,
+      expected: 'an empty one, or to forget it (rootcast repository forget), which deletes nothing',
+    },
+  );
+}
+
+function refuseMembers({ catalog }: Control, { id, name }: RepositoryRecord): void {
+  const isOurs = (volumeId: string): boolean => catalog.volumes.byId(volumeId)?.repositoryId === id;
+  const groups = catalog.volumeGroups
+    .all()
+    .filter((group) => catalog.volumeGroups.members(group.id).some(isOurs));
+  const schedules = catalog.schedules
+    .all()
+    .filter((schedule) => catalog.schedules.members(schedule.id).some(isOurs));
+  const names = [...groups, ...schedules].map((one) => one.name);
+  if (names.length === 0) return;
+  throw new Fault('IN_USE', `volumes of repository ${name} are in ${names.join(', ')}`, {
+    field: 'repository.volumes',
+    value: names,
+    expected: 'none that a volume group or a snapshot schedule has',
+  });
+}

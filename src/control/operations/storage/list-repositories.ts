@@ -1,0 +1,33 @@
+import type { Control } from '../../control.ts';
+import type { HealthView, RepositoryView } from '../../schemas/repository.ts';
+import { requireAttached } from '../../storage/names.ts';
+import { measureSpace } from '../../storage/observe-repositories.ts';
+import { findRepository } from './find-storage.ts';
+import { repositoryView, spaceView } from './repository-view.ts';
+
+/** By name, with what they said last: no array is asked. */
+export function listRepositories(control: Control): readonly RepositoryView[] {
+  return control.catalog.repositories
+    .all()
+    .map((repository) => repositoryView(control, repository));
+}
+
+/** @throws Fault NOT_FOUND */
+export function showRepository(control: Control, name: string): RepositoryView {
+  return repositoryView(control, findRepository(control.catalog, name));
+}
+
+/** Asks the array. @throws Fault NOT_FOUND, UNAVAILABLE, UNREACHABLE */
+export async function repositoryHealth(control: Control, name: string): Promise<HealthView> {
+  const repository = findRepository(control.catalog, name);
+  requireAttached(control, repository);
+  const { state, messages, paths } = await control.storage.health(repository.id);
+  await measureSpace(control, repository.id);
+  const space = control.spaces.get(repository.id);
+  return {
+    state,
+    messages: [...messages],
+    paths: paths.map((path) => ({ ...path })),
+    space: spaceView(space ?? { total: 0, free: 0, measuredAt: control.clock.now() }),
+  };
+}

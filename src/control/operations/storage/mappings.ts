@@ -1,0 +1,91 @@
+/** Which hosts reach a volume: the storage is asked, the catalog only knows what hosts there are. */
+import type { Control } from '../../control.ts';
+import type { ForceInput } from '../../schemas/repository.ts';
+import type { MappingView, MapVolumeInput } from '../../schemas/stored-volume.ts';
+import { requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
+import { inTurn } from '../../storage/turns.ts';
+import { withoutSecrets } from '../../storage/without-secrets.ts';
+import type { VolumeMapping } from '../../storage-port.ts';
+import { findHost, findVolume } from './find-storage.ts';
+import { currentVolume } from './volume-tasks.ts';
+
+/** @throws Fault NOT_FOUND, UNREACHABLE, UNSUPPORTED */
+export async function listMappings(
+  control: Control,
+  repositoryName: string,
+  name: string,
+): Promise<readonly MappingView[]> {
+  const { repository, volume } = findVolume(control.catalog, repositoryName, name);
+  requireAttached(control, repository);
+  return (await control.storage.mappings(volumeNameOf(volume))).map(mappingView);
+}
+
+/** Again with the same host and mode: as it is. @throws Fault NOT_FOUND, ALREADY_EXISTS (another mode), UNREACHABLE, UNSUPPORTED */
+export async function mapVolume(
+  control: Control,
+  repositoryName: string,
+  name: string,
+  { host: hostName, mode = 'rw', chap }: MapVolumeInput,
+): Promise<MappingView> {
+  const { repository, volume } = findVolume(control.catalog, repositoryName, name);
+  const host = findHost(control.catalog, hostName, 'mapping.host');
+  requireAttached(control, repository);
+  const { iqns, addresses } = host;
+  const request = {
+    host: { name: hostName, iqns, addresses },
+    mode,
+    ...(chap === undefined ? {} : { chap }),
+  };
+  const secrets = { password: chap?.password ?? '', mutual: chap?.mutual?.password ?? '' };
+  return inTurn(control, [volume.id], async () => {
+    const now = volumeNameOf(currentVolume(control, volume.id));
+    const mapping = await withoutSecrets(secrets, () => control.storage.map(now, request));
+    control.change((record) =>
+      record({
+        kind: 'volume.mapped',
+        subject: volumeSubject(repositoryName, name),
+        message: `volume ${repositoryName}/${name} is mapped to host ${hostName} (${mode})`,
+        data: { host: hostName, mode, chap: chap !== undefined },
+      }),
+    );
+    return mappingView(mapping);
+  });
+}
+
+/** @param hostName undefined: all hosts. @throws Fault NOT_FOUND, IN_USE (a host has it open, without `force`) … */
+export async function unmapVolume(
+  control: Control,
+  repositoryName: string,
+  name: string,
+  hostName: string | undefined,
+  { force = false }: ForceInput = {},
+): Promise<void> {
+  const { repository, volume } = findVolume(control.catalog, repositoryName, name);
+  requireAttached(control, repository);
+  await inTurn(control, [volume.id], async () => {
+    const now = volumeNameOf(currentVolume(control, volume.id));
+    await control.storage.unmap(now, hostName, { force });
+    const from = hostName === undefined ? 'all hosts' : `host ${hostName}`;
+    control.change((record) =>
+      record({
+        kind: 'volume.unmapped',
+        subject: volumeSubject(repositoryName, name),
+        message: `volume ${repositoryName}/${name} is not mapped to ${from} any more`,
+        data: { host: hostName, force },
+      }),
+    );
+  });
+}
+
+function mappingView(mapping: VolumeMapping): MappingView {
+  const { host, mode, lun, sessions, portals, iqn, path } = mapping;
+  return {
+    host,
+    mode,
+    lun: lun ?? null,
+    sessions: [...sessions],
+    portals: [...portals],
+    iqn: iqn ?? null,
+    path: path ?? null,
+  };
+}

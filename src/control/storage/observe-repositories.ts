@@ -1,0 +1,135 @@
+/**
+ * What happens to repositories by itself: those that are to be attached are, again and again until they can be; and
+ * each is asked for its space from time to time, which also shows whether it still answers.
+ */
+import type { RepositoryRecord } from '../catalog/storage/records.ts';
+import type { Control } from '../control.ts';
+import { ATTACH_RETRY_FIRST_MS, ATTACH_RETRY_LONGEST_MS, SPACE_EVERY_MS } from '../limits.ts';
+import { attachNow, markUnreachable } from './attach.ts';
+import { repositorySubject } from './names.ts';
+import { inTurn } from './turns.ts';
+import { levelOf, usedPercent } from './watermarks.ts';
+
+interface Retry {
+  readonly at: number;
+  readonly afterMs: number;
+}
+
+export class RepositoryObserver {
+  readonly #control: Control;
+  readonly #abort = new AbortController();
+  readonly #retries = new Map<string, Retry>();
+  readonly #measuredAt = new Map<string, number>();
+  /** One thing at a time for each; a repository that hangs keeps no other waiting. */
+  readonly #busy = new Map<string, Promise<void>>();
+
+  constructor(control: Control) {
+    this.#control = control;
+  }
+
+  /** Called by the service's ticker. Returns at once; what is begun tells its failures itself. */
+  observe(now: number): void {
+    if (this.#abort.signal.aborted) return;
+    for (const repository of this.#control.catalog.repositories.all()) {
+      const { id, state } = repository;
+      if (state === 'detached' || this.#busy.has(id)) continue;
+      const work = this.#control.storage.isAttached(id)
+        ? this.#isToBeMeasured(id, now) && (() => this.#measure(id, now))
+        : this.#isToBeAttached(id, now) && (() => this.#attach(id, now));
+      if (work !== false) this.#begin(id, work);
+    }
+  }
+
+  #begin(id: string, work: () => Promise<void>): void {
+    const busy = work()
+      // The catalog could not be written; the next look tries again.
+      .catch(() => undefined)
+      .finally(() => this.#busy.delete(id));
+    this.#busy.set(id, busy);
+  }
+
+  #isToBeAttached(id: string, now: number): boolean {
+    return now >= (this.#retries.get(id)?.at ?? 0);
+  }
+
+  #isToBeMeasured(id: string, now: number): boolean {
+    const at = this.#measuredAt.get(id);
+    return at === undefined || now - at >= SPACE_EVERY_MS;
+  }
+
+  async #attach(id: string, now: number): Promise<void> {
+    const control = this.#control;
+    const { signal } = this.#abort;
+    try {
+      await inTurn(control, [id], async () => {
+        // Somebody may have been faster, or have changed their mind.
+        const repository = control.catalog.repositories.byId(id);
+        if (repository === undefined || repository.state === 'detached') return;
+        if (control.storage.isAttached(id)) return;
+        await attachNow(control, id, { create: false, takeOver: false }, signal);
+      });
+      this.#retries.delete(id);
+    } catch (error) {
+      if (signal.aborted) return;
+      const before = this.#retries.get(id)?.afterMs ?? ATTACH_RETRY_FIRST_MS / 2;
+      const afterMs = Math.min(before * 2, ATTACH_RETRY_LONGEST_MS);
+      this.#retries.set(id, { at: now + afterMs, afterMs });
+      markUnreachable(control, id, error);
+    }
+  }
+
+  async #measure(id: string, now: number): Promise<void> {
+    this.#measuredAt.set(id, now);
+    try {
+      await measureSpace(this.#control, id);
+    } catch (error) {
+      if (this.#abort.signal.aborted || !this.#control.storage.isAttached(id)) return;
+      markUnreachable(this.#control, id, error);
+    }
+  }
+
+  /** Settles when what is under way is done. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#busy.values());
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await this.settled();
+  }
+}
+
+/**
+ * Asks for the space, keeps it, and tells when it has crossed a mark, or answers again.
+ * @throws Fault what Storage.space throws
+ */
+export async function measureSpace(control: Control, repositoryId: string): Promise<void> {
+  const space = await control.storage.space(repositoryId);
+  control.change((record) => {
+    const before = control.catalog.repositories.byId(repositoryId);
+    if (before === undefined) return;
+    control.spaces.set(repositoryId, { ...space, measuredAt: control.clock.now() });
+    const percent = usedPercent(space);
+    const spaceLevel = levelOf(before.spaceLevel, percent, before);
+    const answersAgain = before.state === 'unreachable';
+    if (spaceLevel === before.spaceLevel && !answersAgain) return;
+    const after: RepositoryRecord = {
+      ...before,
+      spaceLevel,
+      ...(answersAgain ? { state: 'attached', reason: undefined } : {}),
+    };
+    control.catalog.repositories.update(after);
+    const subject = repositorySubject(before.name);
+    if (answersAgain) {
+      const message = `repository ${before.name} answers again`;
+      record({ kind: 'repository.attached', subject, message });
+    }
+    if (spaceLevel === before.spaceLevel) return;
+    record({
+      kind: `repository.space-${spaceLevel}`,
+      subject,
+      message: `${percent} % of repository ${before.name} is in use`,
+      data: { ...space, usedPercent: percent, before: before.spaceLevel },
+    });
+  });
+}

@@ -1,0 +1,78 @@
+import { Fault } from '../../errors/index.ts';
+import type { SnapshotRecord } from '../catalog/storage/records.ts';
+import type { Control } from '../control.ts';
+import type { Call } from '../storage-port.ts';
+import { toldNames } from '../values/told-names.ts';
+import { addressOf, repositoryName, snapshotNameOf, snapshotSubject } from './names.ts';
+import { inTurn } from './turns.ts';
+
+/**
+ * Its children are its parent's from then on, and nothing else changes.
+ * @throws Fault NOT_FOUND, IN_USE (it is held, or something stands on it that the storage cannot part from it)
+ */
+export async function removeSnapshot(control: Control, id: string, call: Call): Promise<void> {
+  const before = current(control, id);
+  await inTurn(control, [before.volumeId ?? id], async () => {
+    const snapshot = current(control, id);
+    refuseHeld(snapshot);
+    try {
+      await control.storage.deleteSnapshot(
+        snapshotNameOf(snapshot),
+        () => forget(control, id),
+        call,
+      );
+    } catch (error) {
+      throw namingClones(control, snapshot, error);
+    }
+  });
+}
+
+function forget(control: Control, id: string): void {
+  const { catalog } = control;
+  control.change((record) => {
+    const snapshot = current(control, id);
+    refuseHeld(snapshot);
+    catalog.volumes.moveHead(id, snapshot.parentId);
+    catalog.snapshots.delete(snapshot);
+    const repository = repositoryName(catalog, snapshot.repositoryId);
+    record({
+      kind: 'snapshot.deleted',
+      subject: snapshotSubject(repository, snapshot),
+      message: `snapshot ${repository}/${snapshot.volumeName}@${snapshot.name} deleted`,
+      data: { snapshotId: id },
+    });
+  });
+}
+
+function current({ catalog }: Control, id: string): SnapshotRecord {
+  const snapshot = catalog.snapshots.byId(id);
+  if (snapshot !== undefined) return snapshot;
+  throw new Fault('NOT_FOUND', 'the snapshot is gone', { field: 'snapshot.id', value: id });
+}
+
+function refuseHeld({ held, volumeName, name }: SnapshotRecord): void {
+  if (!held) return;
+  throw new Fault('IN_USE', `snapshot ${volumeName}@${name} is held`, {
+    field: 'snapshot.held',
+    value: true,
+    expected: 'one that is released (rootcast snapshot set --release)',
+  });
+}
+
+/** The storage knows clones by its own names; people by theirs. */
+function namingClones({ catalog }: Control, snapshot: SnapshotRecord, error: unknown): unknown {
+  if (!(error instanceof Fault) || error.code !== 'IN_USE') return error;
+  const clones = catalog.volumes.clonesOfSnapshot(snapshot.id);
+  if (clones.length === 0) return error;
+  const names = clones.map(({ id }) => addressOf(catalog, id));
+  const message = `${toldNames(names)} stand on snapshot ${snapshot.volumeName}@${snapshot.name}: ${error.message}`;
+  const expected = 'no linked clone that stands on it (rootcast volume split, or delete)';
+  return new Fault(
+    'IN_USE',
+    message,
+    { field: 'snapshot.clones', value: names, expected },
+    {
+      cause: error,
+    },
+  );
+}
