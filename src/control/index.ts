@@ -71,7 +71,6 @@ export type {
   CopyPointRequest,
   CopyWatch,
   LinkStatus,
-  ReplicationHooks,
   ReplicationParts,
   Replicator,
 } from './replication-port.ts';

@@ -1,6 +1,6 @@
 /**
- * What replication needs of the service besides Storage (storage-port.ts): copying points between repositories, the
- * arrays' own replication, and hooks. Blocks are read and written elsewhere (a worker); here it is decided what.
+ * What replication needs of the service besides Storage (storage-port.ts): copying points between repositories, and the
+ * arrays' own replication. Blocks are read and written elsewhere (a worker); here it is decided what.
  * Every method fails with a Fault.
  */
 import type {
@@ -11,7 +11,6 @@ import type {
   ReplicationState,
   Verification,
 } from '../repositories/index.ts';
-import type { HookMoment } from './catalog/storage/records.ts';
 import type { SnapshotName, StoredVolume, VolumeName } from './storage-port.ts';
 
 export interface CopyPointRequest {
@@ -95,22 +94,8 @@ export interface ArrayLinks {
   resync(volume: VolumeName): Promise<LinkStatus>;
 }
 
-export interface ReplicationHooks {
-  /** Those of the volumes, their groups and repositories. @throws Fault HOOK_FAILED of one whose policy is abort */
-  run(
-    moment: Extract<HookMoment, `${string}-replication` | `${string}-failover`>,
-    about: {
-      readonly volumeIds: readonly string[];
-      readonly facts: Readonly<Record<string, string>>;
-    },
-    signal: AbortSignal,
-  ): Promise<void>;
-}
-
 export interface ReplicationParts {
   readonly replicator: Replicator;
   /** undefined: arrays do nothing by themselves here. */
   readonly links: ArrayLinks | undefined;
-  /** undefined: there are none. */
-  readonly hooks: ReplicationHooks | undefined;
 }

@@ -1,10 +1,12 @@
 /** After a forced failover: does the old source hold what was never sent? */
+
 import { Fault } from '../../errors/index.ts';
 import type { PointMember, PointRecord } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
+import { snapshotNameOf } from '../storage/names.ts';
 import type { Call } from '../storage-port.ts';
 import { changeReplication } from './change-replication.ts';
-import { current, lastCommon, partsOf, snapshotName, snapshotOf, targetSide } from './situation.ts';
+import { current, lastCommon, partsOf, snapshotOf, targetSide } from './situation.ts';
 import { snapshotSide } from './take-point.ts';
 
 /**
@@ -58,7 +60,7 @@ async function differs(
     control,
     replication,
     request,
-    ({ stored }) => stored.map(({ snapshotId }) => snapshotId),
+    (stored) => stored.map(({ snapshotId }) => snapshotId),
     call,
   );
   try {
@@ -87,8 +89,8 @@ async function memberDiffers(
   try {
     const changes = await storage.diff({
       ...range,
-      from: snapshotName(from),
-      to: snapshotName(now),
+      from: snapshotNameOf(from),
+      to: snapshotNameOf(now),
     });
     if (changes.length === 0) return false;
   } catch (error) {
@@ -96,7 +98,7 @@ async function memberDiffers(
   }
   // What may differ may be the same: its content says.
   const watch = { signal: call.signal, progress: () => undefined };
-  const request = { replicationId: id, snapshot: snapshotName(now), size: member.size };
+  const request = { replicationId: id, snapshot: snapshotNameOf(now), size: member.size };
   const { contentId } = await partsOf(control).replicator.read(request, watch);
   return contentId !== member.contentId;
 }
@@ -106,7 +108,7 @@ async function forget(control: Control, snapshotId: string, call: Call): Promise
   const snapshot = catalog.snapshots.byId(snapshotId);
   if (snapshot === undefined) return;
   await storage.deleteSnapshot(
-    snapshotName(snapshot),
+    snapshotNameOf(snapshot),
     () =>
       catalog.transaction(() => {
         catalog.volumes.moveHead(snapshotId, snapshot.parentId);

@@ -6,18 +6,20 @@
  * in both cases; after a forced failover it may hold what was never sent, which is looked into when it is reachable
  * again (divergence.ts), and never thrown away without being told to.
  */
+
 import { Fault } from '../../errors/index.ts';
 import type { PointRecord, ReplicationRecord } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
+import { withHooks } from '../storage/hooks.ts';
+import { volumeNameOf } from '../storage/names.ts';
 import type { Call } from '../storage-port.ts';
 import type { ReportProgress } from '../tasks/task-runner.ts';
 import { changeReplication } from './change-replication.ts';
 import { fence, setRole, unfence } from './fence.ts';
 import { revertHeads } from './heads.ts';
 import { eachLink, promoteLinks } from './link-run.ts';
-import { replicationHooks } from './replication-hooks.ts';
 import { discardPoint, sendPoint } from './send-point.ts';
-import { current, newestPoint, sendingPoint, targetSide, volumeName } from './situation.ts';
+import { current, newestPoint, occasionOf, sendingPoint, targetSide } from './situation.ts';
 
 export interface FailoverResult {
   readonly replication: string;
@@ -35,15 +37,12 @@ export async function failOver(
   signal: AbortSignal,
 ): Promise<FailoverResult> {
   const before = refuseFailedOver(current(control.catalog, id));
-  await replicationHooks(control, id, 'before-failover', signal, { kind });
-  const array = before.mode === 'array';
   const fail = kind === 'planned' ? planned : forced;
-  const point = array
-    ? await failOverLinks(control, id, kind)
-    : await fail(control, id, report, signal);
-  const after = current(control.catalog, id);
-  await replicationHooks(control, id, 'after-failover', signal, { kind });
-  return { replication: after.name, kind, point: point?.number };
+  const occasion = occasionOf(control, before, 'failover', { ROOTCAST_FAILOVER: kind });
+  const { value: point } = await withHooks(control, occasion, signal, () =>
+    before.mode === 'array' ? failOverLinks(control, id, kind) : fail(control, id, report, signal),
+  );
+  return { replication: before.name, kind, point: point?.number };
 }
 
 function refuseFailedOver(replication: ReplicationRecord): ReplicationRecord {
@@ -142,7 +141,7 @@ async function failOverLinks(
     await fence(control, id, replication.sourceSide);
     changeReplication(control, id, { state: 'promoting' });
     await eachLink(control, id, replication.sourceSide, (links, volume) =>
-      links.demote(volumeName(volume)),
+      links.demote(volumeNameOf(volume)),
     );
   }
   await promoteLinks(control, id, side, kind === 'forced');

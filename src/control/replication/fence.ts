@@ -1,10 +1,12 @@
 /** Who may write: volumes of the source are ordinary ones, those of the replica nobody's but ours. */
+
 import { Fault } from '../../errors/index.ts';
 import type { Side } from '../catalog/replication/records.ts';
 import type { VolumeRecord, VolumeRole } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
+import { volumeNameOf } from '../storage/names.ts';
 import { toldNames } from '../values/told-names.ts';
-import { volumeName, volumesOf } from './situation.ts';
+import { volumesOf } from './situation.ts';
 
 /** Inside a change. What is told to open it for writing from then on is refused, or allowed. */
 export function setRole({ catalog }: Control, id: string, side: Side, role: VolumeRole): void {
@@ -35,7 +37,7 @@ export function unfence(control: Control, id: string, side: Side): void {
 }
 
 async function refuseWriters({ storage }: Control, volume: VolumeRecord): Promise<void> {
-  const name = volumeName(volume);
+  const name = volumeNameOf(volume);
   const { connections } = await storage.volumeLive(name);
   if (connections > 0) throw inUse(volume, `${connections} open connections`);
   const mappings = await storage.mappings(name);

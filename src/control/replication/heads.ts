@@ -2,12 +2,16 @@
  * The heads: the volumes that a replica is written into. Nobody but a copy uses them, and what they hold is
  * nothing to rely on between two points: it is the last point, or on its way to the next, and the record says which.
  */
+
 import { Fault } from '../../errors/index.ts';
 import type { PointRecord, ReplicationRecord, Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
+import { repositoryName, snapshotNameOf, volumeNameOf, volumeSubject } from '../storage/names.ts';
+import { inTurn } from '../storage/turns.ts';
 import type { Call, StoredVolume } from '../storage-port.ts';
 import { changeReplication } from './change-replication.ts';
-import { current, snapshotName, snapshotOf, volumeName, volumeOf } from './situation.ts';
+import { currentVolume } from './current-volume.ts';
+import { current, snapshotOf, volumeOf } from './situation.ts';
 
 /** Volumes that are still to be made in the other repository: of a new replication, or what a crash left out. */
 export async function makeHeads(control: Control, id: string, call: Call): Promise<void> {
@@ -27,7 +31,7 @@ export async function makeHeads(control: Control, id: string, call: Call): Promi
           catalog.replications.setRight(id, member.position, volumeId);
           record({
             kind: 'volume.created',
-            subject: `volume/${repositoryName(control, request.repositoryId)}/${member.rightName}`,
+            subject: volumeSubject(repositoryName(catalog, request.repositoryId), member.rightName),
             message: `volume ${member.rightName} created as a replica of ${source.name}`,
             data: { replication: replication.name },
           });
@@ -49,10 +53,6 @@ export function keepReplica(
     ...{ parentSnapshotId: undefined, parentVolumeId: undefined, headSnapshotId: undefined },
     createdAt: clock.now(),
   });
-}
-
-function repositoryName({ catalog }: Control, id: string): string {
-  return catalog.repositories.byId(id)?.name ?? id;
 }
 
 /**
@@ -95,11 +95,13 @@ export async function revertHeads(
     const pointMember = point.members[member.position];
     const snapshot = pointMember === undefined ? undefined : snapshotOf(catalog, pointMember, side);
     if (snapshot === undefined) throw pointGone(point);
-    await storage.revert(
-      volumeName(volume),
-      snapshotName(snapshot),
-      (stored) => keepHead(control, volume.id, stored, snapshot.id),
-      call,
+    await inTurn(control, [volume.id], () =>
+      storage.revert(
+        volumeNameOf(currentVolume(control, volume.id)),
+        snapshotNameOf(snapshot),
+        (stored) => keepHead(control, volume.id, stored, snapshot.id),
+        call,
+      ),
     );
   }
   changeReplication(control, id, { headPointId: point.id });
@@ -120,7 +122,9 @@ export async function growHeads(
     if (volume.size >= size) continue;
     const keep = (stored: StoredVolume): void =>
       keepHead(control, volume.id, stored, volume.headSnapshotId);
-    await storage.resizeVolume(volumeName(volume), size, keep, call);
+    await inTurn(control, [volume.id], () =>
+      storage.resizeVolume(volumeNameOf(currentVolume(control, volume.id)), size, keep, call),
+    );
   }
 }
 

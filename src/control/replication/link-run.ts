@@ -1,12 +1,14 @@
 /** The arrays' own replication: the same verbs, and states that are theirs. */
+
 import { Fault } from '../../errors/index.ts';
 import type { Side } from '../catalog/replication/records.ts';
 import type { VolumeRecord } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
 import type { ArrayLinks, LinkStatus } from '../replication-port.ts';
+import { volumeNameOf } from '../storage/names.ts';
 import { changeReplication } from './change-replication.ts';
 import { keepReplica } from './heads.ts';
-import { current, partsOf, volumeName, volumeOf, volumesOf } from './situation.ts';
+import { current, partsOf, volumeOf, volumesOf } from './situation.ts';
 
 /** @throws Fault UNSUPPORTED */
 export function linksOf(control: Control): ArrayLinks {
@@ -27,19 +29,19 @@ export async function syncLinks(control: Control, id: string, signal: AbortSigna
   for (const member of catalog.replications.members(id)) {
     signal.throwIfAborted();
     const source = volumeOf(catalog, member, replication.sourceSide);
-    if ((await links.status(volumeName(source))) === undefined) {
-      await links.enable(volumeName(source));
+    if ((await links.status(volumeNameOf(source))) === undefined) {
+      await links.enable(volumeNameOf(source));
     }
     if (member.right === undefined) {
       const copy = { repositoryId: replication.repositories.right, volumeId: control.newId() };
-      await links.adoptCopy(volumeName(source), copy, (stored) =>
+      await links.adoptCopy(volumeNameOf(source), copy, (stored) =>
         catalog.transaction(() => {
           keepReplica(control, copy.repositoryId, copy.volumeId, member.rightName, stored);
           catalog.replications.setRight(id, member.position, copy.volumeId);
         }),
       );
     }
-    await links.syncNow(volumeName(source));
+    await links.syncNow(volumeNameOf(source));
   }
   await observeLinks(control, id);
 }
@@ -52,7 +54,7 @@ export async function observeLinks(control: Control, id: string): Promise<void> 
   const members = catalog.replications.members(id);
   const statuses: LinkStatus[] = [];
   for (const volume of reachable(control, volumesOf(catalog, members, replication.sourceSide))) {
-    const status = await links.status(volumeName(volume));
+    const status = await links.status(volumeNameOf(volume));
     if (status !== undefined) statuses.push(status);
   }
   if (statuses.length === 0 || current(catalog, id).failover !== 'none') return;
@@ -95,7 +97,7 @@ export async function promoteLinks(
   force: boolean,
 ): Promise<void> {
   await eachLink(control, id, side, (links, volume) =>
-    links.promote(volumeName(volume), { force }),
+    links.promote(volumeNameOf(volume), { force }),
   );
 }
 

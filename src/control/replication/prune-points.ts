@@ -1,9 +1,11 @@
 /** Points that have had their time. The last one that both sides have is never touched. */
+
 import { Fault } from '../../errors/index.ts';
 import type { PointMember, PointRecord, Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
+import { snapshotNameOf } from '../storage/names.ts';
 import type { Call } from '../storage-port.ts';
-import { current, isOnSide, lastCommon, snapshotName, snapshotOf } from './situation.ts';
+import { current, isOnSide, lastCommon, snapshotOf } from './situation.ts';
 
 /**
  * Snapshots beyond what each side keeps are deleted, and of points that came to nothing all of them. What cannot
@@ -57,7 +59,7 @@ async function deleteSnapshot(
   // A linked clone stands on it: a test failover, perhaps.
   if (catalog.volumes.clonesOfSnapshot(snapshot.id).length > 0) return;
   await storage.deleteSnapshot(
-    snapshotName(snapshot),
+    snapshotNameOf(snapshot),
     () =>
       catalog.transaction(() => {
         const latest = catalog.snapshots.byId(snapshot.id);

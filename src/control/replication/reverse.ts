@@ -2,9 +2,11 @@
  * After a failover, replication begins again: the other way (reverse), or with what one side has thrown away
  * (resync). Both send differences to the last common point, as far as there is one.
  */
+
 import { Fault } from '../../errors/index.ts';
 import { otherSide, type Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
+import { volumeNameOf } from '../storage/names.ts';
 import type { Call } from '../storage-port.ts';
 import type { ReportProgress } from '../tasks/task-runner.ts';
 import { changeReplication } from './change-replication.ts';
@@ -14,7 +16,7 @@ import { revertHeads } from './heads.ts';
 import { eachLink } from './link-run.ts';
 import { type RunResult, runOnce } from './run-replication.ts';
 import { discardPoint } from './send-point.ts';
-import { current, lastCommon, sendingPoint, volumeName } from './situation.ts';
+import { current, lastCommon, sendingPoint } from './situation.ts';
 
 /** @throws Fault IN_USE: it is not failed over, or the old source holds what was never sent */
 export async function reverse(
@@ -86,9 +88,9 @@ export async function resync(
   });
   if (replication.mode === 'array') {
     await eachLink(control, id, discard, async (links, volume) => {
-      const status = await links.status(volumeName(volume));
-      if (status?.role === 'primary') await links.demote(volumeName(volume));
-      await links.resync(volumeName(volume));
+      const status = await links.status(volumeNameOf(volume));
+      if (status?.role === 'primary') await links.demote(volumeNameOf(volume));
+      await links.resync(volumeNameOf(volume));
     });
   } else {
     const common = lastCommon(catalog, id);

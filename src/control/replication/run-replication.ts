@@ -4,12 +4,14 @@ import type { TaskRecord } from '../catalog/records.ts';
 import type { ReplicationRecord } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
 import { REPLICATION_RETRY_FIRST_MS, REPLICATION_RETRY_LONGEST_MS } from '../limits.ts';
+import { withHooks } from '../storage/hooks.ts';
+import type { Call } from '../storage-port.ts';
 import { type ReportProgress, STOPPED_MESSAGE } from '../tasks/task-runner.ts';
 import { changeReplication } from './change-replication.ts';
 import { syncLinks } from './link-run.ts';
 import { prunePoints } from './prune-points.ts';
 import { sendPoint } from './send-point.ts';
-import { current, lastCommon, subjectOf } from './situation.ts';
+import { current, lastCommon, occasionOf, subjectOf } from './situation.ts';
 
 export const RUN_TASK = 'replication.run';
 
@@ -73,22 +75,41 @@ export async function runOnce(
   const before = current(control.catalog, id);
   refuseRun(before);
   changeReplication(control, id, { isRunning: true, state: stateWhileRunning(control, before) });
+  let isDone = false;
   try {
     signal.throwIfAborted();
-    const { mode, name } = before;
-    if (mode === 'array') {
-      await syncLinks(control, id, signal);
+    const occasion = occasionOf(control, before, 'replication', {});
+    const { value } = await withHooks(control, occasion, signal, async () => {
+      const result = await runInMode(control, before, report, signal);
       ended(control, id, {});
-      return { replication: name, point: undefined };
-    }
-    const { number } = await sendPoint(control, id, report, signal);
-    ended(control, id, {});
-    await prunePoints(control, id, { signal, progress: () => undefined });
-    return { replication: name, point: number };
+      isDone = true;
+      return result;
+    });
+    if (before.mode === 'engine') await prunePoints(control, id, callOf(signal));
+    return value;
   } catch (error) {
-    tellFailed(control, id, signal.aborted ? signal.reason : error);
+    // A hook that fails afterwards undoes nothing.
+    if (!isDone) tellFailed(control, id, signal.aborted ? signal.reason : error);
     throw error;
   }
+}
+
+async function runInMode(
+  control: Control,
+  { id, mode, name }: ReplicationRecord,
+  report: ReportProgress,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  if (mode === 'engine') {
+    const { number } = await sendPoint(control, id, report, signal);
+    return { replication: name, point: number };
+  }
+  await syncLinks(control, id, signal);
+  return { replication: name, point: undefined };
+}
+
+function callOf(signal: AbortSignal): Call {
+  return { signal, progress: () => undefined };
 }
 
 function stateWhileRunning({ catalog }: Control, { id, state }: ReplicationRecord) {

@@ -3,6 +3,7 @@
  * replica's snapshots are there, they and the word that the point is complete come into the catalog in one
  * transaction. Whatever ends it before leaves the points before as they were.
  */
+
 import { Fault } from '../../errors/index.ts';
 import type {
   PointMember,
@@ -11,21 +12,19 @@ import type {
   Side,
 } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
+import { snapshotNameOf, volumeNameOf } from '../storage/names.ts';
 import type { Call, SnapshotName } from '../storage-port.ts';
 import type { ReportProgress } from '../tasks/task-runner.ts';
 import { changeReplication } from './change-replication.ts';
 import { growHeads, makeHeads, pointGone, readyHeads } from './heads.ts';
-import { replicationHooks } from './replication-hooks.ts';
 import {
   current,
   isOnSide,
   lastCommon,
   partsOf,
   sendingPoint,
-  snapshotName,
   snapshotOf,
   targetSide,
-  volumeName,
   volumeOf,
 } from './situation.ts';
 import { pointName, snapshotSide, takePoint } from './take-point.ts';
@@ -62,9 +61,7 @@ export async function sendPoint(
   const sending: Sending = { control, replication, point, report, signal, call };
   for (const { position } of point.members) await sendMember(sending, position);
   report(COPY_TO, `point ${point.number} is copied`);
-  const complete = await completePoint(sending);
-  await replicationHooks(control, id, 'after-replication', signal, { point: complete.number });
-  return complete;
+  return await completePoint(sending);
 }
 
 /** The point that was being sent, if it can go on; if not, it is discarded. */
@@ -83,7 +80,6 @@ function resumable(control: Control, id: string): PointRecord | undefined {
 }
 
 async function freshPoint(control: Control, id: string, call: Call): Promise<PointRecord> {
-  await replicationHooks(control, id, 'before-replication', call.signal);
   return await takePoint(control, id, lastCommon(control.catalog, id), call);
 }
 
@@ -135,8 +131,8 @@ async function copyMember(
   const copied = await replicator.copy(
     {
       replicationId: replication.id,
-      source: snapshotName(source),
-      target: volumeName(target),
+      source: snapshotNameOf(source),
+      target: volumeNameOf(target),
       since,
       compare: replication.compare || (since === undefined && (isUsed || cursor !== undefined)),
       verification: replication.verification,
@@ -166,7 +162,7 @@ function baseOf(
   if (point === undefined || member?.sum === undefined) return undefined;
   const snapshot = snapshotOf(catalog, member, side);
   if (snapshot === undefined) throw pointGone(point);
-  return { base: snapshotName(snapshot), sum: member.sum };
+  return { base: snapshotNameOf(snapshot), sum: member.sum };
 }
 
 /** Nothing is relied on any more: every member that is not done begins again, and is compared. */
@@ -220,7 +216,7 @@ async function completePoint(sending: Sending): Promise<PointRecord> {
     control,
     replication,
     { side, name, description },
-    ({ stored }) => {
+    (stored) => {
       const point = latestPoint(control, sending.point.id);
       for (const member of point.members) {
         const snapshots = { ...member.snapshots, [side]: stored[member.position]?.snapshotId };

@@ -12,7 +12,7 @@ import {
 import type { SnapshotRecord, VolumeRecord } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
 import type { ReplicationParts } from '../replication-port.ts';
-import type { SnapshotName, VolumeName } from '../storage-port.ts';
+import type { HookOccasion } from '../storage/hooks.ts';
 
 /** @throws Fault UNAVAILABLE */
 export function partsOf({ replication }: Control): ReplicationParts {
@@ -62,15 +62,6 @@ export function volumeOf(catalog: Catalog, member: ReplicationMember, side: Side
   });
 }
 
-export function volumeName({ id, repositoryId, handle }: VolumeRecord): VolumeName {
-  return { volumeId: id, repositoryId, handle };
-}
-
-export function snapshotName(snapshot: SnapshotRecord): SnapshotName {
-  const { id, repositoryId, volumeId, handle } = snapshot;
-  return { snapshotId: id, repositoryId, volumeId, handle };
-}
-
 export function snapshotOf(
   catalog: Catalog,
   { snapshots }: PointMember,
@@ -111,4 +102,20 @@ export function lastCommon(catalog: Catalog, replicationId: string): PointRecord
 
 export function sendingPoint(catalog: Catalog, replicationId: string): PointRecord | undefined {
   return catalog.points.ofReplication(replicationId).find(({ state }) => state === 'sending');
+}
+
+/** For hooks: of the volumes that are the source now. */
+export function occasionOf(
+  { catalog }: Control,
+  replication: ReplicationRecord,
+  of: HookOccasion['of'],
+  facts: Readonly<Record<string, string>>,
+): HookOccasion {
+  const members = catalog.replications.members(replication.id);
+  return {
+    of,
+    subject: subjectOf(replication),
+    volumes: volumesOf(catalog, members, replication.sourceSide),
+    facts: { ROOTCAST_REPLICATION: replication.name, ...facts },
+  };
 }

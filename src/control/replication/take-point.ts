@@ -1,14 +1,21 @@
 /** The beginning of a point: snapshots of one moment of all volumes that are the source. */
+
 import type { PointRecord, ReplicationRecord, Side } from '../catalog/replication/records.ts';
-import type { VolumeRecord } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
+import { withHooks } from '../storage/hooks.ts';
+import { volumeNameOf } from '../storage/names.ts';
+import { inTurn } from '../storage/turns.ts';
 import type { Call, StoredSnapshot } from '../storage-port.ts';
 import { changeReplication } from './change-replication.ts';
-import { current, volumeName, volumeOf } from './situation.ts';
+import { currentVolume } from './current-volume.ts';
+import { current, occasionOf, volumeOf } from './situation.ts';
 
-export interface SideSnapshots {
-  readonly volumes: readonly VolumeRecord[];
-  readonly stored: readonly StoredSnapshot[];
+export interface SideRequest {
+  readonly side: Side;
+  readonly name: string;
+  readonly description: string;
+  /** Applications of the volume were told; undefined: they were not. */
+  readonly isQuiesced?: (volumeId: string) => boolean;
 }
 
 /**
@@ -18,8 +25,8 @@ export interface SideSnapshots {
 export async function snapshotSide<T>(
   control: Control,
   replication: ReplicationRecord,
-  request: { readonly side: Side; readonly name: string; readonly description: string },
-  keep: (snapshots: SideSnapshots) => T,
+  request: SideRequest,
+  keep: (stored: readonly StoredSnapshot[]) => T,
   call: Call,
 ): Promise<T> {
   const { catalog, storage } = control;
@@ -27,46 +34,47 @@ export async function snapshotSide<T>(
     .members(replication.id)
     .map((member) => volumeOf(catalog, member, request.side));
   const groupId = volumes.length > 1 ? control.newId() : undefined;
-  const of = volumes.map((volume) => ({
-    volume: volumeName(volume),
-    snapshotId: control.newId(),
-    name: request.name,
-  }));
-  return await storage.snapshot(
-    { of },
-    (stored) =>
+  const ids = volumes.map(({ id }) => id);
+  return await inTurn(control, ids, () => {
+    const of = ids.map((id) => ({
+      volume: volumeNameOf(currentVolume(control, id)),
+      snapshotId: control.newId(),
+      name: request.name,
+    }));
+    const keepAll = (stored: readonly StoredSnapshot[]): T =>
       catalog.transaction(() => {
         for (const [index, snapshot] of stored.entries()) {
-          const volume = volumes[index];
-          if (volume !== undefined) keepSnapshot(control, volume, snapshot, request, groupId);
+          const volumeId = ids[index];
+          if (volumeId !== undefined) keepSnapshot(control, volumeId, snapshot, request, groupId);
         }
-        return keep({ volumes, stored });
-      }),
-    call,
-  );
+        return keep(stored);
+      });
+    return storage.snapshot({ of }, keepAll, call);
+  });
 }
 
 function keepSnapshot(
-  { catalog }: Control,
-  volume: VolumeRecord,
+  control: Control,
+  volumeId: string,
   stored: StoredSnapshot,
-  { name, description }: { readonly name: string; readonly description: string },
+  { name, description, isQuiesced }: SideRequest,
   groupId: string | undefined,
 ): void {
-  const latest = catalog.volumes.byId(volume.id) ?? volume;
+  const { catalog } = control;
+  const latest = currentVolume(control, volumeId);
   catalog.snapshots.insert({
     id: stored.snapshotId,
-    repositoryId: volume.repositoryId,
-    volumeId: volume.id,
+    repositoryId: latest.repositoryId,
+    volumeId,
     volumeName: latest.name,
     name,
     description,
-    parentId: latest.headSnapshotId,
+    parentId: latest.headSnapshotId ?? latest.parentSnapshotId,
     groupId,
     size: stored.size,
     handle: stored.handle,
     emulated: stored.emulated,
-    consistency: 'crash',
+    consistency: isQuiesced?.(volumeId) === true ? 'application' : 'crash',
     scheduleId: undefined,
     held: true,
     createdAt: stored.createdAt,
@@ -89,40 +97,40 @@ export async function takePoint(
   // Before: a number is never given twice, also when the snapshots came to nothing.
   changeReplication(control, replicationId, { lastPoint: number });
   const description = `point ${number} of replication ${replication.name}`;
-  return await snapshotSide(
-    control,
-    replication,
-    { side: sourceSide, name, description },
-    ({ stored }) => {
-      const point: PointRecord = {
-        id: control.newId(),
-        replicationId,
-        number,
-        state: 'sending',
-        sourceSide,
-        basePointId: base?.id,
-        headsReady: false,
-        damaged: false,
-        takenAt: Math.min(...stored.map(({ createdAt }) => createdAt)),
-        completedAt: undefined,
-        members: stored.map(({ snapshotId, size }, position) => ({
-          position,
-          snapshots: {
-            left: sourceSide === 'left' ? snapshotId : undefined,
-            right: sourceSide === 'right' ? snapshotId : undefined,
-          },
-          size,
-          contentId: undefined,
-          sum: undefined,
-          cursor: undefined,
-          figures: undefined,
-        })),
-      };
-      catalog.points.insert(point);
-      return point;
-    },
-    call,
-  );
+  const keep = (stored: readonly StoredSnapshot[]): PointRecord => {
+    const point: PointRecord = {
+      id: control.newId(),
+      replicationId,
+      number,
+      state: 'sending',
+      sourceSide,
+      basePointId: base?.id,
+      headsReady: false,
+      damaged: false,
+      takenAt: Math.min(...stored.map(({ createdAt }) => createdAt)),
+      completedAt: undefined,
+      members: stored.map(({ snapshotId, size }, position) => ({
+        position,
+        snapshots: {
+          left: sourceSide === 'left' ? snapshotId : undefined,
+          right: sourceSide === 'right' ? snapshotId : undefined,
+        },
+        size,
+        contentId: undefined,
+        sum: undefined,
+        cursor: undefined,
+        figures: undefined,
+      })),
+    };
+    catalog.points.insert(point);
+    return point;
+  };
+  const occasion = occasionOf(control, replication, 'snapshot', { ROOTCAST_SNAPSHOT: name });
+  const { value } = await withHooks(control, occasion, call.signal, ({ isQuiesced }) => {
+    const request = { side: sourceSide, name, description, isQuiesced };
+    return snapshotSide(control, replication, request, keep, call);
+  });
+  return value;
 }
 
 /** The same on both sides. A name of a snapshot, as long as names may be. */

@@ -3,11 +3,17 @@ import type { ReplicationMember, ReplicationRecord } from '../../catalog/replica
 import type { VolumeRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import { DEFAULT_POINTS_KEPT, MAX_REPLICATION_MEMBERS, MAX_REPLICATIONS } from '../../limits.ts';
-import { partsOf, subjectOf, volumeName } from '../../replication/situation.ts';
+import { partsOf, subjectOf } from '../../replication/situation.ts';
 import type { CreateReplicationInput, ReplicationView } from '../../schemas/replication.ts';
+import { volumeNameOf } from '../../storage/names.ts';
 import { parseName } from '../../values/name.ts';
-import { parseVolumeAddress } from '../../values/storage-address.ts';
-import { findSideRepository } from './find-replication.ts';
+import {
+  findAddressed,
+  findGroup,
+  findRepository,
+  refuseBeyond,
+  refuseTaken,
+} from '../storage/find-storage.ts';
 import { settingsOf } from './replication-settings.ts';
 import { replicationView } from './replication-view.ts';
 
@@ -25,7 +31,7 @@ export async function createReplication(
   const sources = sourcesOf(control, input);
   const [first] = sources;
   if (first === undefined) throw noVolumes();
-  const target = findSideRepository(catalog, input.target, 'target');
+  const target = findRepository(catalog, input.target, 'target');
   if (target.id === first.repositoryId) throw sameRepository(input.target);
   const canLink = (await links?.canLink(first.repositoryId, target.id)) ?? false;
   if (input.mode === 'array' && !canLink) throw notPeers();
@@ -73,7 +79,7 @@ function sourcesOf(
   if ((volumes === undefined) === (group === undefined)) throw noVolumes();
   const sources =
     group === undefined
-      ? (volumes ?? []).map((address) => findSource(catalog, address))
+      ? (volumes ?? []).map((address) => findAddressed(catalog, address, 'volumes').volume)
       : membersOfGroup(catalog, group);
   if (sources.length === 0 || sources.length > MAX_REPLICATION_MEMBERS) throw noVolumes();
   if (new Set(sources.map(({ repositoryId }) => repositoryId)).size > 1) {
@@ -88,44 +94,14 @@ function sourcesOf(
 
 type Catalog = Control['catalog'];
 
-function findSource(catalog: Catalog, address: string): VolumeRecord {
-  const { repository, volume } = parseVolumeAddress(address, 'volumes');
-  const { id } = findSideRepository(catalog, repository, 'volumes');
-  const found = catalog.volumes.byName(id, volume);
-  if (found !== undefined) return found;
-  throw new Fault('NOT_FOUND', `there is no volume ${address}`, {
-    field: 'volumes',
-    value: address,
-    expected: `the name of a volume of ${repository} (rootcast volume list ${repository})`,
-  });
-}
-
 function membersOfGroup(catalog: Catalog, name: string): readonly VolumeRecord[] {
-  const group = catalog.volumeGroups.byName(name);
-  if (group === undefined) {
-    throw new Fault('NOT_FOUND', `there is no volume group ${name}`, {
-      field: 'group',
-      value: name,
-      expected: 'the name of a group of volumes',
-    });
-  }
+  const group = findGroup(catalog, name, 'group');
   return catalog.volumeGroups.members(group.id).flatMap((id) => catalog.volumes.byId(id) ?? []);
 }
 
 function refuseMore({ catalog }: Control, name: string): void {
-  if (catalog.replications.byName(name) !== undefined) {
-    throw new Fault('ALREADY_EXISTS', `there is a replication ${name} already`, {
-      field: 'replication.name',
-      value: name,
-      expected: 'a name that no other replication has',
-    });
-  }
-  if (catalog.replications.count() < MAX_REPLICATIONS) return;
-  throw new Fault('LIMIT_EXCEEDED', 'there are too many replications', {
-    field: 'replications',
-    value: MAX_REPLICATIONS,
-    expected: `at most ${MAX_REPLICATIONS}`,
-  });
+  refuseTaken(catalog.replications.byName(name), 'replication', name, 'replication.name');
+  refuseBeyond(catalog.replications.count(), MAX_REPLICATIONS, 'replications');
 }
 
 function refuseMember(
@@ -139,7 +115,7 @@ function refuseMember(
     const by = other === undefined ? 'is a replica' : `is in replication ${other.name}`;
     throw new Fault('IN_USE', `volume ${volume.name} ${by}`, {
       field: 'volumes',
-      value: volumeName(volume).volumeId,
+      value: volumeNameOf(volume).volumeId,
       expected: 'a volume that is in no replication',
     });
   }

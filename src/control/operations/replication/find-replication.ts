@@ -1,7 +1,6 @@
 import { Fault } from '../../../errors/index.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { PointRecord, ReplicationRecord } from '../../catalog/replication/records.ts';
-import type { RepositoryRecord } from '../../catalog/storage/records.ts';
 import { newestPoint, targetSide } from '../../replication/situation.ts';
 
 /** @throws Fault NOT_FOUND */
@@ -12,21 +11,6 @@ export function findReplication(catalog: Catalog, name: string): ReplicationReco
     field: 'replication.name',
     value: name,
     expected: 'the name of a replication (rootcast replication list)',
-  });
-}
-
-/** @throws Fault NOT_FOUND */
-export function findSideRepository(
-  catalog: Catalog,
-  name: string,
-  field: string,
-): RepositoryRecord {
-  const repository = catalog.repositories.byName(name);
-  if (repository !== undefined) return repository;
-  throw new Fault('NOT_FOUND', `there is no repository ${name}`, {
-    field,
-    value: name,
-    expected: 'the name of a repository (rootcast repository list)',
   });
 }
 

@@ -1,4 +1,5 @@
 /** Replications are shown, changed, paused, and deleted. */
+
 import { Fault } from '../../../errors/index.ts';
 import type { ReplicationRecord, Side } from '../../catalog/replication/records.ts';
 import type { Control } from '../../control.ts';
@@ -14,14 +15,15 @@ import {
   partsOf,
   subjectOf,
   targetSide,
-  volumeName,
 } from '../../replication/situation.ts';
 import type {
   DeleteReplicationQuery,
   ReplicationView,
   UpdateReplicationInput,
 } from '../../schemas/replication.ts';
+import { volumeNameOf } from '../../storage/names.ts';
 import { parseName } from '../../values/name.ts';
+import { refuseTaken } from '../storage/find-storage.ts';
 import { toldChanges } from '../told-changes.ts';
 import { findReplication } from './find-replication.ts';
 import { settingsOf } from './replication-settings.ts';
@@ -49,12 +51,8 @@ export function updateReplication(
   return control.change(() => {
     const before = findReplication(catalog, name);
     const { name: newName = name, ...settings } = input;
-    if (newName !== name && catalog.replications.byName(newName) !== undefined) {
-      throw new Fault('ALREADY_EXISTS', `there is a replication ${newName} already`, {
-        field: 'replication.name',
-        value: newName,
-        expected: 'a name that no other replication has',
-      });
+    if (newName !== name) {
+      refuseTaken(catalog.replications.byName(newName), 'replication', newName, 'replication.name');
     }
     const given = settingsOf(settings);
     const isDueSince = before.isRunning || before.failover !== 'none';
@@ -146,7 +144,7 @@ async function release(
 ): Promise<void> {
   const { id, mode, sourceSide, failover } = replication;
   if (mode === 'array') {
-    await eachLink(control, id, sourceSide, (links, volume) => links.disable(volumeName(volume)));
+    await eachLink(control, id, sourceSide, (links, volume) => links.disable(volumeNameOf(volume)));
     return;
   }
   // After a failover it is the old source: what it holds is its own.

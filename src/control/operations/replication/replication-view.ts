@@ -8,6 +8,7 @@ import type { Control } from '../../control.ts';
 import { newestMoment } from '../../replication/objective.ts';
 import { isOnSide, lastCommon, snapshotOf, targetSide } from '../../replication/situation.ts';
 import type { ReplicationPointView, ReplicationView } from '../../schemas/replication.ts';
+import { repositoryName, addressOf as volumeAddress } from '../../storage/names.ts';
 import { durationText } from '../../values/duration.ts';
 import { iso } from '../time-view.ts';
 
@@ -25,8 +26,8 @@ export function replicationView(control: Control, replication: ReplicationRecord
     mode: replication.mode,
     state: replication.state,
     reason: replication.reason ?? null,
-    source: repositoryName(control, repositories[sourceSide]),
-    target: repositoryName(control, repositories[target]),
+    source: repositoryName(catalog, repositories[sourceSide]),
+    target: repositoryName(catalog, repositories[target]),
     reversed: sourceSide === 'right',
     failover: replication.failover,
     paused: replication.paused,
@@ -51,9 +52,7 @@ export function replicationView(control: Control, replication: ReplicationRecord
     points: catalog.points
       .ofReplication(id)
       .map((point) => pointView(control, replication, members, point)),
-    tests: catalog.replications
-      .tests(id)
-      .flatMap(({ volumeId }) => volumeAddress(control, volumeId)),
+    tests: catalog.replications.tests(id).map(({ volumeId }) => volumeAddress(catalog, volumeId)),
     createdAt: iso(replication.createdAt),
   };
 }
@@ -88,23 +87,12 @@ function pointView(
 }
 
 function addressOf(
-  control: Control,
+  { catalog }: Control,
   { repositories }: ReplicationRecord,
   member: ReplicationMember,
   side: Side,
 ): string {
   const id = member[side];
-  const name = id === undefined ? member.rightName : control.catalog.volumes.byId(id)?.name;
-  return `${repositoryName(control, repositories[side])}/${name ?? member.rightName}`;
-}
-
-function repositoryName({ catalog }: Control, id: string): string {
-  return catalog.repositories.byId(id)?.name ?? id;
-}
-
-function volumeAddress(control: Control, volumeId: string): readonly string[] {
-  const volume = control.catalog.volumes.byId(volumeId);
-  return volume === undefined
-    ? []
-    : [`${repositoryName(control, volume.repositoryId)}/${volume.name}`];
+  const name = id === undefined ? member.rightName : catalog.volumes.byId(id)?.name;
+  return `${repositoryName(catalog, repositories[side])}/${name ?? member.rightName}`;
 }

@@ -1,4 +1,5 @@
 /** What proves a replica without touching it: test failovers, and reading all of it. */
+
 import { Fault } from '../../../errors/index.ts';
 import type {
   PointMember,
@@ -14,7 +15,6 @@ import {
   current,
   isOnSide,
   partsOf,
-  snapshotName,
   snapshotOf,
   subjectOf,
   targetSide,
@@ -22,6 +22,7 @@ import {
 } from '../../replication/situation.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { TestFailoverInput, VerifyReplicationInput } from '../../schemas/replication.ts';
+import { snapshotNameOf } from '../../storage/names.ts';
 import type { Call } from '../../storage-port.ts';
 import { parseName } from '../../values/name.ts';
 import { taskView } from '../task-view.ts';
@@ -79,7 +80,7 @@ async function cloneMember(
   const volumeId = control.newId();
   const request = { repositoryId: replica.repositoryId, volumeId, name: cloneName, kind };
   return await storage.clone(
-    { source: snapshotName(snapshot), ...request },
+    { source: snapshotNameOf(snapshot), ...request },
     ({ handle, size, thin, wwid }) =>
       control.change((record) => {
         const volume: VolumeRecord = {
@@ -164,7 +165,7 @@ async function verifyMember(
   const snapshot = snapshotOf(catalog, member, side);
   const { contentId: expected } = member;
   if (snapshot === undefined || expected === undefined) throw pointGone(point);
-  const request = { replicationId: id, snapshot: snapshotName(snapshot), size: member.size };
+  const request = { replicationId: id, snapshot: snapshotNameOf(snapshot), size: member.size };
   const { contentId, read } = await partsOf(control).replicator.read(request, { signal, progress });
   const repository = catalog.repositories.byId(snapshot.repositoryId)?.name ?? '';
   const same = contentId === expected;

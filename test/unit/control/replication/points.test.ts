@@ -52,9 +52,33 @@ describe('a replication', () => {
       volumes: [{ figures: { read: CHUNK, written: 4096, verified: CHUNK } }],
     });
     replicaIs('changed', 5 * CHUNK);
-    expect(rig.hooks).toEqual([
-      ...['before-replication', 'after-replication', 'before-replication', 'after-replication'],
+    const once = [
+      ...['before-replication', 'before-snapshot', 'after-snapshot', 'after-replication'],
+    ];
+    expect(rig.hooks).toEqual([...once, ...once]);
+    const taken = [...rig.storage.snapshots.keys()].map((id) =>
+      rig.control.catalog.snapshots.byId(id),
+    );
+    expect(taken.map((snapshot) => snapshot?.consistency)).toEqual([
+      ...['application', 'crash', 'application', 'crash'],
     ]);
+  });
+
+  it.each(['before-replication', 'before-snapshot'])(
+    'is not run when a hook fails: %s',
+    async (moment) => {
+      await protectedVolume(rig);
+      rig.failing.add(moment);
+      expect(await send(rig)).toMatchObject({ state: 'failed', error: { code: 'HOOK_FAILED' } });
+      expect(show(rig)).toMatchObject({ state: 'error', points: [{ number: 1 }] });
+    },
+  );
+
+  it('has run when a hook fails afterwards', async () => {
+    await protectedVolume(rig);
+    rig.failing.add('after-replication');
+    expect(await send(rig)).toMatchObject({ state: 'failed', error: { code: 'HOOK_FAILED' } });
+    expect(show(rig)).toMatchObject({ state: 'idle-consistent', lastCommon: 2, running: false });
   });
 
   it('makes the replica a volume that is nobody else’s', async () => {

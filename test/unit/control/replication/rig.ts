@@ -1,4 +1,6 @@
 /** Two repositories, volumes with content, and replications between them, over memory. */
+
+import { HOOK_MOMENTS } from '../../../../src/control/catalog/storage/records.ts';
 import {
   type Control,
   createReplication,
@@ -18,7 +20,9 @@ export interface ReplicationRig extends FakeService {
   readonly replicator: MemoryReplicator;
   readonly links: FakeLinks;
   readonly failures: unknown[];
+  /** Moments of the hooks that were called, and those that fail. */
   readonly hooks: string[];
+  readonly failing: Set<string>;
   observer: ReplicationObserver;
   /** A look of the observer, and the end of what it began. */
   observe(): Promise<void>;
@@ -31,6 +35,7 @@ export function replicationRig(
 ): ReplicationRig {
   const { over } = options;
   const hooks: string[] = [];
+  const failing = new Set<string>();
   let now = (): number => 0;
   const storage = over?.storage ?? new MemoryStorage(() => now());
   const replicator = over?.replicator ?? new MemoryReplicator(storage);
@@ -41,10 +46,13 @@ export function replicationRig(
     replication: {
       replicator,
       links: options.linked === true ? links : undefined,
-      hooks: {
-        run: async (moment) => {
-          hooks.push(moment);
-        },
+    },
+    hooks: {
+      check: () => undefined,
+      run: async ({ facts }) => {
+        hooks.push(facts['ROOTCAST_MOMENT'] ?? '');
+        const succeeded = !failing.has(facts['ROOTCAST_MOMENT'] ?? '');
+        return { succeeded, how: succeeded ? 'exit code 0' : 'exit code 1', output: '' };
       },
     },
     newId: () => `${over === undefined ? '' : 'again'}${String(++ids).padStart(8, '0')}-id`,
@@ -59,7 +67,7 @@ export function replicationRig(
   return {
     ...service,
     clock,
-    ...{ storage, replicator, links, failures, hooks, observer },
+    ...{ storage, replicator, links, failures, hooks, failing, observer },
     async observe() {
       this.observer.observe(clock.now());
       await this.observer.settled();
@@ -78,6 +86,13 @@ function populate(control: Control, storage: MemoryStorage): void {
     addVolume(control, name);
     storage.addVolume(name, 'here', SIZE);
     storage.write(name, 0, `${name} at first`);
+  }
+  for (const [index, moment] of HOOK_MOMENTS.entries()) {
+    control.catalog.hooks.insert({
+      ...{ id: `hook-${index}`, name: moment, owner: { kind: 'volume', id: 'db' }, moment },
+      ...{ action: { kind: 'exec', argv: ['/bin/true'] }, timeoutMs: 1000, policy: 'abort' },
+      ...{ quiesces: moment === 'before-snapshot', enabled: true, createdAt: 0 },
+    });
   }
 }
 
