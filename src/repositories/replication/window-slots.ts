@@ -39,6 +39,10 @@ export class WindowSlots {
     if (buffers !== undefined) return buffers;
     if (this.#made >= REPLICATION_WINDOWS) throw new Error('more windows than slots');
     this.#made += 1;
-    return [Buffer.alloc(REPLICATION_WINDOW_BYTES), Buffer.alloc(REPLICATION_WINDOW_BYTES)];
+    // Whoever has them fills what they use of them.
+    return [
+      Buffer.allocUnsafeSlow(REPLICATION_WINDOW_BYTES),
+      Buffer.allocUnsafeSlow(REPLICATION_WINDOW_BYTES),
+    ];
   }
 }

@@ -31,6 +31,7 @@ interface Disk {
 }
 
 const CHUNK = 65_536;
+const ZEROES = Buffer.alloc(CHUNK);
 
 export class MemoryStorage {
   readonly volumes = new Map<string, Disk>();
@@ -180,7 +181,7 @@ async function copyOf(device: MemoryDevice, size: number): Promise<MemoryDevice>
   const copy = new MemoryDevice({ size });
   for (let at = 0; at < size; at += CHUNK) {
     const page = bytes.subarray(at, Math.min(at + CHUNK, size));
-    if (page.some((byte) => byte !== 0)) copy.write(page, at, PLAIN);
+    if (!page.equals(ZEROES.subarray(0, page.length))) copy.write(page, at, PLAIN);
   }
   return copy;
 }

@@ -16,6 +16,7 @@ import {
 } from '../../../../src/repositories/replication/index.ts';
 
 export const CHUNK = 64 * 1024;
+const ZEROES = Buffer.alloc(CHUNK);
 
 export interface Edit {
   readonly offset: number;
@@ -40,7 +41,7 @@ export function deviceOf(content: Buffer, size = content.length): MemoryDevice {
   const device = new MemoryDevice({ size });
   for (let at = 0; at < content.length; at += CHUNK) {
     const page = content.subarray(at, at + CHUNK);
-    if (page.some((byte) => byte !== 0)) device.write(page, at, PLAIN);
+    if (!page.equals(ZEROES.subarray(0, page.length))) device.write(page, at, PLAIN);
   }
   return device;
 }
