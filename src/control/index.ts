@@ -80,6 +80,24 @@ export { RepositoryObserver } from './storage/observe-repositories.ts';
 export { observeSchedules } from './storage/observe-schedules.ts';
 export type * from './storage-port.ts';
 export type {
+  AdapterKind,
+  AttachedRepository,
+  AttachRequest,
+  Call,
+  ChangedRange,
+  ForeignVolume,
+  RepositorySpaceNow,
+  RepositoryTarget,
+  SnapshotName,
+  Storage,
+  StorageHandle,
+  StoredSnapshot,
+  StoredVolume,
+  VolumeLive,
+  VolumeMapping,
+  VolumeName,
+} from './storage-port.ts';
+export type {
   BundleHead,
   BundleOrigin,
   ExportRequest,

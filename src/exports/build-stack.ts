@@ -1,14 +1,16 @@
 /**
  * READ FIRST: what an export is made of, top to bottom.
  *
- *   machine/NAME                          vdisk/NAME
- *   checked    range, alignment, close    checked
- *   overlay    own block or the chain's?  read-only
- *   chain      holes, shared read cache   chain
- *   volumes    one of each layer          volumes
+ *   machine/NAME                          vdisk/NAME     volume/REPO/NAME     … after a snapshot    …@SNAPSHOT
+ *   checked    range, alignment, close    checked        checked              checked               checked
+ *                                                        swap  the barrier    swap                  swap
+ *   overlay    own block or the chain's?  read-only                           overlay               read-only
+ *   chain      holes, shared read cache   chain                               chain                 chain
+ *   volumes    one of each layer          volumes        the array's volume   volumes               volumes
  *
  * Below the overlay its two volumes, `data` and `map`, come from the same repository. A chain is open
- * once per worker, whatever stands on it.
+ * once per worker, whatever stands on it. The checked device and the view of a volume are each connection's
+ * own (export-table.ts, swap-device.ts).
  */
 import {
   type BlockDevice,
@@ -22,7 +24,9 @@ import type { VolumeData } from '../repositories/index.ts';
 import { type FlushJournal, type FullReason, openChain, openOverlay } from '../vdisk/index.ts';
 import { BorrowedChain } from './borrowed-chain.ts';
 import { ChainTable } from './chain-table.ts';
-import type { ChainPlan, OverlayPlan, StackPlan } from './stack-plan.ts';
+import { LazyVolume } from './lazy-volume.ts';
+import { EAGER_LAYERS } from './limits.ts';
+import type { ChainPlan, OverlayPlan, StackPlan, VolumePlan } from './stack-plan.ts';
 
 export interface StackParts {
   readonly volumes: VolumeData;
@@ -47,40 +51,78 @@ export type StackBuilder = (plan: StackPlan) => Promise<Stack>;
 export function stackBuilder(parts: StackParts): StackBuilder {
   const chains = new ChainTable((plan) => openChainOf(plan, parts));
   return async (plan) => {
-    const chain = await chains.use(plan.chain);
+    if (plan.volume === undefined) {
+      return onChain(chains, plan.chain, async (base) => {
+        if (plan.overlay === undefined) return new CheckedDevice(new ReadOnlyDevice(base));
+        return new CheckedDevice(await openOverlayOf(plan.name, plan.overlay, base, parts));
+      });
+    }
+    const stack = await openVolumeStack(chains, plan, parts);
+    const readOnly = plan.readOnly && stack.device.capabilities.write;
+    return readOnly ? { ...stack, device: new ReadOnlyDevice(stack.device) } : stack;
+  };
+}
+
+async function openVolumeStack(
+  chains: ChainTable,
+  { name, volume, readOnly }: VolumePlan,
+  parts: StackParts,
+): Promise<Stack> {
+  if (volume.kind === 'plain') {
+    const device = await parts.volumes.open(volume.locator, { write: !readOnly });
+    return { device, close: () => device.close() };
+  }
+  return onChain(chains, volume.chain, async (base) => {
+    const { sealed, overlay } = volume;
+    let below: ReadableBlockDevice = base;
     try {
-      const base = new BorrowedChain(chain.device);
-      const inner =
-        plan.overlay === undefined
-          ? new ReadOnlyDevice(base)
-          : await openOverlayOf(plan.name, plan.overlay, base, parts);
-      const device = new CheckedDevice(inner);
-      const close = async (): Promise<void> => {
-        try {
-          await device.close();
-        } finally {
-          await chain.release();
-        }
-      };
-      return { device, close };
+      for (const one of sealed) below = await openOverlayOf(name, one, below, parts);
+      if (overlay === undefined) return new ReadOnlyDevice(below);
+      return await openOverlayOf(name, overlay, below, parts);
     } catch (error) {
-      await chain.release();
+      await below.close();
       throw error;
     }
-  };
+  });
+}
+
+/** @param open what stands on the chain; closing it must not close the chain */
+async function onChain(
+  chains: ChainTable,
+  plan: ChainPlan,
+  open: (base: BorrowedChain) => Promise<BlockDevice>,
+): Promise<Stack> {
+  const chain = await chains.use(plan);
+  try {
+    const device = await open(new BorrowedChain(chain.device));
+    const close = async (): Promise<void> => {
+      try {
+        await device.close();
+      } finally {
+        await chain.release();
+      }
+    };
+    return { device, close };
+  } catch (error) {
+    await chain.release();
+    throw error;
+  }
 }
 
 async function openOverlayOf(
   exportName: string,
   plan: OverlayPlan,
-  base: BorrowedChain,
+  base: ReadableBlockDevice,
   parts: StackParts,
 ): Promise<BlockDevice> {
   const data = await parts.volumes.open(plan.data, { write: true });
   try {
     const map = await parts.volumes.open(plan.map, { write: true });
     const onFull = (reason: FullReason): void => parts.onFull(exportName, reason);
-    const journal = parts.journal && { journal: parts.journal, key: plan.data.volume };
+    // After a crash a journal is put back into the volumes of the service's own repository.
+    const isOwn = plan.data.repository === undefined;
+    const journal =
+      isOwn && parts.journal ? { journal: parts.journal, key: plan.data.volume } : undefined;
     try {
       const { worker } = parts;
       return openOverlay({ state: plan.state, base, data, map, worker, onFull, journal });
@@ -98,10 +140,17 @@ async function openChainOf(
   { index, layers }: ChainPlan,
   { volumes, readCache: cache }: StackParts,
 ): Promise<ReadableBlockDevice> {
-  const opened: { layerId: string; volume: BlockDevice }[] = [];
+  const opened: { layerId: string; volume: ReadableBlockDevice }[] = [];
   try {
-    for (const { layerId, volume } of layers) {
-      opened.push({ layerId, volume: await volumes.open(volume, { write: false }) });
+    for (const { layerId, volume, size } of layers) {
+      const open = (): Promise<BlockDevice> => volumes.open(volume, { write: false });
+      const [first] = opened;
+      // The upper ones are read most, but which of them exactly nobody knows.
+      const isLazy = first !== undefined && size !== undefined && layers.length > EAGER_LAYERS;
+      opened.push({
+        layerId,
+        volume: isLazy ? new LazyVolume(first.volume, size, open) : await open(),
+      });
     }
     const [base, ...differences] = opened;
     if (base === undefined) throw new BlockError('EINVAL', 'open', 0, 0, 'a chain without layers');

@@ -1,6 +1,7 @@
-import type { Stack, StackBuilder } from './build-stack.ts';
+import type { StackBuilder } from './build-stack.ts';
 import type { ExportClient, ExportProvider, ExportSummary, OpenExport } from './export.ts';
-import type { StackPlan } from './stack-plan.ts';
+import { LiveStack } from './live-stack.ts';
+import type { StackPlan, VolumePlan } from './stack-plan.ts';
 
 /** Where plans come from: the control thread. */
 export interface PlanSource {
@@ -10,16 +11,11 @@ export interface PlanSource {
   release(key: string): void;
 }
 
-interface Live {
-  readonly stack: Promise<Stack>;
-  users: number;
-}
-
 /** The live stacks of one worker: connections to the same thing share one stack of devices. */
 export class ExportTable implements ExportProvider {
   readonly #source: PlanSource;
   readonly #build: StackBuilder;
-  readonly #live = new Map<string, Live>();
+  readonly #live = new Map<string, LiveStack>();
 
   constructor(source: PlanSource, build: StackBuilder) {
     this.#source = source;
@@ -32,12 +28,12 @@ export class ExportTable implements ExportProvider {
 
   async open(name: string, client: ExportClient): Promise<OpenExport> {
     const plan = await this.#source.plan(name, client);
-    const live = this.#live.get(plan.key) ?? { stack: this.#build(plan), users: 0 };
+    const live = this.#live.get(plan.key) ?? new LiveStack(plan, this.#build);
     this.#live.set(plan.key, live);
     live.users++;
-    let stack: Stack;
+    let own: Awaited<ReturnType<LiveStack['device']>>;
     try {
-      stack = await live.stack;
+      own = await live.device();
     } catch (error) {
       this.#leave(plan.key, live);
       this.#source.release(plan.key);
@@ -47,14 +43,15 @@ export class ExportTable implements ExportProvider {
     return {
       name: plan.name,
       description: plan.description,
-      device: stack.device,
-      readOnly: plan.overlay === undefined,
+      device: own.device,
+      readOnly: plan.volume === undefined ? plan.overlay === undefined : plan.readOnly,
       close: async () => {
         if (!open) return;
         open = false;
         // The overlay may be deleted as soon as it is released: first the devices, then the release.
         try {
-          if (this.#leave(plan.key, live)) await stack.close();
+          await own.close();
+          if (this.#leave(plan.key, live)) await live.close();
         } finally {
           this.#source.release(plan.key);
         }
@@ -62,8 +59,43 @@ export class ExportTable implements ExportProvider {
     };
   }
 
+  /**
+   * Holds the requests of these volumes; settles when none of them runs any more. What is not open here has
+   * none.
+   * @param options.flush what was written is on stable storage too
+   * @throws what a flush throws; requests are held in any case, until `resume`
+   */
+  async hold(keys: readonly string[], options: { readonly flush: boolean }): Promise<void> {
+    const held = keys.map((key) => this.#live.get(key)?.hold(options));
+    for (const result of await Promise.allSettled(held)) {
+      if (result.status === 'rejected') throw result.reason;
+    }
+  }
+
+  /**
+   * Lets them go on, with what they are made of now. One without a plan goes on as it was; one that is
+   * refused must not go on with that, and there is nothing else.
+   * @returns the keys of those that cannot: every request to them fails
+   */
+  async resume(
+    keys: readonly string[],
+    plans: ReadonlyMap<string, VolumePlan | 'refused'>,
+  ): Promise<readonly { readonly key: string; readonly error: unknown }[]> {
+    const failed: { key: string; error: unknown }[] = [];
+    await Promise.all(
+      keys.map(async (key) => {
+        try {
+          await this.#live.get(key)?.resume(plans.get(key));
+        } catch (error) {
+          failed.push({ key, error });
+        }
+      }),
+    );
+    return failed;
+  }
+
   /** True when the last user left and the device is the caller's to close. */
-  #leave(key: string, live: Live): boolean {
+  #leave(key: string, live: LiveStack): boolean {
     live.users--;
     if (live.users > 0) return false;
     if (this.#live.get(key) === live) this.#live.delete(key);

@@ -11,4 +11,12 @@ export type {
   OpenExport,
 } from './export.ts';
 export { ExportTable, type PlanSource } from './export-table.ts';
-export type { ChainPlan, LayerPlan, OverlayPlan, StackPlan } from './stack-plan.ts';
+export type {
+  ChainPlan,
+  DiskPlan,
+  LayerPlan,
+  OverlayPlan,
+  StackPlan,
+  VolumePlan,
+  VolumeStack,
+} from './stack-plan.ts';

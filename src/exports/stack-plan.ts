@@ -7,7 +7,7 @@ import type { VolumeLocator } from '../repositories/index.ts';
 export interface ChainPlan {
   /** Names the uppermost layer, and so all of it. */
   readonly layerId: string;
-  /** Size of the virtual disk in bytes. */
+  /** Of the disk in bytes; of what grew since its uppermost layer was sealed, more than that has. */
   readonly size: number;
   /** Which layer each block is read from (vdisk/chain); in shared memory. */
   readonly index: SharedArrayBuffer;
@@ -18,6 +18,8 @@ export interface ChainPlan {
 export interface LayerPlan {
   readonly layerId: string;
   readonly volume: VolumeLocator;
+  /** Of the layer in bytes; given, the volume may be opened when it is first read. */
+  readonly size?: number;
 }
 
 export interface OverlayPlan {
@@ -27,13 +29,38 @@ export interface OverlayPlan {
   readonly map: VolumeLocator;
 }
 
-export interface StackPlan {
+export interface PlanHead {
   /** Names what may be shared: two connections with equal keys get the same devices. */
   readonly key: string;
   /** The export's name as clients know it. */
   readonly name: string;
   readonly description: string;
+}
+
+/** What a machine writes, or a vDisk's version. */
+export interface DiskPlan extends PlanHead {
   readonly chain: ChainPlan;
   /** Absent for a read-only export of the chain itself. */
   readonly overlay: OverlayPlan | undefined;
+  readonly volume?: undefined;
 }
+
+/** A repository's volume or a snapshot of one; connections stay while what it is made of is exchanged. */
+export interface VolumePlan extends PlanHead {
+  readonly volume: VolumeStack;
+  readonly readOnly: boolean;
+}
+
+export type VolumeStack =
+  /** A volume, or a snapshot, of the array as it is. */
+  | { readonly kind: 'plain'; readonly locator: VolumeLocator }
+  | {
+      readonly kind: 'layers';
+      readonly chain: ChainPlan;
+      /** Overlays that were sealed above the chain, the lowest first: its index does not have them yet. */
+      readonly sealed: readonly OverlayPlan[];
+      /** Absent for a snapshot. */
+      readonly overlay: OverlayPlan | undefined;
+    };
+
+export type StackPlan = DiskPlan | VolumePlan;

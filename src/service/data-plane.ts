@@ -15,14 +15,17 @@ import type {
   OverlayFacts,
 } from '../control/index.ts';
 import { listVdiskDisks, machineDiskById } from '../control/index.ts';
-import { Fault } from '../errors/index.ts';
+import { BlockError, Fault } from '../errors/index.ts';
 import type { ExportSummary, StackPlan } from '../exports/index.ts';
 import { listOwners, type MachineOwner, ownerToOpen, ownerToRenew } from './disk-owner.ts';
-import { MACHINE, noExport, VDISK, vdiskExport } from './export-names.ts';
+import { MACHINE, noExport, VDISK, VOLUME, vdiskExport } from './export-names.ts';
 import type { LayerShelf } from './layer-shelf.ts';
 import { FENCE_ASK_MS, FENCE_TELL_MS, OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
-import type { PoolOwner, WorkerPool } from './workers/worker-pool.ts';
+import type { AttachedRepositories } from './storage/attached-repositories.ts';
+import type { VolumeExports } from './storage/volume-exports.ts';
+import type { WorkerBarrier } from './storage/worker-barrier.ts';
+import type { BarrierAnswer, PoolOwner, WorkerPool } from './workers/worker-pool.ts';
 
 export interface ServiceDataPlaneOptions {
   readonly catalog: Catalog;
@@ -33,10 +36,19 @@ export interface ServiceDataPlaneOptions {
   /** How long connections may take to end when another machine is to write what they write. */
   readonly fenceMs: number;
   readonly clock: Clock;
+  /** Repositories and their volumes; absent: there are none. */
+  readonly storage?: DataPlaneStorage;
   /** The service cannot go on: a worker died. */
   readonly died: (error: Error) => void;
   /** Something of one machine failed; the others are not concerned. */
   readonly troubled: (subject: string, what: string, error: unknown) => void;
+}
+
+/** What workers open of storage repositories, and how they are held meanwhile. */
+export interface DataPlaneStorage {
+  readonly exports: Pick<VolumeExports, 'open' | 'list' | 'release'>;
+  readonly barrier: Pick<WorkerBarrier, 'receive'>;
+  readonly repositories: Pick<AttachedRepositories, 'answer'>;
 }
 
 /** What a machine, or somebody who looks at a vDisk, has opened since the start. */
@@ -77,6 +89,8 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   async open(name: string): Promise<StackPlan> {
     if (name.startsWith(MACHINE)) return this.#openMachine(name);
     if (name.startsWith(VDISK)) return this.#openVdisk(name);
+    const { storage } = this.#options;
+    if (name.startsWith(VOLUME) && storage !== undefined) return storage.exports.open(name);
     throw noExport(name);
   }
 
@@ -92,10 +106,12 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
         name: `${MACHINE}${machine.name}`,
         description: `${vdisks.get(machine.vdiskId)}, write cache ${machine.cacheMode}`,
       })),
+      ...(this.#options.storage?.exports.list() ?? []),
     ];
   }
 
   released(key: string): void {
+    if (this.#options.storage?.exports.release(key) === true) return;
     const uses = this.#uses.get(key);
     if (uses !== undefined) {
       uses.pop()?.();
@@ -105,6 +121,16 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     this.#options.overlays
       .released(key)
       .catch((error: unknown) => this.#options.troubled(key, 'deleting an old write cache', error));
+  }
+
+  async answer(repositoryId: string, question: unknown): Promise<unknown> {
+    const { storage } = this.#options;
+    if (storage !== undefined) return storage.repositories.answer(repositoryId, question);
+    throw new BlockError('ESHUTDOWN', 'open', 0, 0, 'there are no repositories');
+  }
+
+  barrier(worker: number, message: BarrierAnswer): void {
+    this.#options.storage?.barrier.receive(worker, message);
   }
 
   died(error: Error): void {

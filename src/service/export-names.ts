@@ -1,9 +1,13 @@
-/** What NBD exports are called: `machine/NAME`, `vdisk/NAME`, `vdisk/NAME/VERSION`. */
+/**
+ * What NBD exports are called: `machine/NAME`, `vdisk/NAME`, `vdisk/NAME/VERSION`, `volume/REPO/NAME`,
+ * `volume/REPO/NAME@SNAPSHOT`.
+ */
 import { type Catalog, type VdiskDisk, vdiskDisk, versionDisk } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
 
 export const MACHINE = 'machine/';
 export const VDISK = 'vdisk/';
+export const VOLUME = 'volume/';
 
 /**
  * What production machines boot of a vDisk, or one version of it.

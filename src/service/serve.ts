@@ -38,6 +38,7 @@ import { createLog, type Log } from './log.ts';
 import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { Repository } from './repository.ts';
+import { ADAPTERS, type OpenStorage, openStorage, WorkerBarrier } from './storage/index.ts';
 import { tlsFiles } from './tls-files.ts';
 import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
@@ -128,7 +129,8 @@ async function compose(
 
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
-  const { dataPlane, pool, layers, overlays } = await startDataPath(config, path);
+  const { dataPlane, pool, layers, overlays, storage } = await startDataPath(config, path);
+  closers.add('repositories', () => storage.close());
   closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
 
@@ -148,6 +150,7 @@ async function compose(
     version: VERSION,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     consolidateBeyond: config.layers.most,
+    storage: storage.storage,
     onEvent: (event) => log.info({ event }, event.message),
   });
   closers.add('tasks', () => closeControl(control));
@@ -194,6 +197,7 @@ async function startDataPath(
   readonly pool: WorkerPool;
   readonly layers: LayerShelf;
   readonly overlays: OverlayBook;
+  readonly storage: OpenStorage;
 }> {
   const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
@@ -223,10 +227,12 @@ async function startDataPath(
     owners: overlayOwners(catalog),
     sealed: layerVolumes(catalog),
   });
+  const { storage, reachWorkers, ...dataPlaneStorage } = openRepositories(catalog, parts, workers);
   const dataPlane = new ServiceDataPlane({
     catalog,
     overlays,
     layers,
+    storage: dataPlaneStorage,
     readCacheBytesMax: config.cache.read,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     fenceMs: FENCE_MS,
@@ -251,7 +257,41 @@ async function startDataPath(
     dataPlane,
   );
   dataPlane.attach(pool);
-  return { dataPlane, pool, layers, overlays };
+  reachWorkers(pool);
+  return { dataPlane, pool, layers, overlays, storage };
+}
+
+/** Storage repositories; `reachWorkers` is called when there are workers. */
+function openRepositories(
+  catalog: Catalog,
+  { log, bootId }: { readonly log: Log; readonly bootId: string },
+  workers: number,
+) {
+  let pool: WorkerPool | undefined;
+  const barrier = new WorkerBarrier({
+    planOf: (key, content) => storage.exports.planOf(key, content),
+    failed: (key, message) => {
+      log.error({ volume: key, reason: message }, 'a volume could not go on after a snapshot');
+      const name = storage.exports.nameOf(key);
+      if (name !== undefined) pool?.endExport(name, true);
+    },
+  });
+  const storage: OpenStorage = openStorage({
+    ...{ adapters: ADAPTERS, catalog, bootId, workers, clock: systemClock, barrier },
+    log: log.child({ name: 'storage' }),
+    initiatorName: `iqn.2026-01.dev.rootcast:${hostname().toLowerCase()}`,
+    toWorkers: {
+      connect: (adapter, connection) => pool?.tellAll({ kind: 'connect', adapter, connection }),
+      disconnect: (repositoryId) => pool?.tellAll({ kind: 'disconnect', repositoryId }),
+    },
+    connections: (exportName) => pool?.connectionsOf(exportName).length ?? 0,
+  });
+  const reachWorkers = (started: WorkerPool): void => {
+    pool = started;
+    barrier.attach(started);
+  };
+  const { exports, repositories } = storage;
+  return { storage, exports, repositories, barrier, reachWorkers };
 }
 
 function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {

@@ -27,10 +27,14 @@ export {
   type ChainBase,
   type ChainDescription,
   type ChainDifference,
+  ChainIndex,
+  ChainIndexDraft,
   type ChainLayer,
   type ChainOptions,
+  gatherChain,
   MAXIMUM_CHAIN_LAYERS,
   openChain,
+  sourcesOf,
 } from './chain/index.ts';
 export {
   type ExportedFile,
@@ -94,6 +98,7 @@ export {
 } from './layers/index.ts';
 export { changedChunks } from './manifest/index.ts';
 export {
+  BLOCK_BYTES,
   type FormatOptions,
   type FullReason,
   formatOverlay,
@@ -101,6 +106,7 @@ export {
   lastJournalled,
   MAXIMUM_OVERLAY_BYTES,
   needsSettling,
+  type OverlayBits,
   type OverlayGauges,
   type OverlayOptions,
   openOverlay,
@@ -108,10 +114,13 @@ export {
   type RecoverOptions,
   type ReplayRecord,
   readOverlayGauges,
+  readOverlayMap,
   recoverOverlay,
   replayOverlay,
   setOverlayQuota,
   settleOverlay,
+  UNIT_BYTES,
+  writeSealedMap,
 } from './overlay/index.ts';
 export {
   ExistingLayer,

@@ -23,6 +23,7 @@ import { RepositoryTable } from './storage/repository-table.ts';
 import { ScheduleTable } from './storage/schedule-table.ts';
 import { SecretTable } from './storage/secret-table.ts';
 import { SnapshotTable } from './storage/snapshot-table.ts';
+import { LeftoverTable, VolumeNodeTable } from './storage/volume-node-table.ts';
 import { VolumeTable } from './storage/volume-table.ts';
 import { TaskTable } from './task-table.ts';
 import { VdiskTable } from './vdisk-table.ts';
@@ -46,6 +47,8 @@ export class Catalog {
   readonly repositories: RepositoryTable;
   readonly secrets: SecretTable;
   readonly volumes: VolumeTable;
+  readonly volumeNodes: VolumeNodeTable;
+  readonly arrayLeftovers: LeftoverTable;
   readonly snapshots: SnapshotTable;
   readonly hosts: HostTable;
   readonly volumeGroups: GroupTable;
@@ -72,6 +75,8 @@ export class Catalog {
     this.repositories = new RepositoryTable(database);
     this.secrets = new SecretTable(database);
     this.volumes = new VolumeTable(database);
+    this.volumeNodes = new VolumeNodeTable(database);
+    this.arrayLeftovers = new LeftoverTable(database);
     this.snapshots = new SnapshotTable(database);
     this.hosts = new HostTable(database);
     this.volumeGroups = new GroupTable(database);

@@ -9,6 +9,7 @@ import { INITIAL } from './schema/initial.ts';
 import { LIFECYCLE } from './schema/lifecycle.ts';
 import { REPLICATION } from './schema/replication.ts';
 import { STORAGE } from './schema/storage.ts';
+import { VOLUME_NODES } from './schema/volume-nodes.ts';
 
 export interface Migration {
   readonly number: number;
@@ -24,6 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 1, sql: INITIAL },
   { number: 2, sql: LIFECYCLE, rebuildsParents: true },
   { number: 3, sql: STORAGE },
+  { number: 4, sql: VOLUME_NODES },
   { number: 5, sql: REPLICATION },
 ];
 

@@ -10,6 +10,9 @@ import { ExportTable, stackBuilder } from '../../exports/index.ts';
 import { type ConnectionInfo, createNbdServer, type NbdServer } from '../../nbd/index.ts';
 import { FlushJournal } from '../../vdisk/index.ts';
 import { createLog } from '../log.ts';
+import { adapterOf } from '../storage/adapters.ts';
+import { VolumeSources } from '../storage/volume-sources.ts';
+import { ControlClient } from './control-client.ts';
 import { writeGauges } from './gauges.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { PlanClient } from './plan-client.ts';
@@ -51,6 +54,9 @@ class DataWorker {
   readonly #start: WorkerStart;
   readonly #port: MessagePort;
   readonly #plans: PlanClient;
+  readonly #asking: ControlClient;
+  readonly #sources: VolumeSources;
+  readonly #exports: ExportTable;
   readonly #readCache: ReadCache;
   readonly #server: NbdServer;
 
@@ -59,18 +65,26 @@ class DataWorker {
     this.#port = port;
     const log = createLog(start.logLevel, `nbd-${start.worker}`);
     this.#plans = new PlanClient(port);
+    this.#asking = new ControlClient((message) => this.#send(message));
+    this.#sources = new VolumeSources({
+      own: new LocalVolumeData({ log }),
+      adapterOf,
+      parts: { log, clock: () => performance.now() },
+      ask: (repositoryId, question) => this.#asking.ask(repositoryId, question),
+    });
     this.#readCache = new ReadCache({ capacityBytes: start.readCacheBytes });
     const parts = {
-      volumes: new LocalVolumeData({ log }),
+      volumes: this.#sources,
       readCache: this.#readCache,
       worker: start.worker,
       journal,
       onFull: (exportName: string, reason: string) =>
         log.warn({ exportName, reason }, 'write cache is full'),
     };
+    this.#exports = new ExportTable(this.#plans, stackBuilder(parts));
     const tls = tlsSettings(start.tls);
     this.#server = createNbdServer({
-      exports: new ExportTable(this.#plans, stackBuilder(parts)),
+      exports: this.#exports,
       ...(tls === undefined ? {} : { tls }),
       limits: { connections: start.connectionsMax },
       coalesce: start.coalesce,
@@ -98,6 +112,21 @@ class DataWorker {
       case 'refused':
         this.#plans.receive(message);
         return;
+      case 'connect':
+        this.#sources.connect(message.adapter, message.connection);
+        return;
+      case 'disconnect':
+        void this.#sources.disconnect(message.repositoryId);
+        return;
+      case 'answer':
+        this.#asking.receive(message.request, message.answer);
+        return;
+      case 'hold':
+        void this.#hold(message);
+        return;
+      case 'resume':
+        void this.#resume(message);
+        return;
       case 'end-export':
         void this.#server.endExport(message.name, message.atOnce);
         return;
@@ -105,6 +134,22 @@ class DataWorker {
         void this.#server.drain(message.timeoutMs).then(() => this.#send({ kind: 'drained' }));
         return;
     }
+  }
+
+  async #hold({ turn, keys, flush }: Extract<ToWorker, { kind: 'hold' }>): Promise<void> {
+    let failure: string | undefined;
+    try {
+      await this.#exports.hold(keys, { flush });
+    } catch (error) {
+      failure = (error as Error).message;
+    }
+    this.#send({ kind: 'held', turn, failure });
+  }
+
+  async #resume({ turn, keys, plans }: Extract<ToWorker, { kind: 'resume' }>): Promise<void> {
+    const failed = await this.#exports.resume(keys, plans);
+    const told = failed.map(({ key, error }) => ({ key, message: String(error) }));
+    this.#send({ kind: 'resumed', turn, failed: told });
   }
 
   #connected({ id, address, tls, exportName, connectedAt }: ConnectionInfo): void {

@@ -2,9 +2,9 @@
  * What the control thread and a data worker say to each other: opening and closing, never a block.
  * Both sides handle every kind (exhaustive switches); a request carries a number that its answer repeats.
  */
-import type { FaultCode } from '../../errors/index.ts';
-import type { ExportClient, ExportSummary, StackPlan } from '../../exports/index.ts';
-import type { VolumeLocator } from '../../repositories/index.ts';
+import type { Errno, FaultCode } from '../../errors/index.ts';
+import type { ExportClient, ExportSummary, StackPlan, VolumePlan } from '../../exports/index.ts';
+import type { Connection, VolumeLocator } from '../../repositories/index.ts';
 import type { HostPort } from '../config/index.ts';
 
 export interface TlsFiles {
@@ -47,6 +47,11 @@ export interface WorkerConnection {
   readonly connectedAt: number;
 }
 
+/** Of the control port of a repository. */
+export type Answer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly errno: Errno; readonly message: string };
+
 export type ToWorker =
   | { readonly kind: 'plan'; readonly request: number; readonly plan: StackPlan }
   | {
@@ -59,6 +64,25 @@ export type ToWorker =
       readonly request: number;
       readonly code: FaultCode;
       readonly message: string;
+    }
+  /** A repository was attached: its volumes may be in plans from now on. Secrets are in it. */
+  | { readonly kind: 'connect'; readonly adapter: string; readonly connection: Connection }
+  | { readonly kind: 'disconnect'; readonly repositoryId: string }
+  /** To what a repository's data port asked. */
+  | { readonly kind: 'answer'; readonly request: number; readonly answer: Answer }
+  /** Requests to these wait until `resume`; answered by `held`. */
+  | {
+      readonly kind: 'hold';
+      readonly turn: number;
+      readonly keys: readonly string[];
+      readonly flush: boolean;
+    }
+  /** They go on, with what they are made of now; answered by `resumed`. */
+  | {
+      readonly kind: 'resume';
+      readonly turn: number;
+      readonly keys: readonly string[];
+      readonly plans: ReadonlyMap<string, VolumePlan | 'refused'>;
     }
   /** `atOnce`: without the answers to what was accepted. */
   | { readonly kind: 'end-export'; readonly name: string; readonly atOnce: boolean }
@@ -78,6 +102,21 @@ export type FromWorker =
       readonly client: ExportClient;
     }
   | { readonly kind: 'list'; readonly request: number }
+  /** Of the data port of a repository. */
+  | {
+      readonly kind: 'ask';
+      readonly request: number;
+      readonly repositoryId: string;
+      readonly question: unknown;
+    }
+  /** `failure`: what was written is not on stable storage. */
+  | { readonly kind: 'held'; readonly turn: number; readonly failure: string | undefined }
+  /** With the keys of those that could not go on, and why. */
+  | {
+      readonly kind: 'resumed';
+      readonly turn: number;
+      readonly failed: readonly { readonly key: string; readonly message: string }[];
+    }
   /** The worker has closed the devices of a plan; one for every `plan` it was given. */
   | { readonly kind: 'released'; readonly key: string }
   | { readonly kind: 'connected'; readonly connection: WorkerConnection }

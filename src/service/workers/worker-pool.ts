@@ -1,11 +1,11 @@
 import { createServer } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { Fault } from '../../errors/index.ts';
+import { BlockError, Fault } from '../../errors/index.ts';
 import type { ExportClient, ExportSummary, StackPlan } from '../../exports/index.ts';
 import type { HostPort } from '../config/index.ts';
 import { listenFault } from '../listen-http.ts';
 import { createGauges, type Gauge, readGauges } from './gauges.ts';
-import type { FromWorker, ToWorker, WorkerConnection, WorkerStart } from './messages.ts';
+import type { Answer, FromWorker, ToWorker, WorkerConnection, WorkerStart } from './messages.ts';
 
 /** What the workers ask of the control thread. */
 export interface PoolOwner {
@@ -14,9 +14,16 @@ export interface PoolOwner {
   list(): readonly ExportSummary[];
   /** A worker closed what it was given by one `open`. */
   released(key: string): void;
+  /** A repository's data port asks its control port. @throws BlockError */
+  answer(repositoryId: string, question: unknown): Promise<unknown>;
+  /** A worker holds, or goes on (WorkerBarrier). */
+  barrier(worker: number, message: BarrierAnswer): void;
   /** A worker died. Its connections are gone; the service must not go on as if nothing happened. */
   died(error: Error): void;
 }
+
+/** What workers say of holding requests. */
+export type BarrierAnswer = Extract<FromWorker, { readonly turn: number }>;
 
 interface Member {
   readonly worker: Worker;
@@ -97,6 +104,11 @@ export class WorkerPool {
     for (const member of this.#members) post(member, { kind: 'end-export', name, atOnce });
   }
 
+  /** To every worker. */
+  tellAll(message: ToWorker): void {
+    for (const member of this.#members) post(member, message);
+  }
+
   /** Answers what was accepted, then ends every worker. */
   async drain(timeoutMs: number): Promise<void> {
     this.#stopping = true;
@@ -152,6 +164,16 @@ export class WorkerPool {
       case 'list':
         post(member, { kind: 'exports', request: message.request, exports: this.#owner.list() });
         return;
+      case 'ask':
+        this.#owner.answer(message.repositoryId, message.question).then(
+          (value) => post(member, answerTo(message.request, { ok: true, value })),
+          (error: unknown) => post(member, answerTo(message.request, refusedAnswer(error))),
+        );
+        return;
+      case 'held':
+      case 'resumed':
+        this.#owner.barrier(this.#members.indexOf(member), message);
+        return;
       case 'released':
         this.#owner.released(message.key);
         return;
@@ -199,6 +221,15 @@ async function refuseTakenPort({ host, port }: HostPort): Promise<void> {
 
 function post(member: Member, message: ToWorker): void {
   member.worker.postMessage(message);
+}
+
+function answerTo(request: number, answer: Answer): ToWorker {
+  return { kind: 'answer', request, answer };
+}
+
+function refusedAnswer(error: unknown): Answer {
+  const { errno, message } = BlockError.from(error, 'open', 0, 0);
+  return { ok: false, errno, message };
 }
 
 function refusal(request: number, error: unknown): ToWorker {

@@ -59,7 +59,7 @@ export class CacheKeys {
 }
 
 /** The blocks that a range within one unit touches, as bits. */
-function blocksOf(start: number, end: number, unit: number): number {
+export function blocksOf(start: number, end: number, unit: number): number {
   const from = Math.floor((start - unit * UNIT_BYTES) / BLOCK_BYTES);
   const to = Math.ceil((end - unit * UNIT_BYTES) / BLOCK_BYTES);
   return (2 ** to - 1) & ~(2 ** from - 1);

@@ -5,6 +5,7 @@ export {
   type ChainDescription,
 } from './build-chain-index.ts';
 export { ChainIndex } from './chain-index.ts';
+export { ChainIndexDraft } from './chain-index-draft.ts';
 export { gatherChain, sourcesOf } from './gather-chain.ts';
 export { type ChainBase, type ChainDifference, DifferenceMap } from './layer-maps.ts';
 export { MAXIMUM_CHAIN_LAYERS } from './limits.ts';

@@ -10,3 +10,4 @@ export { type OverlayBits, readOverlayMap } from './read-overlay-map.ts';
 export { type RecoverOptions, recoverOverlay } from './recover-overlay.ts';
 export { type ReplayOptions, type ReplayRecord, replayOverlay } from './replay-overlay.ts';
 export { lastJournalled, needsSettling, settleOverlay } from './settle-overlay.ts';
+export { writeSealedMap } from './write-sealed-map.ts';

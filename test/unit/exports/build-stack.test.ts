@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
 import { PLAIN, ReadCache } from '../../../src/block/index.ts';
-import { type ChainPlan, type StackPlan, stackBuilder } from '../../../src/exports/index.ts';
+import { type ChainPlan, type DiskPlan, stackBuilder } from '../../../src/exports/index.ts';
 import {
   buildChainIndex,
   formatOverlay,
@@ -43,7 +43,7 @@ describe('stacks', () => {
 
   afterEach(() => folder.remove());
 
-  async function machine(name: string): Promise<StackPlan> {
+  async function machine(name: string): Promise<DiskPlan> {
     const own = await volumes.createVolume({ id: `${name}.data`, size: SIZE });
     const map = await volumes.createVolume({ id: `${name}.map`, size: overlayMapBytes(SIZE) });
     const device = await data.open(map.locator, { write: true });
@@ -70,7 +70,7 @@ describe('stacks', () => {
 
   test('machines and the read-only export share one layer; closing one leaves the others theirs', async () => {
     const build = builder();
-    const readOnly: StackPlan = {
+    const readOnly: DiskPlan = {
       key: 'l',
       name: 'vdisk/v',
       description: '',

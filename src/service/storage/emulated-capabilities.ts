@@ -1,0 +1,31 @@
+import {
+  type ArrayControl,
+  type CapabilityFlag,
+  type CapabilitySet,
+  capabilities,
+} from '../../repositories/index.ts';
+
+/** What layers do for any array that can hold volumes. */
+const BY_LAYERS: readonly CapabilityFlag[] = [
+  'snapshot',
+  'groupSnapshot',
+  'cloneLinked',
+  'cloneFull',
+  'cloneFromVolume',
+  'split',
+  'promoteDependents',
+  'revert',
+  'revertKeepsNewer',
+  'changedBlocks',
+];
+
+/** What we do above an array that takes snapshots itself: hold several volumes, and copy. */
+const ABOVE_SNAPSHOTS: readonly CapabilityFlag[] = ['groupSnapshot', 'cloneFull'];
+
+/** What the users of a repository get. Layers and the array's own snapshots are not mixed in one tree. */
+export function emulatedCapabilities({ info, snapshots }: ArrayControl): CapabilitySet {
+  const known = info.capabilities;
+  const given = snapshots === undefined ? BY_LAYERS : ABOVE_SNAPSHOTS;
+  const emulated = given.filter((flag) => known[flag] === 'no').map((flag) => [flag, 'emulated']);
+  return capabilities({ ...known, ...Object.fromEntries(emulated) });
+}

@@ -1,0 +1,10 @@
+/** Limits of storage repositories. */
+
+/** Milliseconds within which every worker must hold a volume's requests; else none is held, and nothing is done. */
+export const HOLD_TIME_MAX = 10_000;
+
+/** Milliseconds that an array may take for snapshots while their volumes are held. */
+export const SNAPSHOT_TIME_MAX = 20_000;
+
+/** Volumes of a repository that LIST shows: a client reads all of them before it chooses. */
+export const LISTED_VOLUMES = 1000;

@@ -1,0 +1,76 @@
+/** Puts together what the service knows of storage repositories. */
+import { randomUUID } from 'node:crypto';
+import type { Catalog, Clock } from '../../control/index.ts';
+import type { Adapter, AdapterLog } from '../../repositories/index.ts';
+import {
+  ArrayVolumes,
+  type Barrier,
+  NodeChains,
+  NodeDiff,
+  OpenVolumes,
+  type TreeParts,
+  VolumeTrees,
+} from '../../volumes/index.ts';
+import { AttachedRepositories, type RepositoryWorkers } from './attached-repositories.ts';
+import { catalogNodes } from './catalog-nodes.ts';
+import { NativeSnapshots } from './native-snapshots.ts';
+import { ServiceStorage } from './service-storage.ts';
+import { VolumeExports } from './volume-exports.ts';
+
+export interface StorageOptions {
+  readonly adapters: readonly Adapter[];
+  readonly catalog: Catalog;
+  /** Names this boot of the host. */
+  readonly bootId: string;
+  /** How many threads serve exports. */
+  readonly workers: number;
+  readonly clock: Clock;
+  readonly log: AdapterLog;
+  readonly initiatorName: string;
+  readonly barrier: Barrier;
+  readonly toWorkers: RepositoryWorkers;
+  readonly connections: (exportName: string) => number;
+  readonly newId?: () => string;
+}
+
+export interface OpenStorage {
+  readonly storage: ServiceStorage;
+  readonly exports: VolumeExports;
+  readonly repositories: AttachedRepositories;
+  readonly trees: VolumeTrees;
+  /** When no worker has anything open any more. */
+  close(): Promise<void>;
+}
+
+export function openStorage(options: StorageOptions): OpenStorage {
+  const { catalog, bootId, workers, clock, log, adapters, initiatorName } = options;
+  const newId = options.newId ?? randomUUID;
+  const troubled = (what: string, err: unknown): void => log.error({ err }, what);
+  const repositories = new AttachedRepositories({
+    adapterOf: (kind) => adapters.find((adapter) => adapter.kind === kind),
+    parts: { log, clock: () => performance.now() },
+    ...{ workers: options.toWorkers, initiatorName },
+  });
+  const store = catalogNodes(catalog);
+  const portsOf = (repositoryId: string) => repositories.of(repositoryId);
+  const arrays = new ArrayVolumes(store, newId);
+  const open = new OpenVolumes(options.barrier);
+  const chains = new NodeChains(store, portsOf, bootId);
+  const shared: TreeParts = {
+    ...{ store, arrays, portsOf, chains, open, bootId, workers, newId, troubled },
+  };
+  const trees = new VolumeTrees(shared);
+  const diff = new NodeDiff(shared);
+  const exports = new VolumeExports({ catalog, repositories, trees, open, troubled });
+  const storage = new ServiceStorage({
+    ...{ adapters, catalog, repositories, arrays, trees, diff, open, clock, newId, troubled },
+    native: new NativeSnapshots(arrays, newId),
+    connections: (volumeId) => options.connections(exports.nameOfVolume(volumeId) ?? ''),
+  });
+  const close = async (): Promise<void> => {
+    await open.idle();
+    await trees.collector.close();
+    await repositories.closeAll();
+  };
+  return { storage, exports, repositories, trees, close };
+}

@@ -1,0 +1,248 @@
+/** Volumes: made, grown, deleted, adopted, mapped to hosts. */
+import type {
+  Call,
+  ForeignVolume,
+  Storage,
+  StoredVolume,
+  VolumeLive,
+  VolumeMapping,
+  VolumeName,
+} from '../../control/index.ts';
+import { Fault } from '../../errors/index.ts';
+import type { ArrayMapping, ArrayVolume, MaskingControl } from '../../repositories/index.ts';
+import { type NodeVolume, nodeVolume, roundedSize, volumeKey } from '../../volumes/index.ts';
+import type { AttachedArray } from './attached-repositories.ts';
+import { arrayHandle, LAYERS, objectOf } from './handles.ts';
+import { unsupported } from './native-snapshots.ts';
+import type { StorageParts } from './storage-parts.ts';
+
+type Argument<Name extends keyof Storage> = Storage[Name] extends (
+  ...rest: infer Rest extends [unknown, ...unknown[]]
+) => unknown
+  ? Rest[0]
+  : never;
+
+export class VolumeOperations {
+  readonly #parts: StorageParts;
+
+  constructor(parts: StorageParts) {
+    this.#parts = parts;
+  }
+
+  async create<T>(
+    request: Argument<'createVolume'>,
+    keep: (volume: StoredVolume) => T,
+    call: Call,
+  ): Promise<T> {
+    const { arrays } = this.#parts;
+    const ports = this.#parts.repositories.of(request.repositoryId);
+    const { name, thin, volumeId: tag } = request;
+    const size = roundedSize(ports, request.size);
+    try {
+      const volume = await arrays.create(ports, { tag, name, thin, size }, call);
+      return this.#parts.catalog.transaction(() => {
+        arrays.kept(tag);
+        return keep(storedArray(tag, volume));
+      });
+    } catch (error) {
+      await this.undo(ports, tag);
+      throw error;
+    }
+  }
+
+  async delete(volume: VolumeName, keep: () => void): Promise<void> {
+    const { trees, open, catalog, newId, repositories } = this.#parts;
+    if (trees.has(volume.volumeId)) return trees.deleteVolume(volume.volumeId, keep);
+    const key = volumeKey(volume.volumeId);
+    await open.lock([key], async () => {
+      open.refuseOpen(key, 'the volume');
+      const { array } = repositories.of(volume.repositoryId);
+      await array.deleteVolume({ ref: objectOf(volume.handle).ref, opId: newId() });
+      catalog.transaction(keep);
+    });
+  }
+
+  async resize<T>(
+    volume: VolumeName,
+    size: number,
+    keep: (volume: StoredVolume) => T,
+    call: Call,
+  ): Promise<T> {
+    const { trees, open, catalog, newId, repositories } = this.#parts;
+    if (trees.has(volume.volumeId)) {
+      const layered = this.layered(volume);
+      return trees.grow(layered, size, (grown) => keep(storedLayers(grown)));
+    }
+    const ports = repositories.of(volume.repositoryId);
+    const { tag, ref } = objectOf(volume.handle);
+    const key = volumeKey(volume.volumeId);
+    return open.lock([key], async () => {
+      if (ports.capabilities.resizeOnline === 'no') open.refuseOpen(key, 'the volume');
+      const grow = async (): Promise<ArrayVolume> =>
+        ports.array.resizeVolume({ ref, size: roundedSize(ports, size), opId: newId() }, call);
+      const now = await grow();
+      const result = catalog.transaction(() => keep(storedArray(tag, now)));
+      // Whoever connects from now on sees its new size; who is connected has what it had.
+      const content = { kind: 'plain', locator: now.locator } as const;
+      await open.exchange(
+        [key],
+        { flush: false },
+        async () => {},
+        () => content,
+      );
+      return result;
+    });
+  }
+
+  async listForeign(repositoryId: string): Promise<readonly ForeignVolume[]> {
+    const { array } = this.#parts.repositories.of(repositoryId);
+    const foreign: ForeignVolume[] = [];
+    for await (const { tag, ref, size, wwid } of volumesOf(array)) {
+      if (tag !== undefined) continue;
+      foreign.push({ nativeId: ref.nativeId, name: ref.name, size, wwid });
+    }
+    return foreign;
+  }
+
+  async adopt<T>(
+    { repositoryId, nativeId, volumeId }: Argument<'adopt'>,
+    keep: (volume: StoredVolume) => T,
+  ): Promise<T> {
+    const { repositories, newId, catalog } = this.#parts;
+    const { array } = repositories.of(repositoryId);
+    let found: ArrayVolume | undefined;
+    for await (const volume of volumesOf(array)) {
+      if (volume.ref.nativeId === nativeId) found = volume;
+    }
+    if (found === undefined) {
+      const details = { field: 'nativeId', value: nativeId };
+      throw new Fault('NOT_FOUND', `the array has no volume ${nativeId}`, details);
+    }
+    const request = { ref: found.ref, tag: volumeId, opId: newId() };
+    const adopted = await array.adoptVolume(request);
+    try {
+      return catalog.transaction(() => keep(storedArray(volumeId, adopted)));
+    } catch (error) {
+      await array.releaseVolume({ ref: adopted.ref, opId: newId() });
+      throw error;
+    }
+  }
+
+  async live(volume: VolumeName): Promise<VolumeLive> {
+    const { catalog, repositories } = this.#parts;
+    const { array } = repositories.of(volume.repositoryId);
+    const connections = this.#parts.connections(volume.volumeId);
+    const head = catalog.volumeNodes.ofVolume(volume.volumeId);
+    const { ref } = head?.data ?? objectOf(volume.handle);
+    const found = await array.findVolume({ ref });
+    if (found === undefined) throw goneVolume(ref.name);
+    return { connections, allocated: found.allocated };
+  }
+
+  async map(volume: VolumeName, request: Parameters<Storage['map']>[1]): Promise<VolumeMapping> {
+    const { masking, object } = this.#maskingOf(volume);
+    const { newId } = this.#parts;
+    const mapping = await masking.map({ ...request, volume: object.ref, opId: newId() });
+    return told(mapping);
+  }
+
+  async unmap(
+    volume: VolumeName,
+    host: string | undefined,
+    { force }: { readonly force: boolean },
+  ): Promise<void> {
+    const { masking, object } = this.#maskingOf(volume);
+    const { newId } = this.#parts;
+    const named = host === undefined ? {} : { host };
+    await masking.unmap({ volume: object.ref, ...named, force, opId: newId() });
+  }
+
+  async mappings(volume: VolumeName): Promise<readonly VolumeMapping[]> {
+    const { array } = this.#parts.repositories.of(volume.repositoryId);
+    if (array.masking === undefined || this.#parts.trees.has(volume.volumeId)) return [];
+    const { ref } = objectOf(volume.handle);
+    return (await array.masking.listMappings({ volume: ref })).map(told);
+  }
+
+  /** Snapshots by layers change what a host would read past us. @throws Fault IN_USE */
+  async refuseMapped(volume: VolumeName): Promise<void> {
+    const mapped = await this.mappings(volume);
+    if (mapped.length === 0) return;
+    const hosts = mapped.map(({ host }) => host).join(', ');
+    throw new Fault(
+      'IN_USE',
+      `the volume is mapped to ${hosts}: what layers hold only Rootcast reads`,
+      {
+        field: 'volume',
+        value: hosts,
+        expected: 'a volume that is mapped to no host',
+      },
+    );
+  }
+
+  /** As layers know it. */
+  layered({ repositoryId, volumeId, handle }: VolumeName) {
+    const { catalog } = this.#parts;
+    const head = catalog.volumeNodes.ofVolume(volumeId);
+    if (head !== undefined) {
+      return { repositoryId, volumeId, plain: { volume: head.data, size: head.size } };
+    }
+    const size = catalog.volumes.byId(volumeId)?.size;
+    if (size === undefined) throw goneVolume(volumeId);
+    return { repositoryId, volumeId, plain: { volume: objectOf(handle), size } };
+  }
+
+  /** What was made and not kept. Never throws. */
+  async undo(ports: AttachedArray, tag: string): Promise<void> {
+    try {
+      await this.#parts.arrays.delete(ports, tag);
+    } catch (error) {
+      this.#parts.troubled(`deleting ${tag} in repository ${ports.repositoryId}`, error);
+    }
+  }
+
+  #maskingOf(volume: VolumeName): { masking: MaskingControl; object: NodeVolume } {
+    const { masking } = this.#parts.repositories.of(volume.repositoryId).array;
+    if (masking === undefined) throw unsupported('map volumes to hosts');
+    if (this.#parts.trees.has(volume.volumeId)) {
+      throw new Fault(
+        'UNSUPPORTED',
+        'a volume whose snapshots are layers can be read by Rootcast only',
+        {
+          field: 'volume',
+          value: volume.volumeId,
+          expected: 'a volume without emulated snapshots',
+        },
+      );
+    }
+    return { masking, object: objectOf(volume.handle) };
+  }
+}
+
+export function storedArray(tag: string, volume: ArrayVolume): StoredVolume {
+  const { size, thin, wwid } = volume;
+  return { handle: arrayHandle(nodeVolume(tag, volume)), size, thin, wwid };
+}
+
+export function storedLayers(size: number): StoredVolume {
+  return { handle: LAYERS, size, thin: true, wwid: undefined };
+}
+
+async function* volumesOf(array: AttachedArray['array']): AsyncGenerator<ArrayVolume> {
+  for (let cursor: string | undefined; ; ) {
+    const from = cursor === undefined ? {} : { cursor };
+    const page = await array.listVolumes({ ownedOnly: false, ...from });
+    yield* page.items;
+    if (page.cursor === undefined) return;
+    cursor = page.cursor;
+  }
+}
+
+function told({ host, mode, lun, sessions, target }: ArrayMapping): VolumeMapping {
+  const { portals, iqn, path } = target;
+  return { host, mode, lun, sessions, portals, iqn, path };
+}
+
+function goneVolume(name: string): Fault {
+  return new Fault('NOT_FOUND', `there is no volume ${name}`, { field: 'volume', value: name });
+}

@@ -1,0 +1,98 @@
+/**
+ * Making and deleting volumes of arrays so that nothing is ever made twice, and nothing is left behind:
+ * a tag is written down before the array is asked, and taken back together with the record of what was
+ * made. Whatever tag is still there after a crash names what must go.
+ */
+import { ArrayError } from '../errors/index.ts';
+import type { ArrayControl, ArrayVolume, CallOptions, VolumeData } from '../repositories/index.ts';
+import type { NodeStore, NodeVolume } from './nodes.ts';
+
+/** Both ports of an attached repository. */
+export interface RepositoryPorts {
+  readonly repositoryId: string;
+  readonly array: ArrayControl;
+  /** In this thread. */
+  readonly data: VolumeData;
+}
+
+export interface NewVolume {
+  readonly tag: string;
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly thin: boolean;
+}
+
+export class ArrayVolumes {
+  readonly #store: NodeStore;
+  readonly #newId: () => string;
+
+  constructor(store: NodeStore, newId: () => string) {
+    this.#store = store;
+    this.#newId = newId;
+  }
+
+  /**
+   * The tag stays a leftover until `kept` is called, in the transaction that records the volume.
+   * @throws ArrayError
+   */
+  async create(
+    { repositoryId, array }: RepositoryPorts,
+    volume: NewVolume,
+    options: CallOptions = {},
+  ): Promise<ArrayVolume> {
+    this.#store.addLeftover(volume.tag, repositoryId);
+    const request = { ...volume, opId: this.#newId() };
+    try {
+      return await array.createVolume(request, options);
+    } catch (error) {
+      if (!(error instanceof ArrayError && error.retry === 're-read')) throw error;
+      const found = await array.findVolume({ tag: volume.tag });
+      if (found === undefined) throw error;
+      return found;
+    }
+  }
+
+  /** It has a record now. */
+  kept(tag: string): void {
+    this.#store.removeLeftover(tag);
+  }
+
+  /** Its record is going: within that transaction. */
+  doomed(tag: string, repositoryId: string): void {
+    this.#store.addLeftover(tag, repositoryId);
+  }
+
+  /** Deletes what is doomed, or was never kept. @throws ArrayError; it is tried again at the next sweep */
+  async delete({ array }: RepositoryPorts, tag: string): Promise<void> {
+    const found = await array.findVolume({ tag });
+    if (found !== undefined) {
+      await array.deleteVolume({ ref: found.ref, opId: this.#newId() });
+    } else {
+      const snapshot = await array.snapshots?.findSnapshot({ tag });
+      if (snapshot !== undefined) {
+        await array.snapshots?.deleteSnapshot({ ref: snapshot.ref, opId: this.#newId() });
+      }
+    }
+    this.#store.removeLeftover(tag);
+  }
+
+  /** What a crash has left. @returns what could not be deleted, and why */
+  async sweep(
+    ports: RepositoryPorts,
+  ): Promise<readonly { readonly tag: string; readonly error: unknown }[]> {
+    const failures: { tag: string; error: unknown }[] = [];
+    for (const tag of this.#store.leftovers(ports.repositoryId)) {
+      try {
+        await this.delete(ports, tag);
+      } catch (error) {
+        failures.push({ tag, error });
+      }
+    }
+    return failures;
+  }
+}
+
+export function nodeVolume(tag: string, { ref, locator }: ArrayVolume): NodeVolume {
+  return { tag, ref, locator };
+}

@@ -1,0 +1,151 @@
+/**
+ * What may differ between two nodes of a tree: whatever a layer decides on the way from one to the other. A
+ * superset where a block was written twice with the same bytes; never less.
+ */
+import { appendExtent, type Extent } from '../block/index.ts';
+import { BLOCK_BYTES, ChainIndex, sourcesOf } from '../vdisk/index.ts';
+import { BlockRuns } from './block-runs.ts';
+import type { NodeChains } from './node-chains.ts';
+import type { NodeStore, VolumeNode } from './nodes.ts';
+import { type PortsOf, readBits } from './open-nodes.ts';
+import { isLayer } from './overlay-volumes.ts';
+
+export interface DiffRange {
+  /** Bytes. */
+  readonly offset: number;
+  readonly length: number;
+  /** Most extents wanted. */
+  readonly limit: number;
+}
+
+export class NodeDiff {
+  readonly #store: NodeStore;
+  readonly #portsOf: PortsOf;
+  readonly #chains: NodeChains;
+  readonly #bootId: string;
+
+  constructor(parts: {
+    readonly store: NodeStore;
+    readonly portsOf: PortsOf;
+    readonly chains: NodeChains;
+    readonly bootId: string;
+  }) {
+    this.#store = parts.store;
+    this.#portsOf = parts.portsOf;
+    this.#chains = parts.chains;
+    this.#bootId = parts.bootId;
+  }
+
+  /**
+   * In order; `data`, or `hole` where `to` reads as zeroes. May stop early: what lies behind the last one
+   * up to where fewer than `limit` were found is equal.
+   * @param from undefined, or of another tree: everything that `to` holds
+   * @throws Fault NOT_FOUND, BlockError
+   */
+  async between(
+    from: VolumeNode | undefined,
+    to: VolumeNode,
+    range: DiffRange,
+  ): Promise<readonly Extent[]> {
+    const { index } = await this.#chains.chain(to.id);
+    const chainIndex = new ChainIndex(index);
+    const sources = sourcesOf(chainIndex);
+    const end = Math.min(chainIndex.size, range.offset + range.length);
+    const path = from === undefined ? undefined : this.#path(from, to);
+    const found: Extent[] = [];
+    const add = (start: number, stop: number): boolean => {
+      for (let at = start; at < stop; ) {
+        const next = sources.runEnd(at, stop);
+        const kind = sources.sourceAt(at) === 0 ? 'hole' : 'data';
+        // Of all that there is, holes need no telling.
+        const isTold = path !== undefined || kind === 'data';
+        if (isTold && !append(found, at, next - at, kind, range.limit)) return false;
+        at = next;
+      }
+      return true;
+    };
+    if (path === undefined) {
+      add(range.offset, end);
+      return found;
+    }
+    const changed = await this.#changed(path, range.offset, end);
+    // What a disk grew by is new, though nobody wrote to it.
+    const before = from?.size ?? 0;
+    const grownFrom = before < to.size ? before : Number.POSITIVE_INFINITY;
+    for (const [start, stop] of runsOf(changed, range.offset, end, grownFrom)) {
+      if (!add(start, stop)) break;
+    }
+    return found;
+  }
+
+  /** The layers between two nodes of a tree; undefined: they have nothing in common. */
+  #path(from: VolumeNode, to: VolumeNode): readonly VolumeNode[] | undefined {
+    const [lower, upper] = [this.#store.chain(from.id), this.#store.chain(to.id)];
+    let common = 0;
+    while (common < lower.length && lower[common]?.id === upper[common]?.id) common += 1;
+    if (common === 0) return undefined;
+    return [...lower.slice(common), ...upper.slice(common)];
+  }
+
+  /** One bit for each block of the range. */
+  async #changed(path: readonly VolumeNode[], offset: number, end: number): Promise<Uint8Array> {
+    const first = Math.floor(offset / BLOCK);
+    const bits = new Uint8Array(Math.ceil((Math.ceil(end / BLOCK) - first) / 8));
+    for (const node of path) {
+      if (!isLayer(node)) continue;
+      const map = await readBits(this.#portsOf(node.repositoryId), node, this.#bootId);
+      const runs = new BlockRuns(map, node.size);
+      for (let run = runs.next(); run !== undefined; run = runs.next()) {
+        const from = Math.max(first, run.offset / BLOCK);
+        const to = Math.ceil(Math.min(end, run.offset + run.length) / BLOCK);
+        for (let block = from; block < to; block++) {
+          const at = block - first;
+          bits[at >>> 3] = (bits[at >>> 3] ?? 0) | (1 << (at & 7));
+        }
+        if (run.offset >= end) break;
+      }
+    }
+    return bits;
+  }
+}
+
+const BLOCK = BLOCK_BYTES;
+
+function* runsOf(
+  changed: Uint8Array,
+  offset: number,
+  end: number,
+  grownFrom: number,
+): Generator<readonly [start: number, stop: number]> {
+  const first = Math.floor(offset / BLOCK);
+  const last = Math.ceil(end / BLOCK);
+  const isSet = (block: number): boolean =>
+    block * BLOCK + BLOCK > grownFrom ||
+    (((changed[(block - first) >>> 3] ?? 0) >>> ((block - first) & 7)) & 1) === 1;
+  for (let block = first; block < last; ) {
+    if (!isSet(block)) {
+      block += 1;
+      continue;
+    }
+    const start = block;
+    while (block < last && isSet(block)) block += 1;
+    yield [Math.max(offset, start * BLOCK), Math.min(end, block * BLOCK)];
+  }
+}
+
+/** Neighbours of one kind are told as one; others need not touch each other. */
+function append(
+  found: Extent[],
+  offset: number,
+  length: number,
+  kind: 'data' | 'hole',
+  limit: number,
+): boolean {
+  const last = found.at(-1);
+  if (last !== undefined && last.offset + last.length === offset) {
+    return appendExtent(found, offset, length, kind, limit);
+  }
+  if (found.length >= limit) return false;
+  found.push({ offset, length, kind });
+  return true;
+}

@@ -1,0 +1,21 @@
+/** Limits of volumes that layers emulate. */
+
+const MiB = 1024 * 1024;
+
+/** Bytes copied in one piece when a volume is cloned, split or merged. */
+export const COPY_BYTES = MiB;
+
+/** Bytes copied between two flushes, so that the last one is short. */
+export const COPY_FLUSH_BYTES = 256 * MiB;
+
+/** Memory for indices of chains that are kept, though nobody has them open. */
+export const INDEX_CACHE_BYTES = 128 * MiB;
+
+/** Sealed overlays that an open volume may have above its chain's index before that is made anew. */
+export const SEALED_ABOVE_INDEX = 4;
+
+/** Units of 64 KiB looked at before timers and sockets get their turn. */
+export const UNITS_PER_TURN = 64 * 1024;
+
+/** Nodes of one tree between two snapshots that a difference is worked out over. */
+export const DIFF_NODES = 16_384;

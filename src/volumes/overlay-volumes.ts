@@ -1,0 +1,90 @@
+/** The two volumes of an overlay on an array: making them, opening them for the workers, making them durable. */
+import type { VolumeLocator } from '../repositories/index.ts';
+import { formatOverlay, overlayMapBytes, recoverOverlay, settleOverlay } from '../vdisk/index.ts';
+import { type ArrayVolumes, nodeVolume, type RepositoryPorts } from './array-volumes.ts';
+import type { NodeVolume, VolumeNode } from './nodes.ts';
+import { withVolume } from './open-nodes.ts';
+
+/** As src/exports has it. */
+export interface OverlayParts {
+  /** The overlay's whole mutable state, shared by every worker that has it open. */
+  readonly state: SharedArrayBuffer;
+  readonly data: VolumeLocator;
+  readonly map: VolumeLocator;
+}
+
+/** A node that has a map. */
+export type LayerNode = VolumeNode & { readonly map: NodeVolume };
+
+export function isLayer(node: VolumeNode): node is LayerNode {
+  return node.map !== undefined;
+}
+
+export const dataTag = (nodeId: string): string => `${nodeId}-data`;
+export const mapTag = (nodeId: string): string => `${nodeId}-map`;
+
+/** Bytes, rounded up to what the array can. */
+export function roundedSize({ array }: RepositoryPorts, size: number): number {
+  const { sizeGranularity, sizeMinimum } = array.info.limits;
+  return Math.max(sizeMinimum, Math.ceil(size / sizeGranularity) * sizeGranularity);
+}
+
+/**
+ * An empty overlay, in which every block is its parent's. Its tags stay leftovers until somebody keeps them.
+ * @param node.size bytes, rounded already
+ * @throws ArrayError, BlockError
+ */
+export async function createOverlay(
+  arrays: ArrayVolumes,
+  ports: RepositoryPorts,
+  node: Pick<LayerNode, 'id' | 'size' | 'parentId'> & { readonly volumeId: string },
+  bootId: string,
+): Promise<LayerNode> {
+  const { id, size } = node;
+  const volume = { thin: true, name: `layer ${id}` };
+  const mapSize = roundedSize(ports, overlayMapBytes(size));
+  const map = await arrays.create(ports, { ...volume, tag: mapTag(id), size: mapSize });
+  const data = await arrays.create(ports, { ...volume, tag: dataTag(id), size });
+  const mapVolume = nodeVolume(mapTag(id), map);
+  await withVolume(ports, mapVolume, { write: true }, (device) =>
+    formatOverlay(device, { size, bootId }),
+  );
+  return {
+    ...node,
+    repositoryId: ports.repositoryId,
+    data: nodeVolume(dataTag(id), data),
+    map: mapVolume,
+    sealed: false,
+    snapshotId: undefined,
+  };
+}
+
+/** Once, before any worker has it open. @throws BlockError */
+export async function openOverlayParts(
+  ports: RepositoryPorts,
+  { map, data, size }: LayerNode,
+  options: { readonly bootId: string; readonly workers: number },
+): Promise<OverlayParts> {
+  const state = await withVolume(ports, map, { write: true }, (device) =>
+    recoverOverlay({ map: device, size, quotaBytes: undefined, ...options }),
+  );
+  return { state, data: data.locator, map: map.locator };
+}
+
+/** Makes durable what was acknowledged; no worker has it open. @throws BlockError */
+export async function settleNode(
+  ports: RepositoryPorts,
+  node: Pick<VolumeNode, 'data' | 'map' | 'size'>,
+  bootId: string,
+): Promise<void> {
+  const { data, map: mapVolume, size } = node;
+  await withVolume(ports, data, { write: true }, async (device) => {
+    if (mapVolume === undefined) {
+      if (device.capabilities.flush) await device.flush();
+      return;
+    }
+    await withVolume(ports, mapVolume, { write: true }, (map) =>
+      settleOverlay({ map, data: device, size, bootId, journalled: 0 }),
+    );
+  });
+}
