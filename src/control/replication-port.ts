@@ -17,6 +17,8 @@ export interface CopyPointRequest {
   /** Whose throttle it shares. */
   readonly replicationId: string;
   readonly source: SnapshotName;
+  /** Bytes of the point. */
+  readonly size: number;
   /** The head of the replica: nobody else has it open. */
   readonly target: VolumeName;
   /** The last common point, as it is on the side of the source; the target held it before the copy began. */

@@ -19,6 +19,7 @@ import {
   observeCaches,
   openCatalog,
   overlayOwners,
+  ReplicationObserver,
   recordEvent,
   recoverControl,
   Scrub,
@@ -37,6 +38,12 @@ import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
+import {
+  arrayLinks,
+  openReplication,
+  type ReplicationThread,
+  type ToAllThreads,
+} from './replication/index.ts';
 import type { Repository } from './repository.ts';
 import { ADAPTERS, type OpenStorage, openStorage, WorkerBarrier } from './storage/index.ts';
 import { tlsFiles } from './tls-files.ts';
@@ -129,10 +136,14 @@ async function compose(
 
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
-  const { dataPlane, pool, layers, overlays, storage } = await startDataPath(config, path);
+  const { dataPlane, pool, layers, overlays, storage, replicator } = await startDataPath(
+    config,
+    path,
+  );
   closers.add('repositories', () => storage.close());
   closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
+  closers.add('replication', () => replicator.close());
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -151,6 +162,7 @@ async function compose(
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     consolidateBeyond: config.layers.most,
     storage: storage.storage,
+    replication: { replicator, links: arrayLinks(storage.repositories) },
     onEvent: (event) => log.info({ event }, event.message),
   });
   closers.add('tasks', () => closeControl(control));
@@ -169,17 +181,22 @@ async function compose(
   if (pxe !== undefined) closers.add('PXE', () => pxe.close());
 
   const nbd = `nbd://${config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'))}:${pool.port}`;
-  replaceFile(
-    join(folder.path, 'server.json'),
-    `${JSON.stringify({ http, nbd, pid: process.pid })}\n`,
-    0o644,
-  );
+  announce(folder, control, { http, nbd });
+  return { http, nbd, pxe: pxe?.addresses, failed, stop: () => closers.closeAll() };
+}
+
+function announce(
+  folder: DataFolder,
+  control: Control,
+  addresses: { readonly http: string; readonly nbd: string },
+): void {
+  const told = `${JSON.stringify({ ...addresses, pid: process.pid })}\n`;
+  replaceFile(join(folder.path, 'server.json'), told, 0o644);
   recordEvent(control, {
     kind: 'service.started',
     subject: hostname(),
     message: `Rootcast ${VERSION} started`,
   });
-  return { http, nbd, pxe: pxe?.addresses, failed, stop: () => closers.closeAll() };
 }
 
 async function startDataPath(
@@ -198,6 +215,7 @@ async function startDataPath(
   readonly layers: LayerShelf;
   readonly overlays: OverlayBook;
   readonly storage: OpenStorage;
+  readonly replicator: ReplicationThread;
 }> {
   const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
@@ -228,6 +246,10 @@ async function startDataPath(
     sealed: layerVolumes(catalog),
   });
   const { storage, reachWorkers, ...dataPlaneStorage } = openRepositories(catalog, parts, workers);
+  const replicator = openReplication(storage, dataPlaneStorage.barrier, {
+    ...parts,
+    worker: workers,
+  });
   const dataPlane = new ServiceDataPlane({
     catalog,
     overlays,
@@ -257,8 +279,8 @@ async function startDataPath(
     dataPlane,
   );
   dataPlane.attach(pool);
-  reachWorkers(pool);
-  return { dataPlane, pool, layers, overlays, storage };
+  reachWorkers(pool, replicator);
+  return { dataPlane, pool, layers, overlays, storage, replicator };
 }
 
 /** Storage repositories; `reachWorkers` is called when there are workers. */
@@ -268,6 +290,11 @@ function openRepositories(
   workers: number,
 ) {
   let pool: WorkerPool | undefined;
+  let replicator: ReplicationThread | undefined;
+  const tellAll = (message: ToAllThreads): void => {
+    pool?.tellAll(message);
+    replicator?.tell(message);
+  };
   const barrier = new WorkerBarrier({
     planOf: (key, content) => storage.exports.planOf(key, content),
     failed: (key, message) => {
@@ -277,18 +304,21 @@ function openRepositories(
     },
   });
   const storage: OpenStorage = openStorage({
-    ...{ adapters: ADAPTERS, catalog, bootId, workers, clock: systemClock, barrier },
+    ...{ adapters: ADAPTERS, catalog, bootId, clock: systemClock, barrier },
+    // Those of the pool, and the one that replicates.
+    workers: workers + 1,
     log: log.child({ name: 'storage' }),
     initiatorName: `iqn.2026-01.dev.rootcast:${hostname().toLowerCase()}`,
     toWorkers: {
-      connect: (adapter, connection) => pool?.tellAll({ kind: 'connect', adapter, connection }),
-      disconnect: (repositoryId) => pool?.tellAll({ kind: 'disconnect', repositoryId }),
+      connect: (adapter, connection) => tellAll({ kind: 'connect', adapter, connection }),
+      disconnect: (repositoryId) => tellAll({ kind: 'disconnect', repositoryId }),
     },
     connections: (exportName) => pool?.connectionsOf(exportName).length ?? 0,
   });
-  const reachWorkers = (started: WorkerPool): void => {
+  const reachWorkers = (started: WorkerPool, thread: ReplicationThread): void => {
     pool = started;
-    barrier.attach(started);
+    replicator = thread;
+    barrier.attach({ size: started.size + 1, tellAll });
   };
   const { exports, repositories } = storage;
   return { storage, exports, repositories, barrier, reachWorkers };
@@ -296,6 +326,9 @@ function openRepositories(
 
 function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
   const versions = new VersionObserver(control);
+  const replications = new ReplicationObserver(control, (err) =>
+    log.error({ err }, 'observing replications'),
+  );
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
   let observing: Promise<void> | undefined;
@@ -306,6 +339,11 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
       observeCaches(control);
     } catch (err) {
       log.error({ err }, 'observing machines');
+    }
+    try {
+      replications.observe(now);
+    } catch (err) {
+      log.error({ err }, 'observing replications');
     }
     scrub.observe(now, (err) => log.error({ err }, 'verifying layers'));
     observing ??= versions
@@ -318,6 +356,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
   closers.add('ticker', async () => {
     clearInterval(ticker);
     await scrub.close();
+    await replications.close();
     await observing;
   });
 }

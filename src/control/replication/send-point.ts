@@ -132,6 +132,7 @@ async function copyMember(
     {
       replicationId: replication.id,
       source: snapshotNameOf(source),
+      size: source.size,
       target: volumeNameOf(target),
       since,
       compare: replication.compare || (since === undefined && (isUsed || cursor !== undefined)),
