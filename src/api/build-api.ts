@@ -27,6 +27,7 @@ import { enrolmentPolicyRoutes, enrolmentRoutes } from './routes/enrolments.ts';
 import { exportRoutes } from './routes/exports.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { personalityRoutes } from './routes/personality.ts';
+import { replicationRoutes } from './routes/replications.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { uploadRoutes } from './routes/uploads.ts';
 import { vdiskRoutes } from './routes/vdisks.ts';
@@ -174,6 +175,7 @@ function guardedRoutes(control: Control, token: string) {
     app.register(personalityRoutes(control));
     app.register(enrolmentRoutes(control));
     app.register(enrolmentPolicyRoutes(control));
+    app.register(replicationRoutes(control));
     app.register(taskRoutes(control));
     app.register(eventRoutes(control));
     app.register(leaseRoutes(control));

@@ -7,6 +7,7 @@ import { bundleCommand } from './commands/bundle.ts';
 import { collectionCommand } from './commands/collection.ts';
 import { enrolmentCommand } from './commands/enrolment.ts';
 import { machineCommand } from './commands/machine.ts';
+import { replicationCommand } from './commands/replication.ts';
 import { taskCommand } from './commands/task.ts';
 import { vdiskCommand } from './commands/vdisk.ts';
 import { versionCommand } from './commands/version.ts';
@@ -52,6 +53,7 @@ function buildProgram(io: CliIo): Command {
   program.addCommand(machineCommand(io));
   program.addCommand(collectionCommand(io));
   program.addCommand(enrolmentCommand(io));
+  program.addCommand(replicationCommand(io));
   program.addCommand(taskCommand(io));
   program.addCommand(eventsCommand(io));
   program.addCommand(auditCommand(io));
