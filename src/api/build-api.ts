@@ -25,14 +25,34 @@ import { bundleRoutes } from './routes/bundles.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { enrolmentPolicyRoutes, enrolmentRoutes } from './routes/enrolments.ts';
 import { exportRoutes } from './routes/exports.ts';
+import { hookRoutes } from './routes/hooks.ts';
+import { hostRoutes } from './routes/hosts.ts';
 import { machineRoutes } from './routes/machines.ts';
+import { mappingRoutes } from './routes/mappings.ts';
 import { personalityRoutes } from './routes/personality.ts';
 import { replicationRoutes } from './routes/replications.ts';
+import { repositoryRoutes } from './routes/repositories.ts';
+import { snapshotScheduleRoutes } from './routes/snapshot-schedules.ts';
+import { snapshotRoutes } from './routes/snapshots.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { uploadRoutes } from './routes/uploads.ts';
 import { vdiskRoutes } from './routes/vdisks.ts';
 import { versionRoutes } from './routes/versions.ts';
+import { volumeGroupRoutes } from './routes/volume-groups.ts';
+import { volumeRoutes } from './routes/volumes.ts';
 import { faultOfValidation, validatorCompiler } from './validation.ts';
+
+const STORAGE_ROUTES = [
+  repositoryRoutes,
+  volumeRoutes,
+  snapshotRoutes,
+  mappingRoutes,
+  hostRoutes,
+  volumeGroupRoutes,
+  snapshotScheduleRoutes,
+  hookRoutes,
+  replicationRoutes,
+];
 
 export interface ApiOptions {
   readonly control: Control;
@@ -175,7 +195,7 @@ function guardedRoutes(control: Control, token: string) {
     app.register(personalityRoutes(control));
     app.register(enrolmentRoutes(control));
     app.register(enrolmentPolicyRoutes(control));
-    app.register(replicationRoutes(control));
+    for (const routes of STORAGE_ROUTES) app.register(routes(control));
     app.register(taskRoutes(control));
     app.register(eventRoutes(control));
     app.register(leaseRoutes(control));

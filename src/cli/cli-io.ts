@@ -12,6 +12,8 @@ export interface CliIo {
   stdinBytes(signal: AbortSignal): AsyncIterable<Buffer>;
   /** Results that are no text; settles when more may follow. @throws Error when nobody reads them */
   writeBytes(bytes: Buffer): Promise<void>;
+  /** Asks for something that must not be seen; undefined: there is nobody to ask (no terminal). */
+  readonly askSecret: ((prompt: string) => Promise<string>) | undefined;
   /** Who runs it, for the audit, e.g. `root@host`. */
   readonly user: string;
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT_REFUSED } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
+
+/** As a shell says it of a program that SIGINT has ended. */
+const EXIT_INTERRUPTED = 130;
 
 /** The real thing. */
 export function processIo(): CliIo {
@@ -24,6 +29,7 @@ export function processIo(): CliIo {
       new Promise((resolve, reject) => {
         process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
       }),
+    askSecret: process.stdin.isTTY && process.stderr.isTTY ? askSecret : undefined,
     user: `${userName()}@${hostname()}`,
     terminal: process.stderr.isTTY ? process.stderr : undefined,
     env: process.env,
@@ -38,6 +44,25 @@ export function processIo(): CliIo {
     fetch: globalThis.fetch,
     version: ownVersion(),
   };
+}
+
+/** Reads a line of the terminal and shows nothing of it. */
+async function askSecret(prompt: string): Promise<string> {
+  process.stderr.write(prompt);
+  // readline edits the line, and draws it where nobody looks.
+  const output = new Writable({ write: (_piece, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output, terminal: true });
+  // The terminal hands Ctrl-C to us now.
+  lines.once('SIGINT', () => {
+    process.stderr.write('\n');
+    process.exit(EXIT_INTERRUPTED);
+  });
+  try {
+    return await lines.question('');
+  } finally {
+    lines.close();
+    process.stderr.write('\n');
+  }
 }
 
 /** `rootcast … | head`: whoever reads has had enough, which is no error. A full disk is one. */

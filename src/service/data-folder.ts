@@ -22,6 +22,7 @@ import { Fault } from '../errors/index.ts';
  *   admin.token      bearer token       server.json   where the running service listens
  *   repository/      volumes            layers/       manifest and boot files of each layer
  *   uploads/         what is only on its way; emptied at every start
+ *   hooks/           programs that hooks may name; whoever has a right on this machine puts them there
  */
 export interface DataFolder {
   readonly path: string;
@@ -29,6 +30,7 @@ export interface DataFolder {
   readonly repository: string;
   readonly layers: string;
   readonly uploads: string;
+  readonly hooks: string;
   /** Lets another service have the folder. */
   unlock(): void;
 }
@@ -46,11 +48,13 @@ export function openDataFolder(given: string): DataFolder {
     repository: join(path, 'repository'),
     layers: join(path, 'layers'),
     uploads: join(path, 'uploads'),
+    hooks: join(path, 'hooks'),
   };
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     mkdirSync(folder.repository, { recursive: true, mode: 0o700 });
     mkdirSync(folder.layers, { recursive: true, mode: 0o700 });
+    mkdirSync(folder.hooks, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw folderFault(path, cause);
   }

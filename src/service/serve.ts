@@ -17,9 +17,11 @@ import {
   layerVolumes,
   observeBoots,
   observeCaches,
+  observeSchedules,
   openCatalog,
   overlayOwners,
   ReplicationObserver,
+  RepositoryObserver,
   recordEvent,
   recoverControl,
   Scrub,
@@ -31,6 +33,7 @@ import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
 import { openFlushJournals } from './flush-journals.ts';
+import { ServiceHooks } from './hooks/index.ts';
 import { LayerShelf } from './layer-shelf.ts';
 import { LayerStore, sweepLayers } from './layer-store.ts';
 import { FENCE_MS } from './limits.ts';
@@ -155,6 +158,7 @@ async function compose(
     dataPlane,
     images: new LayerStore({ folder, catalog, repository, layers, overlays, bootId }),
     transfers,
+    hooks: new ServiceHooks(folder.hooks),
     clock: systemClock,
     newId: randomUUID,
     serverName: hostname(),
@@ -331,6 +335,8 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
   );
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
+  const repositories = new RepositoryObserver(control);
+  repositories.observe(systemClock.now()); // attached in the background: nobody waits for an array
   let observing: Promise<void> | undefined;
   const ticker = setInterval(() => {
     const now = systemClock.now();
@@ -342,8 +348,10 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
     }
     try {
       replications.observe(now);
+      repositories.observe(now);
+      observeSchedules(control, now);
     } catch (err) {
-      log.error({ err }, 'observing replications');
+      log.error({ err }, 'observing repositories');
     }
     scrub.observe(now, (err) => log.error({ err }, 'verifying layers'));
     observing ??= versions
@@ -357,6 +365,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
     clearInterval(ticker);
     await scrub.close();
     await replications.close();
+    await repositories.close();
     await observing;
   });
 }

@@ -47,6 +47,21 @@ export const VersionParameter = Type.Object({
   number: VersionNumberField,
 });
 
+export const VolumeParameter = Type.Object({
+  ...NameParameter.properties,
+  ...parameter('volume', 'the name of a volume').properties,
+});
+
+export const SnapshotParameter = Type.Object({
+  ...NameParameter.properties,
+  ...parameter('snapshot', 'VOLUME@SNAPSHOT, or the id of a snapshot').properties,
+});
+
+export const MappingParameter = Type.Object({
+  ...VolumeParameter.properties,
+  ...parameter('host', 'the name of a host').properties,
+});
+
 /** Answers with a task that has begun. */
 export function accepted(
   reply: { code(status: 202): { header(name: string, value: string): unknown } },

@@ -41,6 +41,7 @@ export function fakeIo(options: Partial<CliIo> = {}): FakeIo {
     async writeBytes(bytes) {
       io.bytes = Buffer.concat([io.bytes, bytes]);
     },
+    askSecret: undefined,
     user: 'tester@bench',
     terminal: undefined,
     env: {},

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -118,6 +118,20 @@ describe('the file', () => {
     const after = openCatalog(path);
     expect(after.vdisks.byName('debian')).toEqual(vdisk);
     after.close();
+  });
+
+  test('is its owner’s alone, with its journals, also one from before', () => {
+    const path = join(folder, 'catalog.sqlite');
+    const modes = () =>
+      readdirSync(folder).map((name) => statSync(join(folder, name)).mode & 0o777);
+    for (const before of [undefined, 0o644]) {
+      if (before !== undefined) chmodSync(path, before);
+      const catalog = openCatalog(path);
+      catalog.transaction(() => catalog.secrets.save('r', 'password', 'sesame'));
+      expect(modes().length).toBeGreaterThan(1);
+      expect(new Set(modes())).toEqual(new Set([0o600]));
+      catalog.close();
+    }
   });
 
   test('is refused to a second service', () => {

@@ -1,0 +1,398 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import {
+  addHook,
+  addVolumeGroup,
+  cancelTask,
+  cloneSnapshot,
+  createSnapshot,
+  deleteHook,
+  deleteSnapshot,
+  deleteVolume,
+  deleteVolumeGroup,
+  diffSnapshots,
+  listHooks,
+  listSnapshots,
+  listVolumeGroups,
+  showHook,
+  showSnapshot,
+  showVolume,
+  snapshotVolumeGroup,
+  updateHook,
+  updateSnapshot,
+  updateVolumeGroup,
+} from '../../../../src/control/index.ts';
+import { Fault } from '../../../../src/errors/index.ts';
+import { kinds } from '../support/fake-service.ts';
+import {
+  ended,
+  GIB,
+  result,
+  type StorageService,
+  storageService,
+  withRepository,
+  withVolume,
+} from '../support/storage-service.ts';
+
+let service: StorageService;
+beforeEach(async () => {
+  service = storageService();
+  await withRepository(service);
+  await withVolume(service, 'db');
+  await withVolume(service, 'log');
+  service.told.length = 0;
+});
+
+const refused = (code: string, field?: string) =>
+  expect.objectContaining({
+    code,
+    ...(field === undefined
+      ? {}
+      : { details: expect.objectContaining({ field, expected: expect.any(String) }) }),
+  });
+const create = (name: string, volumes: string[] = ['db']) =>
+  createSnapshot(service.control, 'san1', { volumes, name });
+const take = async (name: string, volumes?: string[]) => {
+  service.clock.advance(1000);
+  return result<{ snapshots: { id: string }[] }>(service.control, create(name, volumes));
+};
+const list = () => listSnapshots(service.control, 'san1', { volume: 'db' }).items;
+
+describe('snapshots', () => {
+  test('are taken alone, or several of one moment', async () => {
+    service.storage.emulates = true;
+    expect(await take('one')).toMatchObject({
+      snapshots: [
+        {
+          name: 'one',
+          volume: 'db',
+          size: GIB,
+          emulated: true,
+          consistency: 'crash',
+          groupId: null,
+          held: false,
+          schedule: null,
+          export: 'volume/san1/db@one',
+        },
+      ],
+      hooks: [],
+    });
+    const both = await take('two', ['db', 'log']);
+    const groups = both.snapshots.map((snapshot) => (snapshot as { groupId?: unknown }).groupId);
+    expect(groups).toEqual([expect.any(String), groups[0]]);
+    expect(kinds(service)).toEqual(['snapshot.created', 'snapshot.created', 'snapshot.created']);
+  });
+
+  test.each([
+    ['a name that is taken', 'one', ['db'], 'ALREADY_EXISTS', 'snapshot.name'],
+    ['a name out of the alphabet', 'a@b', ['db'], 'INVALID_INPUT', 'snapshot.name'],
+    ['a volume that is none', 'two', ['db', 'no'], 'NOT_FOUND', 'volume.name'],
+    ['no volume', 'two', [], 'INVALID_INPUT', 'snapshot.volumes'],
+  ])('%s is refused', async (_what, name, volumes, code, field) => {
+    await take('one');
+    expect(() => create(name, volumes)).toThrow(refused(code, field));
+  });
+
+  test('a tree stays whole when any node of it goes', async () => {
+    await take('a');
+    await take('b');
+    await take('c');
+    await result(service.control, deleteSnapshot(service.control, 'san1', 'db@b'));
+    const [a, c] = list();
+    expect([a?.name, c?.name, c?.parent]).toEqual(['a', 'c', a?.id]);
+    await result(service.control, deleteSnapshot(service.control, 'san1', c?.id ?? ''));
+    await take('d');
+    expect(list().at(-1)?.parent).toBe(a?.id);
+    await result(service.control, deleteSnapshot(service.control, 'san1', 'db@a'));
+    expect(list()).toMatchObject([{ name: 'd', parent: null }]);
+  });
+
+  test('the first snapshot of a clone came after the one that it was made from', async () => {
+    const { snapshots } = await take('a');
+    await result(
+      service.control,
+      cloneSnapshot(service.control, 'san1', 'db@a', { name: 'clone' }),
+    );
+    await take('b', ['clone']);
+    expect(showSnapshot(service.control, 'san1', 'clone@b').parent).toBe(snapshots[0]?.id);
+  });
+
+  test('are listed page by page, oldest first', async () => {
+    const { control } = service;
+    for (const name of ['a', 'b', 'c']) await take(name);
+    await take('x', ['log']);
+    const found: string[] = [];
+    let after: string | undefined;
+    do {
+      const page = listSnapshots(control, 'san1', { limit: 2, ...(after && { after }) });
+      found.push(...page.items.map(({ name }) => name));
+      after = page.next ?? undefined;
+    } while (after !== undefined);
+    expect(found).toEqual(['a', 'b', 'c', 'x']);
+    expect(() => listSnapshots(control, 'san1', { after: 'x' })).toThrow(
+      refused('INVALID_INPUT', 'after'),
+    );
+    expect(() => listSnapshots(control, 'san1', { volume: 'db', orphaned: true })).toThrow(
+      refused('INVALID_INPUT', 'volume'),
+    );
+  });
+
+  test('are renamed, and held against everything', async () => {
+    const { control } = service;
+    await take('a');
+    await take('b');
+    const update = (input: object) => updateSnapshot(control, 'san1', 'db@a', input);
+    expect(() => update({ name: 'b' })).toThrow(refused('ALREADY_EXISTS', 'snapshot.name'));
+    expect(update({ held: true, description: 'x' })).toMatchObject({ held: true });
+    expect(await ended(control, deleteSnapshot(control, 'san1', 'db@a'))).toMatchObject({
+      error: { code: 'IN_USE', field: 'snapshot.held' },
+    });
+    update({ held: false });
+    await result(control, deleteSnapshot(control, 'san1', 'db@a'));
+    expect(() => showSnapshot(control, 'san1', 'db@a')).toThrow(
+      refused('NOT_FOUND', 'snapshot.name'),
+    );
+    expect(service.storage.snapshots.size).toBe(1);
+  });
+
+  test('one that clones stand on is refused by the storage, and people are told their names', async () => {
+    const { control, storage } = service;
+    await take('a');
+    await result(control, cloneSnapshot(control, 'san1', 'db@a', { name: 'clone' }));
+    storage.failing.set('deleteSnapshot', new Fault('IN_USE', 'child 0x7'));
+    expect(await ended(control, deleteSnapshot(control, 'san1', 'db@a'))).toMatchObject({
+      error: { code: 'IN_USE', value: ['san1/clone'], expected: expect.any(String) },
+    });
+    expect(list()).toHaveLength(1);
+  });
+
+  test('differ in ranges, page by page', async () => {
+    const { control, storage } = service;
+    await take('a');
+    await take('b');
+    storage.changes = [0, 1, 2].map((n) => ({ offset: n * 8192, length: 4096, kind: 'data' }));
+    const diff = (input: object) => diffSnapshots(control, 'san1', 'db@b', input);
+    const first = await diff({ from: 'db@a', limit: 2 });
+    expect(first).toMatchObject({ size: GIB, next: 8192 + 4096 });
+    expect(first.ranges).toHaveLength(2);
+    expect(await diff({ from: 'db@a', limit: 2, offset: first.next ?? 0 })).toMatchObject({
+      ranges: [{ offset: 16_384 }],
+      next: null,
+    });
+    expect(await diff({ length: 4096 })).toMatchObject({ from: null, next: null });
+    await expect(diff({ from: 'db@no' })).rejects.toThrow(refused('NOT_FOUND', 'from'));
+    await expect(diff({ offset: GIB })).rejects.toThrow(refused('INVALID_INPUT', 'offset'));
+  });
+
+  test('a volume that is deleted in between is not found, and nothing is left', async () => {
+    const { control, storage } = service;
+    let go = (): void => undefined;
+    storage.waits.set('deleteVolume', () => new Promise((resolve) => (go = resolve)));
+    const deletion = deleteVolume(control, 'san1', 'db');
+    await expect.poll(() => storage.calls.at(-1)).toBe('deleteVolume');
+    const snapshot = create('late');
+    go();
+    await result(control, deletion);
+    expect(await ended(control, snapshot)).toMatchObject({ error: { code: 'NOT_FOUND' } });
+    expect(storage.snapshots.size).toBe(0);
+  });
+});
+
+describe('volume groups', () => {
+  test('have snapshots of one moment', async () => {
+    const { control } = service;
+    addVolumeGroup(control, { name: 'app', volumes: ['san1/db', 'san1/log'] });
+    const task = snapshotVolumeGroup(control, 'app', { name: 'one' });
+    const taken = await result<{ snapshots: { volume: string; groupId: string }[] }>(control, task);
+    expect(taken.snapshots.map(({ volume }) => volume).sort()).toEqual(['db', 'log']);
+    expect(service.storage.calls.filter((call) => call === 'snapshot')).toHaveLength(1);
+    expect(new Set(taken.snapshots.map(({ groupId }) => groupId)).size).toBe(1);
+    expect((await showVolume(control, 'san1', 'db')).groups).toEqual(['app']);
+  });
+
+  test('are changed and deleted', () => {
+    const { control } = service;
+    const add = (volumes: string[]) => addVolumeGroup(control, { name: 'app', volumes });
+    expect(() => add(['db'])).toThrow(refused('INVALID_INPUT', 'volumeGroup.volumes'));
+    expect(() => add(['san1/no'])).toThrow(refused('NOT_FOUND', 'volumeGroup.volumes'));
+    expect(listVolumeGroups(control)).toEqual([]);
+    add(['san1/db']);
+    expect(() => add(['san1/db'])).toThrow(refused('ALREADY_EXISTS', 'volumeGroup.name'));
+    expect(updateVolumeGroup(control, 'app', { name: 'web', volumes: ['san1/log'] })).toMatchObject(
+      { name: 'web', volumes: ['san1/log'] },
+    );
+    deleteVolumeGroup(control, 'web');
+    expect(listVolumeGroups(control)).toEqual([]);
+  });
+});
+
+describe('hooks', () => {
+  const add = (name: string, moment: 'before-snapshot' | 'after-snapshot', more: object = {}) =>
+    addHook(service.control, { name, moment, volume: 'san1/db', argv: ['x'], ...more });
+
+  test('are called around a snapshot, in order and back, and told of', async () => {
+    const { hooks, control } = service;
+    addVolumeGroup(control, { name: 'app', volumes: ['san1/db', 'san1/log'] });
+    add('b-freeze', 'before-snapshot', { quiesces: true });
+    add('b-thaw', 'after-snapshot');
+    add('c-group', 'before-snapshot', { volume: undefined, group: 'app' });
+    add('z-array', 'before-snapshot', { volume: undefined, repository: 'san1' });
+    add('z-array-after', 'after-snapshot', { volume: undefined, repository: 'san1' });
+    add('off', 'before-snapshot', { enabled: false });
+    const task = snapshotVolumeGroup(control, 'app', { name: 'one' });
+    const taken = await result<{ snapshots: object[]; hooks: object[] }>(control, task);
+    expect(hooks.told()).toEqual([
+      'before-snapshot z-array',
+      'before-snapshot c-group',
+      'before-snapshot b-freeze',
+      'after-snapshot b-thaw',
+      'after-snapshot z-array-after',
+    ]);
+    expect(taken.hooks).toHaveLength(5);
+    expect(taken.hooks[0]).toMatchObject({
+      hook: 'z-array',
+      succeeded: true,
+      output: 'z-array ran',
+    });
+    const consistency = Object.fromEntries(
+      (taken.snapshots as { volume: string; consistency: string }[]).map((snapshot) => [
+        snapshot.volume,
+        snapshot.consistency,
+      ]),
+    );
+    expect(consistency).toEqual({ db: 'application', log: 'crash' });
+    expect(hooks.calls[0]?.facts).toMatchObject({
+      ROOTCAST_REPOSITORIES: 'san1',
+      ROOTCAST_VOLUMES: expect.stringMatching(/^san1\/(db san1\/log|log san1\/db)$/),
+      ROOTCAST_GROUP: 'app',
+      ROOTCAST_SNAPSHOT: 'one',
+      ROOTCAST_SERVER_NAME: 'rack-1',
+    });
+    expect(hooks.calls[0]?.facts).not.toHaveProperty('ROOTCAST_OUTCOME');
+    expect(hooks.calls[4]?.facts).toMatchObject({ ROOTCAST_OUTCOME: 'succeeded' });
+    expect(kinds(service).filter((kind) => kind === 'hook.succeeded')).toHaveLength(5);
+  });
+
+  test('one before that fails and aborts: no snapshot, and what came before is undone', async () => {
+    const { hooks, control, storage } = service;
+    add('a-freeze', 'before-snapshot');
+    add('b-check', 'before-snapshot');
+    add('c-never', 'before-snapshot');
+    add('thaw', 'after-snapshot');
+    hooks.ends.set('b-check', { succeeded: false, how: 'exit code 3', output: 'no' });
+    expect(await ended(control, create('one'))).toMatchObject({
+      state: 'failed',
+      error: {
+        code: 'HOOK_FAILED',
+        field: 'hook.name',
+        value: 'b-check',
+        message: expect.stringContaining('exit code 3'),
+      },
+    });
+    expect(hooks.told()).toEqual([
+      'before-snapshot a-freeze',
+      'before-snapshot b-check',
+      'after-snapshot thaw',
+    ]);
+    expect(hooks.calls.at(-1)?.facts).toMatchObject({ ROOTCAST_OUTCOME: 'failed' });
+    expect(storage.calls).not.toContain('snapshot');
+    expect(list()).toEqual([]);
+    expect(service.told).toContainEqual(
+      expect.objectContaining({ kind: 'hook.failed', subject: 'volume/san1/db' }),
+    );
+  });
+
+  test('one that fails and continues: a snapshot that is only crash-consistent', async () => {
+    const { hooks } = service;
+    add('freeze', 'before-snapshot', { quiesces: true, policy: 'continue' });
+    hooks.ends.set('freeze', { succeeded: false, how: 'exit code 1' });
+    expect(await take('one')).toMatchObject({
+      snapshots: [{ consistency: 'crash' }],
+      hooks: [{ hook: 'freeze', succeeded: false }],
+    });
+  });
+
+  test('what comes after is called when the snapshot fails, and when it is cancelled', async () => {
+    const { hooks, control, storage } = service;
+    add('freeze', 'before-snapshot');
+    add('thaw', 'after-snapshot');
+    storage.failing.set('snapshot', new Fault('NO_SPACE', 'full'));
+    expect(await ended(control, create('one'))).toMatchObject({ error: { code: 'NO_SPACE' } });
+    expect(hooks.told()).toEqual(['before-snapshot freeze', 'after-snapshot thaw']);
+    storage.failing.clear();
+    hooks.calls.length = 0;
+    const task = create('two');
+    hooks.during.set('freeze', () => void cancelTask(control, task.id));
+    expect(await ended(control, task)).toMatchObject({ state: 'cancelled' });
+    expect(hooks.told()).toEqual(['before-snapshot freeze', 'after-snapshot thaw']);
+    expect(list()).toEqual([]);
+  });
+
+  test('one after that fails and aborts fails the task; the snapshot is there', async () => {
+    const { hooks, control } = service;
+    add('thaw', 'after-snapshot');
+    add('also', 'after-snapshot');
+    hooks.ends.set('thaw', { succeeded: false, how: 'HTTP 500' });
+    expect(await ended(control, create('one'))).toMatchObject({
+      state: 'failed',
+      error: { code: 'HOOK_FAILED', message: expect.stringContaining('is done') },
+    });
+    expect(hooks.told()).toHaveLength(2);
+    expect(list()).toMatchObject([{ name: 'one' }]);
+  });
+
+  test('two snapshots of one volume do not mix their hooks', async () => {
+    const { hooks, control } = service;
+    add('freeze', 'before-snapshot');
+    add('thaw', 'after-snapshot');
+    await Promise.all(['one', 'two'].map((name) => result(control, create(name))));
+    expect(hooks.told().map((told) => told.split(' ')[1])).toEqual([
+      'freeze',
+      'thaw',
+      'freeze',
+      'thaw',
+    ]);
+  });
+
+  test('are added, changed, deleted, and go with their owner', async () => {
+    const { control, hooks } = service;
+    add('call', 'after-snapshot', { argv: undefined, url: 'https://a.test/x', token: 'sesame' });
+    expect(showHook(control, 'call')).toMatchObject({
+      volume: 'san1/db',
+      url: 'https://a.test/x',
+      tokenSet: true,
+      timeout: '30s',
+      policy: 'abort',
+    });
+    await take('one');
+    expect(hooks.calls.at(-1)).toMatchObject({ token: 'sesame', timeoutMs: 30_000 });
+    const update = (input: object) => updateHook(control, 'call', input);
+    expect(update({ timeout: '2m', policy: 'continue' })).toMatchObject({ timeout: '2m' });
+    expect(update({ url: 'https://b.test/' })).toMatchObject({ tokenSet: false });
+    expect(update({ token: 'sesame' })).toMatchObject({ tokenSet: true });
+    expect(update({ token: null })).toMatchObject({ tokenSet: false });
+    update({ token: 'sesame', name: 'ring' });
+    const { id } = showHook(control, 'ring');
+    await result(control, deleteVolume(control, 'san1', 'db'));
+    expect(listHooks(control)).toEqual([]);
+    expect(control.catalog.secrets.of(id)).toEqual({});
+    add('other', 'after-snapshot', { volume: 'san1/log' });
+    deleteHook(control, 'other');
+    expect(() => showHook(control, 'other')).toThrow(refused('NOT_FOUND', 'hook.name'));
+  });
+
+  test.each([
+    ['no owner', { volume: undefined }, 'hook.repository'],
+    ['two owners', { repository: 'san1' }, 'hook.repository'],
+    ['neither a program nor a URL', { argv: undefined }, 'hook.argv'],
+    ['both', { url: 'https://a.test' }, 'hook.argv'],
+    ['a URL that is none', { argv: undefined, url: 'https://' }, 'hook.url'],
+    ['a URL with a user', { argv: undefined, url: 'https://me:pw@a.test' }, 'hook.url'],
+    ['a token for a program', { token: 'x' }, 'hook.token'],
+    ['a time that is none', { timeout: 'soon' }, 'hook.timeout'],
+    ['a time beyond all measure', { timeout: '2h' }, 'hook.timeout'],
+    ['one that quiesces too late', { quiesces: true }, 'hook.quiesces'],
+  ])('%s is refused', (_what, more, field) => {
+    expect(() => add('h', 'after-snapshot', more)).toThrow(refused('INVALID_INPUT', field));
+    expect(listHooks(service.control)).toEqual([]);
+  });
+});
