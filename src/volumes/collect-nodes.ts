@@ -33,6 +33,7 @@ export class NodeCollector {
   readonly #pins = new Map<string, number>();
   /** Merges that failed, until the next start: a disk that fails is not asked every second. */
   readonly #failed = new Set<string>();
+  #merging: { readonly ids: ReadonlySet<string>; readonly ended: Promise<void> } | undefined;
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
@@ -43,10 +44,26 @@ export class NodeCollector {
     this.#heads = heads;
   }
 
-  /** It and what it stands on is read until `unpin`: nothing of it is deleted or merged. @returns the node */
-  pin<T extends Pick<VolumeNode, 'id'>>(node: T): T {
-    this.#pins.set(node.id, (this.#pins.get(node.id) ?? 0) + 1);
-    return node;
+  /**
+   * It and what it stands on is read until `unpin`: nothing of it is deleted or merged.
+   * @param find the node, as the store has it: a merge that is under way ends first, and may replace it
+   * @throws what `find` throws
+   */
+  async pin(find: () => VolumeNode): Promise<VolumeNode> {
+    for (;;) {
+      const node = find();
+      this.#hold(node.id);
+      const merging = this.#merging;
+      const chain = this.#store.chain(node.id);
+      if (merging === undefined || !chain.some(({ id }) => merging.ids.has(id))) return node;
+      await merging.ended;
+      if (this.#store.byId(node.id) !== undefined) return node;
+      this.unpin(node);
+    }
+  }
+
+  #hold(id: string): void {
+    this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
   }
 
   unpin({ id }: Pick<VolumeNode, 'id'>): void {
@@ -94,11 +111,17 @@ export class NodeCollector {
     return pinned;
   }
 
+  /** Whatever can be reached. */
+  #hidden(): readonly VolumeNode[] {
+    const { isAttached } = this.#parts;
+    return this.#store.hidden().filter(({ repositoryId }) => isAttached(repositoryId));
+  }
+
   async #deleteLeaf(): Promise<boolean> {
     const pinned = this.#pinned();
-    const leaf = this.#store
-      .hidden()
-      .find(({ id }) => !pinned.has(id) && this.#store.childrenOf(id).length === 0);
+    const leaf = this.#hidden().find(
+      ({ id }) => !pinned.has(id) && this.#store.childrenOf(id).length === 0,
+    );
     if (leaf === undefined) return false;
     this.#store.transaction(() => {
       this.#store.delete(leaf.id);
@@ -110,7 +133,7 @@ export class NodeCollector {
 
   async #mergeOne(): Promise<boolean> {
     const pinned = this.#pinned();
-    for (const hidden of this.#store.hidden()) {
+    for (const hidden of this.#hidden()) {
       const [child, ...others] = this.#store.childrenOf(hidden.id);
       const may =
         child?.sealed === true &&
@@ -121,7 +144,9 @@ export class NodeCollector {
         !pinned.has(child.id) &&
         !this.#failed.has(hidden.id);
       if (!may) continue;
-      this.pin(child);
+      const ended = Promise.withResolvers<void>();
+      this.#merging = { ids: new Set([hidden.id, child.id]), ended: ended.promise };
+      this.#hold(child.id);
       try {
         await this.#merge(hidden, child);
         return true;
@@ -130,6 +155,8 @@ export class NodeCollector {
         this.#parts.troubled(`merging nodes ${hidden.id} and ${child.id}`, error);
       } finally {
         this.unpin(child);
+        this.#merging = undefined;
+        ended.resolve();
       }
     }
     return false;
@@ -203,8 +230,11 @@ export class NodeCollector {
     store.transaction(() => {
       // While it was copied the child may have become hidden, or something may stand on it anew.
       const now = store.byId(child.id);
-      if (now === undefined) throw new TypeError(`node ${child.id} is gone though it is pinned`);
-      const merged = { ...now, ...made, parentId: hidden.parentId };
+      const below = store.byId(hidden.id);
+      if (now === undefined || below === undefined) {
+        throw new TypeError(`node ${child.id} or ${hidden.id} is gone though it is pinned`);
+      }
+      const merged = { ...now, ...made, parentId: below.parentId };
       store.save({ ...merged, snapshotId: undefined });
       for (const above of store.childrenOf(child.id)) store.save({ ...above, parentId: made.id });
       store.delete(child.id);
@@ -214,7 +244,7 @@ export class NodeCollector {
       this.#doom(child);
       if (hidden.map !== undefined) arrays.doomed(hidden.map.tag, hidden.repositoryId);
     });
-    await this.#heads.refresh(open.reading(isAt(child.data)));
+    await this.#heads.refresh([...open.reading(isAt(child.data)), ...open.opening]);
     const map = hidden.map === undefined ? [] : [hidden.map.tag];
     await this.#heads.deleteVolumes(hidden.repositoryId, map);
     await this.#deleteUnread(child);

@@ -50,6 +50,7 @@ export class OpenVolumes {
   readonly #barrier: Barrier;
   readonly #mutex = new KeyedMutex();
   readonly #entries = new Map<string, Entry>();
+  readonly #opening = new Set<string>();
   readonly #releases = new Set<Promise<void>>();
 
   constructor(barrier: Barrier) {
@@ -74,6 +75,11 @@ export class OpenVolumes {
     return this.#entries.get(key)?.content;
   }
 
+  /** What is being opened now: nobody knows yet what of. */
+  get opening(): readonly string[] {
+    return [...this.#opening];
+  }
+
   /** The keys of what is open and reads one of these layers or overlays, by the locator of its data. */
   reading(isRead: (data: VolumeLocator) => boolean): readonly string[] {
     return [...this.#entries].flatMap(([key, { content }]) =>
@@ -95,11 +101,20 @@ export class OpenVolumes {
   ): Promise<VolumeContent> {
     return this.lock([key], async () => {
       const known = this.#entries.get(key);
-      const entry = known ?? { content: await how.make(), uses: 0, closed: how.closed };
+      const entry = known ?? { content: await this.#make(key, how.make), uses: 0, ...how };
       this.#entries.set(key, entry);
       entry.uses += 1;
       return entry.content;
     });
+  }
+
+  async #make(key: string, make: () => Promise<VolumeContent>): Promise<VolumeContent> {
+    this.#opening.add(key);
+    try {
+      return await make();
+    } finally {
+      this.#opening.delete(key);
+    }
   }
 
   /** @throws what `closed` throws */

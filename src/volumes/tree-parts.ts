@@ -9,6 +9,7 @@ export interface TreeParts {
   readonly store: NodeStore;
   readonly arrays: ArrayVolumes;
   readonly portsOf: PortsOf;
+  readonly isAttached: (repositoryId: string) => boolean;
   readonly chains: NodeChains;
   readonly open: OpenVolumes;
   /** Names this boot of the host. */

@@ -113,7 +113,9 @@ export class VolumeHeads {
   /** Within a transaction. @param snapshotId undefined: the sealed node is hidden */
   commit({ head, overlay }: Sealing, snapshotId: string | undefined): void {
     const { store } = this.#parts;
-    store.save({ ...head, sealed: true, volumeId: undefined, snapshotId });
+    // What stands below it may have been merged since.
+    const now = store.byId(head.id) ?? head;
+    store.save({ ...now, sealed: true, volumeId: undefined, snapshotId });
     this.keep(overlay);
   }
 

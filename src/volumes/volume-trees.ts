@@ -164,8 +164,8 @@ export class VolumeTrees {
   ): Promise<void> {
     const node =
       'of' in source
-        ? await this.sealHidden(source.of)
-        : this.collector.pin(this.#snapshotNode(source.snapshotId));
+        ? await this.#sealHidden(source.of)
+        : await this.collector.pin(() => this.#snapshotNode(source.snapshotId));
     try {
       const { index } = await this.#parts.chains.chain(node.id);
       const chain = this.#store.chain(node.id);
@@ -184,9 +184,11 @@ export class VolumeTrees {
   }
 
   /** The volume as it is now, as a node that is no snapshot; pinned, until the caller unpins it. */
-  sealHidden(volume: LayeredVolume): Promise<VolumeNode> {
+  async #sealHidden(volume: LayeredVolume): Promise<VolumeNode> {
     const key = volumeKey(volume.volumeId);
-    return this.#parts.open.lock([key], async () => {
+    // From before it is hidden: the collector must not get to it first.
+    let pinned: Promise<VolumeNode> | undefined;
+    await this.#parts.open.lock([key], async () => {
       const sealings = await this.#prepareAll([volume]);
       const [{ head } = noHead(volume)] = sealings;
       await this.#seal(
@@ -195,21 +197,20 @@ export class VolumeTrees {
         async () => {},
         () => {
           for (const sealing of sealings) this.heads.commit(sealing, undefined);
-          this.collector.pin(head);
+          pinned = this.collector.pin(() => this.#node(head.id));
         },
       );
-      return head;
     });
+    return pinned ?? noHead(volume);
   }
 
   /** It stands on nothing that others stand on, too. */
   async split<T>(volume: LayeredVolume, keep: (size: number) => T, call: CopyProgress): Promise<T> {
-    const head = this.#store.ofVolume(volume.volumeId);
-    const parent = head?.parentId === undefined ? undefined : this.#store.byId(head.parentId);
-    if (head === undefined || parent === undefined) {
-      return this.#store.transaction(() => keep(volume.plain.size));
-    }
-    this.collector.pin(parent);
+    const isPlain = (): boolean => this.#store.ofVolume(volume.volumeId)?.parentId === undefined;
+    if (isPlain()) return this.#store.transaction(() => keep(volume.plain.size));
+    const parent = await this.collector.pin(() =>
+      this.#node(this.#store.ofVolume(volume.volumeId)?.parentId ?? volume.volumeId),
+    );
     try {
       const base = await this.#copyToBase(parent, call);
       return await this.#orDiscard([base], () => this.#standOn(volume, parent, base, keep));
@@ -348,10 +349,16 @@ export class VolumeTrees {
       }),
     );
     const { volume: below, repository } = parent.data.locator;
-    await this.heads.refresh(
-      open.reading((data) => data.volume === below && data.repository === repository),
-    );
+    const isBelow = (data: typeof parent.data.locator): boolean =>
+      data.volume === below && data.repository === repository;
+    await this.heads.refresh([...open.reading(isBelow), ...open.opening]);
     return result;
+  }
+
+  #node(id: string): VolumeNode {
+    const node = this.#store.byId(id);
+    if (node === undefined) throw noSnapshot(id);
+    return node;
   }
 
   #snapshotNode(snapshotId: string): VolumeNode {

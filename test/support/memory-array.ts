@@ -2,7 +2,7 @@
  * An array in memory, in the test's hands: with snapshots of its own or without, with faults where the test
  * wants them. What it holds outlives whoever is attached, as an array does.
  */
-import { type BlockDevice, MemoryDevice, PLAIN, ReadOnlyDevice } from '../../src/block/index.ts';
+import { FaultyDevice, MemoryDevice, PLAIN, ReadOnlyDevice } from '../../src/block/index.ts';
 import { ArrayError, BlockError } from '../../src/errors/index.ts';
 import {
   type Adapter,
@@ -42,8 +42,13 @@ export class MemoryArray {
   before: (call: string) => void = () => {};
   /** Called after a mutating call was done: what it throws is the lost answer. */
   after: (call: string) => void = () => {};
-  /** Put around every handle. */
-  wrap: (device: BlockDevice) => BlockDevice = (device) => device;
+  /**
+   * Called for every call of the control port and every change of data, before it: whoever kills here cuts
+   * an operation in two.
+   */
+  step: () => void = () => {};
+  /** Counts up when whoever is attached is killed: what they still do has no effect. */
+  #generation = 0;
   readonly #isNative: boolean;
   readonly #kind: string;
   #lastId = 0;
@@ -51,6 +56,17 @@ export class MemoryArray {
   constructor(options: { readonly isNative?: boolean; readonly kind?: string } = {}) {
     this.#isNative = options.isNative ?? false;
     this.#kind = options.kind ?? 'memory';
+  }
+
+  kill(): void {
+    this.#generation += 1;
+    this.open = 0;
+  }
+
+  #alive(generation: number): void {
+    if (generation !== this.#generation) throw new Error('killed');
+    this.step();
+    if (generation !== this.#generation) throw new Error('killed');
   }
 
   get adapter(): Adapter {
@@ -69,29 +85,37 @@ export class MemoryArray {
   }
 
   #data(): VolumeData {
+    const generation = this.#generation;
     return {
       open: async ({ volume }, { write }) => {
         const held = this.held.get(volume);
         if (held === undefined) throw new BlockError('EIO', 'open', 0, 0, `no volume ${volume}`);
+        if (generation !== this.#generation) throw new BlockError('EIO', 'open', 0, 0, 'killed');
         this.open += 1;
         const own = handle(held.device);
         let isOpen = true;
         own.close = async () => {
-          if (isOpen) this.open -= 1;
+          if (isOpen && generation === this.#generation) this.open -= 1;
           isOpen = false;
         };
-        const wrapped = this.wrap(own);
-        return write ? wrapped : new ReadOnlyDevice(wrapped);
+        const mortal = new FaultyDevice(own, ({ operation }) => {
+          if (operation === 'write' || operation === 'zero') this.step();
+          return generation === this.#generation ? undefined : { errno: 'EIO' };
+        });
+        return write ? mortal : new ReadOnlyDevice(mortal);
       },
     };
   }
 
   #control(repositoryId: string): ArrayControl {
     const flags = Object.fromEntries(NATIVE.map((flag) => [flag, 'yes' as const]));
+    const generation = this.#generation;
     const call = async <T>(name: string, work: () => T | Promise<T>): Promise<T> => {
+      this.#alive(generation);
       this.before(name);
       const result = await work();
       if (!/^(find|list|space|health)/.test(name)) this.after(name);
+      this.#alive(generation);
       return result;
     };
     const told = (held: Held): ArrayVolume => this.#volume(repositoryId, held);

@@ -58,6 +58,7 @@ export function openStorage(options: StorageOptions): OpenStorage {
   const chains = new NodeChains(store, portsOf, bootId);
   const shared: TreeParts = {
     ...{ store, arrays, portsOf, chains, open, bootId, workers, newId, troubled },
+    isAttached: (repositoryId) => repositories.has(repositoryId),
   };
   const trees = new VolumeTrees(shared);
   const diff = new NodeDiff(shared);

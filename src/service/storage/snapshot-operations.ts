@@ -156,14 +156,18 @@ export class SnapshotOperations {
       const details = { field: 'snapshot', value: snapshotId };
       throw new Fault('NOT_FOUND', `there is no snapshot ${snapshotId}`, details);
     };
-    const [lower, upper] = [from === undefined ? undefined : nodeOf(from), nodeOf(to)];
-    const pinned = lower === undefined ? [upper] : [lower, upper];
-    for (const node of pinned) trees.collector.pin(node);
+    const { collector } = trees;
+    const upper = await collector.pin(() => nodeOf(to));
     try {
-      return await diff.between(lower, upper, range);
+      const lower = from === undefined ? undefined : await collector.pin(() => nodeOf(from));
+      try {
+        return await diff.between(lower, upper, range);
+      } finally {
+        if (lower !== undefined) collector.unpin(lower);
+      }
     } finally {
-      for (const node of pinned) trees.collector.unpin(node);
-      trees.collector.wake();
+      collector.unpin(upper);
+      collector.wake();
     }
   }
 
