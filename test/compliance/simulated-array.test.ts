@@ -1,0 +1,55 @@
+/** The simulated array keeps the contract, with all it can do and with less. */
+import type { CapabilityFlag, SettingValue } from '../../src/repositories/index.ts';
+import { INITIATOR, SimulatedPeers } from '../support/simulated-arrays.ts';
+import { type ArraySubject, describeArrayControl } from './array-control.ts';
+
+const MEMORY = 256 * 1024 ** 2;
+const host = { name: 'this-host', iqns: [INITIATOR], addresses: ['127.0.0.1'] };
+
+function simulated(
+  settings: Readonly<Record<string, SettingValue>>,
+  rest: Partial<ArraySubject> = {},
+): () => Promise<ArraySubject> {
+  return async () => {
+    const peers = new SimulatedPeers();
+    const all = { capacity: MEMORY, pageItems: 3, ...settings };
+    const array = () => peers.world.array('one');
+    return {
+      attach: () => peers.attach(all),
+      foreign: async (name, size) => {
+        const { id } = array().addVolume({ name, tag: undefined, thin: true, size });
+        return { kind: 'volume', nativeId: id, name };
+      },
+      faults: {
+        loseNextAnswer: () => array().faults.add('* lose 1'),
+        failNext: (code) => array().faults.add(`* ${code} 1`),
+      },
+      ...rest,
+    };
+  };
+}
+
+const without = (...flags: CapabilityFlag[]) => ({ without: flags });
+
+describeArrayControl('a simulated array', simulated({}, { manySnapshots: 300 }));
+describeArrayControl(
+  'a simulated array that masks and has a secret',
+  simulated({ enforceMasking: true }, { host }),
+);
+describeArrayControl(
+  'a simulated array whose parents are pinned by their children',
+  simulated(without('promoteDependents', 'revertKeepsNewer', 'multiAttach', 'terminateSessions')),
+);
+describeArrayControl(
+  'a simulated array without groups, differences, and clones of volumes',
+  simulated(without('groupSnapshot', 'changedBlocks', 'cloneFromVolume', 'split', 'fence')),
+);
+describeArrayControl(
+  'a simulated array of plain volumes',
+  simulated(without('snapshot', 'cloneLinked', 'cloneFull', 'maskIqn', 'thick', 'adopt')),
+);
+describeArrayControl(
+  'a simulated array of thick volumes that cannot grow',
+  simulated(without('thin', 'resizeOnline', 'cloneFull')),
+);
+describeArrayControl('a slow simulated array', simulated({ faults: ['* delay=1'] }, { steps: 20 }));
