@@ -33,7 +33,7 @@ export class ArrayBench {
   readonly #make: MakeArray;
   #subject: ArraySubject | undefined;
   #attachment: Attachment | undefined;
-  readonly #opened = new Set<Opened>();
+  readonly #opened = new Set<Opened & { readonly of: string }>();
   #names = 0;
 
   constructor(make: MakeArray) {
@@ -148,22 +148,28 @@ export class ArrayBench {
     });
   }
 
-  /** Maps it to this server where the array masks, then opens it as it is now. */
+  /**
+   * Maps it to this server where the array masks, then opens it as it is now. A volume is always mapped for writing:
+   * it may be opened again while somebody has it.
+   */
   async open(thing: Readable, write: boolean): Promise<Opened> {
     const { host } = this.subject;
     const { masking } = this.control;
-    const mapped = masking !== undefined && host !== undefined;
-    if (mapped) {
-      await masking.map({ opId: opId(), volume: thing.ref, host, mode: write ? 'rw' : 'ro' });
+    const { kind, nativeId } = thing.ref;
+    if (masking !== undefined && host !== undefined) {
+      const mode = kind === 'volume' ? 'rw' : 'ro';
+      await masking.map({ opId: opId(), volume: thing.ref, host, mode });
     }
     const { locator } = await this.again(thing);
     const device = await this.attachment.data.open(locator, { write });
-    const opened: Opened = {
+    const opened: Opened & { readonly of: string } = {
+      of: nativeId,
       device,
       detach: async () => {
         if (!this.#opened.delete(opened)) return;
         await device.close();
-        if (!mapped) return;
+        const others = [...this.#opened].some(({ of }) => of === nativeId);
+        if (masking === undefined || host === undefined || others) return;
         await masking.unmap({ opId: opId(), volume: thing.ref, host: host.name, force: true });
       },
     };
