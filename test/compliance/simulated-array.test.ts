@@ -1,7 +1,10 @@
 /** The simulated array keeps the contract, with all it can do and with less. */
+import { PLAIN } from '../../src/block/index.ts';
 import type { CapabilityFlag, SettingValue } from '../../src/repositories/index.ts';
+import { randomContent } from '../support/content.ts';
 import { INITIATOR, SimulatedPeers } from '../support/simulated-arrays.ts';
 import { type ArraySubject, describeArrayControl } from './array-control.ts';
+import { describeBlockDevice } from './block-device.ts';
 
 const MEMORY = 256 * 1024 ** 2;
 const host = { name: 'this-host', iqns: [INITIATOR], addresses: ['127.0.0.1'] };
@@ -53,3 +56,15 @@ describeArrayControl(
   simulated(without('thin', 'resizeOnline', 'cloneFull')),
 );
 describeArrayControl('a slow simulated array', simulated({ faults: ['* delay=1'] }, { steps: 20 }));
+
+for (const thin of [true, false]) {
+  describeBlockDevice(`a ${thin ? 'thin' : 'thick'} volume of a simulated array`, async () => {
+    const { control, data } = await new SimulatedPeers().attach();
+    const size = 1024 * 1024 + 3 * 4096 + 512;
+    const { locator } = await control.createVolume({ opId: 'a', tag: 'a', name: 'a', size, thin });
+    const content = randomContent(size);
+    const device = await data.open(locator, { write: true });
+    await device.write(content, 0, PLAIN);
+    return { device, content, dispose: () => control.close() };
+  });
+}

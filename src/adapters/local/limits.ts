@@ -43,3 +43,6 @@ export const COPY_PIECE_BYTES = 1024 * 1024;
 
 /** A file system with less than this part of its space free is told as nearly full. */
 export const NEARLY_FULL_FRACTION = 0.05;
+
+/** Processes whose open files are looked at at the same time, before a volume is deleted or reverted. */
+export const PROCESSES_LOOKED_AT_ONCE = 16;

@@ -7,16 +7,21 @@ import { loopFileSystem } from './loop-file-system.ts';
 
 const needs = [root(), program('mount', 'mount'), program('losetup', 'mount')];
 
+/** Every call waits for stable storage; the long walks are the fast tests' work. */
+const LESS = { manySnapshots: 15, steps: 30 };
+
 describeWith([...needs, program('mkfs.btrfs', 'btrfs-progs')], 'Btrfs', () => {
   describeArrayControl('a folder on Btrfs', async () => {
     const mounted = await loopFileSystem('btrfs');
-    return { ...localSubject(join(mounted.path, 'here')), dispose: () => mounted.remove() };
+    const here = localSubject(join(mounted.path, 'here'));
+    return { ...here, ...LESS, dispose: () => mounted.remove() };
   });
 });
 
 describeWith([...needs, program('mkfs.xfs', 'xfsprogs')], 'XFS', () => {
   describeArrayControl('a folder on XFS', async () => {
     const mounted = await loopFileSystem('xfs');
-    return { ...localSubject(join(mounted.path, 'here')), dispose: () => mounted.remove() };
+    const here = localSubject(join(mounted.path, 'here'));
+    return { ...here, ...LESS, dispose: () => mounted.remove() };
   });
 });
