@@ -34,6 +34,13 @@ export {
   type SnapshotControl,
 } from './array-control.ts';
 export {
+  checkArrayName,
+  checkGrows,
+  checkNotCancelled,
+  pageAfter,
+  roundedSize,
+} from './array-requests.ts';
+export {
   CAPABILITY_FLAGS,
   type CapabilityFlag,
   type CapabilitySet,
