@@ -244,6 +244,7 @@ export class NodeCollector {
       this.#doom(child);
       if (hidden.map !== undefined) arrays.doomed(hidden.map.tag, hidden.repositoryId);
     });
+    this.#parts.chains.merged(hidden.id, child.id, made.id);
     await this.#heads.refresh([...open.reading(isAt(child.data)), ...open.opening]);
     const map = hidden.map === undefined ? [] : [hidden.map.tag];
     await this.#heads.deleteVolumes(hidden.repositoryId, map);

@@ -15,7 +15,7 @@ export {
   type VolumeContent,
   volumeKey,
 } from './open-volumes.ts';
-export { roundedSize } from './overlay-volumes.ts';
+export { refuseShrink, roundedSize } from './overlay-volumes.ts';
 export type { TreeParts } from './tree-parts.ts';
 export type { LayeredVolume } from './volume-heads.ts';
 export { VolumeTrees } from './volume-trees.ts';

@@ -11,6 +11,9 @@ export const COPY_FLUSH_BYTES = 256 * MiB;
 /** Memory for indices of chains that are kept, though nobody has them open. */
 export const INDEX_CACHE_BYTES = 128 * MiB;
 
+/** Merges of nodes that are remembered, for the indices of volumes that are open. */
+export const MERGES_KEPT = 64;
+
 /** Sealed overlays that an open volume may have above its chain's index before that is made anew. */
 export const SEALED_ABOVE_INDEX = 4;
 

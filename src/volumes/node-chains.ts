@@ -8,7 +8,7 @@ import { LRUCache } from 'lru-cache';
 import { Fault } from '../errors/index.ts';
 import type { VolumeLocator } from '../repositories/index.ts';
 import { ChainIndex, ChainIndexDraft } from '../vdisk/index.ts';
-import { INDEX_CACHE_BYTES } from './limits.ts';
+import { INDEX_CACHE_BYTES, MERGES_KEPT } from './limits.ts';
 import type { NodeStore, VolumeNode } from './nodes.ts';
 import { type PortsOf, readBits, wholeBase } from './open-nodes.ts';
 
@@ -35,6 +35,10 @@ export class NodeChains {
     sizeCalculation: ({ byteLength }) => byteLength,
   });
 
+  readonly #merges = new LRUCache<string, { readonly lower: string; readonly upper: string }>({
+    max: MERGES_KEPT,
+  });
+
   constructor(store: NodeStore, portsOf: PortsOf, bootId: string) {
     this.#store = store;
     this.#portsOf = portsOf;
@@ -43,12 +47,14 @@ export class NodeChains {
 
   /**
    * @param size of the disk in bytes, where it has grown since the node was sealed
+   * @param before the chain as it was: two of its nodes may have been merged, which needs no map
    * @throws Fault NOT_FOUND; BlockError when a map cannot be read
    */
-  async chain(nodeId: string, size?: number): Promise<NodeChain> {
+  async chain(nodeId: string, size?: number, before?: NodeChain): Promise<NodeChain> {
     const nodes = this.#store.chain(nodeId);
     const top = nodes.at(-1);
     if (top === undefined) throw noNode(nodeId);
+    if (before !== undefined) this.#noteMerge(nodes, before);
     let index = await this.#index(nodes);
     if (size !== undefined && size > top.size)
       index = ChainIndexDraft.ofIndex(index, size).finish();
@@ -61,6 +67,31 @@ export class NodeChains {
     const [name = ''] = namesOf([base]);
     this.#indices.set(name, index);
     return chainOf([base], index);
+  }
+
+  /** A node took the place of two: what is known of chains that had them holds for those that have it. */
+  merged(lower: string, upper: string, both: string): void {
+    this.#merges.set(both, { lower, upper });
+  }
+
+  /** Keeps the index of the merged chain, if that is what became of the one before. */
+  #noteMerge(nodes: readonly VolumeNode[], { layers, index, size }: NodeChain): void {
+    let at = 0;
+    while (at < nodes.length && nodes[at]?.id === layers[at]?.layerId) at += 1;
+    const above = layers.slice(at + 2);
+    const known = nodes.slice(0, at + 1 + above.length);
+    const merge = this.#merges.get(nodes[at]?.id ?? '');
+    const isMerge =
+      merge !== undefined &&
+      merge.lower === layers[at]?.layerId &&
+      merge.upper === layers[at + 1]?.layerId &&
+      known.at(-1)?.size === size &&
+      above.every(({ layerId }, number) => known[at + 1 + number]?.id === layerId);
+    if (!isMerge) return;
+    const name = namesOf(known).at(-1) ?? '';
+    if (!this.#indices.has(name)) {
+      this.#indices.set(name, ChainIndexDraft.ofMerge(index, at).finish());
+    }
   }
 
   async #index(nodes: readonly VolumeNode[]): Promise<SharedArrayBuffer> {

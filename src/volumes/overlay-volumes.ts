@@ -1,4 +1,5 @@
 /** The two volumes of an overlay on an array: making them, opening them for the workers, making them durable. */
+import { Fault } from '../errors/index.ts';
 import type { VolumeLocator } from '../repositories/index.ts';
 import { formatOverlay, overlayMapBytes, recoverOverlay, settleOverlay } from '../vdisk/index.ts';
 import { type ArrayVolumes, nodeVolume, type RepositoryPorts } from './array-volumes.ts';
@@ -27,6 +28,16 @@ export const mapTag = (nodeId: string): string => `${nodeId}-map`;
 export function roundedSize({ array }: RepositoryPorts, size: number): number {
   const { sizeGranularity, sizeMinimum } = array.info.limits;
   return Math.max(sizeMinimum, Math.ceil(size / sizeGranularity) * sizeGranularity);
+}
+
+/** @throws Fault INVALID_INPUT */
+export function refuseShrink(from: number, to: number): void {
+  if (to >= from) return;
+  throw new Fault('INVALID_INPUT', `a volume cannot shrink from ${from} to ${to} bytes`, {
+    field: 'size',
+    value: to,
+    expected: `at least ${from} bytes`,
+  });
 }
 
 /**

@@ -72,7 +72,8 @@ export class VolumeHeads {
     const head = store.ofVolume(volume.volumeId);
     if (head === undefined) return { kind: 'plain', locator: volume.plain.volume.locator };
     if (!isLayer(head) || head.parentId === undefined) throw noSnapshot(head.id);
-    const chain = await chains.chain(head.parentId, head.size);
+    const before = known?.kind === 'layers' ? known.chain : undefined;
+    const chain = await chains.chain(head.parentId, head.size, before);
     // What workers share of an overlay they share as long as any of them has it open.
     const shared = known?.kind === 'layers' ? known.overlay : undefined;
     const isSame = shared !== undefined && shared.data.volume === head.data.locator.volume;

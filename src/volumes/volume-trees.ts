@@ -13,7 +13,7 @@ import { type CopyProgress, copyDevice } from './copy-device.ts';
 import type { NodeStore, VolumeNode } from './nodes.ts';
 import { openNodes, withVolume } from './open-nodes.ts';
 import { snapshotKey, volumeKey } from './open-volumes.ts';
-import { createOverlay, roundedSize } from './overlay-volumes.ts';
+import { createOverlay, refuseShrink, roundedSize } from './overlay-volumes.ts';
 import type { TreeParts } from './tree-parts.ts';
 import { type LayeredVolume, noSnapshot, type Sealing, VolumeHeads } from './volume-heads.ts';
 
@@ -375,15 +375,6 @@ export class VolumeTrees {
 }
 
 type CopyTarget = VolumeNode['data'];
-
-function refuseShrink(from: number, to: number): void {
-  if (to >= from) return;
-  throw new Fault('INVALID_INPUT', `a volume cannot shrink from ${from} to ${to} bytes`, {
-    field: 'size',
-    value: to,
-    expected: `at least ${from} bytes`,
-  });
-}
 
 function noHead({ volumeId }: LayeredVolume): never {
   throw new TypeError(`volume ${volumeId} was not prepared`);

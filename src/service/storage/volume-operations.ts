@@ -10,7 +10,13 @@ import type {
 } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { ArrayMapping, ArrayVolume, MaskingControl } from '../../repositories/index.ts';
-import { type NodeVolume, nodeVolume, roundedSize, volumeKey } from '../../volumes/index.ts';
+import {
+  type NodeVolume,
+  nodeVolume,
+  refuseShrink,
+  roundedSize,
+  volumeKey,
+} from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
 import { arrayHandle, LAYERS, objectOf } from './handles.ts';
 import { unsupported } from './native-snapshots.ts';
@@ -76,6 +82,7 @@ export class VolumeOperations {
     const ports = repositories.of(volume.repositoryId);
     const { tag, ref } = objectOf(volume.handle);
     const key = volumeKey(volume.volumeId);
+    refuseShrink(this.layered(volume).plain.size, roundedSize(ports, size));
     return open.lock([key], async () => {
       if (ports.capabilities.resizeOnline === 'no') open.refuseOpen(key, 'the volume');
       const grow = async (): Promise<ArrayVolume> =>

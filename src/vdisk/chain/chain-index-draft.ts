@@ -95,6 +95,40 @@ export class ChainIndexDraft {
   }
 
   /**
+   * The index of the chain in which two neighbours were merged into one, which holds what either held.
+   * @param at number of the lower one of them, the base being 0
+   * @throws BlockError EINVAL when there are no two such layers
+   */
+  static ofMerge(buffer: SharedArrayBuffer, at: number): ChainIndexDraft {
+    const draft = ChainIndexDraft.ofIndex(buffer);
+    if (!(at >= 0 && at + 1 < draft.#layerSizes.length)) {
+      throw refusal(draft.#size, `no layers ${at} and ${at + 1} to merge`);
+    }
+    draft.#layerSizes.splice(at, 1);
+    // As a source the lower one is at + 1, and 0 is none of them.
+    const sourceNow = (source: number): number => (source > at + 1 ? source - 1 : source);
+    const old = draft.#mixtures;
+    draft.#mixtures = new Mixtures();
+    for (const [unit, entry] of draft.#entries.entries()) {
+      if (entry < MIXED) {
+        draft.#entries[unit] = sourceNow(entry);
+        continue;
+      }
+      const start = (entry - MIXED) * BLOCKS_PER_UNIT;
+      for (let block = 0; block < BLOCKS_PER_UNIT; block++) {
+        draft.#sources[block] = sourceNow(old.sources[start + block] ?? 0);
+      }
+      draft.#entries[unit] = draft.#entryOf(draft.#sources);
+    }
+    for (const [block, key] of draft.#keys.entries()) {
+      if (key >> 1 > at) draft.#keys[block] = key - 2;
+      // The base shares nothing with what lies below it.
+      if (draft.#keys[block] === 1) draft.#keys[block] = 0;
+    }
+    return draft;
+  }
+
+  /**
    * The next layer, on top of the others.
    * @throws BlockError EINVAL when it is one too many, or shorter than the one below, or larger than the disk
    */
@@ -165,9 +199,13 @@ export class ChainIndexDraft {
       if ((decided & (1 << block)) === 0) continue;
       sources[block] = (held & (1 << block)) === 0 ? 0 : source;
     }
+    this.#entries[unit] = this.#entryOf(sources);
+  }
+
+  #entryOf(sources: Uint16Array): number {
     const first = sources[0] ?? 0;
     const isMixed = sources.some((one) => one !== first);
-    this.#entries[unit] = isMixed ? MIXED + this.#mixtures.numberOf(sources) : first;
+    return isMixed ? MIXED + this.#mixtures.numberOf(sources) : first;
   }
 
   /** Cache blocks in which the layer decides something are cached under it from now on (cache-keys.ts). */

@@ -63,6 +63,37 @@ describe('the draft of a chain index', () => {
     );
   });
 
+  test('of two layers that were merged says what they said together', async () => {
+    const changes = fc.array(diskChanges(), { maxLength: 8 });
+    const cases = fc.record({
+      layers: fc.array(changes, { minLength: 1, maxLength: 6 }),
+      at: fc.nat(5),
+    });
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ layers, at }) => {
+        const chain = new BuiltChain(Buffer.alloc(SIZE, 7));
+        for (const list of layers) await chain.add(list);
+        const draft = ChainIndexDraft.ofBase(chain.base, SIZE);
+        for (const difference of chain.differences) await draft.add(difference);
+        const lower = at % layers.length;
+        const before = new ChainIndex(draft.finish());
+        const after = new ChainIndex(ChainIndexDraft.ofMerge(draft.finish(), lower).finish());
+        expect(after.layerSizes.length).toBe(before.layerSizes.length - 1);
+        for (let offset = 0; offset < SIZE; offset += BLOCK) {
+          const source = before.sourceAt(offset);
+          expect(after.sourceAt(offset)).toBe(source > lower + 1 ? source - 1 : source);
+        }
+        expect(Buffer.from(after.present)).toEqual(Buffer.from(before.present));
+        // As its uppermost layer is now: what a cache block is named after is never below that.
+        for (const [block, key] of before.keys.entries()) {
+          const number = key >> 1;
+          expect((after.keys[block] ?? 0) >> 1).toBe(number > lower ? number - 1 : number);
+        }
+      }),
+      { numRuns: 60, seed: SEED },
+    );
+  });
+
   test('refuses a layer that is shorter than the one below, or larger than the disk', async () => {
     const base = { size: SIZE, presentChunks: new Uint8Array(2).fill(0xff) };
     const draft = ChainIndexDraft.ofBase(base, SIZE);
