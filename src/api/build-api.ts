@@ -30,6 +30,7 @@ import { hostRoutes } from './routes/hosts.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { mappingRoutes } from './routes/mappings.ts';
 import { personalityRoutes } from './routes/personality.ts';
+import { replicationRoutes } from './routes/replications.ts';
 import { repositoryRoutes } from './routes/repositories.ts';
 import { snapshotScheduleRoutes } from './routes/snapshot-schedules.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
@@ -50,6 +51,7 @@ const STORAGE_ROUTES = [
   volumeGroupRoutes,
   snapshotScheduleRoutes,
   hookRoutes,
+  replicationRoutes,
 ];
 
 export interface ApiOptions {

@@ -269,3 +269,57 @@ export interface Status {
   };
   readonly space: { readonly totalBytes: number; readonly freeBytes: number };
 }
+
+export interface ReplicationPoint {
+  readonly number: number;
+  readonly state: string;
+  readonly damaged: boolean;
+  readonly takenAt: string;
+  readonly completedAt: string | null;
+  readonly onSource: boolean;
+  readonly onTarget: boolean;
+  readonly volumes: readonly {
+    readonly contentId: string | null;
+    readonly figures: {
+      readonly read: number;
+      readonly written: number;
+      readonly zeroed: number;
+    } | null;
+  }[];
+}
+
+export interface Replication {
+  readonly name: string;
+  readonly description: string;
+  readonly mode: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly source: string;
+  readonly target: string;
+  readonly reversed: boolean;
+  readonly volumes: readonly { readonly source: string; readonly target: string }[];
+  readonly interval: string | null;
+  readonly rpo: string | null;
+  readonly rpoMissed: boolean;
+  readonly ageSeconds: number | null;
+  readonly throttle: number | null;
+  readonly verification: string;
+  readonly keepSource: number;
+  readonly keepTarget: number;
+  readonly nextAt: string | null;
+  readonly lastCommon: number | null;
+  readonly points: readonly ReplicationPoint[];
+  readonly tests: readonly string[];
+}
+
+/** What reading a point has found. */
+export interface ReplicaProof {
+  readonly point: number;
+  readonly volumes: readonly {
+    readonly volume: string;
+    readonly repository: string;
+    readonly same: boolean;
+    readonly contentId: string;
+    readonly read: number;
+  }[];
+}

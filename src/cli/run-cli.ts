@@ -9,6 +9,7 @@ import { enrolmentCommand } from './commands/enrolment.ts';
 import { hookCommand } from './commands/hook.ts';
 import { hostCommand, volumeGroupCommand } from './commands/host.ts';
 import { machineCommand } from './commands/machine.ts';
+import { replicationCommand } from './commands/replication.ts';
 import { repositoryCommand } from './commands/repository.ts';
 import { snapshotCommand } from './commands/snapshot.ts';
 import { snapshotScheduleCommand } from './commands/snapshot-schedule.ts';
@@ -65,6 +66,7 @@ function buildProgram(io: CliIo): Command {
   program.addCommand(volumeGroupCommand(io));
   program.addCommand(snapshotScheduleCommand(io));
   program.addCommand(hookCommand(io));
+  program.addCommand(replicationCommand(io));
   program.addCommand(taskCommand(io));
   program.addCommand(eventsCommand(io));
   program.addCommand(auditCommand(io));

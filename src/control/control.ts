@@ -11,6 +11,7 @@ import type { HookRunner } from './hook-port.ts';
 import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
 import { NO_HOOKS, NO_STORAGE } from './no-storage.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
+import type { ReplicationParts } from './replication-port.ts';
 import type { RepositorySpaceNow, Storage } from './storage-port.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import type { Transfers } from './transfer-port.ts';
@@ -23,6 +24,8 @@ export interface ControlOptions {
   /** Repositories; absent: it has none. */
   readonly storage?: Storage;
   readonly hooks?: HookRunner;
+  /** Absent: nothing is replicated. */
+  readonly replication?: ReplicationParts;
   readonly clock: Clock;
   /** A fresh unique id, e.g. crypto.randomUUID. */
   readonly newId: () => string;
@@ -80,6 +83,7 @@ export class Control {
   readonly transfers: Transfers;
   readonly storage: Storage;
   readonly hooks: HookRunner;
+  readonly replication: ReplicationParts | undefined;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly serverName: string;
@@ -91,6 +95,10 @@ export class Control {
   /** Machines whose full write cache has been told of (observe-caches.ts). */
   readonly fullCaches = new Set<string>();
   readonly enrolmentWindow = new EnrolmentWindow();
+  /** What is done with a replication, one after the other. By its id. */
+  readonly replicationTurns = new KeyedMutex();
+  /** The task that sends a point of a replication, by the replication's id. */
+  readonly replicationRuns = new Map<string, string>();
   /** What changes a repository, a volume or its snapshots, one after the other (storage/turns.ts). */
   readonly storageTurns = new KeyedMutex();
   /** What repositories said of their space last, by id (observe-repositories.ts). */
@@ -104,6 +112,7 @@ export class Control {
     this.transfers = options.transfers;
     this.storage = options.storage ?? NO_STORAGE;
     this.hooks = options.hooks ?? NO_HOOKS;
+    this.replication = options.replication;
     this.clock = options.clock;
     this.newId = options.newId;
     this.serverName = options.serverName;

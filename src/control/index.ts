@@ -65,6 +65,15 @@ export type {
   VerifyRequest,
 } from './ports.ts';
 export { recoverControl } from './recover.ts';
+export { refuseReplicated } from './replication/refuse-replicated.ts';
+export type {
+  ArrayLinks,
+  CopyPointRequest,
+  CopyWatch,
+  LinkStatus,
+  ReplicationParts,
+  Replicator,
+} from './replication-port.ts';
 export * from './schemas/index.ts';
 export { type HookOccasion, type HooksBefore, withHooks } from './storage/hooks.ts';
 export { RepositoryObserver } from './storage/observe-repositories.ts';

@@ -128,3 +128,22 @@ export const MAX_CRON_LENGTH = 100;
 export const MAX_CRON_DAYS_AHEAD = 8 * 366;
 /** Snapshots that a schedule keeps, of each sort. */
 export const MAX_KEEP = 10_000;
+
+export const MAX_REPLICATIONS = 1_000;
+/** Volumes of one replication: one moment's snapshots of all of them. */
+export const MAX_REPLICATION_MEMBERS = 64;
+/** The shortest interval between two points, and the shortest age that is alarmed. */
+export const MIN_REPLICATION_INTERVAL_MS = 10_000;
+export const MAX_REPLICATION_INTERVAL_MS = 366 * 86_400_000;
+/** Bytes a second to which a replication may be slowed down at most. */
+export const MIN_REPLICATION_RATE = 65_536;
+/** Points that stay on each side, unless it is set; at least one always does. */
+export const DEFAULT_POINTS_KEPT = 3;
+export const MAX_POINTS_KEPT = 1_000;
+/** After a run that failed the next one begins after so long, twice as long each time, up to the second. */
+export const REPLICATION_RETRY_FIRST_MS = 15_000;
+export const REPLICATION_RETRY_LONGEST_MS = 900_000;
+/** How often arrays are asked for the state of their own replication. */
+export const LINK_EVERY_MS = 30_000;
+/** Runs that begin by themselves are under way at the same time, at most: tasks of people find room. */
+export const MAX_REPLICATION_RUNS = 4;

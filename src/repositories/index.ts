@@ -34,6 +34,13 @@ export {
   type SnapshotControl,
 } from './array-control.ts';
 export {
+  checkArrayName,
+  checkGrows,
+  checkNotCancelled,
+  pageAfter,
+  roundedSize,
+} from './array-requests.ts';
+export {
   CAPABILITY_FLAGS,
   type CapabilityFlag,
   type CapabilitySet,
@@ -48,4 +55,19 @@ export type {
   VolumeData,
   VolumeLocator,
 } from './ports.ts';
+export {
+  type Change,
+  type ChangeSource,
+  type CopiedPoint,
+  type CopyCursor,
+  type CopyFigures,
+  type CopyRequest,
+  type CopyWork,
+  copyPoint,
+  NO_FIGURES,
+  type ReadContent,
+  readContent,
+  Throttle,
+  type Verification,
+} from './replication/index.ts';
 export { checkVolumeId } from './volume-id.ts';

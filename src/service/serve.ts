@@ -20,6 +20,7 @@ import {
   observeSchedules,
   openCatalog,
   overlayOwners,
+  ReplicationObserver,
   RepositoryObserver,
   recordEvent,
   recoverControl,
@@ -40,6 +41,12 @@ import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
+import {
+  arrayLinks,
+  openReplication,
+  type ReplicationThread,
+  type ToAllThreads,
+} from './replication/index.ts';
 import {
   ADAPTERS,
   LayerRepositories,
@@ -138,10 +145,14 @@ async function compose(
 
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
-  const { dataPlane, pool, layers, overlays, storage } = await startDataPath(config, path);
+  const { dataPlane, pool, layers, overlays, storage, replicator } = await startDataPath(
+    config,
+    path,
+  );
   closers.add('repositories', () => storage.close());
   closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
+  closers.add('replication', () => replicator.close());
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -161,6 +172,7 @@ async function compose(
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     consolidateBeyond: config.layers.most,
     storage: storage.storage,
+    replication: { replicator, links: arrayLinks(storage.repositories) },
     onEvent: (event) => log.info({ event }, event.message),
   });
   closers.add('tasks', () => closeControl(control));
@@ -179,17 +191,22 @@ async function compose(
   if (pxe !== undefined) closers.add('PXE', () => pxe.close());
 
   const nbd = `nbd://${config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'))}:${pool.port}`;
-  replaceFile(
-    join(folder.path, 'server.json'),
-    `${JSON.stringify({ http, nbd, pid: process.pid })}\n`,
-    0o644,
-  );
+  announce(folder, control, { http, nbd });
+  return { http, nbd, pxe: pxe?.addresses, failed, stop: () => closers.closeAll() };
+}
+
+function announce(
+  folder: DataFolder,
+  control: Control,
+  addresses: { readonly http: string; readonly nbd: string },
+): void {
+  const told = `${JSON.stringify({ ...addresses, pid: process.pid })}\n`;
+  replaceFile(join(folder.path, 'server.json'), told, 0o644);
   recordEvent(control, {
     kind: 'service.started',
     subject: hostname(),
     message: `Rootcast ${VERSION} started`,
   });
-  return { http, nbd, pxe: pxe?.addresses, failed, stop: () => closers.closeAll() };
 }
 
 async function startDataPath(
@@ -208,6 +225,7 @@ async function startDataPath(
   readonly layers: LayerShelf;
   readonly overlays: OverlayBook;
   readonly storage: OpenStorage;
+  readonly replicator: ReplicationThread;
 }> {
   const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
@@ -239,6 +257,10 @@ async function startDataPath(
   });
   const { storage, reachWorkers, ...dataPlaneStorage } = openRepositories(catalog, parts, workers);
   repository.reach(storage);
+  const replicator = openReplication(storage, dataPlaneStorage.barrier, {
+    ...parts,
+    worker: workers,
+  });
   const dataPlane = new ServiceDataPlane({
     catalog,
     overlays,
@@ -268,8 +290,8 @@ async function startDataPath(
     dataPlane,
   );
   dataPlane.attach(pool);
-  reachWorkers(pool);
-  return { dataPlane, pool, layers, overlays, storage };
+  reachWorkers(pool, replicator);
+  return { dataPlane, pool, layers, overlays, storage, replicator };
 }
 
 /** Storage repositories; `reachWorkers` is called when there are workers. */
@@ -279,6 +301,11 @@ function openRepositories(
   workers: number,
 ) {
   let pool: WorkerPool | undefined;
+  let replicator: ReplicationThread | undefined;
+  const tellAll = (message: ToAllThreads): void => {
+    pool?.tellAll(message);
+    replicator?.tell(message);
+  };
   const barrier = new WorkerBarrier({
     planOf: (key, content) => storage.exports.planOf(key, content),
     failed: (key, message) => {
@@ -288,18 +315,21 @@ function openRepositories(
     },
   });
   const storage: OpenStorage = openStorage({
-    ...{ adapters: ADAPTERS, catalog, bootId, workers, clock: systemClock, barrier },
+    ...{ adapters: ADAPTERS, catalog, bootId, clock: systemClock, barrier },
+    // Those of the pool, and the one that replicates.
+    workers: workers + 1,
     log: log.child({ name: 'storage' }),
     initiatorName: `iqn.2026-01.dev.rootcast:${hostname().toLowerCase()}`,
     toWorkers: {
-      connect: (adapter, connection) => pool?.tellAll({ kind: 'connect', adapter, connection }),
-      disconnect: (repositoryId) => pool?.tellAll({ kind: 'disconnect', repositoryId }),
+      connect: (adapter, connection) => tellAll({ kind: 'connect', adapter, connection }),
+      disconnect: (repositoryId) => tellAll({ kind: 'disconnect', repositoryId }),
     },
     connections: (exportName) => pool?.connectionsOf(exportName).length ?? 0,
   });
-  const reachWorkers = (started: WorkerPool): void => {
+  const reachWorkers = (started: WorkerPool, thread: ReplicationThread): void => {
     pool = started;
-    barrier.attach(started);
+    replicator = thread;
+    barrier.attach({ size: started.size + 1, tellAll });
   };
   const { exports, repositories } = storage;
   return { storage, exports, repositories, barrier, reachWorkers };
@@ -307,6 +337,9 @@ function openRepositories(
 
 function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
   const versions = new VersionObserver(control);
+  const replications = new ReplicationObserver(control, (err) =>
+    log.error({ err }, 'observing replications'),
+  );
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
   const repositories = new RepositoryObserver(control);
@@ -321,6 +354,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
       log.error({ err }, 'observing machines');
     }
     try {
+      replications.observe(now);
       repositories.observe(now);
       observeSchedules(control, now);
     } catch (err) {
@@ -337,6 +371,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
   closers.add('ticker', async () => {
     clearInterval(ticker);
     await scrub.close();
+    await replications.close();
     await repositories.close();
     await observing;
   });

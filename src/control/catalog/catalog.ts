@@ -14,6 +14,8 @@ import { LockTable } from './lock-table.ts';
 import { MachineTable } from './machine-table.ts';
 import { PersonalityTable } from './personality-table.ts';
 import { RemovalTable } from './removal-table.ts';
+import { PointTable } from './replication/point-table.ts';
+import { ReplicationTable } from './replication/replication-table.ts';
 import { GroupTable } from './storage/group-table.ts';
 import { HookTable } from './storage/hook-table.ts';
 import { HostTable } from './storage/host-table.ts';
@@ -52,6 +54,8 @@ export class Catalog {
   readonly volumeGroups: GroupTable;
   readonly schedules: ScheduleTable;
   readonly hooks: HookTable;
+  readonly replications: ReplicationTable;
+  readonly points: PointTable;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -78,6 +82,8 @@ export class Catalog {
     this.volumeGroups = new GroupTable(database);
     this.schedules = new ScheduleTable(database);
     this.hooks = new HookTable(database);
+    this.replications = new ReplicationTable(database);
+    this.points = new PointTable(database);
   }
 
   /**

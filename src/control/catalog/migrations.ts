@@ -7,6 +7,7 @@ import { Fault } from '../../errors/index.ts';
 import { integer } from './row.ts';
 import { INITIAL } from './schema/initial.ts';
 import { LIFECYCLE } from './schema/lifecycle.ts';
+import { REPLICATION } from './schema/replication.ts';
 import { STORAGE } from './schema/storage.ts';
 import { VOLUME_NODES } from './schema/volume-nodes.ts';
 
@@ -25,6 +26,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 2, sql: LIFECYCLE, rebuildsParents: true },
   { number: 3, sql: STORAGE },
   { number: 4, sql: VOLUME_NODES },
+  { number: 5, sql: REPLICATION },
 ];
 
 /**

@@ -34,6 +34,7 @@ export {
   showPersonality,
   updatePersonality,
 } from './personality.ts';
+export * from './replication/index.ts';
 export { type BootPlan, requestBoot } from './request-boot.ts';
 export { resetMachine } from './reset-machine.ts';
 export { showMachine } from './show-machine.ts';

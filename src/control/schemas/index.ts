@@ -36,6 +36,17 @@ export {
   UpdatePersonalityInput,
 } from './personality.ts';
 export {
+  CreateReplicationInput,
+  DeleteReplicationQuery,
+  FailoverInput,
+  ReplicationPointView,
+  ReplicationView,
+  ResyncInput,
+  TestFailoverInput,
+  UpdateReplicationInput,
+  VerifyReplicationInput,
+} from './replication.ts';
+export {
   AttachRepositoryInput,
   CreateRepositoryInput,
   ForceInput,

@@ -1,7 +1,8 @@
 /** Every kind of storage that this service can attach; the control thread and each worker look here. */
+import { localAdapter } from '../../adapters/local/index.ts';
 import type { Adapter } from '../../repositories/index.ts';
 
-export const ADAPTERS: readonly Adapter[] = [];
+export const ADAPTERS: readonly Adapter[] = [localAdapter];
 
 export type AdapterOf = (kind: string) => Adapter | undefined;
 

@@ -233,6 +233,17 @@ interface OpenApiOperation {
   readonly responses: Readonly<Record<string, { readonly content?: Record<string, unknown> }>>;
 }
 
+const REPLICATION_ROUTES = [
+  'GET /v1/replications',
+  'POST /v1/replications',
+  'GET /v1/replications/{name}',
+  'PATCH /v1/replications/{name}',
+  'DELETE /v1/replications/{name}',
+  ...['pause', 'resume', 'run', 'verify', 'test-failover', 'failover', 'reverse', 'resync'].map(
+    (verb) => `POST /v1/replications/{name}/${verb}`,
+  ),
+];
+
 describe('the OpenAPI document', () => {
   test('is 3.1 and covers each route', async () => {
     const { body } = await call('GET', '/v1/openapi.json');
@@ -312,6 +323,7 @@ describe('the OpenAPI document', () => {
         'POST /v1/tasks/{id}/cancel',
         'GET /v1/events',
         'GET /v1/leases',
+        ...REPLICATION_ROUTES,
       ].sort(),
     );
     for (const route of documented) {

@@ -1,0 +1,110 @@
+/** What happens to replications by itself, as time passes. */
+import { Fault } from '../../../errors/index.ts';
+import type { ReplicationRecord } from '../../catalog/replication/records.ts';
+import type { Control } from '../../control.ts';
+import { LINK_EVERY_MS, MAX_REPLICATION_RUNS } from '../../limits.ts';
+import { lookForDivergence } from '../../replication/divergence.ts';
+import { setRole } from '../../replication/fence.ts';
+import { observeLinks } from '../../replication/link-run.ts';
+import { observeObjective } from '../../replication/objective.ts';
+import { startRun } from '../../replication/run-replication.ts';
+import { current, targetSide } from '../../replication/situation.ts';
+
+/** Called by the service's ticker, about once a second. */
+export class ReplicationObserver {
+  readonly #control: Control;
+  readonly #failed: (error: unknown) => void;
+  readonly #abort = new AbortController();
+  #linksAt = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | undefined;
+
+  /**
+   * What a stop left open is closed: a failover that did not come to its end fences nothing.
+   * @param failed what could not be looked at, for the log
+   */
+  constructor(control: Control, failed: (error: unknown) => void) {
+    this.#control = control;
+    this.#failed = failed;
+    control.catalog.transaction(() => {
+      for (const replication of control.catalog.replications.all()) {
+        const { id, sourceSide, bytesPerSecond } = replication;
+        setRole(control, id, sourceSide, 'volume');
+        setRole(control, id, targetSide(replication), 'replica');
+        control.replication?.replicator.setThrottle(id, bytesPerSecond);
+      }
+    });
+  }
+
+  /** Objectives, runs that are due or were interrupted, and what storage says that came back. */
+  observe(now: number): void {
+    const control = this.#control;
+    if (control.replication === undefined || this.#abort.signal.aborted) return;
+    const all = control.catalog.replications.all();
+    for (const replication of all) {
+      observeObjective(control, replication, now);
+      if (isDue(replication, now)) this.#start(replication);
+    }
+    const looks = now - this.#linksAt >= LINK_EVERY_MS;
+    if (!looks || this.#looking !== undefined) return;
+    this.#linksAt = now;
+    this.#looking = this.#look(all).finally(() => {
+      this.#looking = undefined;
+    });
+  }
+
+  /** Settles when nothing is being asked any more. */
+  async close(): Promise<void> {
+    this.#abort.abort(new Fault('UNAVAILABLE', 'the service is stopping'));
+    await this.#looking;
+  }
+
+  /** Settles when what storage was asked is answered. */
+  async settled(): Promise<void> {
+    await this.#looking;
+  }
+
+  #start(replication: ReplicationRecord): void {
+    const control = this.#control;
+    if (control.replicationRuns.has(replication.id)) return;
+    if (control.replicationRuns.size >= MAX_REPLICATION_RUNS) return;
+    try {
+      startRun(control, replication);
+    } catch (error) {
+      // Too many tasks, or the service stops: there is a next time.
+      if (error instanceof Fault && error.code !== 'INTERNAL') return;
+      throw error;
+    }
+  }
+
+  async #look(all: readonly ReplicationRecord[]): Promise<void> {
+    const control = this.#control;
+    const call = { signal: this.#abort.signal, progress: () => undefined };
+    for (const replication of all) {
+      try {
+        if (replication.mode === 'array') await observeLinks(control, replication.id);
+        else if (isOldSourceBack(control, replication)) {
+          const { id } = replication;
+          await control.replicationTurns.run(id, async () => {
+            if (isOldSourceBack(control, current(control.catalog, id))) {
+              await lookForDivergence(control, id, call);
+            }
+          });
+        }
+      } catch (error) {
+        if (!this.#abort.signal.aborted) this.#failed(error);
+      }
+    }
+  }
+}
+
+function isDue({ paused, failover, isRunning, nextAt }: ReplicationRecord, now: number): boolean {
+  if (paused || failover !== 'none') return false;
+  return isRunning || (nextAt !== undefined && nextAt <= now);
+}
+
+/** After a forced failover, and nobody has looked at it yet. */
+function isOldSourceBack({ storage }: Control, replication: ReplicationRecord): boolean {
+  const { failover, diverged, repositories } = replication;
+  if (failover !== 'forced' || diverged !== undefined) return false;
+  return storage.isAttached(repositories[targetSide(replication)]);
+}

@@ -1,0 +1,13 @@
+import { Fault } from '../../errors/index.ts';
+import type { VolumeRecord } from '../catalog/storage/records.ts';
+import type { Control } from '../control.ts';
+
+/** What it is when its turn has come. @throws Fault NOT_FOUND */
+export function currentVolume({ catalog }: Control, id: string): VolumeRecord {
+  const volume = catalog.volumes.byId(id);
+  if (volume !== undefined) return volume;
+  throw new Fault('NOT_FOUND', 'the volume was deleted meanwhile', {
+    field: 'volume.id',
+    value: id,
+  });
+}

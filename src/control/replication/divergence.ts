@@ -1,0 +1,119 @@
+/** After a forced failover: does the old source hold what was never sent? */
+
+import { Fault } from '../../errors/index.ts';
+import type { PointMember, PointRecord } from '../catalog/replication/records.ts';
+import type { Control } from '../control.ts';
+import { snapshotNameOf } from '../storage/names.ts';
+import type { Call } from '../storage-port.ts';
+import { changeReplication } from './change-replication.ts';
+import { current, lastCommon, partsOf, snapshotOf, targetSide } from './situation.ts';
+import { snapshotSide } from './take-point.ts';
+
+/**
+ * Compares the old source with the last common point, and records what was found. What it is compared by is a
+ * snapshot of it that is deleted again.
+ * @returns true: it was changed since, or there is nothing to compare it with
+ */
+export async function lookForDivergence(
+  control: Control,
+  id: string,
+  call: Call,
+): Promise<boolean> {
+  const replication = current(control.catalog, id);
+  if (replication.diverged !== undefined) return replication.diverged;
+  const point = lastCommon(control.catalog, id);
+  const diverged = point === undefined || (await differs(control, id, point, call));
+  changeReplication(
+    control,
+    id,
+    diverged
+      ? {
+          ...{ diverged, state: 'split-brain' },
+          reason: 'the old source holds what was never sent: resync says what is thrown away',
+        }
+      : { diverged, headPointId: point?.id },
+    diverged
+      ? {
+          kind: 'replication.diverged',
+          message: `both sides of replication ${replication.name} hold changes that the other has not`,
+        }
+      : undefined,
+  );
+  return diverged;
+}
+
+async function differs(
+  control: Control,
+  id: string,
+  point: PointRecord,
+  call: Call,
+): Promise<boolean> {
+  const { catalog } = control;
+  const replication = current(catalog, id);
+  const side = targetSide(replication);
+  const request = {
+    side,
+    name: `look-${control.newId().slice(0, 8).toLowerCase()}`,
+    description: `what replication ${replication.name} compares with point ${point.number}`,
+  };
+  const ids = await snapshotSide(
+    control,
+    replication,
+    request,
+    (stored) => stored.map(({ snapshotId }) => snapshotId),
+    call,
+  );
+  try {
+    for (const member of point.members) {
+      const now = ids[member.position];
+      if (now !== undefined && (await memberDiffers(control, id, member, now, call))) return true;
+    }
+    return false;
+  } finally {
+    for (const snapshotId of ids) await forget(control, snapshotId, call);
+  }
+}
+
+async function memberDiffers(
+  control: Control,
+  id: string,
+  member: PointMember,
+  nowId: string,
+  call: Call,
+): Promise<boolean> {
+  const { catalog, storage } = control;
+  const now = catalog.snapshots.byId(nowId);
+  const from = snapshotOf(catalog, member, targetSide(current(catalog, id)));
+  if (now === undefined || from === undefined) return true;
+  const range = { offset: 0, length: Math.max(now.size, member.size), limit: 1 };
+  try {
+    const changes = await storage.diff({
+      ...range,
+      from: snapshotNameOf(from),
+      to: snapshotNameOf(now),
+    });
+    if (changes.length === 0) return false;
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'UNSUPPORTED')) throw error;
+  }
+  // What may differ may be the same: its content says.
+  const watch = { signal: call.signal, progress: () => undefined };
+  const request = { replicationId: id, snapshot: snapshotNameOf(now), size: member.size };
+  const { contentId } = await partsOf(control).replicator.read(request, watch);
+  return contentId !== member.contentId;
+}
+
+async function forget(control: Control, snapshotId: string, call: Call): Promise<void> {
+  const { catalog, storage } = control;
+  const snapshot = catalog.snapshots.byId(snapshotId);
+  if (snapshot === undefined) return;
+  await storage.deleteSnapshot(
+    snapshotNameOf(snapshot),
+    () =>
+      catalog.transaction(() => {
+        catalog.volumes.moveHead(snapshotId, snapshot.parentId);
+        catalog.snapshots.delete(snapshot);
+      }),
+    call,
+  );
+}

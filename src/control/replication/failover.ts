@@ -1,0 +1,149 @@
+/**
+ * The replica becomes the side that is written.
+ *
+ * planned: the source is fenced, what it still has is sent, and nothing is lost. forced: the source cannot be asked;
+ * the newest complete point is taken, and what came after it is not there. The old source is fenced in the catalog
+ * in both cases; after a forced failover it may hold what was never sent, which is looked into when it is reachable
+ * again (divergence.ts), and never thrown away without being told to.
+ */
+
+import { Fault } from '../../errors/index.ts';
+import type { PointRecord, ReplicationRecord } from '../catalog/replication/records.ts';
+import type { Control } from '../control.ts';
+import { withHooks } from '../storage/hooks.ts';
+import { volumeNameOf } from '../storage/names.ts';
+import type { Call } from '../storage-port.ts';
+import type { ReportProgress } from '../tasks/task-runner.ts';
+import { changeReplication } from './change-replication.ts';
+import { fence, setRole, unfence } from './fence.ts';
+import { revertHeads } from './heads.ts';
+import { eachLink, promoteLinks } from './link-run.ts';
+import { discardPoint, sendPoint } from './send-point.ts';
+import { current, newestPoint, occasionOf, sendingPoint, targetSide } from './situation.ts';
+
+export interface FailoverResult {
+  readonly replication: string;
+  readonly kind: 'planned' | 'forced';
+  /** What the new source was when it became one; undefined: the arrays know. */
+  readonly point: number | undefined;
+}
+
+/** Inside the replication's turn, when nothing is being sent. */
+export async function failOver(
+  control: Control,
+  id: string,
+  kind: 'planned' | 'forced',
+  report: ReportProgress,
+  signal: AbortSignal,
+): Promise<FailoverResult> {
+  const before = refuseFailedOver(current(control.catalog, id));
+  const fail = kind === 'planned' ? planned : forced;
+  const occasion = occasionOf(control, before, 'failover', { ROOTCAST_FAILOVER: kind });
+  const { value: point } = await withHooks(control, occasion, signal, () =>
+    before.mode === 'array' ? failOverLinks(control, id, kind) : fail(control, id, report, signal),
+  );
+  return { replication: before.name, kind, point: point?.number };
+}
+
+function refuseFailedOver(replication: ReplicationRecord): ReplicationRecord {
+  if (replication.failover === 'none') return replication;
+  throw new Fault('IN_USE', `replication ${replication.name} is failed over already`, {
+    field: 'replication.state',
+    value: replication.state,
+    expected: 'one that is not (rootcast replication reverse, or resync)',
+  });
+}
+
+async function planned(
+  control: Control,
+  id: string,
+  report: ReportProgress,
+  signal: AbortSignal,
+): Promise<PointRecord> {
+  const { sourceSide } = current(control.catalog, id);
+  // While it is still written: so little is left when nobody may write any more.
+  await sendPoint(control, id, report, signal);
+  await fence(control, id, sourceSide);
+  try {
+    const last = await sendPoint(control, id, report, signal);
+    // Fenced since before it was taken: the old source still holds it.
+    switchSides(control, id, 'planned', last);
+    return last;
+  } catch (error) {
+    unfence(control, id, sourceSide);
+    throw error;
+  }
+}
+
+async function forced(
+  control: Control,
+  id: string,
+  _report: ReportProgress,
+  signal: AbortSignal,
+): Promise<PointRecord> {
+  const { catalog } = control;
+  const replication = current(catalog, id);
+  const side = targetSide(replication);
+  const point = newestPoint(catalog, id, side);
+  if (point === undefined) {
+    throw new Fault('NOT_FOUND', `replication ${replication.name} has no complete point`, {
+      field: 'replication.points',
+      value: 0,
+      expected: 'a replication of which a point is complete',
+    });
+  }
+  const call: Call = { signal, progress: () => undefined };
+  await revertHeads(control, id, point, side, call);
+  const stale = sendingPoint(catalog, id);
+  if (stale !== undefined) discardPoint(control, stale);
+  switchSides(control, id, 'forced', point);
+  return point;
+}
+
+function switchSides(
+  control: Control,
+  id: string,
+  kind: 'planned' | 'forced',
+  point: PointRecord | undefined,
+): void {
+  control.change(() => {
+    const replication = current(control.catalog, id);
+    const side = targetSide(replication);
+    setRole(control, id, replication.sourceSide, 'replica');
+    setRole(control, id, side, 'volume');
+    const of = point === undefined ? '' : ` at point ${point.number}`;
+    changeReplication(
+      control,
+      id,
+      {
+        ...{ sourceSide: side, failover: kind, state: 'failed-over', reason: undefined },
+        ...{ isRunning: false, nextAt: undefined, rpoMissed: false, failures: 0 },
+        diverged: kind === 'planned' ? false : undefined,
+        headPointId: kind === 'planned' ? point?.id : undefined,
+      },
+      {
+        kind: `replication.failover-${kind}`,
+        message: `replication ${replication.name} is failed over${of}: its replica is written from now on`,
+        data: { ...(point === undefined ? {} : { point: point.number }) },
+      },
+    );
+  });
+}
+
+async function failOverLinks(
+  control: Control,
+  id: string,
+  kind: 'planned' | 'forced',
+): Promise<undefined> {
+  const replication = current(control.catalog, id);
+  const side = targetSide(replication);
+  if (kind === 'planned') {
+    await fence(control, id, replication.sourceSide);
+    changeReplication(control, id, { state: 'promoting' });
+    await eachLink(control, id, replication.sourceSide, (links, volume) =>
+      links.demote(volumeNameOf(volume)),
+    );
+  }
+  await promoteLinks(control, id, side, kind === 'forced');
+  switchSides(control, id, kind, undefined);
+}

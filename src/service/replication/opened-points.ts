@@ -1,0 +1,69 @@
+/** The devices that a job has open. What is exchanged under them is told by the barrier, as to a data worker. */
+import type { BlockDevice } from '../../block/index.ts';
+import type {
+  ExportClient,
+  ExportTable,
+  PlanSource,
+  StackPlan,
+  VolumePlan,
+} from '../../exports/index.ts';
+
+const CLIENT: ExportClient = { address: 'replication', tls: false, identity: undefined };
+
+/** Plans come with the jobs: the table asks for them by a name that is theirs alone. */
+export class GivenPlans implements PlanSource {
+  readonly #plans = new Map<string, VolumePlan>();
+  readonly #released: (key: string) => void;
+  #last = 0;
+
+  constructor(released: (key: string) => void) {
+    this.#released = released;
+  }
+
+  give(plan: VolumePlan): string {
+    this.#last += 1;
+    const name = `plan ${this.#last}`;
+    this.#plans.set(name, plan);
+    return name;
+  }
+
+  async list(): Promise<readonly []> {
+    return [];
+  }
+
+  async plan(name: string): Promise<StackPlan> {
+    const plan = this.#plans.get(name);
+    this.#plans.delete(name);
+    if (plan === undefined) throw new TypeError('a plan that nobody gave');
+    return plan;
+  }
+
+  release(key: string): void {
+    this.#released(key);
+  }
+}
+
+/**
+ * Opens what the job was given, works, and closes all of it.
+ * @throws BlockError; what `work` throws
+ */
+export async function withDevices<T>(
+  exports: ExportTable,
+  given: GivenPlans,
+  plans: readonly VolumePlan[],
+  work: (devices: readonly BlockDevice[]) => Promise<T>,
+): Promise<T> {
+  // All of them are given back, also those behind one that cannot be opened.
+  const names = plans.map((plan) => given.give(plan));
+  const opening = names.map((name) => exports.open(name, CLIENT));
+  const settled = await Promise.allSettled(opening);
+  try {
+    const devices = settled.map((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value.device;
+    });
+    return await work(devices);
+  } finally {
+    for (const result of settled) if (result.status === 'fulfilled') await result.value.close();
+  }
+}

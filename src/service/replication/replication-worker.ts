@@ -1,0 +1,105 @@
+/**
+ * The entry point of the replication thread: it copies and reads points, so that neither control nor a machine's
+ * block ever waits for that. What it needs to know it asks the control thread.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { LocalVolumeData } from '../../adapters/local/index.ts';
+import { ReadCache } from '../../block/index.ts';
+import { ExportTable, stackBuilder } from '../../exports/index.ts';
+import { createLog } from '../log.ts';
+import { adapterOf } from '../storage/adapters.ts';
+import { VolumeSources } from '../storage/volume-sources.ts';
+import { ControlClient } from '../workers/control-client.ts';
+import type { FromReplication, ReplicationStart, ToReplication } from './messages.ts';
+import { GivenPlans } from './opened-points.ts';
+import { PointJobs } from './point-jobs.ts';
+
+class ReplicationWorker {
+  readonly #port: MessagePort;
+  readonly #asking: ControlClient;
+  readonly #sources: VolumeSources;
+  readonly #exports: ExportTable;
+  readonly #jobs: PointJobs;
+
+  constructor(port: MessagePort, start: ReplicationStart) {
+    this.#port = port;
+    const log = createLog(start.logLevel, 'replication');
+    this.#asking = new ControlClient((message) => {
+      if (message.kind === 'ask') this.#send(message);
+    });
+    this.#sources = new VolumeSources({
+      own: new LocalVolumeData({ log }),
+      adapterOf,
+      parts: { log, clock: () => performance.now() },
+      ask: (repositoryId, question) => this.#asking.ask(repositoryId, question),
+    });
+    const given = new GivenPlans((key) => this.#send({ kind: 'released', key }));
+    const build = stackBuilder({
+      volumes: this.#sources,
+      readCache: new ReadCache({ capacityBytes: start.readCacheBytes }),
+      worker: start.worker,
+      onFull: (exportName, reason) => log.warn({ exportName, reason }, 'a replica is full'),
+    });
+    this.#exports = new ExportTable(given, build);
+    this.#jobs = new PointJobs(this.#exports, given, (message) => this.#send(message));
+    port.on('message', (message: ToReplication) => this.#receive(message));
+  }
+
+  #receive(message: ToReplication): void {
+    switch (message.kind) {
+      case 'copy':
+        void this.#jobs.copy(message);
+        return;
+      case 'read':
+        void this.#jobs.read(message);
+        return;
+      case 'reply':
+        this.#jobs.reply(message.job, message.question, message.reply);
+        return;
+      case 'cancel':
+        this.#jobs.cancel(message.job);
+        return;
+      case 'throttle':
+        this.#jobs.throttle(message.replicationId, message.bytesPerSecond);
+        return;
+      case 'connect':
+        this.#sources.connect(message.adapter, message.connection);
+        return;
+      case 'disconnect':
+        void this.#sources.disconnect(message.repositoryId);
+        return;
+      case 'answer':
+        this.#asking.receive(message.request, message.answer);
+        return;
+      case 'hold':
+        void this.#hold(message);
+        return;
+      case 'resume':
+        void this.#resume(message);
+        return;
+    }
+  }
+
+  async #hold({ turn, keys, flush }: Extract<ToReplication, { kind: 'hold' }>): Promise<void> {
+    let failure: string | undefined;
+    try {
+      await this.#exports.hold(keys, { flush });
+    } catch (error) {
+      failure = (error as Error).message;
+    }
+    this.#send({ kind: 'held', turn, failure });
+  }
+
+  async #resume({ turn, keys, plans }: Extract<ToReplication, { kind: 'resume' }>): Promise<void> {
+    const failed = await this.#exports.resume(keys, plans);
+    const told = failed.map(({ key, error }) => ({ key, message: String(error) }));
+    this.#send({ kind: 'resumed', turn, failed: told });
+  }
+
+  #send(message: FromReplication): void {
+    this.#port.postMessage(message);
+  }
+}
+
+if (parentPort === null) throw new Error('replication-worker.ts runs as a worker thread');
+new ReplicationWorker(parentPort, workerData as ReplicationStart);
