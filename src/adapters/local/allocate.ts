@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process';
 
 /**
- * The file has at least `size` bytes afterwards, all with blocks of their own; what it held stays.
+ * The first `size` bytes of the file have blocks of their own afterwards, also beyond its end: its size does not
+ * change, or a full file system would leave it grown by as much as there was. What it held stays.
  * @returns false: this file system cannot, or there is no such program
  * @throws an error with `code` ENOSPC, or EIO with what the program said
  */
 export function allocate(path: string, size: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const child = spawn('fallocate', ['--length', String(size), '--', path], {
+    const child = spawn('fallocate', ['--keep-size', '--length', String(size), '--', path], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
     });

@@ -81,17 +81,24 @@ export class FolderStore {
     (await this.#read()).delete(sidecar.id);
   }
 
-  /** What a death in the middle of `make` or `remove` left. Only while nobody makes anything. */
-  async removeLeftovers(): Promise<void> {
+  /**
+   * What a death in the middle of `make` or `remove` left. Only while nobody makes anything.
+   * @returns the files whose descriptions were removed, because they are not there
+   */
+  async removeLeftovers(): Promise<string[]> {
+    const removed: string[] = [];
     for (const name of await readdir(this.folder)) {
       if (!name.endsWith(SIDECAR_ENDING)) continue;
       const file = name.slice(0, -SIDECAR_ENDING.length);
       if ((await regularFile(this.folder, file)) !== undefined) continue;
       const sidecar = await readSidecar(this.folder, name);
       // What cannot be understood may be somebody else's.
-      if (sidecar !== undefined && sidecar !== 'unreadable') await removeFile(this.folder, name);
+      if (sidecar === undefined || sidecar === 'unreadable') continue;
+      await removeFile(this.folder, name);
+      removed.push(file);
     }
     this.#objects = undefined;
+    return removed;
   }
 
   /** Runs what changes the folder; when it fails nothing is known for sure any more. */

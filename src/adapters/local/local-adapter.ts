@@ -45,7 +45,7 @@ export const localAdapter: Adapter = {
     'A folder of this server: sparse files, snapshots where the file system shares blocks.',
   settings: SETTINGS,
   probe: (connection) => probe(connection),
-  attach: (connection, _parts, options) =>
+  attach: (connection, parts, options) =>
     onFiles('cannot attach the folder', async () => {
       checkNotCancelled(options.signal);
       const path = pathOf(connection);
@@ -59,7 +59,12 @@ export const localAdapter: Adapter = {
       const marker = await markerOf(folder, connection, options);
       await removeUnfinished(folder);
       const store = new FolderStore(folder);
-      await store.removeLeftovers();
+      for (const file of await store.removeLeftovers()) {
+        parts.log.warn(
+          { folder, file },
+          'a volume or snapshot was described, and its file is not there',
+        );
+      }
       const info = await infoOf(folder);
       return new LocalArray(new AttachedFolder(store, info, marker, await identityOf(folder)));
     }),

@@ -108,12 +108,9 @@ export class LocalArray implements ArrayControl {
       };
       await this.#folder.store.make(file, sidecar, async (path) => {
         const handle = await open(path, 'wx', 0o640);
-        try {
-          await handle.truncate(size);
-        } finally {
-          await handle.close();
-        }
+        await handle.close();
         if (!thin) await allocateAll(path, size);
+        await truncate(path, size);
       });
       return await this.#folder.presentVolume({ file, sidecar });
     });
@@ -152,7 +149,12 @@ export class LocalArray implements ArrayControl {
         checkGrows(size, shown.size);
         if (size > shown.size) {
           const path = this.#folder.path(volume.file);
-          if (!volume.sidecar.thin) await allocateAll(path, size);
+          if (!volume.sidecar.thin) {
+            await allocateAll(path, size).catch(async (error: unknown) => {
+              await truncate(path, shown.size); // gives back what was reserved beyond the end
+              throw error;
+            });
+          }
           await truncate(path, size);
           const handle = await open(path, 'r');
           await handle.sync().finally(() => handle.close());

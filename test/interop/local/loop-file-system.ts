@@ -1,11 +1,8 @@
 /** A file system of a test's own: on a file, through a loop device, mounted in a temporary folder. */
-import { execFile } from 'node:child_process';
 import { access, constants, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-
-const run = promisify(execFile);
+import { succeed } from '../../support/run-program.ts';
 
 /** The least that mkfs.xfs makes, and some. */
 const IMAGE_BYTES = 512 * 1024 ** 2;
@@ -38,9 +35,9 @@ export async function loopFileSystem(
   try {
     await writeFile(image, '');
     await truncate(image, size);
-    await run(program, [...options, image]);
+    await succeed(program, [...options, image]);
     await mkdir(path);
-    await run('mount', ['-o', 'loop', image, path]);
+    await succeed('mount', ['-o', 'loop', image, path]);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
@@ -48,10 +45,10 @@ export async function loopFileSystem(
   return {
     path,
     remount: async (how) => {
-      await run('mount', ['-o', `remount,${how}`, path]);
+      await succeed('mount', ['-o', `remount,${how}`, path]);
     },
     remove: async () => {
-      await run('umount', [path]);
+      await succeed('umount', [path]);
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -7,7 +7,9 @@ import { SimulatedPeers } from '../../../support/simulated-arrays.ts';
 import { type FromWorker, SECTOR, type ToWorker, type WorkerTask } from './volume-worker.ts';
 
 const SIZE = 1024 * 1024;
-const SNAPSHOTS = 30;
+/** Large enough that copying its page table takes a while. */
+const LARGE = 16 * 1024 * 1024;
+const SNAPSHOTS = 40;
 
 const workers: Worker[] = [];
 afterEach(async () => {
@@ -36,13 +38,13 @@ function start(control: ArrayControl, task: WorkerTask) {
   return { progress: progress.promise, done: done.promise, stop: () => send({ kind: 'stop' }) };
 }
 
-async function array(volumes: number) {
+async function array(volumes: number, size: number) {
   const peers = new SimulatedPeers();
   const { control, data } = await peers.attach();
   const made = [];
   for (let n = 0; n < volumes; n += 1) {
     const name = `v${n}`;
-    const wanted = { opId: name, tag: name, name, size: SIZE, thin: true };
+    const wanted = { opId: name, tag: name, name, size, thin: true };
     made.push(await control.createVolume(wanted));
   }
   return { control, data, made, connection: peers.connection() };
@@ -50,7 +52,7 @@ async function array(volumes: number) {
 
 describe('volumes of a simulated array in several threads', () => {
   test('are the same bytes in each, also where two write to one page', async () => {
-    const { control, data, made, connection } = await array(1);
+    const { control, data, made, connection } = await array(1, SIZE);
     const [volume] = made;
     if (volume === undefined) throw new Error('no volume');
     const { locator } = volume;
@@ -68,7 +70,7 @@ describe('volumes of a simulated array in several threads', () => {
   });
 
   test('are snapshotted of one moment while other threads write', async () => {
-    const { control, data, made, connection } = await array(2);
+    const { control, data, made, connection } = await array(2, LARGE);
     const counters = made.map(({ locator }, worker) =>
       start(control, { connection, locator, work: 'count', worker, workers: 2 }),
     );
