@@ -40,6 +40,16 @@ export {
   type CapabilityValue,
   capabilities,
 } from './capabilities.ts';
+export {
+  type AttachCarvedRequest,
+  attachCarved,
+  type CarvedControl,
+  type CarvedDescription,
+  type CarvedVolumeDataOptions,
+  carvedVolumeData,
+  type DeviceContent,
+  readDeviceContent,
+} from './carved/index.ts';
 export { deleteVolumes } from './delete-volumes.ts';
 export type {
   RepositorySpace,
