@@ -48,6 +48,10 @@ export {
   type CarvedVolumeDataOptions,
   carvedVolumeData,
   type DeviceContent,
+  type Finding,
+  type FsckOptions,
+  type FsckReport,
+  fsckCarved,
   readDeviceContent,
 } from './carved/index.ts';
 export { deleteVolumes } from './delete-volumes.ts';
