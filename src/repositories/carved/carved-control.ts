@@ -135,7 +135,10 @@ export class CarvedControl implements ArrayControl {
     return volume?.ready === true ? this.#describe(volume) : undefined;
   }
 
-  async listVolumes(query: { readonly cursor?: string }): Promise<Page<ArrayVolume>> {
+  async listVolumes(query: {
+    readonly ownedOnly: boolean;
+    readonly cursor?: string;
+  }): Promise<Page<ArrayVolume>> {
     const after = Number(query.cursor ?? 0);
     const items: ArrayVolume[] = [];
     let last = 0;

@@ -268,7 +268,7 @@ export class CarvedDevice implements BlockDevice {
     otherwise?: () => void,
   ): MaybePromise<void> {
     const inFlight = this.#enter(operation, offset, length);
-    let result: MaybePromise<void>;
+    let result: MaybePromise<void> | undefined;
     try {
       const place = this.#locate(offset);
       if (place >= 0) result = use(place);
