@@ -3,7 +3,7 @@
 import { openSync } from 'node:fs';
 import { FileDevice, HolePuncher } from '../../src/adapters/local/index.ts';
 import { type BlockDevice, MemoryDevice } from '../../src/block/index.ts';
-import { BlockError } from '../../src/errors/index.ts';
+import { ArrayError, BlockError } from '../../src/errors/index.ts';
 import {
   type ArrayVolume,
   type AskControl,
@@ -117,4 +117,14 @@ export async function errnoOf(work: () => unknown): Promise<string> {
     throw error;
   }
   return 'settled';
+}
+
+/** The code of the ArrayError that the promise was refused with. */
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.then(
+    () => 'it went well',
+    (reason) => reason,
+  );
+  if (error instanceof ArrayError) return error.code;
+  throw error instanceof Error ? error : new Error(String(error));
 }

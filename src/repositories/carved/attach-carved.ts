@@ -233,12 +233,16 @@ async function open(
       throw new ArrayError('CANCELLED', 'cancelled');
     });
   }
-  await ownership.verify();
-  const { state, journal } = await restart(request, ownership);
-  if (await growDevice({ state, journal, ownership }, device.geometry.size)) {
-    log.info({ extents: state.extentCount }, 'the device has grown');
+  try {
+    const { state, journal } = await restart(request, ownership);
+    if (await growDevice({ state, journal, ownership }, device.geometry.size)) {
+      log.info({ extents: state.extentCount }, 'the device has grown');
+    }
+    return await assemble(request, { words, ownership, state, journal, onClosed });
+  } catch (error) {
+    await ownership.update({ attached: false }).catch(() => undefined);
+    throw error;
   }
-  return await assemble(request, { words, ownership, state, journal, onClosed });
 }
 
 /** Reads the metadata and writes it anew. */
@@ -246,6 +250,7 @@ async function restart(
   { device, parts }: AttachCarvedRequest,
   ownership: Ownership,
 ): Promise<{ state: MetadataState; journal: Journal }> {
+  await ownership.verify();
   const { superblock } = ownership;
   const reading = await readMetadata(device, superblock);
   const recovered = reading.recovered[0];

@@ -7,12 +7,12 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type BlockDevice, PLAIN, PLAIN_ZERO } from '../../../../src/block/index.ts';
+import { type BlockDevice, FaultyDevice, PLAIN, PLAIN_ZERO } from '../../../../src/block/index.ts';
 import { ArrayError, BlockError } from '../../../../src/errors/index.ts';
 import type { ArrayVolume, CarvedControl, VolumeData } from '../../../../src/repositories/index.ts';
 import { fsckCarved } from '../../../../src/repositories/index.ts';
 import { attachForTest, KIB, MIB, workerOf } from '../../../support/carved.ts';
-import { eventLoopTurns, slow } from '../../../support/content.ts';
+import { eventLoopTurns } from '../../../support/content.ts';
 import { SEED, seededRandom } from '../../../support/seed.ts';
 import { VolatileDevice, VolatileDisk } from '../../../support/volatile-device.ts';
 
@@ -94,6 +94,15 @@ class Life {
     return device;
   };
 
+  /** Requests that wait a little, and some that wait for as long as it takes to free and map an extent again. */
+  #slow(device: BlockDevice): BlockDevice {
+    return new FaultyDevice(device, () => {
+      const chance = this.#random();
+      if (chance < 0.5) return undefined;
+      return { delay: eventLoopTurns(chance < 0.9 ? 1 : 20 + this.#below(100)) };
+    });
+  }
+
   async run(generations: number): Promise<void> {
     for (let generation = 0; generation < generations; generation++) {
       this.#dead = false;
@@ -106,7 +115,7 @@ class Life {
       });
       await this.#compare(control);
       // Requests of the workers wait at random, so that many are under way when something is freed.
-      const workers = [0, 1].map(() => workerOf(control, () => slow(this.#open())));
+      const workers = [0, 1].map(() => workerOf(control, () => this.#slow(this.#open())));
       const lanes = Array.from({ length: LANES }, (_, lane) => this.#lane(control, workers, lane));
       const all = Promise.all(lanes);
       await Promise.race([all, eventLoopTurns(20 + this.#below(600))]);
