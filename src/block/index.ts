@@ -20,6 +20,7 @@ export {
 } from './block-device.ts';
 export { CachedDevice } from './cached-device.ts';
 export { CheckedDevice } from './checked-device.ts';
+export { DescriptorIo } from './descriptor-io.ts';
 export { appendExtent } from './extent-list.ts';
 export {
   type FaultPlan,
@@ -29,6 +30,7 @@ export {
   type InjectedFault,
 } from './faulty-device.ts';
 export { Gate, nothingToClose } from './gate.ts';
+export type { Clock } from './io-mode.ts';
 export * from './limits.ts';
 export { MemoryDevice, type MemoryDeviceOptions } from './memory-device.ts';
 export { type DeviceGauges, MeteredDevice } from './metered-device.ts';

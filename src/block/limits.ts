@@ -27,3 +27,16 @@ export const ZEROES_BYTES = 1024 * 1024;
 
 /** Most bytes that one `extents` call looks at piece by piece before it stops early. */
 export const EXTENT_SCAN_BYTES = 8 * 1024 * 1024 * 1024;
+
+/** A synchronous call that takes longer than this many milliseconds is slow; two make its file asynchronous. */
+export const SLOW_CALL_MS = 1;
+
+/** Milliseconds of synchronous calls within which a second slow one counts. */
+export const SUSPICION_MS = 100;
+
+/** How long a file stays asynchronous, in milliseconds; doubles while it stays slow. */
+export const ASYNC_PERIOD_MS = 100;
+export const ASYNC_PERIOD_LONGEST_MS = 10_000;
+
+/** Requests longer than this many bytes are always asynchronous: even from memory they take long. */
+export const SYNC_IO_BYTES = 256 * 1024;

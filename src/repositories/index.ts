@@ -47,6 +47,20 @@ export {
   type CapabilityValue,
   capabilities,
 } from './capabilities.ts';
+export {
+  type AttachCarvedRequest,
+  attachCarved,
+  type CarvedControl,
+  type CarvedDescription,
+  type CarvedVolumeDataOptions,
+  carvedVolumeData,
+  type DeviceContent,
+  type Finding,
+  type FsckOptions,
+  type FsckReport,
+  fsckCarved,
+  readDeviceContent,
+} from './carved/index.ts';
 export { deleteVolumes } from './delete-volumes.ts';
 export type {
   RepositorySpace,

@@ -1,24 +1,8 @@
-/** A synchronous call that takes longer than this many milliseconds is slow; two make its file asynchronous. */
-export const SLOW_CALL_MS = 1;
-
-/** Milliseconds of synchronous calls within which a second slow one counts. */
-export const SUSPICION_MS = 100;
-
-/** How long a file stays asynchronous, in milliseconds; doubles while it stays slow. */
-export const ASYNC_PERIOD_MS = 100;
-export const ASYNC_PERIOD_LONGEST_MS = 10_000;
-
-/** Requests longer than this many bytes are always asynchronous: even from memory they take long. */
-export const SYNC_IO_BYTES = 256 * 1024;
-
 /** `zero` of fewer bytes than this writes zeroes: cheaper than starting a program. */
 export const PUNCH_MINIMUM_BYTES = 128 * 1024;
 
 /** Programs that punch holes at the same time, in one thread. */
 export const PUNCHES_AT_ONCE = 2;
-
-/** Zeroes are written in pieces of this many bytes. */
-export const ZERO_PIECE_BYTES = 1024 * 1024;
 
 /** Volumes that are looked at at the same time when all are listed. */
 export const VOLUMES_SHOWN_AT_ONCE = 8;

@@ -1,11 +1,10 @@
 import { accessSync, close, constants, open as openFile } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import type { BlockDevice } from '../../block/index.ts';
+import type { BlockDevice, Clock } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
 import type { VolumeData, VolumeLocator } from '../../repositories/index.ts';
 import { FileDevice } from './file-device.ts';
 import { HolePuncher } from './hole-puncher.ts';
-import type { Clock } from './io-mode.ts';
 import { LOCAL_ADAPTER } from './volume-path.ts';
 
 /** The part of a logger that this adapter needs (pino's argument order). */

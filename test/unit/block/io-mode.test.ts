@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { IoMode } from '../../../../src/adapters/local/io-mode.ts';
+import { IoMode } from '../../../src/block/io-mode.ts';
 import {
   ASYNC_PERIOD_LONGEST_MS,
   ASYNC_PERIOD_MS,
   SLOW_CALL_MS,
   SUSPICION_MS,
-} from '../../../../src/adapters/local/limits.ts';
+} from '../../../src/block/limits.ts';
 
 const SLOW = SLOW_CALL_MS + 0.5;
 

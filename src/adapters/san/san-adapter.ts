@@ -1,0 +1,239 @@
+/**
+ * Block devices that the host already sees, whatever brings them (Fibre Channel behind multipath, SAS, local disks, loop
+ * devices): each is one repository, carved into volumes.
+ *
+ * The control thread holds the device exclusively (O_EXCL) as long as the repository is attached, so that nobody
+ * formats or mounts it; workers open it besides. Path names change from boot to boot: what is remembered is the disk's
+ * own name (WWID), and each open looks it up again.
+ */
+import type { BlockDevice } from '../../block/index.ts';
+import { ArrayError, BlockError } from '../../errors/index.ts';
+import {
+  type Adapter,
+  type AdapterParts,
+  type ArrayControl,
+  attachCarved,
+  type CarvedControl,
+  type Connection,
+  carvedVolumeData,
+  type ProbeAnswer,
+  type ProbeFinding,
+  readDeviceContent,
+  type SettingField,
+  type SettingValue,
+} from '../../repositories/index.ts';
+import { type BlockNode, type HostFolders, listBlockNodes } from './block-nodes.ts';
+import { DirectReader } from './direct-reader.ts';
+import { findNode, type NodeChoice, refuseUsed } from './find-node.ts';
+import { dropCache, openNode } from './open-node.ts';
+
+export const SAN_ADAPTER = 'san';
+
+/** Bytes of a read of a superblock. */
+const SUPERBLOCK_BYTES = 4096;
+
+const SETTINGS: readonly SettingField[] = [
+  {
+    name: 'SCSIid',
+    type: 'text',
+    required: false,
+    secret: false,
+    description:
+      'What names the disk for good (WWID), as scsi_id, multipath or /sys spell it. This or `device` must be given.',
+  },
+  {
+    name: 'device',
+    type: 'text',
+    required: false,
+    secret: false,
+    description:
+      'Path of the disk, e.g. under /dev/disk/by-id or /dev/mapper. With `SCSIid` it must be that disk.',
+  },
+  {
+    name: 'extentSize',
+    type: 'integer',
+    required: false,
+    secret: false,
+    description:
+      'Bytes in which a new disk is carved: a power of two from 65536 to 67108864. Default: 1048576, more for disks of more than 8 TiB.',
+  },
+  {
+    name: 'overcommit',
+    type: 'integer',
+    required: false,
+    secret: false,
+    description: 'How many times the space of the disk its volumes may promise. Default: 20.',
+  },
+];
+
+/** What a test owns instead of the host. */
+export interface SanSurroundings {
+  readonly folders: HostFolders;
+  readonly timing?: { readonly ownerCheckMs: number; readonly takeOverWaitMs: number };
+}
+
+export class SanAdapter implements Adapter {
+  readonly kind = SAN_ADAPTER;
+  readonly description = 'Disks that this host sees: Fibre Channel, multipath, local';
+  readonly settings = SETTINGS;
+  readonly #surroundings: SanSurroundings;
+
+  constructor(surroundings: SanSurroundings = { folders: { sys: '/sys', dev: '/dev' } }) {
+    this.#surroundings = surroundings;
+  }
+
+  async probe(
+    connection: Omit<Connection, 'repositoryId'>,
+    parts: AdapterParts,
+    signal: AbortSignal,
+  ): Promise<ProbeAnswer> {
+    const choice = choiceOf(connection.settings);
+    if (choice.wwid !== undefined || choice.path !== undefined) {
+      const node = await findNode(this.#surroundings.folders, choice);
+      const found = [await describe(node, parts)];
+      return { step: 'ready', choose: undefined, found };
+    }
+    const found: ProbeFinding[] = [];
+    const nodes = await listBlockNodes(this.#surroundings.folders);
+    const paths = new Set(nodes.filter((node) => node.multipath).flatMap((node) => node.slaves));
+    for (const node of nodes) {
+      if (signal.aborted) throw new ArrayError('CANCELLED', 'cancelled');
+      // A path of a multipath device is not a disk of its own.
+      if (!paths.has(node.name)) found.push(await describe(node, parts));
+    }
+    return { step: 'pool', choose: 'device', found };
+  }
+
+  async attach(
+    connection: Connection,
+    parts: AdapterParts,
+    options: {
+      readonly create?: boolean;
+      readonly takeOver?: boolean;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<ArrayControl> {
+    return await this.attachCarved(connection, parts, options);
+  }
+
+  /** As `attach`, with what the port does not show. */
+  async attachCarved(
+    connection: Connection,
+    parts: AdapterParts,
+    options: Parameters<Adapter['attach']>[2],
+  ): Promise<CarvedControl> {
+    const node = await findNode(this.#surroundings.folders, choiceOf(connection.settings));
+    refuseUsed(node);
+    const { clock, log } = parts;
+    const reader = DirectReader.open(node.path, SUPERBLOCK_BYTES);
+    if (reader === undefined) {
+      log.warn({ device: node.path }, 'cannot be read past the cache: take-overs go unnoticed');
+    }
+    const device = await this.#hold(node, clock, reader);
+    if (!(await dropCache(node))) log.warn({ device: node.path }, 'blockdev --flushbufs failed');
+    const extentSize = integerOf(connection.settings['extentSize']);
+    const overcommit = integerOf(connection.settings['overcommit']);
+    const { timing } = this.#surroundings;
+    return await attachCarved({
+      device,
+      connection,
+      parts,
+      options,
+      adapterKind: SAN_ADAPTER,
+      locatorAddress: node.wwid === undefined ? { device: node.path } : { wwid: node.wwid },
+      description: {
+        vendor: node.vendor || 'unknown',
+        product: node.model || node.name,
+        version: '1',
+        serial: node.wwid ?? node.name,
+      },
+      ...(reader === undefined
+        ? {}
+        : { readFresh: (to: Buffer, offset: number) => reader.read(to, offset) }),
+      ...(extentSize === undefined ? {} : { extentSize }),
+      ...(overcommit === undefined ? {} : { overcommit }),
+      ...(timing === undefined ? {} : { timing }),
+    });
+  }
+
+  /** For us alone, as long as it is open. */
+  async #hold(
+    node: BlockNode,
+    clock: () => number,
+    reader: DirectReader | undefined,
+  ): Promise<BlockDevice> {
+    try {
+      return await openNode(node, { write: true, exclusive: true, clock, companion: reader });
+    } catch (error) {
+      await reader?.close();
+      throw error;
+    }
+  }
+
+  openData(
+    connection: Connection,
+    parts: AdapterParts,
+    ask: Parameters<Adapter['openData']>[2],
+  ): ReturnType<Adapter['openData']> {
+    const { clock } = parts;
+    return carvedVolumeData({
+      ask,
+      clock,
+      openDevice: async () => {
+        try {
+          const node = await findNode(this.#surroundings.folders, choiceOf(connection.settings));
+          return await openNode(node, { write: true, exclusive: false, clock });
+        } catch (error) {
+          const message = error instanceof Error ? error.message : String(error);
+          throw new BlockError('EIO', 'open', 0, 0, message, { cause: error });
+        }
+      },
+    });
+  }
+}
+
+function choiceOf(settings: Readonly<Record<string, SettingValue>>): NodeChoice {
+  return { wwid: textOf(settings['SCSIid']), path: textOf(settings['device']) };
+}
+
+function textOf(value: SettingValue | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function integerOf(value: SettingValue | undefined): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** What it is, how large, and what lies on it. Reads only. */
+async function describe(node: BlockNode, { clock }: AdapterParts): Promise<ProbeFinding> {
+  const settings = node.wwid === undefined ? {} : { SCSIid: node.wwid };
+  const maker = [node.vendor, node.model].filter((text) => text !== '').join(' ');
+  const finding = (what: string): ProbeFinding => ({
+    value: node.path,
+    description: [node.path, maker, node.wwid, what].filter((text) => text).join(', '),
+    settings,
+    size: node.size,
+  });
+  try {
+    refuseUsed(node);
+    // Exclusive, so that what is mounted says so.
+    const device = await openNode(node, { write: false, exclusive: true, clock });
+    try {
+      const content = await readDeviceContent(device);
+      switch (content.kind) {
+        case 'empty':
+          return finding('empty');
+        case 'other':
+          return finding(`holds ${content.description}`);
+        case 'carved': {
+          const { repositoryId, owner } = content;
+          return { ...finding(`repository of ${owner}`), holds: { repositoryId } };
+        }
+      }
+    } finally {
+      await device.close();
+    }
+  } catch (error) {
+    return finding(error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,0 +1,226 @@
+/** The control port of a carved device. Layers above do snapshots and clones; there is nobody to mask from. */
+import type { BlockDevice } from '../../block/index.ts';
+import { ArrayError } from '../../errors/index.ts';
+import type { AdapterLog } from '../adapter.ts';
+import type {
+  ArrayControl,
+  ArrayHealth,
+  ArrayInfo,
+  ArrayRef,
+  ArrayVolume,
+  CallOptions,
+  CreateVolume,
+  Mutation,
+  Page,
+} from '../array-control.ts';
+import { capabilities } from '../capabilities.ts';
+import type { RepositorySpace, VolumeLocator } from '../ports.ts';
+import type { Answers } from './answers.ts';
+import type { CommitQueue } from './commit-queue.ts';
+import type { ExtentPool } from './extent-pool.ts';
+import type { Journal } from './journal.ts';
+import { CARVED_LIST_PAGE, CARVED_NAME_BYTES, CARVED_VOLUMES } from './limits.ts';
+import type { CarvedVolume, MetadataState } from './metadata-state.ts';
+import { arrayErrorOf, type Ownership } from './ownership.ts';
+import type { DeviceWords } from './shared-words.ts';
+import type { VolumeChanges } from './volume-changes.ts';
+
+/** What the array below says about itself. */
+export interface CarvedDescription {
+  readonly vendor: string;
+  readonly product: string;
+  readonly version: string;
+  readonly serial: string;
+}
+
+export interface CarvedParts {
+  readonly device: BlockDevice;
+  readonly state: MetadataState;
+  readonly journal: Journal;
+  readonly ownership: Ownership;
+  readonly pool: ExtentPool;
+  readonly queue: CommitQueue;
+  readonly changes: VolumeChanges;
+  readonly answers: Answers;
+  readonly words: DeviceWords;
+  readonly log: AdapterLog;
+  readonly granularity: number;
+  readonly description: CarvedDescription;
+  readonly adapterKind: string;
+  readonly locatorAddress: VolumeLocator['address'];
+  /** How often it looks whether the device is still ours, in milliseconds. */
+  readonly ownerCheckMs: number;
+  /** The device is nobody's in this process any more. */
+  readonly onClosed: () => void;
+}
+
+const CAPABILITIES = capabilities({
+  thin: 'yes',
+  thick: 'yes',
+  resizeOnline: 'yes',
+  multiAttach: 'yes',
+  immutableId: 'yes',
+});
+
+export class CarvedControl implements ArrayControl {
+  readonly info: ArrayInfo;
+  readonly snapshots = undefined;
+  readonly clones = undefined;
+  readonly masking = undefined;
+  readonly replication = undefined;
+  readonly #parts: CarvedParts;
+  readonly #timer: NodeJS.Timeout;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: CarvedParts) {
+    this.#parts = parts;
+    this.info = Object.freeze({
+      ...parts.description,
+      capabilities: CAPABILITIES,
+      limits: Object.freeze({
+        volumes: CARVED_VOLUMES,
+        sizeGranularity: parts.granularity,
+        sizeMinimum: parts.granularity,
+        sizeMaximum: parts.changes.sizeMaximum,
+        nameLength: CARVED_NAME_BYTES,
+      }),
+    });
+    this.#timer = setInterval(() => void this.#look(), parts.ownerCheckMs);
+    this.#timer.unref();
+    parts.pool.prepare();
+  }
+
+  async space(): Promise<RepositorySpace & { readonly provisioned: number }> {
+    const { state, pool, changes } = this.#parts;
+    return {
+      total: state.extentCount * state.extentSize,
+      free: pool.free * state.extentSize,
+      provisioned: changes.provisioned,
+    };
+  }
+
+  async health(): Promise<ArrayHealth> {
+    const { words, journal, ownership } = this.#parts;
+    await ownership.verify().catch(() => undefined);
+    const messages: string[] = [];
+    if (words.state === 'fenced') messages.push('another server has taken the device over');
+    if (words.state === 'halted') messages.push('the metadata cannot be written');
+    const failed = messages.length > 0;
+    if (!failed && journal.broken) messages.push('a checkpoint of the metadata has failed');
+    const state = failed ? 'failed' : messages.length > 0 ? 'degraded' : 'good';
+    return { state, messages, paths: [] };
+  }
+
+  async createVolume(request: CreateVolume, options: CallOptions = {}): Promise<ArrayVolume> {
+    return this.#describe(await this.#parts.changes.create(request, options));
+  }
+
+  async deleteVolume(request: Mutation & { readonly ref: ArrayRef }): Promise<void> {
+    await this.#parts.changes.delete(request.ref.nativeId);
+  }
+
+  async resizeVolume(
+    request: Mutation & { readonly ref: ArrayRef; readonly size: number },
+    options: CallOptions = {},
+  ): Promise<ArrayVolume> {
+    const { changes } = this.#parts;
+    return this.#describe(await changes.resize(request.ref.nativeId, request.size, options));
+  }
+
+  async findVolume(
+    by: { readonly ref: ArrayRef } | { readonly tag: string },
+  ): Promise<ArrayVolume | undefined> {
+    const { state } = this.#parts;
+    const volume = 'tag' in by ? state.byTag(by.tag) : state.byId(by.ref.nativeId);
+    return volume?.ready === true ? this.#describe(volume) : undefined;
+  }
+
+  async listVolumes(query: {
+    readonly ownedOnly: boolean;
+    readonly cursor?: string;
+  }): Promise<Page<ArrayVolume>> {
+    const after = Number(query.cursor ?? 0);
+    const items: ArrayVolume[] = [];
+    let last = 0;
+    // In the order in which they were made: numbers only grow.
+    for (const volume of this.#parts.state.volumes.values()) {
+      if (!volume.ready || volume.number <= after) continue;
+      if (items.length === CARVED_LIST_PAGE) return { items, cursor: String(last) };
+      items.push(this.#describe(volume));
+      last = volume.number;
+    }
+    return { items, cursor: undefined };
+  }
+
+  async adoptVolume(): Promise<ArrayVolume> {
+    throw new ArrayError('UNSUPPORTED', 'a carved device holds volumes of its own only');
+  }
+
+  async releaseVolume(): Promise<void> {
+    throw new ArrayError('UNSUPPORTED', 'a volume of a carved device is ours or is deleted');
+  }
+
+  answer(question: unknown): Promise<unknown> {
+    return this.#parts.answers.answer(question);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { queue, pool, journal, ownership, words, device, onClosed, log } = this.#parts;
+    clearInterval(this.#timer);
+    await queue.close();
+    await pool.close();
+    await journal.settled();
+    try {
+      await device.flush();
+      if (words.state === 'ready') await ownership.update({ attached: false });
+    } catch (error) {
+      log.warn({ error }, 'the carved device was not closed cleanly');
+    }
+    // Whoever still has a volume open must not write to what another server may attach now.
+    words.state = 'fenced';
+    try {
+      await device.close();
+    } catch (error) {
+      throw arrayErrorOf(error);
+    } finally {
+      onClosed();
+    }
+  }
+
+  /** Is the device still ours? While nobody has a volume open, the next commit asks. */
+  async #look(): Promise<void> {
+    const { ownership, state, words, log } = this.#parts;
+    const inUse = [...state.volumes.values()].some(({ words: { open } }) => open > 0);
+    if (!inUse || words.state === 'fenced') return;
+    try {
+      await ownership.verify();
+    } catch (error) {
+      log.error({ error }, 'the owner of the carved device could not be read');
+    }
+  }
+
+  #describe(volume: CarvedVolume): ArrayVolume {
+    const { state, ownership, adapterKind, locatorAddress } = this.#parts;
+    const { id, name, tag, size, thin } = volume;
+    return {
+      ref: { kind: 'volume', nativeId: id, name },
+      tag,
+      size,
+      allocated: volume.mapped * state.extentSize,
+      thin,
+      wwid: `uuid.${id}`,
+      parent: undefined,
+      locator: {
+        adapter: adapterKind,
+        repository: ownership.superblock.repositoryId,
+        volume: id,
+        address: { ...locatorAddress, carved: id },
+      },
+    };
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * A volume of a carved device.
+ *
+ * A block that is where it was costs a look at the map in shared memory and the device's own request; the control
+ * thread is asked only to map extents at a first write and to free them. Every request counts itself while it uses what
+ * it looked up (shared-words.ts), and never waits for the control thread meanwhile.
+ *
+ * Changes that wait for the control thread hold their range (RangeLock), so that a later overlapping change of this
+ * handle does not overtake them; those that the device takes at once go straight to it, which keeps their order.
+ */
+import { chain, Gather, isPromise, type MaybePromise, RangeLock } from '../../base/index.ts';
+import {
+  appendExtent,
+  appendZeroes,
+  type BlockDevice,
+  type Capabilities,
+  EXTENT_SCAN_BYTES,
+  type Extent,
+  FUA,
+  Gate,
+  type Geometry,
+  type Loan,
+  PLAIN,
+  type WriteOptions,
+  type ZeroOptions,
+} from '../../block/index.ts';
+import { BlockError, type BlockOperation } from '../../errors/index.ts';
+import type { AskControl } from '../adapter.ts';
+import { ExtentMap } from './extent-map.ts';
+import { ExtentRequests } from './extent-requests.ts';
+import type { OwnerLease } from './owner-lease.ts';
+import type { CarvedQuestion, FreedExtents, OpenedVolume } from './questions.ts';
+import { type DeviceWords, type InFlight, VolumeWords } from './shared-words.ts';
+
+export interface CarvedDeviceOptions {
+  readonly volume: string;
+  readonly opened: OpenedVolume;
+  /** Of this thread, for all volumes. Not closed with the volume. */
+  readonly device: BlockDevice;
+  readonly words: DeviceWords;
+  readonly lease: OwnerLease;
+  /** Has the control thread look whether the device is still ours, once for all who wait. */
+  readonly renewLease: () => Promise<void>;
+  readonly ask: AskControl;
+  readonly onClosed: () => Promise<void>;
+}
+
+export class CarvedDevice implements BlockDevice {
+  readonly geometry: Geometry;
+  readonly capabilities: Capabilities;
+  readonly #options: CarvedDeviceOptions;
+  readonly #device: BlockDevice;
+  readonly #words: VolumeWords;
+  readonly #map: ExtentMap;
+  readonly #requests: ExtentRequests;
+  readonly #extentSize: number;
+  readonly #dataStart: number;
+  readonly #thin: boolean;
+  readonly #gate = new Gate();
+  readonly #ranges = new RangeLock();
+
+  constructor(options: CarvedDeviceOptions) {
+    const { opened, device } = options;
+    this.#options = options;
+    this.#device = device;
+    this.#words = new VolumeWords(opened.volumeWords);
+    this.#map = new ExtentMap(opened.segments);
+    this.#requests = new ExtentRequests(options.volume, this.#map, options.ask);
+    this.#extentSize = opened.extentSize;
+    this.#dataStart = opened.dataStart;
+    this.#thin = opened.thin;
+    this.geometry = Object.freeze({ ...device.geometry, size: opened.size });
+    this.capabilities = Object.freeze({
+      ...device.capabilities,
+      fua: true, // by a flush where the device has none
+      trim: opened.thin,
+      extents: true,
+    });
+  }
+
+  read(target: Buffer, offset: number): MaybePromise<void> {
+    const { length } = target;
+    this.#gate.check('read', offset, length);
+    if (length <= this.#left(offset)) return this.#gate.track(this.#readPiece(target, offset));
+    const gather = new Gather();
+    this.#forEachPiece(offset, length, (at, pieceLength) => {
+      const piece = target.subarray(at - offset, at - offset + pieceLength);
+      gather.run(() => this.#readPiece(piece, at));
+    });
+    return this.#gate.track(gather.settle());
+  }
+
+  lend(offset: number, length: number): Loan | undefined {
+    this.#gate.check('read', offset, length);
+    const inFlight = this.#enter('read', offset, length);
+    const loans: Loan[] = [];
+    const chunks: Buffer[] = [];
+    let whole = true;
+    try {
+      this.#forEachPiece(offset, length, (at, pieceLength) => {
+        if (!whole) return;
+        const place = this.#locate(at);
+        const loan = place < 0 ? undefined : this.#device.lend(place, pieceLength);
+        if (place < 0) appendZeroes(chunks, pieceLength);
+        else if (loan === undefined) whole = false;
+        else {
+          loans.push(loan);
+          for (const chunk of loan.chunks) chunks.push(chunk);
+        }
+      });
+    } finally {
+      this.#words.leave(inFlight);
+    }
+    const release = (): void => {
+      for (const loan of loans.splice(0)) loan.release();
+    };
+    if (whole) return { chunks, release };
+    release();
+    return undefined;
+  }
+
+  cache(offset: number, length: number): MaybePromise<void> {
+    this.#gate.check('cache', offset, length);
+    if (!this.#device.capabilities.cache) return undefined;
+    const gather = new Gather();
+    this.#forEachPiece(offset, length, (at, pieceLength) => {
+      gather.run(() =>
+        this.#ifMapped('cache', at, pieceLength, (place) => this.#device.cache(place, pieceLength)),
+      );
+    });
+    return this.#gate.track(gather.settle());
+  }
+
+  extents(offset: number, length: number, limit: number): Extent[] {
+    this.#gate.check('extents', offset, length);
+    const found: Extent[] = [];
+    const end = Math.min(offset + length, offset + EXTENT_SCAN_BYTES);
+    for (let at = offset; at < end; ) {
+      const piece = Math.min(this.#left(at), end - at);
+      if (!appendExtent(found, at, piece, this.#locate(at) < 0 ? 'hole' : 'data', limit)) break;
+      at += piece;
+    }
+    return found;
+  }
+
+  write(source: Buffer, offset: number, options: WriteOptions): MaybePromise<void> {
+    const { length } = source;
+    this.#gate.check('write', offset, length);
+    const { fua } = options;
+    if (this.#ranges.idle && length <= this.#left(offset) && this.#options.lease.holds()) {
+      const written = this.#writeMapped(source, offset, fua);
+      if (written !== false) return this.#gate.track(written);
+    }
+    const written = this.#change(offset, length, () => {
+      const gather = new Gather();
+      this.#forEachPiece(offset, length, (at, pieceLength) => {
+        const piece = source.subarray(at - offset, at - offset + pieceLength);
+        gather.run(() => this.#writePiece(piece, at, fua));
+      });
+      return gather.settle();
+    });
+    return this.#gate.track(written);
+  }
+
+  flush(): MaybePromise<void> {
+    this.#gate.check('flush', 0, 0);
+    return this.#gate.track(this.#flush());
+  }
+
+  trim(offset: number, length: number, options: WriteOptions): MaybePromise<void> {
+    this.#gate.check('trim', offset, length);
+    // A thick volume keeps what it was given.
+    const trimmed = !this.#thin
+      ? undefined
+      : this.#change(offset, length, () =>
+          this.#clear(offset, length, (at, pieceLength) =>
+            this.#ifMapped('trim', at, pieceLength, (place) =>
+              this.#device.capabilities.trim
+                ? this.#device.trim(place, pieceLength, PLAIN)
+                : undefined,
+            ),
+          ),
+        );
+    return this.#gate.track(options.fua ? chain(trimmed, () => this.#flush()) : trimmed);
+  }
+
+  zero(offset: number, length: number, options: ZeroOptions): MaybePromise<void> {
+    this.#gate.check('zero', offset, length);
+    const { fast, fua } = options;
+    const noHole = options.noHole || !this.#thin;
+    if (fast && (noHole || !this.#device.capabilities.fastZero)) {
+      throw new BlockError('ENOTSUP', 'zero', offset, length, 'not faster than writing zeroes');
+    }
+    const zeroed = this.#change(offset, length, () => {
+      const zeroPiece = (at: number, pieceLength: number): MaybePromise<void> =>
+        this.#zeroPiece(at, pieceLength, { fua: false, fast, noHole });
+      if (!noHole) return this.#clear(offset, length, zeroPiece);
+      const gather = new Gather();
+      this.#forEachPiece(offset, length, (at, pieceLength) => {
+        gather.run(() => zeroPiece(at, pieceLength));
+      });
+      return gather.settle();
+    });
+    return this.#gate.track(fua ? chain(zeroed, () => this.#flush()) : zeroed);
+  }
+
+  close(): Promise<void> {
+    return this.#gate.close(async () => {
+      this.#words.addOpen(-1);
+      await this.#options.onClosed();
+    });
+  }
+
+  /** Runs a change in its turn, when the device is known to be ours. */
+  #change(offset: number, length: number, work: () => MaybePromise<void>): MaybePromise<void> {
+    const { lease, renewLease } = this.#options;
+    return this.#ranges.run(offset, offset + length, () =>
+      lease.holds() ? work() : renewLease().then(work),
+    );
+  }
+
+  #flush(): MaybePromise<void> {
+    const { version } = this.#words;
+    return chain(this.#device.flush(), () => this.#words.flushed(version));
+  }
+
+  /** Counts a request. @throws BlockError ESTALE, EIO when it must not be made */
+  #enter(operation: BlockOperation, offset: number, length: number): InFlight {
+    const { state } = this.#options.words;
+    if (state === 'fenced') {
+      const detail = 'another server has taken the device over, or it was detached';
+      throw new BlockError('ESTALE', operation, offset, length, detail);
+    }
+    if (state === 'halted' && operation !== 'read' && operation !== 'cache') {
+      throw new BlockError('EIO', operation, offset, length, 'the metadata cannot be written');
+    }
+    return this.#words.enter();
+  }
+
+  /** Bytes up to the end of the extent. */
+  #left(offset: number): number {
+    return this.#extentSize - (offset % this.#extentSize);
+  }
+
+  /** Where the byte lies on the device, or -1. To be called between enter and leave. */
+  #locate(offset: number): number {
+    const index = Math.floor(offset / this.#extentSize);
+    const entry = this.#map.get(index);
+    if (entry === 0) return -1;
+    return this.#dataStart + (entry - 1) * this.#extentSize + (offset - index * this.#extentSize);
+  }
+
+  #forEachPiece(offset: number, length: number, visit: (at: number, length: number) => void): void {
+    const end = offset + length;
+    for (let at = offset; at < end; ) {
+      const piece = Math.min(this.#left(at), end - at);
+      visit(at, piece);
+      at += piece;
+    }
+  }
+
+  /** Runs `use` on the place of a piece while it is counted; does nothing where it is unmapped. */
+  #ifMapped(
+    operation: BlockOperation,
+    offset: number,
+    length: number,
+    use: (place: number) => MaybePromise<void>,
+    otherwise?: () => void,
+  ): MaybePromise<void> {
+    const inFlight = this.#enter(operation, offset, length);
+    let result: MaybePromise<void> | undefined;
+    try {
+      const place = this.#locate(offset);
+      if (place >= 0) result = use(place);
+      else otherwise?.();
+    } catch (error) {
+      this.#words.leave(inFlight);
+      throw error;
+    }
+    return this.#leaveAfter(inFlight, result);
+  }
+
+  #leaveAfter(inFlight: InFlight, result: MaybePromise<void>): MaybePromise<void> {
+    if (isPromise(result)) return result.finally(() => this.#words.leave(inFlight));
+    this.#words.leave(inFlight);
+    return undefined;
+  }
+
+  #readPiece(target: Buffer, offset: number): MaybePromise<void> {
+    return this.#ifMapped(
+      'read',
+      offset,
+      target.length,
+      (place) => this.#device.read(target, place),
+      () => target.fill(0),
+    );
+  }
+
+  /** @returns false: it is not mapped */
+  #writeMapped(source: Buffer, offset: number, fua: boolean): MaybePromise<void> | false {
+    const inFlight = this.#enter('write', offset, source.length);
+    let written: MaybePromise<void>;
+    let mustFlush = false;
+    try {
+      const place = this.#locate(offset);
+      if (place < 0) {
+        this.#words.leave(inFlight);
+        return false;
+      }
+      // After the look at the map: shared-words.ts says why.
+      mustFlush = fua && !(this.#device.capabilities.fua && this.#words.isStable);
+      written = this.#device.write(source, place, fua && !mustFlush ? FUA : PLAIN);
+    } catch (error) {
+      this.#words.leave(inFlight);
+      throw error;
+    }
+    const settled = this.#leaveAfter(inFlight, written);
+    return mustFlush ? chain(settled, () => this.#flush()) : settled;
+  }
+
+  #writePiece(source: Buffer, offset: number, fua: boolean): MaybePromise<void> {
+    const written = this.#writeMapped(source, offset, fua);
+    return written === false ? this.#writeFirst(source, offset, fua) : written;
+  }
+
+  async #writeFirst(source: Buffer, offset: number, fua: boolean): Promise<void> {
+    for (;;) {
+      await this.#want('write', offset, source.length);
+      const written = this.#writeMapped(source, offset, fua);
+      if (written !== false) return await written;
+    }
+  }
+
+  #zeroPiece(offset: number, length: number, options: ZeroOptions): MaybePromise<void> {
+    let unmapped = false;
+    const zeroed = this.#ifMapped(
+      'zero',
+      offset,
+      length,
+      (place) => this.#device.zero(place, length, options),
+      () => {
+        unmapped = true;
+      },
+    );
+    // An extent that is mapped now reads as zeroes, unless somebody wrote to it since.
+    return unmapped && options.noHole ? this.#want('zero', offset, length) : zeroed;
+  }
+
+  async #want(operation: BlockOperation, offset: number, length: number): Promise<void> {
+    try {
+      await this.#requests.want(Math.floor(offset / this.#extentSize));
+    } catch (error) {
+      const { errno, message } = BlockError.from(error, operation, offset, length);
+      throw new BlockError(errno, operation, offset, length, message, { cause: error });
+    }
+  }
+
+  /** Frees the whole extents of the range and runs `clearPiece` on what is left of it. */
+  #clear(
+    offset: number,
+    length: number,
+    clearPiece: (at: number, length: number) => MaybePromise<void>,
+  ): MaybePromise<void> {
+    const { size } = this.geometry;
+    const end = offset + length;
+    const first = Math.ceil(offset / this.#extentSize);
+    const last = (end === size ? Math.ceil : Math.floor)(end / this.#extentSize);
+    const gather = new Gather();
+    const pieces = (from: number, to: number): void => {
+      if (from < to) {
+        this.#forEachPiece(from, to - from, (at, pieceLength) => {
+          gather.run(() => clearPiece(at, pieceLength));
+        });
+      }
+    };
+    if (first >= last) {
+      pieces(offset, end);
+      return gather.settle();
+    }
+    pieces(offset, first * this.#extentSize);
+    pieces(last * this.#extentSize, end);
+    const mapped = this.#map.nextMapped(first, last);
+    if (mapped < last) {
+      gather.run(async () => {
+        const freed = await this.#free(mapped, last - mapped, size);
+        const rest = new Gather();
+        this.#forEachPiece(
+          (mapped + freed) * this.#extentSize,
+          Math.max(0, Math.min(end, last * this.#extentSize) - (mapped + freed) * this.#extentSize),
+          (at, pieceLength) => rest.run(() => clearPiece(at, pieceLength)),
+        );
+        await rest.settle();
+      });
+    }
+    return gather.settle();
+  }
+
+  async #free(first: number, count: number, size: number): Promise<number> {
+    const { ask, volume } = this.#options;
+    const question: CarvedQuestion = { kind: 'free', volume, first, count, size };
+    const answer = (await ask(question)) as FreedExtents;
+    return answer.count;
+  }
+}

@@ -1,0 +1,61 @@
+/** Reading and writing metadata: in pieces that the device takes, and never more at once than a piece. */
+import { isPromise, type MaybePromise } from '../../base/index.ts';
+import type { BlockDevice } from '../../block/index.ts';
+import { SUPERBLOCK_PLACES } from './layout.ts';
+import { METADATA_BLOCK_BYTES, METADATA_PIECE_BYTES } from './limits.ts';
+import { decodeSuperblock, type Superblock, type SuperblockReading } from './superblock.ts';
+
+/** Reads from the device itself, past any cache of this host that another host's writes do not reach. */
+export type ReadFresh = (target: Buffer, offset: number) => MaybePromise<void>;
+
+export async function readRange(
+  device: BlockDevice,
+  offset: number,
+  length: number,
+): Promise<Buffer> {
+  const bytes = Buffer.alloc(length);
+  const most = Math.min(METADATA_PIECE_BYTES, device.geometry.maximumIo);
+  for (let at = 0; at < length; at += most) {
+    const reading = device.read(bytes.subarray(at, Math.min(length, at + most)), offset + at);
+    if (isPromise(reading)) await reading;
+  }
+  return bytes;
+}
+
+export async function writeRange(
+  device: BlockDevice,
+  bytes: Buffer,
+  offset: number,
+): Promise<void> {
+  const most = Math.min(METADATA_PIECE_BYTES, device.geometry.maximumIo);
+  for (let at = 0; at < bytes.length; at += most) {
+    const piece = bytes.subarray(at, Math.min(bytes.length, at + most));
+    await device.write(piece, offset + at, { fua: false });
+  }
+}
+
+export interface SuperblockCopies {
+  readonly copies: readonly SuperblockReading[];
+  /** The valid one with the highest sequence. */
+  readonly newest: Superblock | undefined;
+}
+
+/** @param size of the device in bytes; a copy beyond it is foreign */
+export async function readSuperblocks(read: ReadFresh, size: number): Promise<SuperblockCopies> {
+  const copies = await Promise.all(
+    SUPERBLOCK_PLACES.map(async (place): Promise<SuperblockReading> => {
+      if (place + METADATA_BLOCK_BYTES > size) return { kind: 'foreign' };
+      const block = Buffer.alloc(METADATA_BLOCK_BYTES);
+      await read(block, place);
+      return decodeSuperblock(block);
+    }),
+  );
+  let newest: Superblock | undefined;
+  for (const copy of copies) {
+    if (copy.kind !== 'superblock') continue;
+    if (newest === undefined || copy.superblock.sequence > newest.sequence) {
+      newest = copy.superblock;
+    }
+  }
+  return { copies, newest };
+}
