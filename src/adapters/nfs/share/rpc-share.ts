@@ -119,7 +119,7 @@ export class RpcShare {
 }
 
 /** @throws NfsError of an answer that is none */
-export function valueOf<T>(
+export function successOf<T>(
   answer: { readonly status: number; readonly value: T | undefined },
   what: string,
 ): T {

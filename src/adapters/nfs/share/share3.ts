@@ -49,7 +49,7 @@ import { XdrWriter } from '../wire/xdr.ts';
 import { FILE_MODE, untilRenamed } from './folder-rules.ts';
 import { mountExport, portOf, unmountExport } from './mount-protocol.ts';
 import { isPutOff, isStatus, NFS_STATUS, NfsError } from './nfs-error.ts';
-import { RpcShare, type ShareOptions, valueOf } from './rpc-share.ts';
+import { RpcShare, type ShareOptions, successOf } from './rpc-share.ts';
 import type { NfsShare, OpenHandle, Verdict } from './share.ts';
 
 export class Share3 extends RpcShare implements NfsShare {
@@ -92,7 +92,7 @@ export class Share3 extends RpcShare implements NfsShare {
   async lookup(name: string): Promise<FoundFile | undefined> {
     const answer = await this.#call(NFS3_LOOKUP, encodeName(this.#folder, name), decodeLookup);
     if (answer.status === NFS_STATUS.NOENT) return undefined;
-    const { handle, attributes } = valueOf(answer, `LOOKUP of ${name}`);
+    const { handle, attributes } = successOf(answer, `LOOKUP of ${name}`);
     return { handle, attributes: attributes ?? (await this.attributes(handle)) };
   }
 
@@ -103,7 +103,7 @@ export class Share3 extends RpcShare implements NfsShare {
       const guarded = encodeCreateGuarded(this.#folder, name, FILE_MODE);
       answer = await this.#call(NFS3_CREATE, guarded, decodeCreate, false);
     }
-    valueOf(answer, `CREATE of ${name}`);
+    successOf(answer, `CREATE of ${name}`);
     const found = await this.lookup(name);
     if (found === undefined) throw new NfsError(NFS_STATUS.STALE, `CREATE of ${name}`);
     // An exclusive CREATE keeps the verifier where other attributes are (RFC 1813, section 3.3.8).
@@ -197,6 +197,6 @@ export class Share3 extends RpcShare implements NfsShare {
     what: string,
     repeatable = true,
   ): Promise<T> {
-    return valueOf(await this.#call(procedure, args, decode, repeatable), what);
+    return successOf(await this.#call(procedure, args, decode, repeatable), what);
   }
 }

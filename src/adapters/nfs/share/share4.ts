@@ -33,7 +33,7 @@ import type { AskCompound } from './compound-call.ts';
 import { FILE_MODE, untilRenamed } from './folder-rules.ts';
 import { isPutOff, isStatus, NFS_STATUS, NfsError } from './nfs-error.ts';
 import { closeFile, OpenFile4, type Opening, type OpenResult, openFile } from './open4.ts';
-import { RpcShare, type ShareOptions, valueOf } from './rpc-share.ts';
+import { RpcShare, type ShareOptions, successOf } from './rpc-share.ts';
 import type { NfsShare, OpenHandle, Verdict } from './share.ts';
 
 const NFS4_PORT = 2049;
@@ -109,7 +109,7 @@ export class Share4 extends RpcShare implements NfsShare {
       [compounds.NFS4_PUTFH],
       [compounds.NFS4_ACCESS, (results) => (got.granted = operations.readAccess(results))],
     ]);
-    return valueOf(answer, 'ACCESS').granted;
+    return successOf(answer, 'ACCESS').granted;
   }
 
   async lookup(name: string, folder: Buffer = this.#folder): Promise<FoundFile | undefined> {
@@ -122,7 +122,7 @@ export class Share4 extends RpcShare implements NfsShare {
       [compounds.NFS4_GETATTR, (results) => (got.attributes = readFileAttributes(results))],
     ]);
     if (answer.status === STATUS4.NOENT) return undefined;
-    valueOf(answer, `LOOKUP of ${name}`);
+    successOf(answer, `LOOKUP of ${name}`);
     const { handle, attributes } = got;
     return handle === undefined || attributes === undefined ? undefined : { handle, attributes };
   }
@@ -153,7 +153,7 @@ export class Share4 extends RpcShare implements NfsShare {
       [compounds.NFS4_RENAME],
     ];
     return untilRenamed(this, from, to, fileId, async () =>
-      valueOf(await this.#steps(compound, true, ONCE, steps), `RENAME of ${from}`),
+      successOf(await this.#steps(compound, true, ONCE, steps), `RENAME of ${from}`),
     );
   }
 
@@ -164,7 +164,7 @@ export class Share4 extends RpcShare implements NfsShare {
     for (;;) {
       try {
         const answer = await this.#steps(compound, true, ONCE, steps);
-        if (answer.status !== STATUS4.NOENT) valueOf(answer, `REMOVE of ${name}`);
+        if (answer.status !== STATUS4.NOENT) successOf(answer, `REMOVE of ${name}`);
         return;
       } catch (error) {
         if (!(error instanceof RpcFailure) || error.kind !== 'lost') throw error;
@@ -185,7 +185,7 @@ export class Share4 extends RpcShare implements NfsShare {
         [compounds.NFS4_PUTFH],
         [compounds.NFS4_READDIR, (results) => (got.page = operations.readFolderPage(results))],
       ]);
-      const { page } = valueOf(answer, 'READDIR');
+      const { page } = successOf(answer, 'READDIR');
       if (page === undefined) throw new NfsError(NFS_STATUS.IO, 'READDIR');
       all.push(...page.entries);
       if (all.length > most) throw new NfsError(NFS_STATUS.INVAL, `a folder of over ${most} files`);
@@ -279,7 +279,7 @@ export class Share4 extends RpcShare implements NfsShare {
     compound.handle();
     const got: { handle?: Buffer } = {};
     steps.push([compounds.NFS4_GETFH, (results) => (got.handle = operations.readHandle(results))]);
-    const { handle } = valueOf(await this.#steps(compound, got, REPEATABLE, steps), path);
+    const { handle } = successOf(await this.#steps(compound, got, REPEATABLE, steps), path);
     return handle ?? Buffer.alloc(0);
   }
 
@@ -298,7 +298,7 @@ export class Share4 extends RpcShare implements NfsShare {
       [compounds.NFS4_PUTFH],
       [compounds.NFS4_GETATTR, (results) => (got.value = read(results))],
     ]);
-    return valueOf({ status: answer.status, value: got.value }, 'GETATTR');
+    return successOf({ status: answer.status, value: got.value }, 'GETATTR');
   }
 
   async #set(compound: Compound, what: string): Promise<void> {
@@ -306,7 +306,7 @@ export class Share4 extends RpcShare implements NfsShare {
       [compounds.NFS4_PUTFH],
       [compounds.NFS4_SETATTR, operations.skipBitmap],
     ];
-    valueOf(await this.#steps(compound, true, REPEATABLE, steps), what);
+    successOf(await this.#steps(compound, true, REPEATABLE, steps), what);
   }
 
   #steps<T>(
