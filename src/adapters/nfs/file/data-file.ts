@@ -207,7 +207,8 @@ export class DataFile implements CallFile, Recoverable {
   }
 
   answered(call: DataCall): void {
-    if (RESULT.status !== 0) this.#refused(call, RESULT.status);
+    if (call.repeatable && this.#broken !== undefined) this.#refuseBroken(call, this.#broken);
+    else if (RESULT.status !== 0) this.#refused(call, RESULT.status);
     else if (call instanceof ReadCall) this.#readAnswered(call, RESULT.count);
     else if (call instanceof WriteCall) this.#writeAnswered(call);
     else if (call instanceof CommitCall) {
@@ -215,6 +216,12 @@ export class DataFile implements CallFile, Recoverable {
       call.verifierLow = RESULT.verifierLow;
       call.resolve();
     }
+  }
+
+  /** It was under way when what it relies on was lost. */
+  #refuseBroken(call: DataCall, broken: Error): void {
+    if (call instanceof WriteCall) this.#release(call.segment, false);
+    call.reject(blockErrorOf(broken, operationOf(call), call.offset, call.count));
   }
 
   failed(call: DataCall, failure: RpcFailure): void {
