@@ -265,6 +265,10 @@ export class FakeNfsServer {
     }
     const stable = reader.u32();
     const bytes = reader.opaque(2 ** 21).subarray(0, count);
+    if (offset + bytes.length > file.now.length) {
+      file.now = resized(file.now, offset + bytes.length);
+      file.stable = resized(file.stable, offset + bytes.length);
+    }
     bytes.copy(file.now, offset);
     if (stable > 0) bytes.copy(file.stable, offset);
     reply.u32(0).bool(false).bool(false).u32(bytes.length).u32(stable).fixed(this.#verifier);

@@ -20,6 +20,11 @@ export async function folderHealth(
 ): Promise<ArrayHealth> {
   const messages: string[] = [];
   let state: HealthState = 'good';
+  if (share.trouble !== undefined) {
+    // Asking would take as long as the patience.
+    messages.push(`There is no connection to the server: ${share.trouble.message}.`);
+    return { state: 'failed', messages, paths: [{ name: server, up: false }] };
+  }
   try {
     const granted = await share.access(WANTED_ACCESS);
     if ((granted & NEEDED_ACCESS) !== NEEDED_ACCESS) {

@@ -65,8 +65,8 @@ export const TRANSFER_DEFAULT_BYTES = 64 * 1024;
 /** Smallest READ and WRITE that may be configured, in bytes. */
 export const TRANSFER_LEAST_BYTES = 4096;
 
-/** Memory for written data, in bytes: one piece of it. At least one WRITE and its header. */
-export const WRITE_SEGMENT_BYTES = 2 * 1024 * 1024;
+/** Memory for written data, in bytes: one piece of it. Four of the largest WRITEs with their headers. */
+export const WRITE_SEGMENT_BYTES = 4 * 1024 * 1024 + 16 * 1024;
 
 /** Written data of one file that is not committed yet, in bytes; beyond, it is committed in the background. */
 export const COMMIT_BEHIND_BYTES = 16 * 1024 * 1024;
@@ -81,7 +81,7 @@ export const UNCOMMITTED_BYTES = 96 * 1024 * 1024;
 export const COMMIT_IDLE_MS = 5000;
 
 /** Free segments kept for the next write. */
-export const SPARE_SEGMENTS = 8;
+export const SPARE_SEGMENTS = 4;
 
 /** Requests into which one large request is split, at the same time. */
 export const PARTS_AT_ONCE = 16;

@@ -62,11 +62,6 @@ export class RpcClient {
     this.#xid = Math.floor(options.random() * 2 ** 32);
   }
 
-  /** Whether there is a connection on which calls go out. */
-  get connected(): boolean {
-    return this.#state === 'ready' || this.#state === 'recovering';
-  }
-
   /** Why there is none, as far as it is known. */
   get trouble(): Error | undefined {
     return this.#trouble;

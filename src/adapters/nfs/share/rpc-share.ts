@@ -74,6 +74,10 @@ export class RpcShare {
     });
   }
 
+  get trouble(): Error | undefined {
+    return this.client.trouble;
+  }
+
   submit(call: RpcCall): void {
     this.client.submit(call);
   }

@@ -37,6 +37,8 @@ export interface Recoverable {
 
 export interface NfsShare {
   readonly version: 3 | 4;
+  /** Why there is no connection, as far as it is known. */
+  readonly trouble: Error | undefined;
   /** Asked once. */
   limits(): Promise<TransferLimits>;
   space(): Promise<ShareSpace>;

@@ -156,7 +156,9 @@ export function decodeLookup(
 ): Answer<{ handle: Buffer; attributes: FileAttributes | undefined }> | undefined {
   return answer(reader, () => {
     const handle = Buffer.from(reader.opaque(FILE_HANDLE_BYTES));
-    return { handle, attributes: readPostAttributes(reader) };
+    const attributes = readPostAttributes(reader);
+    skipPostAttributes(reader); // of the folder
+    return { handle, attributes };
   });
 }
 
