@@ -21,6 +21,7 @@ export const PROCEDURES = {
   readdirplus: 17,
   fsstat: 18,
   fsinfo: 19,
+  pathconf: 20,
   commit: 21,
 } as const;
 export type Procedure = keyof typeof PROCEDURES;
@@ -226,6 +227,9 @@ export class FakeNfsServer {
           .u32(0);
         return;
       }
+      case 'pathconf':
+        reply.u32(0).bool(false).u32(1).u32(255).bool(true).bool(true).bool(false).bool(true);
+        return;
       case 'fsstat':
         reply
           .u32(0)

@@ -15,6 +15,7 @@ const NFS_PORT = 12_149;
 const MOUNT_PORT = 12_150;
 const SMALL_MIB = 24;
 const START_MS = 30_000;
+const LEASE_S = 3;
 
 export class Ganesha {
   readonly server: string;
@@ -108,6 +109,11 @@ export class Ganesha {
     });
   }
 
+  /** Time is the server's here: there is nothing to poll for. */
+  async outlastLeases(): Promise<void> {
+    await sleep(LEASE_S * 1000 + 500);
+  }
+
   async stop(): Promise<void> {
     await this.kill();
     this.#rpcbind.kill('SIGKILL');
@@ -125,8 +131,8 @@ function configuration(folder: string): string {
 NFS_KRB5 { Active_krb5 = false; }
 NFS_CORE_PARAM { Protocols = 3, 4; NFS_Port = ${NFS_PORT}; MNT_Port = ${MOUNT_PORT}; NLM_Port = 12151;
   Rquota_Port = 12152; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }
-NFSv4 { RecoveryBackend = fs; RecoveryRoot = ${join(folder, 'recovery')}; Graceless = false; Lease_Lifetime = 3;
-  Grace_Period = 3; Minor_Versions = 0; Only_Numeric_Owners = true; }
+NFSv4 { RecoveryBackend = fs; RecoveryRoot = ${join(folder, 'recovery')}; Graceless = false; Lease_Lifetime = ${LEASE_S};
+  Grace_Period = ${LEASE_S}; Minor_Versions = 0; Only_Numeric_Owners = true; }
 EXPORT_DEFAULTS { Squash = No_Root_Squash; SecType = sys; Protocols = 3, 4; Transports = TCP; PrivilegedPort = false; }
 ${share(1, 'export', 'RW')}
 ${share(2, 'small', 'RW')}

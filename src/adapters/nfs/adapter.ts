@@ -22,6 +22,7 @@ import { NFS_SETTINGS, type NfsSettings, nfsSettings, shareOptions } from './set
 import type { NfsShare } from './share/share.ts';
 import { NfsVolumeData } from './volume-data.ts';
 import { isLeftOver, isVolumeFile, sidecarFile } from './volume-files.ts';
+import { NAME_BYTES } from './wire/limits.ts';
 
 interface AttachOptions {
   readonly create?: boolean;
@@ -129,8 +130,16 @@ async function attachShare(
   }
   const { fileMost } = await share.limits();
   const { fileSystem } = await share.attributes();
-  const { server } = settings;
-  return new NfsArrayControl({ share, memory, marker, server, serial: fileSystem, fileMost });
+  const longestName = (await share.longestName()) || NAME_BYTES;
+  return new NfsArrayControl({
+    share,
+    memory,
+    marker,
+    server: settings.server,
+    serial: fileSystem,
+    fileMost,
+    longestName,
+  });
 }
 
 /** @throws ArrayError CANCELLED as soon as the signal says so */

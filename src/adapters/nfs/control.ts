@@ -32,6 +32,7 @@ import {
   deletedFile,
   encodeSidecar,
   isVolumeFile,
+  NAME_ROOM,
   type Sidecar,
   sidecarFile,
   temporaryFile,
@@ -52,8 +53,9 @@ export interface NfsControlParts {
   readonly server: string;
   /** Of the file system. */
   readonly serial: string;
-  /** Bytes of the largest file. */
+  /** Bytes of the largest file, and of the longest name. */
   readonly fileMost: number;
+  readonly longestName: number;
 }
 
 export class NfsArrayControl implements ArrayControl {
@@ -94,7 +96,7 @@ export class NfsArrayControl implements ArrayControl {
         sizeGranularity: SIZE_GRANULARITY,
         sizeMinimum: SIZE_GRANULARITY,
         sizeMaximum: roundDown(Math.min(most, MAXIMUM_DEVICE_BYTES)),
-        nameLength: VOLUME_NAME_BYTES,
+        nameLength: Math.min(VOLUME_NAME_BYTES, parts.longestName - NAME_ROOM),
       },
     };
   }

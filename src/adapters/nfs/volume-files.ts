@@ -17,6 +17,9 @@ const TEMPORARY_PREFIX = '.making-';
 /** Bytes of a volume's name: endings and prefixes must fit into 255. */
 export const VOLUME_NAME_BYTES = 200;
 
+/** Bytes of what is put around a volume's name. */
+export const NAME_ROOM = 55;
+
 /** Letters, digits, `.`, `_` and `-`, and no leading dot: nothing that a shell or another file server would mind. */
 const SAFE_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
 

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nfsAdapter } from '../../../src/adapters/nfs/index.ts';
+import type { Time } from '../../../src/adapters/nfs/rpc/time.ts';
+import { nfsSettings } from '../../../src/adapters/nfs/settings.ts';
+import { NfsVolumeData } from '../../../src/adapters/nfs/volume-data.ts';
 import { type BlockDevice, FUA, PLAIN, PLAIN_ZERO } from '../../../src/block/index.ts';
 import { ArrayError, BlockError } from '../../../src/errors/index.ts';
 import type { ArrayControl, Connection, VolumeData } from '../../../src/repositories/index.ts';
@@ -111,6 +114,12 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
       expect(ready.step).toBe('ready');
       expect(ready.found[0]?.holds).toEqual({ repositoryId: 'r1' });
       expect(ready.found[0]?.size).toBeGreaterThan(1e9);
+    });
+
+    it('asks the port mapper where it has no ports', async () => {
+      const { port: _, mountPort: __, ...settings } = connection('3').settings;
+      const ready = await nfsAdapter.probe({ ...connection('3'), settings }, PARTS, SIGNAL);
+      expect(ready.step).toBe('ready');
     });
 
     it('is refused an export that is not for it', async () => {
@@ -244,6 +253,31 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
       await port.close?.();
       await full.close();
       await rm(join(ganesha.path('small'), 'rootcast-repository.json'), { force: true });
+    });
+
+    it('goes on when the server has ended its lease, where there are leases', async () => {
+      // Of this client no timer of a lease ever ends, so that it does not renew.
+      const time: Time = {
+        now: () => performance.now(),
+        after: (milliseconds, run) => {
+          const timer = milliseconds === 1000 ? undefined : setTimeout(run, milliseconds);
+          return () => clearTimeout(timer);
+        },
+      };
+      const settings = nfsSettings(connection(version).settings);
+      const { log } = PARTS;
+      const port = new NfsVolumeData({ settings, time, random: Math.random, log });
+      const made = await volume(65_536);
+      const opened = await port.open(made.locator, { write: true });
+      await opened.write(Buffer.alloc(4096, 1), 0, PLAIN);
+      if (version === '4') await ganesha.outlastLeases();
+      await opened.write(Buffer.alloc(4096, 2), 4096, PLAIN);
+      await opened.flush();
+      const back = Buffer.alloc(8192);
+      await opened.read(back, 0);
+      expect(back.equals(Buffer.concat([Buffer.alloc(4096, 1), Buffer.alloc(4096, 2)]))).toBe(true);
+      await opened.close();
+      await port.close();
     });
 
     it('keeps the rules of the control port', async () => {

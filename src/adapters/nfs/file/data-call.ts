@@ -1,4 +1,5 @@
 /** READ, WRITE and COMMIT as calls. What an answer means is its file's business (data-file.ts). */
+import { ZEROES } from '../../../block/index.ts';
 import { RpcCall } from '../rpc/call.ts';
 import type { RpcFailure } from '../rpc/failure.ts';
 import {
@@ -148,13 +149,9 @@ export class WriteCall extends DataCall {
     return writeFrameBytes(this.file, this.data.length);
   }
 
-  /** Data that is not in a segment is copied: it is what a restarted server lost, or zeroes. */
+  /** Data that is not in a segment is copied: it is what a restarted server lost. */
   override encode(target: Buffer, at: number): number {
-    this.templates = this.file.templates;
-    const { write } = this.templates;
-    write.copy(target, at);
-    let end = at + write.length;
-    end = this.file.codec.writeArguments(target, end, this.offset, this.count, this.stable);
+    let end = this.encodeHead(target, at);
     if (this.segment === undefined) this.data.copy(target, end);
     end += this.count;
     const padding = paddingOf(this.count);
@@ -163,10 +160,49 @@ export class WriteCall extends DataCall {
     return end;
   }
 
+  protected encodeHead(target: Buffer, at: number): number {
+    this.templates = this.file.templates;
+    const { write } = this.templates;
+    write.copy(target, at);
+    const { codec } = this.file;
+    return codec.writeArguments(target, at + write.length, this.offset, this.count, this.stable);
+  }
+
   override results(reader: XdrReader): number {
     this.file.codec.writeResult(reader, RESULT);
     if (!reader.ok) return -1;
     return RESULT.status === 0 && RESULT.count > this.count ? -1 : 0;
+  }
+}
+
+/** A WRITE of zeroes, which everybody has already: they are sent from where they are. */
+export class ZeroCall extends WriteCall {
+  readonly #zeroes: Buffer;
+
+  /** @param length such that it and its padding fit into ZEROES */
+  constructor(
+    file: CallFile,
+    offset: number,
+    length: number,
+    resolve: () => void,
+    reject: (error: Error) => void,
+  ) {
+    super(file, ZEROES.subarray(0, length), undefined, offset, UNSTABLE, resolve, reject);
+    this.#zeroes = ZEROES.subarray(0, length + paddingOf(length));
+  }
+
+  override get frameBytes(): number {
+    return writeHeadBytes(this.file);
+  }
+
+  override get trailer(): Buffer {
+    return this.#zeroes;
+  }
+
+  override encode(target: Buffer, at: number): number {
+    const end = this.encodeHead(target, at);
+    sealCall(target, at, end - at - MARK_BYTES + this.#zeroes.length, this.xid);
+    return end;
   }
 }
 

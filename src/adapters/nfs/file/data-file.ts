@@ -7,7 +7,6 @@
  * before any flush settles. So a read never shows that the server had forgotten a write.
  */
 import { GroupCommit, RangeLock } from '../../../base/index.ts';
-import { ZEROES } from '../../../block/index.ts';
 import { BlockError, type BlockOperation } from '../../../errors/index.ts';
 import {
   COMMIT_BEHIND_BYTES,
@@ -29,6 +28,7 @@ import {
   WriteCall,
   writeFrameBytes,
   writeHeadBytes,
+  ZeroCall,
 } from './data-call.ts';
 import { rewriteLost } from './rewrite-lost.ts';
 import { Uncommitted } from './uncommitted.ts';
@@ -108,8 +108,7 @@ export class DataFile implements CallFile, Recoverable {
       offset + length,
       () =>
         new Promise<void>((resolve, reject) => {
-          const zeroes = ZEROES.subarray(0, length);
-          this.#start(new WriteCall(this, zeroes, undefined, offset, UNSTABLE, resolve, reject));
+          this.#start(new ZeroCall(this, offset, length, resolve, reject));
         }),
     ) as Promise<void>;
   }

@@ -161,7 +161,7 @@ export class NfsDevice implements BlockDevice {
 
   #writeZeroes(offset: number, length: number): Promise<void> {
     this.#holdsData = true;
-    const most = Math.min(this.#file.writeMost, ZEROES_BYTES);
+    const most = Math.min(this.#file.writeMost, ZEROES_BYTES) & ~3; // so that padding fits, too
     return inParts(length, most, (at, count) => this.#file.zero(offset + at, count));
   }
 

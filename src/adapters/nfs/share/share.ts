@@ -42,6 +42,8 @@ export interface NfsShare {
   /** Asked once. */
   limits(): Promise<TransferLimits>;
   space(): Promise<ShareSpace>;
+  /** Bytes of the longest name in the folder. */
+  longestName(): Promise<number>;
   /** Of the folder itself, or of a file. */
   attributes(handle?: Buffer): Promise<FileAttributes>;
   /** What we may do with the folder: ACCESS_ bits of those asked for. */

@@ -18,6 +18,7 @@ import {
   decodeFolderPage,
   decodeLimits,
   decodeLookup,
+  decodePathLimits,
   decodeSpace,
   decodeStatus,
   encodeAccess,
@@ -36,6 +37,7 @@ import {
   NFS3_FSSTAT,
   NFS3_GETATTR,
   NFS3_LOOKUP,
+  NFS3_PATHCONF,
   NFS3_READ,
   NFS3_READDIRPLUS,
   NFS3_REMOVE,
@@ -79,6 +81,11 @@ export class Share3 extends RpcShare implements NfsShare {
 
   space(): Promise<ShareSpace> {
     return this.#value(NFS3_FSSTAT, encodeHandle(this.#folder), decodeSpace, 'FSSTAT');
+  }
+
+  longestName(): Promise<number> {
+    const args = encodeHandle(this.#folder);
+    return this.#value(NFS3_PATHCONF, args, decodePathLimits, 'PATHCONF');
   }
 
   attributes(handle = this.#folder): Promise<FileAttributes> {

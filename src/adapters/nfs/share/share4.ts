@@ -97,6 +97,10 @@ export class Share4 extends RpcShare implements NfsShare {
     return this.#shareAttributes();
   }
 
+  async longestName(): Promise<number> {
+    return (await this.#shareAttributes()).longestName;
+  }
+
   attributes(handle: Buffer = this.#folder): Promise<FileAttributes> {
     return this.#attributesOf(handle, FILE_ATTRIBUTES, readFileAttributes);
   }

@@ -19,7 +19,6 @@ import { writeU64, type XdrReader } from './xdr.ts';
 /** How stable a write is to be, and has become (stable_how of RFC 1813 and RFC 7530). */
 export const UNSTABLE = 0;
 export const DATA_SYNC = 1;
-export const FILE_SYNC = 2;
 
 /** Calls of one file, up to what differs from request to request. */
 export interface DataTemplates {

@@ -11,6 +11,7 @@ const RDATTR_ERROR = 11;
 const FILEHANDLE = 19;
 const FILEID = 20;
 const MAXFILESIZE = 27;
+const MAXNAME = 29;
 const MAXREAD = 30;
 const MAXWRITE = 31;
 const MODE = 33;
@@ -34,6 +35,7 @@ export const ENTRY_ATTRIBUTES = [
 export const SHARE_ATTRIBUTES = [
   LEASE_TIME,
   MAXFILESIZE,
+  MAXNAME,
   MAXREAD,
   MAXWRITE,
   SPACE_AVAIL,
@@ -54,6 +56,7 @@ const READERS: Readonly<Record<number, (reader: XdrReader) => number | string | 
   [FILEHANDLE]: (reader) => Buffer.from(reader.opaque(FILE_HANDLE_BYTES)),
   [FILEID]: (reader) => reader.hex64(),
   [MAXFILESIZE]: (reader) => reader.u64(),
+  [MAXNAME]: (reader) => reader.u32(),
   [MAXREAD]: (reader) => reader.u64(),
   [MAXWRITE]: (reader) => reader.u64(),
   [MODE]: (reader) => reader.u32(),
@@ -128,6 +131,8 @@ export function readEntryAttributes(reader: XdrReader): {
 
 export interface ShareAttributes extends TransferLimits, ShareSpace {
   readonly leaseSeconds: number;
+  /** Bytes. */
+  readonly longestName: number;
 }
 
 export function readShareAttributes(reader: XdrReader): ShareAttributes {
@@ -136,6 +141,7 @@ export function readShareAttributes(reader: XdrReader): ShareAttributes {
   const writeMost = numberOf(values, MAXWRITE);
   return {
     leaseSeconds: numberOf(values, LEASE_TIME),
+    longestName: numberOf(values, MAXNAME),
     readMost,
     readBest: readMost,
     writeMost,

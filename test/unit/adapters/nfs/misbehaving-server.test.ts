@@ -244,6 +244,48 @@ describe('an NFS volume on a server that misbehaves', () => {
     expect(stable().equals(model)).toBe(true);
   });
 
+  it('answers everything, and like a model, while all of that happens at random', async () => {
+    const random = seededRandom();
+    const size = 64 * 4096;
+    const device = await bench.device(Buffer.alloc(size), {
+      nconnect: 2,
+      rsize: 8192,
+      wsize: 8192,
+    });
+    const model = Buffer.alloc(size);
+    bench.server.misdeed = () => {
+      const chance = random();
+      if (chance < 0.01) return { kind: 'close', execute: random() < 0.5 };
+      if (chance < 0.02) return { kind: 'short', bytes: 1 + Math.floor(random() * 4000) };
+      if (chance < 0.03) return { kind: 'status', status: 10_008 };
+      if (chance < 0.04)
+        return { kind: 'bytes', of: (r) => r.subarray(0, r.length / 2), close: true };
+      if (chance < 0.045) bench.server.restart();
+      return undefined;
+    };
+    const lane = async (index: number): Promise<void> => {
+      const start = index * 16 * 4096;
+      for (let step = 0; step < 60; step += 1) {
+        const offset = start + Math.floor(random() * 12 * 4096);
+        const bytes = Buffer.alloc(
+          1 + Math.floor(random() * 16_384),
+          1 + Math.floor(random() * 255),
+        );
+        bytes.copy(model, offset);
+        await device.write(bytes, offset, random() < 0.1 ? FUA : PLAIN);
+        const back = Buffer.alloc(bytes.length);
+        await device.read(back, offset);
+        expect(back.equals(bytes), `lane ${index} step ${step}`).toBe(true);
+        if (random() < 0.1) await device.flush();
+      }
+    };
+    await Promise.all([0, 1, 2, 3].map(lane));
+    await device.flush();
+    bench.server.misdeed = () => undefined;
+    expect(stable().equals(model)).toBe(true);
+    expect(bench.lost).toEqual([]);
+  });
+
   it('tells of data that cannot be brought back: every later call fails', async () => {
     const device = await bench.device(Buffer.alloc(SIZE));
     await device.write(filled(1000), 0, PLAIN);
