@@ -62,8 +62,15 @@ const UNMAP = 0x08;
 const NDOB = 0x01;
 const TWO_32 = 2 ** 32;
 
+type RangeCdb = Extract<Cdb, BlockRange>;
+
 /** Writes into sixteen bytes that are zero. */
 export function encodeCdb(target: Buffer, at: number, cdb: Cdb): void {
+  if ('blocks' in cdb) encodeRange(target, at, cdb);
+  else encodePlain(target, at, cdb);
+}
+
+function encodeRange(target: Buffer, at: number, cdb: RangeCdb): void {
   switch (cdb.op) {
     case 'read-16':
       range16(target, at, OP.read16, cdb.fua ? FUA : 0, cdb);
@@ -83,9 +90,16 @@ export function encodeCdb(target: Buffer, at: number, cdb: Cdb): void {
     case 'synchronize-cache-16':
       range16(target, at, OP.synchronizeCache16, 0, cdb);
       return;
-    case 'write-same-16':
-      range16(target, at, OP.writeSame16, (cdb.unmap ? UNMAP : 0) | (cdb.ndob ? NDOB : 0), cdb);
+    case 'write-same-16': {
+      const flags = (cdb.unmap ? UNMAP : 0) | (cdb.ndob ? NDOB : 0);
+      range16(target, at, OP.writeSame16, flags, cdb);
       return;
+    }
+  }
+}
+
+function encodePlain(target: Buffer, at: number, cdb: Exclude<Cdb, RangeCdb>): void {
+  switch (cdb.op) {
     case 'unmap':
       target[at] = OP.unmap;
       target.writeUInt16BE(cdb.length, at + 7);

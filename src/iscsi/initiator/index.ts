@@ -1,0 +1,9 @@
+/** The iSCSI initiator. Read first: data-port.ts, lun-paths.ts, session.ts, connection.ts. */
+export type { ChapCredentials } from './chap.ts';
+export { IscsiDataPort, type IscsiOpen } from './data-port.ts';
+export { IscsiDevice } from './device.ts';
+export { IscsiError, type IscsiFailure, IscsiViolation } from './iscsi-error.ts';
+export type { PathReport } from './lun-paths.ts';
+export { parsePortal, portalText } from './portal.ts';
+export type { IscsiLog } from './session.ts';
+export { REAL_TIME, type Timers } from './timers.ts';
