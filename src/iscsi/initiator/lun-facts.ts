@@ -91,7 +91,8 @@ export async function lookAtLun(connection: Connection, lun: Lun): Promise<LunLo
   return { inquiry: decoded, identity, capacity, supports16 };
 }
 
-async function serialOf(connection: Connection, lun: Lun): Promise<string | undefined> {
+/** Unit serial number. @throws IscsiError no answer */
+export async function serialOf(connection: Connection, lun: Lun): Promise<string | undefined> {
   const data = await askData(connection, lun, inquiry(0x80, PAGE_BYTES));
   return data === undefined ? undefined : decodeSerial(data);
 }

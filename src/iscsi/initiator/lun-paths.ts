@@ -118,14 +118,17 @@ export class LunPaths implements RequestOwner, PathOwner {
   }
 
   completed(request: LunRequest, status: number, residual: number, sense: Sense | undefined): void {
-    if (status === 0 && residual === 0) {
+    // Only reads and writes must move what they say: an allocation length asks for as much as there is, and tgt
+    // counts the parameter list of UNMAP as not moved.
+    const whole = residual === 0 || !('fua' in request.cdb);
+    if (status === 0 && whole) {
       request.succeeded();
       return;
     }
     const outcome = outcomeOf(status, sense, request.dataOut !== undefined);
     switch (outcome.kind) {
       case 'good':
-        if (residual === 0) request.succeeded();
+        if (whole) request.succeeded();
         else request.failed('EIO', `the target moved ${residual} bytes fewer than asked for`);
         return;
       case 'failed':
