@@ -6,7 +6,7 @@ export interface ChapCredentials {
   readonly user: string;
   readonly password: string;
   /** Mutual: what the target must prove to know. */
-  readonly incoming?: { readonly user: string; readonly password: string };
+  readonly incoming?: { readonly user: string; readonly password: string } | undefined;
 }
 
 /** By the numbers of CHAP_A, strongest first: SHA-256 (7), MD5 (5). */
@@ -15,8 +15,8 @@ const HASHES: ReadonlyMap<string, string> = new Map([
   ['5', 'md5'],
 ]);
 
-/** What we offer in CHAP_A. */
-export const CHAP_ALGORITHMS = [...HASHES.keys()].join(',');
+/** What we offer in CHAP_A: all, then what every target must know. tgt, for one, looks at the first of a list only. */
+export const CHAP_OFFERS: readonly string[] = [[...HASHES.keys()].join(','), '5'];
 
 /** undefined: an algorithm that we did not offer. */
 export function chapResponse(

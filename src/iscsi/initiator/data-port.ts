@@ -127,6 +127,7 @@ const ERRNO: Readonly<Record<IscsiFailure, Errno>> = {
   unreachable: 'ETIMEDOUT',
   timeout: 'ETIMEDOUT',
   authentication: 'EPERM',
+  'chap-algorithms': 'EPERM',
   'target-authentication': 'EPERM',
   authorization: 'EPERM',
   'not-found': 'ESTALE',

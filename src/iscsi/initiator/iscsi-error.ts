@@ -4,6 +4,7 @@ export type IscsiFailure =
   | 'unreachable' // no TCP connection
   | 'timeout'
   | 'authentication' // CHAP: we were refused
+  | 'chap-algorithms' // none of those that were offered
   | 'target-authentication' // mutual CHAP: the target could not prove who it is
   | 'authorization'
   | 'not-found' // no such target there

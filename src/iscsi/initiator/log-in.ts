@@ -1,6 +1,7 @@
 /** From an address to a connection in the full-feature phase: TCP, login, redirections. */
 import type { Socket } from 'node:net';
 import { type Isid, next, type TargetPdu, writeRequest } from '../wire/index.ts';
+import { CHAP_OFFERS } from './chap.ts';
 import { IscsiError, IscsiViolation } from './iscsi-error.ts';
 import { LOGIN_MS, LOGIN_REDIRECTS, RECEIVE_OTHER_BYTES } from './limits.ts';
 import { Login, type LoginOptions, type LoginStep } from './login.ts';
@@ -11,7 +12,7 @@ import { type Portal, portalText } from './portal.ts';
 import type { Timers } from './timers.ts';
 import { openSocket } from './transport.ts';
 
-export interface LogInOptions extends LoginOptions {
+export interface LogInOptions extends Omit<LoginOptions, 'chapAlgorithms'> {
   readonly portal: Portal;
   readonly isid: Isid;
   readonly timers: Timers;
@@ -50,9 +51,24 @@ export async function logIn<T extends FullFeature>(
   options: LogInOptions,
   make: (loggedIn: LoggedIn) => T,
 ): Promise<T> {
+  const [all = '', common = ''] = CHAP_OFFERS;
+  try {
+    return await logInOffering(all, options, make);
+  } catch (error) {
+    const unknown = error instanceof IscsiError && error.failure === 'chap-algorithms';
+    if (!unknown) throw error;
+    return await logInOffering(common, options, make);
+  }
+}
+
+async function logInOffering<T extends FullFeature>(
+  chapAlgorithms: string,
+  options: LogInOptions,
+  make: (loggedIn: LoggedIn) => T,
+): Promise<T> {
   let portal = options.portal;
   for (let moves = 0; moves <= LOGIN_REDIRECTS; moves += 1) {
-    const outcome = await new Attempt(options, portal, make).run();
+    const outcome = await new Attempt({ ...options, chapAlgorithms }, portal, make).run();
     if (outcome.kind === 'done') return outcome.receiver;
     portal = outcome.portal;
   }
@@ -60,13 +76,15 @@ export async function logIn<T extends FullFeature>(
   throw new IscsiError('redirect-loop', message);
 }
 
+type AttemptOptions = LogInOptions & LoginOptions;
+
 type Outcome<T> =
   | { readonly kind: 'done'; readonly receiver: T }
   | { readonly kind: 'redirect'; readonly portal: Portal };
 
 class Attempt<T extends FullFeature> implements PduReceiver {
   readonly dataStart = 0;
-  readonly #options: LogInOptions;
+  readonly #options: AttemptOptions;
   readonly #portal: Portal;
   readonly #make: (loggedIn: LoggedIn) => T;
   readonly #login: Login;
@@ -78,7 +96,7 @@ class Attempt<T extends FullFeature> implements PduReceiver {
   #first = true;
   #settle: ((outcome: Outcome<T> | IscsiError) => void) | undefined;
 
-  constructor(options: LogInOptions, portal: Portal, make: (loggedIn: LoggedIn) => T) {
+  constructor(options: AttemptOptions, portal: Portal, make: (loggedIn: LoggedIn) => T) {
     this.#options = options;
     this.#portal = portal;
     this.#make = make;

@@ -13,14 +13,8 @@ import {
   type TargetPdu,
   type TextPair,
 } from '../wire/index.ts';
-import {
-  CHAP_ALGORITHMS,
-  type ChapCredentials,
-  chapResponse,
-  type OwnChallenges,
-  sameResponse,
-} from './chap.ts';
-import { IscsiError, IscsiViolation } from './iscsi-error.ts';
+import { type ChapCredentials, chapResponse, type OwnChallenges, sameResponse } from './chap.ts';
+import { IscsiError, type IscsiFailure, IscsiViolation } from './iscsi-error.ts';
 import { CHAP_BINARY_BYTES, LOGIN_ROUNDS, LOGIN_TEXT_BYTES } from './limits.ts';
 import {
   answerTo,
@@ -37,6 +31,8 @@ export interface LoginOptions extends DigestWishes {
   readonly targetName: string | undefined;
   readonly chap: ChapCredentials | undefined;
   readonly challenges: OwnChallenges;
+  /** For CHAP_A: numbers with commas. */
+  readonly chapAlgorithms: string;
 }
 
 export type LoginStep =
@@ -50,6 +46,9 @@ export type LoginStep =
   | { readonly kind: 'done'; readonly parameters: SessionParameters; readonly tsih: number }
   | { readonly kind: 'redirect'; readonly portal: Portal }
   | { readonly kind: 'failed'; readonly error: IscsiError };
+
+/** The one that every target must know. */
+const MD5 = '5';
 
 type Phase = 'method' | 'challenge' | 'proof' | 'leaving-security' | 'operational';
 
@@ -140,7 +139,7 @@ export class Login {
     const method = answers.get('AuthMethod') ?? 'None';
     if (method === 'CHAP' && chap !== undefined && !transit) {
       this.#phase = 'challenge';
-      return this.#send([['CHAP_A', CHAP_ALGORITHMS]], false);
+      return this.#send([['CHAP_A', this.#options.chapAlgorithms]], false);
     }
     if (method === 'None' && chap?.incoming === undefined) {
       this.#phase = 'leaving-security';
@@ -230,7 +229,12 @@ export class Login {
         return portal === undefined ? violated('TargetAddress') : { kind: 'redirect', portal };
       }
       case LOGIN_STATUS.authenticationFailure:
-        return failed('authentication', 'CHAP user or password is wrong, or CHAP is required');
+        return this.#mayBeHash()
+          ? failed('chap-algorithms', 'it knows none of our hashes')
+          : failed('authentication', 'CHAP user or password is wrong, or CHAP is required');
+      case LOGIN_STATUS.initiatorError:
+        if (this.#mayBeHash()) return failed('chap-algorithms', 'it knows none of our hashes');
+        return failed('refused', `login status ${hex(status)}`);
       case LOGIN_STATUS.authorizationFailure:
         return failed('authorization', 'this initiator is not allowed');
       case LOGIN_STATUS.notFound:
@@ -245,6 +249,11 @@ export class Login {
     }
   }
 
+  /** It chokes on what we offer in CHAP_A, or on what it chose from that itself (tgt does). */
+  #mayBeHash(): boolean {
+    return this.#phase === 'challenge' || (this.#phase === 'proof' && this.#algorithm !== MD5);
+  }
+
   #send(pairs: readonly TextPair[], transit: boolean): LoginStep {
     const stage = this.#stage;
     const nextStage = stage === STAGE.security ? STAGE.operational : STAGE.fullFeature;
@@ -254,10 +263,7 @@ export class Login {
 
 const hex = (status: number): string => status.toString(16).padStart(4, '0');
 
-function failed(
-  failure: 'authentication' | 'authorization' | 'not-found' | 'unavailable' | 'refused',
-  message: string,
-): LoginStep {
+function failed(failure: Exclude<IscsiFailure, 'violation'>, message: string): LoginStep {
   return {
     kind: 'failed',
     error: new IscsiError(failure, `the iSCSI target refused the login: ${message}`),

@@ -17,7 +17,9 @@ export interface IscsiLog {
   warn(details: object, message: string): void;
 }
 
-export interface SessionOptions extends Omit<LoginOptions, 'targetName'>, ConnectionOptions {
+export interface SessionOptions
+  extends Omit<LoginOptions, 'targetName' | 'chapAlgorithms'>,
+    ConnectionOptions {
   readonly portal: Portal;
   readonly targetName: string;
   readonly isid: Isid;

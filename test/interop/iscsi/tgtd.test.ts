@@ -1,5 +1,5 @@
 /** Our initiator against the real tgtd, with libiscsi's and qemu's programs as witnesses. */
-import { stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PLAIN, PLAIN_ZERO } from '../../../src/block/index.ts';
 import {
@@ -20,6 +20,7 @@ import { startVerifiedWrites } from '../../support/verified-writes.ts';
 
 const IQN = 'iqn.2026-01.test.rootcast:disks';
 const SECURE = 'iqn.2026-01.test.rootcast:secure';
+const DIGESTS = 'iqn.2026-01.test.rootcast:digests';
 const INITIATOR = 'iqn.2026-01.test.rootcast:initiator';
 const SIZE = 16 * 1024 * 1024;
 const QUIET = { info() {}, warn() {} };
@@ -51,6 +52,12 @@ describeWith(NEEDS, 'the iSCSI initiator and tgtd', () => {
     await tgtd.account(INCOMING.user, INCOMING.password);
     await tgtd.bindAccount(2, CHAP.user);
     await tgtd.bindAccount(2, INCOMING.user, true);
+    await tgtd.target(3, DIGESTS);
+    await tgtd.lun(3, 1, 'digests', { size: SIZE });
+    for (const name of ['HeaderDigest', 'DataDigest']) {
+      const update = ['--mode', 'target', '--op', 'update', '--tid', '3'];
+      await tgtd.admin(...update, '--name', name, '--value', 'CRC32C');
+    }
   });
   afterAll(() => tgtd?.stop());
   afterEach(() => port?.close());
@@ -74,6 +81,7 @@ describeWith(NEEDS, 'the iSCSI initiator and tgtd', () => {
     expect(found).toEqual([
       { iqn: IQN, portals: [tgtd.portal] },
       { iqn: SECURE, portals: [tgtd.portal] },
+      { iqn: DIGESTS, portals: [tgtd.portal] },
     ]);
   });
 
@@ -140,10 +148,10 @@ describeWith(NEEDS, 'the iSCSI initiator and tgtd', () => {
   });
 
   it.each([
-    ['no digests', {}],
-    ['both digests', { headerDigest: true, dataDigest: true }],
-  ])('reads what it wrote, with %s, and qemu reads the same', async (_, digests) => {
-    const device = await open(digests);
+    ['no digests', IQN, 'disk-1', {}],
+    ['both digests', DIGESTS, 'digests', { headerDigest: true, dataDigest: true }],
+  ])('reads what it wrote, with %s', async (_, iqn, file, digests) => {
+    const device = await open({ iqn, ...digests });
     const content = Buffer.alloc(SIZE);
     await device.read(content, 0);
     const writes = startVerifiedWrites(device, content);
@@ -151,20 +159,29 @@ describeWith(NEEDS, 'the iSCSI initiator and tgtd', () => {
     await writes.finish();
     await device.flush();
     await device.close();
-    const copy = tgtd.file('copy.raw');
-    await succeed('qemu-img', [
-      'convert',
-      '-f',
-      'raw',
-      '-O',
-      'raw',
-      `iscsi://${tgtd.portal}/${IQN}/1`,
-      copy,
-    ]);
-    const { stdout } = await succeed('cmp', [copy, tgtd.file('disk-1')]);
-    expect(stdout).toBe('');
-    const { readFile } = await import('node:fs/promises');
+    expect((await readFile(tgtd.file(file))).equals(content)).toBe(true);
+  });
+
+  it('insists on a digest that was asked for', async () => {
+    await expect(open({ dataDigest: true })).rejects.toMatchObject({
+      cause: { failure: 'refused', message: expect.stringContaining('DataDigest') },
+    });
+  });
+
+  it('agrees with qemu about what is on the disk, both ways', async () => {
+    const [copy, url] = [tgtd.file('copy.raw'), `iscsi://${tgtd.portal}/${IQN}/1`];
+    const content = Buffer.alloc(SIZE, 'written by us ');
+    const device = await open();
+    await device.write(content, 0, { fua: true });
+    await succeed('qemu-img', ['convert', '-f', 'raw', '-O', 'raw', url, copy]);
     expect((await readFile(copy)).equals(content)).toBe(true);
+    content.fill('written by qemu ');
+    await writeFile(copy, content);
+    await succeed('qemu-img', ['convert', '-n', '-f', 'raw', '-O', 'raw', copy, url]);
+    const target = Buffer.alloc(SIZE);
+    await device.read(target, 0);
+    expect(target.equals(content)).toBe(true);
+    await device.close();
   });
 
   it('shares a session between the LUNs of a target', async () => {
