@@ -6,7 +6,7 @@ export { discoverTargets, type FoundTarget } from './discovery.ts';
 export { IscsiError, type IscsiFailure, IscsiViolation } from './iscsi-error.ts';
 export { LunUnusable } from './lun-facts.ts';
 export type { PathReport } from './lun-paths.ts';
-export { type Portal, parsePortal, portalText } from './portal.ts';
+export { ISCSI_PORT, type Portal, parsePortal, portalText } from './portal.ts';
 export { enforcesChap, type FoundLun, probeLuns } from './probe.ts';
 export type { IscsiLog } from './session.ts';
 export { REAL_TIME, type Timers } from './timers.ts';

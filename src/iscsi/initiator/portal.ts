@@ -7,12 +7,12 @@ export interface Portal {
 export const ISCSI_PORT = 3260;
 
 /** undefined: not a portal. */
-export function parsePortal(text: string): Portal | undefined {
+export function parsePortal(text: string, standardPort = ISCSI_PORT): Portal | undefined {
   const address = text.trim().replace(/,\d+$/, '');
   const match = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([^:[\]\s/]+))(?::(\d{1,5}))?$/.exec(address);
   const host = match?.[1] ?? match?.[2];
   if (host === undefined) return undefined;
-  const port = match?.[3] === undefined ? ISCSI_PORT : Number(match[3]);
+  const port = match?.[3] === undefined ? standardPort : Number(match[3]);
   return port >= 1 && port <= 65_535 ? { host, port } : undefined;
 }
 
