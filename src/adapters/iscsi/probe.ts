@@ -1,0 +1,101 @@
+/** Finding a LUN in steps: address → targets → LUNs → ready. Changes nothing. */
+import { ArrayError } from '../../errors/index.ts';
+import {
+  discoverTargets,
+  type FoundLun,
+  type FoundTarget,
+  IscsiError,
+  type Portal,
+  portalText,
+  probeLuns,
+  REAL_TIME,
+} from '../../iscsi/index.ts';
+import type { AdapterParts, ProbeAnswer, ProbeFinding } from '../../repositories/index.ts';
+import { arrayErrorOf } from './array-errors.ts';
+import { type IscsiConnection, type IscsiSettings, iscsiSettings } from './settings.ts';
+
+/** @throws ArrayError INVALID_ARGUMENT, UNREACHABLE, AUTH_FAILED, NOT_FOUND … */
+export async function probeIscsi(
+  connection: IscsiConnection,
+  parts: AdapterParts,
+  signal: AbortSignal,
+): Promise<ProbeAnswer> {
+  const settings = iscsiSettings(connection);
+  if (settings.addresses.length === 0) return { step: 'address', choose: 'target', found: [] };
+  try {
+    if (settings.iqn === undefined) {
+      return { step: 'system', choose: 'targetIQN', found: await targets(settings, parts, signal) };
+    }
+    const luns = await lunsOf(settings, settings.iqn, parts, signal);
+    const chosen = settings.wwid ?? settings.lun;
+    if (chosen === undefined) {
+      return { step: 'pool', choose: 'SCSIid', found: luns.map(finding) };
+    }
+    const found = luns.filter((lun) => isChosen(lun, settings));
+    if (found.length > 0) return { step: 'ready', choose: undefined, found: found.map(finding) };
+    throw new ArrayError('NOT_FOUND', `the target ${settings.iqn} has no such LUN: ${chosen}`, {
+      refs: luns.map(({ lun, wwid }) => `${lun}: ${wwid}`),
+    });
+  } catch (error) {
+    throw arrayErrorOf(error, signal);
+  }
+}
+
+function isChosen({ lun, wwid }: FoundLun, settings: IscsiSettings): boolean {
+  const sameLun = settings.lun === undefined || settings.lun === lun;
+  const sameDisk =
+    settings.wwid === undefined || settings.wwid.toLowerCase() === wwid.toLowerCase();
+  return sameLun && sameDisk;
+}
+
+/** @throws IscsiError, LunUnusable */
+export function lunsOf(
+  settings: IscsiSettings,
+  iqn: string,
+  { clock }: AdapterParts,
+  signal: AbortSignal,
+): Promise<readonly FoundLun[]> {
+  const { portals, initiatorName, chap } = settings;
+  const timers = { ...REAL_TIME, now: clock };
+  const options = { portals, iqn, initiatorName, timers, signal };
+  return probeLuns(chap === undefined ? options : { ...options, chap });
+}
+
+async function targets(
+  settings: IscsiSettings,
+  { clock }: AdapterParts,
+  signal: AbortSignal,
+): Promise<readonly ProbeFinding[]> {
+  const { addresses, initiatorName, chap } = settings;
+  const timers = { ...REAL_TIME, now: clock };
+  let problem: unknown;
+  for (const portal of addresses) {
+    try {
+      const options = { portal, initiatorName, timers, signal };
+      const found = await discoverTargets(chap === undefined ? options : { ...options, chap });
+      return found.map((target) => described(target, portal));
+    } catch (error) {
+      problem = error;
+      if (error instanceof IscsiError && error.failure !== 'unreachable') break;
+    }
+  }
+  throw problem;
+}
+
+/**
+ * Arrays behind address translation announce addresses that we cannot use. Where the one that we asked is not
+ * among those, it alone is proposed.
+ */
+function described({ iqn, portals }: FoundTarget, asked: Portal): ProbeFinding {
+  const known = portals.includes(portalText(asked));
+  return {
+    value: iqn,
+    description: known ? portals.join(', ') : `announces ${portals.join(', ')}`,
+    settings: { portals: known ? portals : [portalText(asked)] },
+  };
+}
+
+function finding({ lun, wwid, vendor, product, serial, size }: FoundLun): ProbeFinding {
+  const description = [vendor, product, serial].filter((part) => part !== undefined && part !== '');
+  return { value: wwid, description: description.join(' '), settings: { LUNid: lun }, size };
+}
