@@ -170,7 +170,11 @@ function confText(folder: string, fsid: string, monHost: string, port: number): 
     'mgr_initial_modules =',
     ...['[mgr]', `mgr_data = ${folder}/mgr`, `keyring = ${folder}/mgr/keyring`],
     ...['[osd]', `osd_data = ${folder}/osd`, `keyring = ${folder}/osd/keyring`],
-    ...['osd_objectstore = memstore', 'osd_fast_shutdown = false', `memstore_device_bytes = ${OSD_BYTES}`],
+    ...[
+      'osd_objectstore = memstore',
+      'osd_fast_shutdown = false',
+      `memstore_device_bytes = ${OSD_BYTES}`,
+    ],
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -99,7 +99,7 @@ export class CephControl implements ArrayControl {
       const ownership = await Ownership.take(cluster, images, owner, options);
       await cluster.block(dead, DEAD_CLIENT_SECONDS);
       const replication = await Replication.of(cluster, images);
-      const servers = new Servers(cluster, images, parts.log);
+      const servers = new Servers(cluster, images, parts.log, () => ownership.check());
       const info = await infoOf(cluster, replication !== undefined);
       options.signal?.throwIfAborted();
       const attached = { cluster, ownership, servers, images, info, replication, repositoryId };
@@ -154,10 +154,8 @@ export class CephControl implements ArrayControl {
     try {
       switch (question.ask) {
         case 'open':
-          await this.#ownership.check();
           return await this.#servers.open(question.image, question.snapshot);
         case 'again':
-          await this.#ownership.check();
           return await this.#servers.again(question.server, question.generation);
         case 'release':
           return await this.#servers.release(question.server);

@@ -40,21 +40,20 @@ export class Clones implements CloneControl {
   async clone(request: CloneRequest, options?: CallOptions): Promise<ArrayVolume> {
     checkName(request.name);
     const size = request.size === undefined ? undefined : roundedSize(request.size);
-    const there = await this.#parts.volumes.byTag(request.tag);
-    if (there !== undefined) return this.#same(there, size);
-    const source = await this.#images.ofRef(request.source);
-    if (request.kind === 'linked') await this.#checkDepth(source);
     const { tag, name } = request;
-    const image = await this.#parts.maker.make(
+    const { image, fresh } = await this.#parts.maker.make(
       {
-        tag,
-        name,
-        thin: true,
-        make: (part) => this.#fromSource(source, request, size, part, options),
+        ...{ tag, name, thin: true, copied: true },
+        find: () => this.#parts.volumes.byTag(tag),
+        make: async (part) => {
+          const source = await this.#images.ofRef(request.source);
+          if (request.kind === 'linked') await this.#checkDepth(source);
+          await this.#fromSource(source, request, size, part, options);
+        },
       },
       options,
     );
-    return this.#parts.objects.volume(image);
+    return fresh ? this.#parts.objects.volume(image) : this.#same(image, size);
   }
 
   async #same(image: Image, size: number | undefined): Promise<ArrayVolume> {

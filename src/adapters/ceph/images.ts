@@ -49,9 +49,14 @@ export class Images {
 
   /** Names of volumes, sorted. */
   async names(): Promise<readonly string[]> {
+    return (await this.allNames()).filter(isVolumeName).sort();
+  }
+
+  /** The marker's too, and of what is unfinished. */
+  async allNames(): Promise<readonly string[]> {
     const call = { what: 'list the images' };
     const all = asList(await this.#cluster.rbdJson(['ls', this.#cluster.place], call), call.what);
-    return all.map(String).filter(isVolumeName).sort();
+    return all.map(String);
   }
 
   /** undefined: no such image. */

@@ -14,8 +14,18 @@ export interface Wanted {
   readonly tag: string;
   readonly name: string;
   readonly thin: boolean;
+  /** It is a copy, and has its source's metadata. */
+  readonly copied: boolean;
+  /** The one that has the tag already. */
+  readonly find: () => Promise<Image | undefined>;
   /** Makes the image of this name, with its content. */
   readonly make: (part: string) => Promise<void>;
+}
+
+export interface Made {
+  readonly image: Image;
+  /** False: it was there. */
+  readonly fresh: boolean;
 }
 
 export class Maker {
@@ -30,17 +40,27 @@ export class Maker {
     this.#turns = turns;
   }
 
-  /** Nothing of this tag exists under a complete name (the caller has looked). */
-  make(wanted: Wanted, options?: CallOptions): Promise<Image> {
+  make(wanted: Wanted, options?: CallOptions): Promise<Made> {
     return this.#turns.run(wanted.tag, async () => {
+      const there = await wanted.find();
+      if (there !== undefined) return { image: there, fresh: false };
       const complete = objectName(wanted.name, wanted.tag);
       const part = partName(complete);
-      if (!(await this.#finished(part, wanted.tag))) await this.#makePart(part, wanted, options);
-      await this.#refuseSquatter(complete);
+      const names = await this.#images.allNames();
+      // What was released keeps its name.
+      if (names.includes(complete)) {
+        const message = `an image ${complete} is there, and is not ours`;
+        throw new ArrayError('ALREADY_EXISTS_DIFFERENT', message, { value: complete });
+      }
+      const begun = names.includes(part);
+      if (!begun || !(await this.#finished(part, wanted.tag))) {
+        if (begun) await this.#remove(part);
+        await this.#makePart(part, wanted, options);
+      }
       const call = { what: `name image ${complete}`, mutating: true };
       await this.#cluster.rbd(['mv', this.#cluster.spec(part), this.#cluster.spec(complete)], call);
       const image = await this.#images.byName(complete);
-      if (image !== undefined) return image;
+      if (image !== undefined) return { image, fresh: true };
       throw new ArrayError('UNKNOWN_OUTCOME', `image ${complete} was made, and is not there`);
     });
   }
@@ -51,10 +71,9 @@ export class Maker {
   }
 
   async #makePart(part: string, wanted: Wanted, options?: CallOptions): Promise<void> {
-    await this.#remove(part);
     try {
       await wanted.make(part);
-      await this.#images.forgetSource(part);
+      if (wanted.copied) await this.#images.forgetSource(part);
       if (!wanted.thin) await this.#images.setMeta(part, META.thin, 'no');
       await this.#images.setMeta(part, META.tag, wanted.tag);
     } catch (error) {
@@ -69,29 +88,12 @@ export class Maker {
    * that was killed is a watcher for another half minute: only a process of ours can have had it open.
    */
   async #remove(part: string): Promise<void> {
+    const there = (await this.#images.byName(part)) !== undefined;
+    const watchers = there ? await this.#images.watchers(part) : [];
+    await this.#cluster.block(watchers, DEAD_CLIENT_SECONDS);
     const call = { what: `remove the unfinished image ${part}`, mutating: true, long: true };
-    const remove = (): Promise<unknown> =>
-      this.#cluster.rbd(['rm', '--no-progress', this.#cluster.spec(part)], call);
-    if (
-      !((await this.#cluster.rbdJson(['ls', this.#cluster.place], call)) as unknown[]).includes(
-        part,
-      )
-    )
-      return;
-    await ignoring(['NOT_FOUND'], async () => {
-      const watchers = (await this.#images.byName(part)) ? await this.#images.watchers(part) : [];
-      await this.#cluster.block(watchers, DEAD_CLIENT_SECONDS);
-      await remove();
-    });
-  }
-
-  /** What was released keeps its name. */
-  async #refuseSquatter(complete: string): Promise<void> {
-    if ((await this.#images.byName(complete)) === undefined) return;
-    throw new ArrayError(
-      'ALREADY_EXISTS_DIFFERENT',
-      `an image ${complete} is there, and is not ours`,
-      { value: complete },
+    await ignoring(['NOT_FOUND'], () =>
+      this.#cluster.rbd(['rm', '--no-progress', this.#cluster.spec(part)], call),
     );
   }
 }

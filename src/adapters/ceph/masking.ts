@@ -24,7 +24,7 @@ import type { Cluster } from './cluster.ts';
 import { type Image, type Images, ignoring } from './images.ts';
 import { CALLS_AT_ONCE, FENCE_SECONDS } from './limits.ts';
 import { checkName, META } from './names.ts';
-import { volumeRef } from './objects.ts';
+import { snapshotIdOf, volumeRef } from './objects.ts';
 import { parseJson, shapesOf, text } from './shape.ts';
 
 interface MappingNote {
@@ -55,42 +55,48 @@ export class Masking implements MaskingControl {
       throw new ArrayError('UNSUPPORTED', 'RBD knows no CHAP', { field: 'chap' });
     }
     const image = await this.#images.ofRef(request.volume);
-    const there = (await this.#mappingsOf(image)).find((each) => each.host === host.name);
+    if (request.volume.kind === 'snapshot' && mode === 'rw') {
+      throw new ArrayError('INVALID_ARGUMENT', 'a snapshot is read only', { field: 'mode' });
+    }
+    const there = (await this.#mappingsOf(image, request.volume)).find(
+      (each) => each.host === host.name,
+    );
     if (there !== undefined && there.mode !== mode) {
       const message = `${image.name} is mapped to ${host.name} as ${there.mode}`;
       throw new ArrayError('ALREADY_EXISTS_DIFFERENT', message, { field: 'mode', value: mode });
     }
     if (there !== undefined) return there;
     const note: MappingNote = { mode, addresses: host.addresses };
-    await this.#images.setMeta(image.name, META.mapping + host.name, JSON.stringify(note));
-    return this.#mapping(image, host.name, note, await this.#images.watchers(image.name));
+    const key = keyOf(request.volume) + host.name;
+    await this.#images.setMeta(image.name, key, JSON.stringify(note));
+    return this.#mapping(image, request.volume, host.name, note);
   }
 
   async unmap(request: Parameters<MaskingControl['unmap']>[0]): Promise<void> {
-    if (request.volume.kind !== 'volume') return;
-    const image = await this.#images.byId(request.volume.nativeId);
+    const [id = ''] = request.volume.nativeId.split('@');
+    const image = await this.#images.byId(id);
     if (image === undefined) return;
-    for (const mapping of await this.#mappingsOf(image)) {
+    for (const mapping of await this.#mappingsOf(image, request.volume)) {
       if (request.host !== undefined && mapping.host !== request.host) continue;
       if (mapping.sessions.length > 0 && request.force !== true) {
         const message = `${mapping.host} has ${image.name} open`;
         throw new ArrayError('IN_USE', message, { refs: mapping.sessions });
       }
       await this.#cut(mapping.sessions);
-      await this.#images.removeMeta(image.name, META.mapping + mapping.host);
+      await this.#images.removeMeta(image.name, keyOf(request.volume) + mapping.host);
     }
   }
 
   async listMappings(query: { readonly volume?: ArrayRef }): Promise<readonly ArrayMapping[]> {
     if (query.volume !== undefined) {
       const image = await this.#images.byId(query.volume.nativeId);
-      return image === undefined ? [] : this.#mappingsOf(image);
+      return image === undefined ? [] : this.#mappingsOf(image, volumeRef(image));
     }
     const found: ArrayMapping[] = [];
     await forEachOf(await this.#images.names(), CALLS_AT_ONCE, async (name) => {
       await ignoring(['NOT_FOUND'], async () => {
         const image = await this.#images.byName(name);
-        if (image !== undefined) found.push(...(await this.#mappingsOf(image)));
+        if (image !== undefined) found.push(...(await this.#mappingsOf(image, volumeRef(image))));
       });
     });
     return found.sort((a, b) => (a.ref.nativeId < b.ref.nativeId ? -1 : 1));
@@ -143,27 +149,31 @@ export class Masking implements MaskingControl {
     await this.#onBlocked(clients);
   }
 
-  async #mappingsOf(image: Image): Promise<readonly ArrayMapping[]> {
-    const meta = await this.#images.meta(image.name);
-    const notes = [...meta].filter(([key]) => key.startsWith(META.mapping));
-    if (notes.length === 0) return [];
-    const watchers = await this.#images.watchers(image.name);
-    return notes.map(([key, value]) => {
-      const note = parseJson(value, `a mapping of ${image.name}`) as MappingNote;
-      return this.#mapping(image, key.slice(META.mapping.length), note, watchers);
-    });
+  async #mappingsOf(image: Image, of: ArrayRef): Promise<readonly ArrayMapping[]> {
+    const prefix = keyOf(of);
+    const notes = [...(await this.#images.meta(image.name))].filter(([key]) =>
+      key.startsWith(prefix),
+    );
+    return Promise.all(
+      notes.map(([key, value]) => {
+        const note = parseJson(value, `a mapping of ${image.name}`) as MappingNote;
+        return this.#mapping(image, of, key.slice(prefix.length), note);
+      }),
+    );
   }
 
-  #mapping(
+  async #mapping(
     image: Image,
+    of: ArrayRef,
     host: string,
     note: MappingNote,
-    watchers: readonly string[],
-  ): ArrayMapping {
+  ): Promise<ArrayMapping> {
     const { monHosts, conf } = this.#cluster.settings;
+    // Who reads a snapshot is no watcher.
+    const watchers = of.kind === 'volume' ? await this.#images.watchers(image.name) : [];
     return {
-      ref: { kind: 'mapping', nativeId: `${image.id}:${host}`, name: `${image.name}:${host}` },
-      volume: volumeRef(image),
+      ref: { kind: 'mapping', nativeId: `${of.nativeId}:${host}`, name: `${of.name}:${host}` },
+      volume: of.kind === 'volume' ? volumeRef(image) : of,
       host,
       mode: note.mode,
       lun: undefined,
@@ -174,6 +184,12 @@ export class Masking implements MaskingControl {
       },
     };
   }
+}
+
+/** Of a snapshot, in the metadata of its image. */
+function keyOf(ref: ArrayRef): string {
+  if (ref.kind !== 'snapshot') return META.mapping;
+  return `${META.snapshotMapping}${snapshotIdOf(ref)}.`;
 }
 
 /** `10.0.0.1:0/1234` or `[fd00::1]:0/1234`. */

@@ -20,6 +20,7 @@ export const META = {
   thin: 'rootcast.thin',
   reverted: 'rootcast.reverted',
   mapping: 'rootcast.mapping.',
+  snapshotMapping: 'rootcast.snapshot-mapping.',
   snapshot: 'rootcast.snapshot.',
   all: 'rootcast.',
 } as const;

@@ -40,18 +40,26 @@ export class Objects {
   }
 
   async volume(image: Image): Promise<ArrayVolume> {
-    return this.volumeOf(image, await this.#images.meta(image.name));
+    return this.volumeOf(image, this.#images.meta(image.name));
   }
 
-  async volumeOf(image: Image, meta: ReadonlyMap<string, string>): Promise<ArrayVolume> {
+  async volumeOf(
+    image: Image,
+    told: ReadonlyMap<string, string> | Promise<ReadonlyMap<string, string>>,
+  ): Promise<ArrayVolume> {
+    const [meta, allocated, parent] = await Promise.all([
+      told,
+      this.#images.allocated(image),
+      this.#parentOf(image),
+    ]);
     return {
       ref: volumeRef(image),
       tag: meta.get(META.tag),
       size: image.size,
-      allocated: await this.#images.allocated(image),
+      allocated,
       thin: meta.get(META.thin) !== 'no',
       wwid: undefined, // its data path has no disk identity; the image's id, which is never used again, is checked
-      parent: await this.#parentOf(image),
+      parent,
       locator: this.#locator(image, { image: image.id }),
     };
   }

@@ -44,6 +44,8 @@ export class Servers {
   readonly #cluster: Cluster;
   readonly #images: Images;
   readonly #log: AdapterLog;
+  /** @throws ArrayError FENCED */
+  readonly #stillOurs: () => Promise<void>;
   readonly #turns = new KeyedMutex();
   /** Those that may be opened. */
   readonly #byKey = new Map<string, Server>();
@@ -51,10 +53,11 @@ export class Servers {
   #indexes = 0;
   #closed = false;
 
-  constructor(cluster: Cluster, images: Images, log: AdapterLog) {
+  constructor(cluster: Cluster, images: Images, log: AdapterLog, stillOurs: () => Promise<void>) {
     this.#cluster = cluster;
     this.#images = images;
     this.#log = log;
+    this.#stillOurs = stillOurs;
   }
 
   /** @throws ArrayError NOT_FOUND (also: another image has the name now), PATH_UNAVAILABLE, FENCED … */
@@ -162,7 +165,7 @@ export class Servers {
 
   async #start(server: Server): Promise<void> {
     if (this.#closed) throw new ArrayError('UNREACHABLE', 'the repository is closed');
-    const image = await this.#images.byId(server.imageId);
+    const [image] = await Promise.all([this.#images.byId(server.imageId), this.#stillOurs()]);
     if (image === undefined) {
       throw new ArrayError('NOT_FOUND', `there is no image of id ${server.imageId}`);
     }

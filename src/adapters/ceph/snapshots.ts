@@ -63,8 +63,10 @@ export class Snapshots implements SnapshotControl {
     checkName(wanted.name);
     const { tag } = wanted;
     return this.#parts.turns.run(`snapshot ${tag}`, async () => {
-      const image = await this.#images.ofRef(wanted.volume);
-      const there = await this.#byTag(tag);
+      const [image, there] = await Promise.all([
+        this.#images.ofRef(wanted.volume),
+        this.#byTag(tag),
+      ]);
       if (there !== undefined) return [await this.#same(there, image)];
       const snapshots = await this.#images.userSnapshots(image.name);
       let snapshot = snapshots.find(({ name }) => name.endsWith(tagSuffix(tag)));
@@ -75,7 +77,13 @@ export class Snapshots implements SnapshotControl {
       await this.#parts.index.set('snapshot', tag, image.id);
       snapshot ??= await this.#take(image, objectName(wanted.name, tag), options);
       await this.#images.setMeta(image.name, META.snapshot + String(snapshot.id), tag);
-      return [await this.#shown(image, snapshot)];
+      return [
+        this.#objects.snapshot(
+          image,
+          snapshot,
+          new Map([[META.snapshot + String(snapshot.id), tag]]),
+        ),
+      ];
     });
   }
 
@@ -106,7 +114,10 @@ export class Snapshots implements SnapshotControl {
     if (found === undefined) return;
     const { image, snapshot } = found;
     const spec = this.#cluster.spec(image.name, snapshot.name);
-    const children = await this.#images.children(image.name, snapshot.id);
+    const [children, meta] = await Promise.all([
+      this.#images.children(image.name, snapshot.id),
+      this.#images.meta(image.name),
+    ]);
     if (children.length > 0) {
       const refs = children.map((child) => `${child.place}/${child.image}`);
       throw new ArrayError('HAS_DEPENDENTS', `snapshot ${spec} has clones`, { refs });
@@ -115,7 +126,7 @@ export class Snapshots implements SnapshotControl {
       throw new ArrayError('IN_USE', `snapshot ${spec} is open`, { refs: [spec] });
     }
     const key = META.snapshot + String(snapshot.id);
-    const tag = (await this.#images.meta(image.name)).get(key);
+    const tag = meta.get(key);
     const call = { what: `delete snapshot ${spec}`, mutating: true, long: true };
     await ignoring(['NOT_FOUND'], () =>
       this.#cluster.rbd(['snap', 'rm', '--no-progress', spec], { ...call, ...options }),
@@ -136,9 +147,11 @@ export class Snapshots implements SnapshotControl {
     const id = await this.#parts.index.get('snapshot', tag);
     const image = id === undefined ? undefined : await this.#images.byId(id);
     if (image === undefined) return undefined;
-    const meta = await this.#images.meta(image.name);
+    const [meta, snapshots] = await Promise.all([
+      this.#images.meta(image.name),
+      this.#images.userSnapshots(image.name),
+    ]);
     const key = [...meta].find(([name, value]) => name.startsWith(META.snapshot) && value === tag);
-    const snapshots = await this.#images.userSnapshots(image.name);
     const snapshot = snapshots.find(({ id: each }) => META.snapshot + String(each) === key?.[0]);
     return snapshot === undefined ? undefined : this.#objects.snapshot(image, snapshot, meta);
   }

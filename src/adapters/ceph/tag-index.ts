@@ -32,7 +32,6 @@ export class TagIndex {
   }
 
   async set(kind: Kind, tag: string, imageId: string): Promise<void> {
-    if ((await this.get(kind, tag)) === imageId) return;
     await this.#images.setMeta(MARKER, keyOf(kind, tag), imageId);
   }
 

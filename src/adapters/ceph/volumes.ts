@@ -50,24 +50,17 @@ export class Volumes {
   async create(request: CreateVolume, options?: CallOptions): Promise<ArrayVolume> {
     const size = roundedSize(request.size);
     checkName(request.name);
-    const there = await this.byTag(request.tag);
-    if (there !== undefined) return this.#same(there, request, size);
     const { tag, name, thin } = request;
-    const image = await this.#maker.make(
-      {
-        tag,
-        name,
-        thin,
-        make: async (part) => {
-          const thick = thin ? [] : ['--thick-provision'];
-          const args = ['create', this.#cluster.spec(part), '--size', `${size}B`, ...thick];
-          const call = { what: `create volume ${name}`, mutating: true, long: !thin };
-          await this.#cluster.rbd(args, { ...call, ...options });
-        },
-      },
-      options,
-    );
-    return this.#objects.volume(image);
+    const make = async (part: string): Promise<void> => {
+      const thick = thin ? [] : ['--thick-provision'];
+      const args = ['create', this.#cluster.spec(part), '--size', `${size}B`, ...thick];
+      const call = { what: `create volume ${name}`, mutating: true, long: !thin };
+      await this.#cluster.rbd(args, { ...call, ...options });
+    };
+    const find = (): Promise<Image | undefined> => this.byTag(tag);
+    const wanted = { tag, name, thin, copied: false, find, make };
+    const { image, fresh } = await this.#maker.make(wanted, options);
+    return fresh ? this.#objects.volume(image) : this.#same(image, request, size);
   }
 
   async #same(image: Image, request: CreateVolume, size: number): Promise<ArrayVolume> {
@@ -84,9 +77,11 @@ export class Volumes {
     return this.#turns.run(request.ref.nativeId, async () => {
       const image = await this.#images.byId(request.ref.nativeId);
       if (image === undefined) return;
-      await this.#refuseMapped(image);
-      await this.#refuseDependents(image);
-      await this.refuseWatchers(image, 'delete');
+      await Promise.all([
+        this.#refuseMapped(image),
+        this.#refuseDependents(image),
+        this.refuseWatchers(image, 'delete'),
+      ]);
       const call = { what: `delete volume ${image.name}`, mutating: true, long: true };
       await ignoring(['NOT_FOUND'], () =>
         this.#cluster.rbd(['rm', this.#cluster.spec(image.name)], { ...call, ...options }),
@@ -123,7 +118,7 @@ export class Volumes {
     throw new ArrayError('IN_USE', `cannot ${verb} volume ${name}: it is open`, { refs });
   }
 
-  resize(
+  async resize(
     request: Mutation & { readonly ref: ArrayRef; readonly size: number },
     options?: CallOptions,
   ): Promise<ArrayVolume> {
@@ -154,11 +149,10 @@ export class Volumes {
   /** What we made has the tag's hash in its name; what was adopted stands in the index. */
   async byTag(tag: string): Promise<Image | undefined> {
     const suffix = tagSuffix(tag);
-    const names = await this.#images.names();
+    const [names, id] = await Promise.all([this.#images.names(), this.#index.get('volume', tag)]);
     for (const name of names.filter((each) => each.endsWith(suffix))) {
       if ((await this.#tagOf(name)) === tag) return this.#images.byName(name);
     }
-    const id = await this.#index.get('volume', tag);
     const image = id === undefined ? undefined : await this.#images.byId(id);
     if (image === undefined) return undefined;
     return (await this.#tagOf(image.name)) === tag ? image : undefined;
