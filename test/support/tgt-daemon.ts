@@ -122,7 +122,12 @@ export class QemuInitiator implements Initiator {
         address: { transport: 'unix', path: socket },
         exportName: '',
       }).catch(() => undefined);
-      if (client !== undefined) return closing(nbdDevice(client), end);
+      if (client !== undefined) {
+        const impatient = (): void => {
+          child.kill('SIGKILL');
+        };
+        return closing(withPatience(nbdDevice(client), impatient), end);
+      }
       if (child.exitCode !== null) throw new BlockError('EPERM', 'open', 0, 0, said.trim());
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -131,6 +136,22 @@ export class QemuInitiator implements Initiator {
   async close(): Promise<void> {
     for (const end of [...this.#ends]) await end();
   }
+}
+
+/** qemu tries for ever to log in again; whoever waits longer than this for a write gives up on it. */
+const PATIENCE_MS = 4000;
+
+function withPatience(device: BlockDevice, giveUp: () => void): BlockDevice {
+  const write = device.write.bind(device);
+  device.write = async (source, offset, options) => {
+    const timer = setTimeout(giveUp, PATIENCE_MS);
+    try {
+      await write(source, offset, options);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return device;
 }
 
 function closing(device: BlockDevice, end: () => Promise<void>): BlockDevice {
