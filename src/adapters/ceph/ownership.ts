@@ -1,0 +1,107 @@
+/**
+ * Whose pool (or namespace) it is: an empty image whose metadata says which repository lives here, which server has it
+ * attached, and the fencing epoch, that grows when another server takes over. Creating an image is atomic, so of
+ * two that make the pool theirs, one does.
+ */
+import { ArrayError } from '../../errors/index.ts';
+import type { Cluster } from './cluster.ts';
+import { type Images, ignoring } from './images.ts';
+import { FENCE_SECONDS, SIZE_GRANULARITY } from './limits.ts';
+import { MARKER } from './names.ts';
+
+const KEY = {
+  repository: 'rootcast.repository',
+  owner: 'rootcast.owner',
+  epoch: 'rootcast.epoch',
+} as const;
+
+export interface Owner {
+  readonly repositoryId: string;
+  /** This server's name on storage networks. */
+  readonly server: string;
+}
+
+export class Ownership {
+  readonly #cluster: Cluster;
+  readonly #images: Images;
+  readonly #owner: Owner;
+  #epoch = 0;
+
+  private constructor(cluster: Cluster, images: Images, owner: Owner) {
+    this.#cluster = cluster;
+    this.#images = images;
+    this.#owner = owner;
+  }
+
+  /** The repository that lives in the pool; undefined: none does. */
+  static async of(images: Images): Promise<string | undefined> {
+    if ((await images.byName(MARKER)) === undefined) return undefined;
+    return (await images.meta(MARKER)).get(KEY.repository);
+  }
+
+  /** @throws ArrayError ALREADY_MANAGED, NOT_FOUND (it is nobody's), EXCLUSIVE_ATTACHED */
+  static async take(
+    cluster: Cluster,
+    images: Images,
+    owner: Owner,
+    options: { readonly create?: boolean; readonly takeOver?: boolean },
+  ): Promise<Ownership> {
+    const there = await Ownership.of(images);
+    if (there !== undefined && there !== owner.repositoryId) {
+      const message = `pool ${cluster.place} holds another repository`;
+      throw new ArrayError('ALREADY_MANAGED', message, { value: there });
+    }
+    if (there === undefined) {
+      if (options.create !== true) {
+        throw new ArrayError('NOT_FOUND', `pool ${cluster.place} holds no repository yet`);
+      }
+      const args = ['create', cluster.spec(MARKER), '--size', `${SIZE_GRANULARITY}B`];
+      await ignoring(['ALREADY_EXISTS_DIFFERENT'], () =>
+        cluster.rbd(args, { what: `mark pool ${cluster.place}`, mutating: true }),
+      );
+      await images.setMeta(MARKER, KEY.repository, owner.repositoryId);
+    }
+    const ownership = new Ownership(cluster, images, owner);
+    await ownership.#attach(options.takeOver === true);
+    return ownership;
+  }
+
+  async #attach(takeOver: boolean): Promise<void> {
+    const meta = await this.#images.meta(MARKER);
+    const before = meta.get(KEY.owner);
+    const other = before !== undefined && before !== this.#owner.server;
+    if (other && !takeOver) {
+      const message = `pool ${this.#cluster.place} is attached to ${before}`;
+      throw new ArrayError('EXCLUSIVE_ATTACHED', message, { refs: [before] });
+    }
+    this.#epoch = Number(meta.get(KEY.epoch) ?? 0) + (other ? 1 : 0);
+    await this.#images.setMeta(MARKER, KEY.epoch, String(this.#epoch));
+    await this.#images.setMeta(MARKER, KEY.owner, this.#owner.server);
+    // The other server reads the epoch before it opens anything more; what it has open is cut off.
+    if (other) await this.#cutOffAll();
+  }
+
+  async #cutOffAll(): Promise<void> {
+    const watchers = new Set<string>();
+    for (const name of await this.#images.names()) {
+      await ignoring(['NOT_FOUND'], async () => {
+        for (const watcher of await this.#images.watchers(name)) watchers.add(watcher);
+      });
+    }
+    await this.#cluster.block([...watchers], FENCE_SECONDS);
+  }
+
+  /** @throws ArrayError FENCED: another server has taken over */
+  async check(): Promise<void> {
+    const meta = await this.#images.meta(MARKER);
+    const epoch = Number(meta.get(KEY.epoch) ?? 0);
+    if (epoch === this.#epoch && meta.get(KEY.owner) === this.#owner.server) return;
+    throw new ArrayError('FENCED', `another server has taken over pool ${this.#cluster.place}`);
+  }
+
+  /** Another server may attach it now. */
+  async release(): Promise<void> {
+    await this.check();
+    await this.#images.removeMeta(MARKER, KEY.owner);
+  }
+}

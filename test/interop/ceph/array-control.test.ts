@@ -1,0 +1,76 @@
+/** RBD on a real cluster keeps the contract of an array. */
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describeArrayControl } from '../../compliance/array-control.ts';
+import { CephCluster } from '../../support/ceph-cluster.ts';
+import { attachCeph, cephConnection } from '../../support/ceph-repository.ts';
+import { describeWith, findProgram, program } from '../../support/requires.ts';
+
+const NEEDS = [
+  program('ceph-mon', 'ceph-mon'),
+  program('ceph-osd', 'ceph-osd'),
+  program('ceph-mgr', 'ceph-mgr'),
+  program('rbd', 'ceph-common'),
+  program('qemu-nbd', 'qemu-utils'),
+];
+
+/** Calls of `rbd` that change something. */
+const CHANGING =
+  'create|clone|cp|rm|mv|resize|flatten|image-meta set|image-meta remove|snap create|snap rm|snap rollback';
+
+/**
+ * Stands before the real `rbd`: when the file `lose` is there and the call changes something, it does it and dies
+ * without an answer.
+ */
+const wrapper = (real: string, flag: string): string => `#!/bin/sh
+case " $* " in
+  ${CHANGING.split('|')
+    .map((verb) => `*" ${verb} "*`)
+    .join('|')})
+    if [ -e ${flag} ]; then
+      rm ${flag}
+      ${real} "$@" >/dev/null 2>&1
+      kill -9 $$
+    fi ;;
+esac
+exec ${real} "$@"
+`;
+
+describeWith(NEEDS, 'ceph', () => {
+  describeArrayControl('RBD', async () => {
+    const cluster = await CephCluster.start({ manager: true });
+    const programs = join(cluster.folder, 'programs');
+    const flag = join(cluster.folder, 'lose');
+    await mkdir(programs);
+    const rbd = join(programs, 'rbd');
+    await writeFile(rbd, wrapper(findProgram('rbd') ?? 'rbd', flag));
+    await chmod(rbd, 0o755);
+    const path = process.env['PATH'] ?? '';
+    process.env['PATH'] = `${programs}:${path}`;
+    const connection = await cephConnection(cluster, { cloneDepth: 3 });
+    return {
+      attach: () => attachCeph(connection),
+      async dispose() {
+        process.env['PATH'] = path;
+        await rm(flag, { force: true });
+        await cluster.stop();
+      },
+      manySnapshots: 4,
+      steps: 6,
+      host: {
+        name: 'this-server',
+        iqns: [connection.initiatorName],
+        addresses: ['127.0.0.1'],
+      },
+      secrets: Object.values(connection.secrets),
+      foreign: async (name: string, size: number) => {
+        await cluster.rbd('create', `rbd/${name}`, '--size', `${size}B`);
+        const { id } = JSON.parse(await cluster.rbd('info', `rbd/${name}`, '--format', 'json')) as {
+          id: string;
+        };
+        return { kind: 'volume', nativeId: id, name } as const;
+      },
+      faults: { loseNextAnswer: () => writeFile(flag, '') },
+    };
+  });
+});
