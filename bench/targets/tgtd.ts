@@ -17,13 +17,13 @@ export interface IscsiOrigin {
 
 const IQN = 'iqn.2026-01.dev.rootcast.bench:image';
 const LUN = 1;
-/** Of two tgtd on one machine each has its own. */
-const CONTROL_PORT_BASE = 20_000;
+/** Of two tgtd on one machine each has its own; it takes no more than this. */
+const CONTROL_PORTS = 32_000;
 
 /** @param scratch an empty folder for its socket */
 export async function startTgtd(image: string, scratch: string): Promise<IscsiOrigin> {
   const port = await findFreePort();
-  const control = String(CONTROL_PORT_BASE + port);
+  const control = String(1 + (port % CONTROL_PORTS));
   const environment = { TGT_IPC_SOCKET: join(scratch, 'tgtd') };
   const args = ['-f', '-C', control, '--iscsi', `portal=${HOST}:${port}`];
   const server = await startServerOnPort(findProgram('tgtd') ?? 'tgtd', args, port, {
