@@ -1,0 +1,142 @@
+/** One way to a LUN: a session, and what was last seen of the LUN through it. */
+import { type Lun, SENSE_KEY, type Sense } from '../wire/index.ts';
+import type { Connection } from './connection.ts';
+import { IscsiError } from './iscsi-error.ts';
+import { RECHECK_MS } from './limits.ts';
+import { type LunLook, LunUnusable, lookAtLun } from './lun-facts.ts';
+import { sameLun } from './management.ts';
+import type { Session, SessionUser } from './session.ts';
+import type { Timers } from './timers.ts';
+
+export type PathState =
+  | 'connecting'
+  | 'looking'
+  | 'ready'
+  /** Connected, but the LUN is not there, or not ready. */
+  | 'no-lun'
+  /** Connected, but to something else under our LUN's number. */
+  | 'other-disk';
+
+export interface PathOwner {
+  /** What was seen is ours: `ready`; or not. */
+  judge(look: LunLook): 'ready' | 'other-disk';
+  changed(path: LunPath): void;
+}
+
+export class LunPath implements SessionUser {
+  readonly name: string;
+  readonly #session: Session;
+  readonly #lun: Lun;
+  readonly #timers: Timers;
+  readonly #owner: PathOwner;
+  #state: PathState = 'connecting';
+  #connection: Connection | undefined;
+  #relooking = false;
+  #lookAgain = false;
+  #failure: Error | undefined;
+  #cancelRecheck: (() => void) | undefined;
+  /** The target may still do writes that were sent on an earlier connection of this path. */
+  ghosts = false;
+
+  constructor(session: Session, lun: Lun, timers: Timers, owner: PathOwner) {
+    this.name = session.name;
+    this.#session = session;
+    this.#lun = lun;
+    this.#timers = timers;
+    this.#owner = owner;
+  }
+
+  start(): void {
+    this.#session.join(this);
+  }
+
+  close(): void {
+    this.#session.leave(this);
+    this.#cancelRecheck?.();
+    this.#connection = undefined;
+    this.#state = 'connecting';
+  }
+
+  get state(): PathState {
+    return this.#state;
+  }
+
+  /** It was ready, and is looked at again because something changed. */
+  get relooking(): boolean {
+    return this.#relooking && this.#state === 'looking';
+  }
+
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** Why it is not ready, or was not the last time. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  up(connection: Connection, reinstated: boolean): void {
+    this.#connection = connection;
+    if (reinstated) this.ghosts = false;
+    this.#relooking = false;
+    void this.#look(connection);
+  }
+
+  down(reason: IscsiError): void {
+    if (this.#connection?.mayStillWrite(this.#lun) === true) this.ghosts = true;
+    this.#connection = undefined;
+    this.#cancelRecheck?.();
+    this.#become('connecting', reason);
+  }
+
+  refused(reason: IscsiError): void {
+    this.#become('connecting', reason);
+  }
+
+  attention(lun: Lun, sense: Sense): void {
+    if (sameLun(lun, this.#lun) && sense.key === SENSE_KEY.unitAttention) this.look();
+  }
+
+  /** Something changed: nothing more is sent until it is clear that it still is our disk. */
+  look(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    if (this.#state === 'looking') {
+      this.#lookAgain = true;
+      return;
+    }
+    this.#relooking = this.#state === 'ready';
+    void this.#look(connection);
+  }
+
+  async #look(connection: Connection): Promise<void> {
+    this.#cancelRecheck?.();
+    this.#become('looking', undefined);
+    try {
+      let seen: LunLook;
+      do {
+        this.#lookAgain = false;
+        seen = await lookAtLun(connection, this.#lun);
+        if (this.#connection !== connection) return;
+      } while (this.#lookAgain);
+      const judged = this.#owner.judge(seen);
+      const failure = judged === 'ready' ? undefined : new Error(`it is ${seen.identity.wwid}`);
+      this.#become(judged, failure);
+      if (judged !== 'ready') this.#recheckLater(connection);
+    } catch (error) {
+      if (this.#connection !== connection || error instanceof IscsiError) return; // `down` follows
+      this.#become('no-lun', error instanceof LunUnusable ? error : new Error(String(error)));
+      this.#recheckLater(connection);
+    }
+  }
+
+  #recheckLater(connection: Connection): void {
+    this.#cancelRecheck = this.#timers.after(RECHECK_MS, () => void this.#look(connection));
+  }
+
+  #become(state: PathState, failure: Error | undefined): void {
+    this.#state = state;
+    if (failure !== undefined || state === 'ready') this.#failure = failure;
+    this.#owner.changed(this);
+  }
+}

@@ -1,0 +1,320 @@
+/**
+ * All paths to one LUN, as one: commands go to the first path that is ready, in the order in which the paths were
+ * given. When it breaks they go to the next at once, those without an answer first; when it returns, new ones go to it again.
+ *
+ * - A path is ready only when the disk behind it is ours: its designators are compared at every (re)connect
+ *   and whenever the LUN says that something changed.
+ * - A write whose answer was lost with its connection may still be in the target's hands, and be done after it
+ *   was sent again on another path, on top of a later write. So before anything is sent on the other path the LUN is reset,
+ *   which ends every command that it still has. The same path needs none: its next login does that (session.ts).
+ * - Nobody sees an error while a command is younger than the patience; then ETIMEDOUT. Another disk under our
+ *   number, and no path to ours: ESTALE at once.
+ */
+import type { Lun, Sense } from '../wire/index.ts';
+import { IscsiError } from './iscsi-error.ts';
+import { BUSY_RETRY_MS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
+import type { LunLook } from './lun-facts.ts';
+import type { LunIdentity } from './lun-identity.ts';
+import { LunPath, type PathOwner, type PathState } from './lun-path.ts';
+import type { LunRequest, RequestOwner } from './lun-request.ts';
+import { outcomeOf } from './scsi-outcome.ts';
+import type { IscsiLog, Session } from './session.ts';
+import type { Timers } from './timers.ts';
+
+export interface PathReport {
+  /** The portal. */
+  readonly name: string;
+  readonly up: boolean;
+  readonly state: PathState;
+  /** Commands go to it. */
+  readonly active: boolean;
+  /** Why it is not ready. */
+  readonly reason: string | undefined;
+}
+
+export interface LunPathsOptions {
+  readonly lun: Lun;
+  readonly timers: Timers;
+  readonly log: IscsiLog;
+  readonly patienceMs: number;
+  /** The disk that it must be; undefined: whatever is there the first time. */
+  readonly expectWwid: string | undefined;
+  /** @param size bytes */
+  readonly onResize: (size: number) => void;
+  readonly onPaths: () => void;
+}
+
+/** No path leads to the disk that was asked for, but one leads to another. */
+export class OtherDisk extends Error {
+  override readonly name = 'OtherDisk';
+}
+
+export class LunPaths implements RequestOwner, PathOwner {
+  readonly #options: LunPathsOptions;
+  readonly #timers: Timers;
+  readonly #paths: readonly LunPath[];
+  #active: LunPath | undefined;
+  #waiting: LunRequest[] = [];
+  #look: LunLook | undefined;
+  #outageSince: number | undefined;
+  #cancelSweep: (() => void) | undefined;
+  #fencing = false;
+  #closed = false;
+  #opening: { resolve: () => void; reject: (error: Error) => void } | undefined;
+
+  /** @param sessions best first */
+  constructor(sessions: readonly Session[], options: LunPathsOptions) {
+    this.#options = options;
+    this.#timers = options.timers;
+    this.#paths = sessions.map(
+      (session) => new LunPath(session, options.lun, options.timers, this),
+    );
+  }
+
+  /** Settles with the first path that is ready. @throws IscsiError, LunUnusable, OtherDisk once every path has failed */
+  open(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#opening = { resolve, reject };
+      for (const path of this.#paths) path.start();
+    });
+  }
+
+  /** What was last seen, and the path it can be asked on. */
+  get ready(): { readonly look: LunLook; readonly path: LunPath } | undefined {
+    const [path, look] = [this.#active, this.#look];
+    return path === undefined || look === undefined ? undefined : { look, path };
+  }
+
+  get reports(): readonly PathReport[] {
+    return this.#paths.map((path) => ({
+      name: path.name,
+      up: path.state === 'ready',
+      state: path.state,
+      active: path === this.#active,
+      reason: path.state === 'ready' ? undefined : path.failure?.message,
+    }));
+  }
+
+  submit(request: LunRequest): void {
+    const now = this.#timers.now();
+    request.deadline = now + this.#options.patienceMs;
+    const outage = this.#outageSince;
+    if (this.#closed) request.failed('ESHUTDOWN', 'the device is closed');
+    else if (this.#active === undefined && this.#elsewhere()) failStale(request);
+    else if (outage !== undefined && now - outage >= this.#options.patienceMs) {
+      this.#giveUp(request);
+    } else this.#send(request);
+  }
+
+  /** Nothing may be in flight. What still waits fails. */
+  close(): void {
+    this.#closed = true;
+    this.#active = undefined;
+    this.#cancelSweep?.();
+    for (const path of this.#paths) path.close();
+    for (const request of this.#waiting.splice(0)) {
+      request.failed('ESHUTDOWN', 'the device is closed');
+    }
+  }
+
+  completed(request: LunRequest, status: number, residual: number, sense: Sense | undefined): void {
+    // Only reads and writes must move what they say: an allocation length asks for as much as there is, and tgt
+    // counts the parameter list of UNMAP as not moved.
+    const whole = residual === 0 || !('fua' in request.cdb);
+    if (status === 0 && whole) {
+      request.succeeded();
+      return;
+    }
+    const outcome = outcomeOf(status, sense, request.dataOut !== undefined);
+    switch (outcome.kind) {
+      case 'good':
+        if (whole) request.succeeded();
+        else request.failed('EIO', `the target moved ${residual} bytes fewer than asked for`);
+        return;
+      case 'failed':
+        request.failed(outcome.errno, outcome.detail);
+        return;
+      case 'again':
+        if (this.#mayRetry(request, 'aborted by the target')) this.#send(request);
+        return;
+      case 'look':
+        if (!this.#mayRetry(request, 'the LUN keeps changing, or is not ready')) return;
+        this.#active?.look();
+        this.#send(request);
+        return;
+      case 'later':
+        if (this.#isLate(request, 'the target stays busy')) return;
+        this.#timers.after(BUSY_RETRY_MS, () => this.#send(request));
+        return;
+    }
+  }
+
+  lost(request: LunRequest, reason: IscsiError): void {
+    if (reason.failure === 'refused' && !this.#mayRetry(request, reason.message)) return;
+    if (!this.#isLate(request, reason.message)) this.#send(request);
+  }
+
+  judge(look: LunLook): 'ready' | 'other-disk' {
+    const before = this.#look;
+    const { expectWwid } = this.#options;
+    if (before === undefined) {
+      if (expectWwid !== undefined && !look.identity.isCalled(expectWwid)) return 'other-disk';
+    } else if (
+      !look.identity.agrees(before.identity) ||
+      look.capacity.blockSize !== before.capacity.blockSize
+    ) {
+      return 'other-disk';
+    }
+    this.#look = look;
+    const { blocks, blockSize } = look.capacity;
+    if (before !== undefined && before.capacity.blocks !== blocks) {
+      this.#options.log.info({ wwid: this.#wwid, size: blocks * blockSize }, 'the LUN was resized');
+      this.#options.onResize(blocks * blockSize);
+    }
+    return 'ready';
+  }
+
+  changed(path: LunPath): void {
+    if (this.#closed) return;
+    if (path.state === 'other-disk') {
+      const found = path.failure?.message;
+      this.#options.log.warn(
+        { path: path.name, wwid: this.#wwid, found },
+        'another disk at our LUN',
+      );
+    }
+    this.#choose();
+    this.#options.onPaths();
+    this.#settleOpening();
+  }
+
+  get identity(): LunIdentity | undefined {
+    return this.#look?.identity;
+  }
+
+  get #wwid(): string | undefined {
+    return this.identity?.wwid ?? this.#options.expectWwid;
+  }
+
+  #settleOpening(): void {
+    const opening = this.#opening;
+    if (opening === undefined) return;
+    if (this.#active !== undefined) {
+      this.#opening = undefined;
+      opening.resolve();
+    } else if (!this.#fencing && this.#paths.every(hasFailed)) {
+      this.#opening = undefined;
+      if (this.#elsewhere()) {
+        const found = this.#paths.find(({ state }) => state === 'other-disk')?.failure?.message;
+        opening.reject(new OtherDisk(`not the disk ${this.#wwid}: ${found}`));
+      } else opening.reject(worstOf(this.#paths));
+    }
+  }
+
+  /** No path leads to our disk, and one leads to another. */
+  #elsewhere(): boolean {
+    return this.#paths.some(({ state }) => state === 'other-disk') && !this.#paths.some(mayBeOurs);
+  }
+
+  #choose(): void {
+    const best = this.#paths.find((path) => path.state === 'ready' || path.relooking);
+    if (best?.state === 'ready' && best === this.#active) return;
+    this.#active = undefined;
+    if (best?.state === 'ready' && !this.#fencing) {
+      const haunted = this.#paths.filter(({ ghosts }) => ghosts);
+      if (haunted.length > 0) void this.#fence(best, haunted);
+      else this.#activate(best);
+    }
+    if (this.#active !== undefined) return;
+    this.#outageSince ??= this.#timers.now();
+    if (this.#elsewhere()) for (const request of this.#waiting.splice(0)) failStale(request);
+  }
+
+  async #fence(best: LunPath, haunted: readonly LunPath[]): Promise<void> {
+    const { log, lun } = this.#options;
+    this.#fencing = true;
+    try {
+      const done = await best.connection?.resetLun(lun);
+      for (const path of haunted) path.ghosts = false;
+      if (done === false) log.warn({ path: best.name }, 'the target cannot reset the LUN');
+    } catch {
+      // That path broke as well: `changed` was called while this was going on.
+    }
+    this.#fencing = false;
+    if (this.#closed) return;
+    this.#choose();
+    this.#settleOpening();
+  }
+
+  #activate(path: LunPath): void {
+    this.#active = path;
+    this.#outageSince = undefined;
+    this.#options.log.info({ path: path.name, wwid: this.#wwid }, 'path in use');
+    for (const request of this.#waiting.splice(0)) this.#send(request);
+  }
+
+  #send(request: LunRequest): void {
+    const connection = this.#active?.connection;
+    if (connection !== undefined && connection.isOver === undefined) connection.submit(request);
+    else this.#wait(request);
+  }
+
+  #wait(request: LunRequest): void {
+    if (this.#closed) request.failed('ESHUTDOWN', 'the device is closed');
+    else if (this.#elsewhere()) failStale(request);
+    else {
+      this.#waiting.push(request);
+      this.#cancelSweep ??= this.#timers.after(TICK_MS, this.#sweep);
+    }
+  }
+
+  readonly #sweep = (): void => {
+    this.#cancelSweep = undefined;
+    const now = this.#timers.now();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const request of waiting) {
+      if (now >= request.deadline) this.#giveUp(request);
+      else this.#wait(request);
+    }
+  };
+
+  #giveUp(request: LunRequest): void {
+    const cause = this.#paths.find(({ failure }) => failure !== undefined)?.failure;
+    const seconds = this.#options.patienceMs / 1000;
+    const why = cause === undefined ? '' : `: ${cause.message}`;
+    request.failed('ETIMEDOUT', `no path to the LUN within ${seconds} s${why}`, cause);
+  }
+
+  #isLate(request: LunRequest, why: string): boolean {
+    if (this.#timers.now() < request.deadline) return false;
+    request.failed('ETIMEDOUT', `not done within ${this.#options.patienceMs / 1000} s: ${why}`);
+    return true;
+  }
+
+  #mayRetry(request: LunRequest, why: string): boolean {
+    request.retries += 1;
+    if (request.retries <= COMMAND_RETRIES) return true;
+    request.failed('EIO', why);
+    return false;
+  }
+}
+
+function failStale(request: LunRequest): void {
+  request.failed('ESTALE', 'there is another disk at this LUN now');
+}
+
+const hasFailed = ({ state, failure }: LunPath): boolean =>
+  state !== 'looking' && state !== 'ready' && failure !== undefined;
+
+/** Not known to lead elsewhere, and connected. */
+const mayBeOurs = ({ state }: LunPath): boolean => state === 'ready' || state === 'looking';
+
+/** What tells most about why nothing works. */
+function worstOf(paths: readonly LunPath[]): Error {
+  const failures = paths.flatMap(({ failure }) => failure ?? []);
+  const telling = failures.find(
+    (error) => !(error instanceof IscsiError) || error.failure !== 'unreachable',
+  );
+  return telling ?? failures[0] ?? new IscsiError('unreachable', 'there is no path');
+}

@@ -1,0 +1,163 @@
+/** A tgtd of its own for a test: control socket, portals and LUNs in a folder that goes with it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { run, succeed } from './run-program.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Asks again until it holds. */
+export async function until(
+  what: string,
+  holds: () => Promise<boolean> | boolean,
+  withinMs = 60_000,
+): Promise<void> {
+  const end = Date.now() + withinMs;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export class Tgtd {
+  readonly folder: string;
+  readonly port: number;
+  readonly #controlPort: number;
+  readonly #remove: () => Promise<void>;
+  readonly #portals: string[];
+  #child: ChildProcess | undefined;
+
+  private constructor(
+    folder: string,
+    port: number,
+    controlPort: number,
+    remove: () => Promise<void>,
+  ) {
+    this.folder = folder;
+    this.port = port;
+    this.#controlPort = controlPort;
+    this.#remove = remove;
+    this.#portals = [`127.0.0.1:${port}`];
+  }
+
+  /** Runs, without targets. */
+  static async start(): Promise<Tgtd> {
+    const { path, remove } = await temporaryFolder('tgtd');
+    await mkdir(join(path, 'luns'));
+    const tgtd = new Tgtd(path, await freePort(), 10_000 + ((await freePort()) % 20_000), remove);
+    await tgtd.boot();
+    return tgtd;
+  }
+
+  get portal(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** After `kill`: the same process again, as empty as ever. */
+  async boot(): Promise<void> {
+    const args = ['-f', '-C', String(this.#controlPort), '--iscsi', `portal=${this.#portals[0]}`];
+    this.#child = spawn('tgtd', args, { env: this.#env, stdio: 'ignore' });
+    await until('tgtd answers', async () => {
+      const { code } = await this.#tgtadm(['--lld', 'iscsi', '--mode', 'target', '--op', 'show']);
+      return code === 0;
+    });
+    for (const portal of this.#portals.slice(1)) await this.addPortal(portal);
+  }
+
+  async addPortal(portal: string): Promise<void> {
+    await this.admin('--mode', 'portal', '--op', 'new', '--param', `portal=${portal}`);
+    if (!this.#portals.includes(portal)) this.#portals.push(portal);
+  }
+
+  get #env(): NodeJS.ProcessEnv {
+    return { ...process.env, TGT_IPC_SOCKET: join(this.folder, 'ipc') };
+  }
+
+  #tgtadm(args: readonly string[]) {
+    const env = { TGT_IPC_SOCKET: join(this.folder, 'ipc') };
+    return run('tgtadm', ['-C', String(this.#controlPort), ...args], { env });
+  }
+
+  async admin(...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.#tgtadm(['--lld', 'iscsi', ...args]);
+    if (code !== 0) throw new Error(`tgtadm ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  }
+
+  /** A target that everybody may use, unless accounts are bound to it. */
+  async target(tid: number, iqn: string): Promise<void> {
+    const target = ['--mode', 'target', '--tid', String(tid)];
+    await this.admin(...target, '--op', 'new', '--targetname', iqn);
+    await this.admin(...target, '--op', 'bind', '-I', 'ALL');
+  }
+
+  file(name: string): string {
+    return join(this.folder, 'luns', name);
+  }
+
+  /** @param size bytes; undefined: the file is there */
+  async lun(
+    tid: number,
+    lun: number,
+    name: string,
+    options: { size?: number; thin?: boolean; blockSize?: number; id?: string } = {},
+  ): Promise<void> {
+    const path = this.file(name);
+    if (options.size !== undefined) await succeed('truncate', ['-s', String(options.size), path]);
+    const unit = ['--mode', 'logicalunit', '--tid', String(tid), '--lun', String(lun)];
+    const block = options.blockSize === undefined ? [] : ['--blocksize', String(options.blockSize)];
+    await this.admin(...unit, '--op', 'new', '--backing-store', path, ...block);
+    const id = options.id ?? name;
+    const thin = options.thin === true ? ',thin_provisioning=1' : '';
+    const params = `vendor_id=RCTEST,product_id=DISK,scsi_id=${id},scsi_sn=sn-${id}${thin}`;
+    await this.admin(...unit, '--op', 'update', '--params', params);
+  }
+
+  async removeLun(tid: number, lun: number): Promise<void> {
+    await this.admin(
+      '--mode',
+      'logicalunit',
+      '--tid',
+      String(tid),
+      '--lun',
+      String(lun),
+      '--op',
+      'delete',
+    );
+  }
+
+  async account(user: string, password: string): Promise<void> {
+    await this.admin('--mode', 'account', '--op', 'new', '--user', user, '--password', password);
+  }
+
+  /** @param tid undefined: for discovery */
+  async bindAccount(tid: number, user: string, outgoing = false): Promise<void> {
+    const bind = ['--mode', 'account', '--op', 'bind', '--tid', String(tid), '--user', user];
+    await this.admin(...bind, ...(outgoing ? ['--outgoing'] : []));
+  }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    await this.#remove();
+  }
+}
