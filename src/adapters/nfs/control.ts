@@ -1,0 +1,365 @@
+/**
+ * The control port of a folder on an NFS server. What it changes it changes so that a call that was interrupted, at any
+ * point, is completed by the same call again: the sidecar with the tag comes first, then the file (by an exclusive
+ * CREATE, whose verifier is made of the tag), then the sidecar that says `ready`.
+ */
+import { KeyedMutex } from '../../base/index.ts';
+import { MAXIMUM_DEVICE_BYTES } from '../../block/index.ts';
+import { ArrayError } from '../../errors/index.ts';
+import {
+  type ArrayControl,
+  type ArrayHealth,
+  type ArrayInfo,
+  type ArrayRef,
+  type ArrayVolume,
+  type CallOptions,
+  type CreateVolume,
+  capabilities,
+  type Mutation,
+  type Page,
+  type RepositorySpace,
+} from '../../repositories/index.ts';
+import { asArrayErrors } from './array-error-of.ts';
+import type { WriteMemory } from './file/write-memory.ts';
+import { fillWithZeroes } from './fill.ts';
+import { folderHealth } from './health.ts';
+import { VOLUMES_IN_PAGE } from './limits.ts';
+import { checkOwner, type Marker } from './marker.ts';
+import { createVerifier, RepositoryFiles } from './repository-file.ts';
+import { isStatus, NFS_STATUS } from './share/nfs-error.ts';
+import type { NfsShare } from './share/share.ts';
+import {
+  deletedFile,
+  encodeSidecar,
+  isVolumeFile,
+  type Sidecar,
+  sidecarFile,
+  temporaryFile,
+  VOLUME_NAME_BYTES,
+  volumeFile,
+  volumeOf,
+} from './volume-files.ts';
+import { VolumeIndex } from './volume-index.ts';
+import type { FoundFile } from './wire/attributes.ts';
+
+/** Sizes are rounded up to it: what every guest takes for a sector. */
+const SIZE_GRANULARITY = 512;
+
+export interface NfsControlParts {
+  readonly share: NfsShare;
+  readonly memory: WriteMemory;
+  readonly marker: Marker;
+  readonly server: string;
+  /** Of the file system. */
+  readonly serial: string;
+  /** Bytes of the largest file. */
+  readonly fileMost: number;
+}
+
+export class NfsArrayControl implements ArrayControl {
+  readonly info: ArrayInfo;
+  readonly snapshots = undefined;
+  readonly clones = undefined;
+  readonly masking = undefined;
+  readonly replication = undefined;
+  readonly #parts: NfsControlParts;
+  readonly #share: NfsShare;
+  readonly #files: RepositoryFiles;
+  readonly #index: VolumeIndex;
+  /** One change at a time: names and tags are looked up and then taken. */
+  readonly #mutex = new KeyedMutex();
+
+  constructor(parts: NfsControlParts) {
+    this.#parts = parts;
+    this.#share = parts.share;
+    this.#files = new RepositoryFiles(parts.share, parts.memory);
+    this.#index = new VolumeIndex(parts.share, this.#files);
+    const most = parts.fileMost > 0 ? parts.fileMost : MAXIMUM_DEVICE_BYTES;
+    this.info = {
+      vendor: 'NFS',
+      product: `NFS server ${parts.server}`,
+      version: parts.share.version === 3 ? '3' : '4.0',
+      serial: parts.serial,
+      capabilities: capabilities({
+        discover: 'yes',
+        adopt: 'yes',
+        thin: 'yes',
+        thick: 'yes',
+        resizeOnline: 'yes',
+        resizeOffline: 'yes',
+        multiAttach: 'yes',
+        immutableId: 'yes',
+      }),
+      limits: {
+        sizeGranularity: SIZE_GRANULARITY,
+        sizeMinimum: SIZE_GRANULARITY,
+        sizeMaximum: roundDown(Math.min(most, MAXIMUM_DEVICE_BYTES)),
+        nameLength: VOLUME_NAME_BYTES,
+      },
+    };
+  }
+
+  space(): Promise<RepositorySpace> {
+    return asArrayErrors('looking for space', false, async () => {
+      const { total, free } = await this.#share.space();
+      return { total, free };
+    });
+  }
+
+  health(): Promise<ArrayHealth> {
+    const { server, marker } = this.#parts;
+    return folderHealth(this.#share, server, () => checkOwner(this.#files, marker));
+  }
+
+  createVolume(request: CreateVolume, options: CallOptions = {}): Promise<ArrayVolume> {
+    const { tag, thin, name } = request;
+    return this.#change(`creating volume ${name}`, async () => {
+      const size = this.#size(request.size);
+      const known = await this.#index.fileOf(tag);
+      const file = known ?? volumeFile(name);
+      const found = await this.#share.lookup(file);
+      const sidecar = await this.#index.sidecarOf(file);
+      if (sidecar !== undefined ? sidecar.tag !== tag : found !== undefined) {
+        throw new ArrayError('ALREADY_EXISTS_DIFFERENT', `there is a volume ${name} already`);
+      }
+      const ready = sidecar?.state === 'ready' && found !== undefined;
+      const there = ready
+        ? found.attributes.size
+        : sidecar?.state === 'making'
+          ? sidecar.size
+          : size;
+      if (there !== size || (sidecar !== undefined && sidecar.thin !== thin)) {
+        const message = `the tag has a volume of ${there} bytes that is ${sidecar?.thin === true ? 'thin' : 'thick'}`;
+        throw new ArrayError('ALREADY_EXISTS_DIFFERENT', message, { value: tag });
+      }
+      if (ready) return volumeOf(this.#repository, file, found.attributes, sidecar);
+      return this.#make(file, { format: 1, tag, thin, size, state: 'making' }, options);
+    });
+  }
+
+  deleteVolume({ ref }: Mutation & { readonly ref: ArrayRef }): Promise<void> {
+    return this.#change(`deleting volume ${ref.name}`, async () => {
+      const file = ref.nativeId;
+      const found = await this.#find(ref);
+      if (found === undefined) {
+        // Gone, or only its sidecar is left of an interrupted call. Another file of that name is left alone.
+        if (isVolumeFile(file) && (await this.#share.lookup(file)) === undefined) {
+          await this.#forget(file);
+        }
+        return;
+      }
+      // A name that nobody opens any more, and that no retry can mistake for another volume.
+      const { fileId } = found.attributes;
+      await this.#share.rename(file, deletedFile(file, fileId), fileId);
+      await this.#forget(file);
+      await this.#share.remove(deletedFile(file, fileId));
+    });
+  }
+
+  resizeVolume(
+    request: Mutation & { readonly ref: ArrayRef; readonly size: number },
+    options: CallOptions = {},
+  ): Promise<ArrayVolume> {
+    const { ref } = request;
+    return this.#change(`resizing volume ${ref.name}`, async () => {
+      const size = this.#size(request.size);
+      const found = await this.#find(ref);
+      if (found === undefined) throw gone(ref);
+      const sidecar = await this.#index.sidecarOf(ref.nativeId);
+      const before = found.attributes.size;
+      if (size < before) {
+        const message = `volume ${ref.name} has ${before} bytes already`;
+        throw new ArrayError('SHRINK_REFUSED', message, { field: 'size', value: request.size });
+      }
+      if (size > before) {
+        await this.#share.setSize(found.handle, size);
+        if (sidecar?.thin === false) await this.#fill(ref.nativeId, found, before, size, options);
+      }
+      return this.#show(ref.nativeId, sidecar);
+    });
+  }
+
+  findVolume(
+    by: { readonly ref: ArrayRef } | { readonly tag: string },
+  ): Promise<ArrayVolume | undefined> {
+    return asArrayErrors('looking for a volume', false, async () => {
+      const file = 'tag' in by ? await this.#index.fileOf(by.tag) : by.ref.nativeId;
+      if (file === undefined) return undefined;
+      const found = await ('tag' in by ? this.#share.lookup(file) : this.#find(by.ref));
+      const sidecar = await this.#index.sidecarOf(file);
+      if (found === undefined || sidecar?.state === 'making') return undefined;
+      return volumeOf(this.#repository, file, found.attributes, sidecar);
+    });
+  }
+
+  listVolumes(query: {
+    readonly ownedOnly: boolean;
+    readonly cursor?: string;
+  }): Promise<Page<ArrayVolume>> {
+    return asArrayErrors('listing volumes', false, async () => {
+      const items: ArrayVolume[] = [];
+      for (const entry of await this.#index.imageFiles()) {
+        const { name } = entry;
+        if (query.cursor !== undefined && name <= query.cursor) continue;
+        const sidecar = await this.#index.sidecarOf(name);
+        if (sidecar?.state === 'making' || (query.ownedOnly && sidecar === undefined)) continue;
+        const last = items.at(-1);
+        if (items.length === VOLUMES_IN_PAGE) return { items, cursor: last?.ref.nativeId };
+        const attributes = entry.attributes ?? (await this.#share.lookup(name))?.attributes;
+        if (attributes?.type !== 'file') continue;
+        items.push(volumeOf(this.#repository, name, attributes, sidecar));
+      }
+      return { items, cursor: undefined };
+    });
+  }
+
+  adoptVolume(
+    request: Mutation & { readonly ref: ArrayRef; readonly tag: string },
+  ): Promise<ArrayVolume> {
+    const { ref, tag } = request;
+    const file = ref.nativeId;
+    return this.#change(`adopting ${ref.name}`, async () => {
+      const found = await this.#find(ref);
+      if (found === undefined) throw gone(ref);
+      const sidecar = await this.#index.sidecarOf(file);
+      const other = await this.#index.fileOf(tag);
+      if (
+        (sidecar !== undefined && sidecar.tag !== tag) ||
+        (other !== undefined && other !== file)
+      ) {
+        const message =
+          sidecar === undefined ? `the tag is that of ${other}` : 'it has another tag';
+        throw new ArrayError('ALREADY_MANAGED', message, { value: tag });
+      }
+      const { size, used } = found.attributes;
+      const ours: Sidecar = { format: 1, tag, thin: used < size, size, state: 'ready' };
+      if (sidecar === undefined) await this.#record(file, ours);
+      return this.#show(file, sidecar ?? ours);
+    });
+  }
+
+  releaseVolume({ ref }: Mutation & { readonly ref: ArrayRef }): Promise<void> {
+    return this.#change(`releasing ${ref.name}`, async () => {
+      if ((await this.#find(ref)) !== undefined) await this.#forget(ref.nativeId);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#share.close();
+  }
+
+  get #repository(): string {
+    return this.#parts.marker.repositoryId;
+  }
+
+  /** One at a time, and only while the repository is ours. */
+  #change<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return this.#mutex.run('', () =>
+      asArrayErrors(what, true, async () => {
+        try {
+          await checkOwner(this.#files, this.#parts.marker);
+          return await work();
+        } catch (error) {
+          this.#index.forget(); // how far it came is read again
+          throw error;
+        }
+      }),
+    );
+  }
+
+  async #find(ref: ArrayRef): Promise<FoundFile | undefined> {
+    if (!isVolumeFile(ref.nativeId)) return undefined;
+    const found = await this.#share.lookup(ref.nativeId);
+    if (found?.attributes.type !== 'file') return undefined;
+    const same = ref.generation === undefined || ref.generation === found.attributes.fileId;
+    return same ? found : undefined;
+  }
+
+  async #show(file: string, sidecar: Sidecar | undefined): Promise<ArrayVolume> {
+    const found = await this.#share.lookup(file);
+    if (found === undefined) throw new ArrayError('NOT_FOUND', `${file} is gone`);
+    return volumeOf(this.#repository, file, found.attributes, sidecar);
+  }
+
+  async #make(file: string, making: Sidecar, options: CallOptions): Promise<ArrayVolume> {
+    const { tag, thin, size } = making;
+    if (!thin && (await this.#share.space()).free < size) {
+      throw new ArrayError('NO_SPACE', `there is no room for ${size} bytes`);
+    }
+    await this.#record(file, making);
+    try {
+      const found = await this.#createFile(file, tag);
+      if (found.attributes.size !== size) await this.#share.setSize(found.handle, size);
+      if (!thin) await this.#fill(file, found, 0, size, options);
+    } catch (error) {
+      if (isEnd(error)) {
+        await this.#share.remove(file);
+        await this.#forget(file);
+      }
+      throw error;
+    }
+    const ready: Sidecar = { ...making, state: 'ready' };
+    await this.#record(file, ready);
+    return this.#show(file, ready);
+  }
+
+  /** The file that an earlier attempt has made, whatever became of its answer, is ours: the sidecar says so. */
+  async #createFile(file: string, tag: string): Promise<FoundFile> {
+    try {
+      return await this.#share.create(file, createVerifier(this.#repository, tag));
+    } catch (error) {
+      if (!isStatus(error, NFS_STATUS.EXIST)) throw error;
+      const found = await this.#share.lookup(file);
+      if (found === undefined) throw error;
+      return found;
+    }
+  }
+
+  async #fill(
+    file: string,
+    found: FoundFile,
+    start: number,
+    end: number,
+    options: CallOptions,
+  ): Promise<void> {
+    await fillWithZeroes(this.#share, this.#parts.memory, { file, found, start, end }, options);
+  }
+
+  async #record(file: string, sidecar: Sidecar): Promise<void> {
+    await this.#files.replace(sidecarFile(file), temporaryFile(file), encodeSidecar(sidecar));
+    this.#index.set(file, sidecar);
+  }
+
+  async #forget(file: string): Promise<void> {
+    await this.#share.remove(sidecarFile(file));
+    this.#index.set(file, undefined);
+  }
+
+  #size(size: number): number {
+    const { sizeMaximum } = this.info.limits;
+    if (Number.isSafeInteger(size) && size >= 1 && size <= sizeMaximum) {
+      return Math.ceil(size / SIZE_GRANULARITY) * SIZE_GRANULARITY;
+    }
+    throw new ArrayError('OUT_OF_RANGE', `a volume cannot have ${size} bytes`, {
+      field: 'size',
+      value: size,
+      expected: `1 to ${sizeMaximum}`,
+    });
+  }
+}
+
+/** The same call again would fail again: what it began is taken away. */
+function isEnd(error: unknown): boolean {
+  return (
+    isStatus(error, NFS_STATUS.NOSPC, NFS_STATUS.DQUOT, NFS_STATUS.FBIG) ||
+    (error instanceof ArrayError && (error.code === 'NO_SPACE' || error.code === 'CANCELLED'))
+  );
+}
+
+function gone(ref: ArrayRef): ArrayError {
+  return new ArrayError('NOT_FOUND', `there is no volume ${ref.name}`);
+}
+
+function roundDown(bytes: number): number {
+  return Math.floor(bytes / SIZE_GRANULARITY) * SIZE_GRANULARITY;
+}

@@ -1,0 +1,17 @@
+/** Time of a client, so that a test can own it. */
+export interface Time {
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** @returns cancels it */
+  after(milliseconds: number, run: () => void): () => void;
+}
+
+export function realTime(clock: () => number): Time {
+  return {
+    now: clock,
+    after: (milliseconds, run) => {
+      const timer = setTimeout(run, milliseconds);
+      return () => clearTimeout(timer);
+    },
+  };
+}

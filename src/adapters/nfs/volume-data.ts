@@ -1,0 +1,174 @@
+/** The data port: one share for each thread, connected when a volume is first opened; a file for all its handles. */
+import type { BlockDevice } from '../../block/index.ts';
+import { BlockError } from '../../errors/index.ts';
+import type { AdapterLog, VolumeData, VolumeLocator } from '../../repositories/index.ts';
+import { DataFile } from './file/data-file.ts';
+import { NfsDevice } from './file/device.ts';
+import { WriteMemory } from './file/write-memory.ts';
+import { COMMIT_IDLE_MS, TRANSFER_BYTES, TRANSFER_DEFAULT_BYTES } from './limits.ts';
+import { mountShare } from './mount-share.ts';
+import { NFS_ADAPTER } from './names.ts';
+import type { Time } from './rpc/time.ts';
+import { type NfsSettings, shareOptions } from './settings.ts';
+import { blockErrorOf } from './share/nfs-error.ts';
+import type { NfsShare } from './share/share.ts';
+import { isVolumeFile } from './volume-files.ts';
+import type { FoundFile } from './wire/attributes.ts';
+
+interface SharedFile {
+  readonly file: DataFile;
+  users: number;
+}
+
+export interface NfsVolumeDataParts {
+  readonly settings: NfsSettings;
+  readonly time: Time;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: AdapterLog;
+  readonly memory?: WriteMemory;
+}
+
+export class NfsVolumeData implements VolumeData {
+  readonly #parts: NfsVolumeDataParts;
+  readonly #memory: WriteMemory;
+  readonly #files = new Map<string, Promise<SharedFile>>();
+  #share: Promise<NfsShare> | undefined;
+  #cancelCommit: (() => void) | undefined;
+
+  constructor(parts: NfsVolumeDataParts) {
+    this.#parts = parts;
+    this.#memory = parts.memory ?? new WriteMemory();
+  }
+
+  async open(locator: VolumeLocator, options: { readonly write: boolean }): Promise<BlockDevice> {
+    const { path, fileId } = locator.address;
+    if (locator.adapter !== NFS_ADAPTER || typeof path !== 'string' || !isVolumeFile(path)) {
+      throw new BlockError('EINVAL', 'open', 0, 0, `not a volume on NFS: ${locator.volume}`);
+    }
+    try {
+      const share = await this.#connected();
+      const found = await share.lookup(path);
+      if (found === undefined || (fileId !== undefined && found.attributes.fileId !== fileId)) {
+        throw new BlockError('ESTALE', 'open', 0, 0, `${path} is gone, or another file now`);
+      }
+      return await this.#device(share, path, found, options.write);
+    } catch (error) {
+      throw blockErrorOf(error, 'open', 0, 0);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#cancelCommit?.();
+    const share = await this.#share?.catch(() => undefined);
+    this.#share = undefined;
+    await share?.close();
+  }
+
+  #connected(): Promise<NfsShare> {
+    if (this.#share === undefined) {
+      const { settings, time, random, log } = this.#parts;
+      const share = mountShare(settings.version, {
+        ...shareOptions(settings, time, random, 'data'),
+        onLost: (reason) =>
+          log.warn({ server: settings.server, reason: reason.message }, 'lost an NFS connection'),
+      });
+      this.#share = share;
+      share.catch(() => {
+        if (this.#share === share) this.#share = undefined;
+      });
+    }
+    return this.#share;
+  }
+
+  async #device(
+    share: NfsShare,
+    path: string,
+    found: FoundFile,
+    write: boolean,
+  ): Promise<BlockDevice> {
+    const key = `${found.attributes.fileId} ${write}`;
+    const { file } = await this.#use(key, share, path, found, write);
+    return new NfsDevice({
+      file,
+      size: found.attributes.size,
+      write,
+      attributes: () => share.attributes(found.handle),
+      release: () => this.#release(key),
+    });
+  }
+
+  async #use(
+    key: string,
+    share: NfsShare,
+    path: string,
+    found: FoundFile,
+    write: boolean,
+  ): Promise<SharedFile> {
+    const known = await this.#files.get(key);
+    if (known !== undefined && known.users > 0) {
+      known.users += 1;
+      return known;
+    }
+    const making = this.#make(share, path, found, write);
+    this.#files.set(key, making);
+    try {
+      return await making;
+    } catch (error) {
+      if (this.#files.get(key) === making) this.#files.delete(key);
+      throw error;
+    }
+  }
+
+  async #make(
+    share: NfsShare,
+    path: string,
+    found: FoundFile,
+    write: boolean,
+  ): Promise<SharedFile> {
+    const { settings, log } = this.#parts;
+    const limits = await share.limits();
+    const open = await share.open(path, found, write);
+    const file = new DataFile({
+      share,
+      open,
+      memory: this.#memory,
+      readMost: transferBytes(settings.readMost, limits.readMost, limits.readBest),
+      writeMost: transferBytes(settings.writeMost, limits.writeMost, limits.writeBest),
+      onBroken: (error) =>
+        log.error(
+          { file: path, reason: error.message },
+          'written data is lost: the server forgot it',
+        ),
+    });
+    this.#commitNowAndThen();
+    return { file, users: 1 };
+  }
+
+  async #release(key: string): Promise<void> {
+    const shared = await this.#files.get(key);
+    if (shared === undefined) return;
+    shared.users -= 1;
+    if (shared.users > 0) return;
+    this.#files.delete(key);
+    await shared.file.close();
+  }
+
+  /** A file nobody flushes is not kept in memory for ever. */
+  #commitNowAndThen(): void {
+    this.#cancelCommit ??= this.#parts.time.after(COMMIT_IDLE_MS, () => {
+      this.#cancelCommit = undefined;
+      if (this.#files.size === 0) return;
+      this.#memory.commitAll();
+      this.#commitNowAndThen();
+    });
+  }
+}
+
+/** @param wanted by the settings */
+export function transferBytes(wanted: number | undefined, most: number, best: number): number {
+  const limit = most > 0 ? Math.min(most, TRANSFER_BYTES) : TRANSFER_DEFAULT_BYTES;
+  const liked = wanted ?? (best > 0 ? best : limit);
+  // XDR pads what is no multiple of four.
+  return Math.max(512, Math.min(liked, limit) & ~3);
+}

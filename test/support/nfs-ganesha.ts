@@ -1,0 +1,158 @@
+/**
+ * nfs-ganesha for tests. Version 3 insists on registering with a port mapper, so it runs with a rpcbind of its own in a
+ * network namespace and a mount namespace with its own /run; the test reaches it over a veth pair. Version 4 alone would
+ * do without; one server with both is less to wait for.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run, succeed } from './run-program.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+const NFS_PORT = 12_149;
+const MOUNT_PORT = 12_150;
+const SMALL_MIB = 24;
+const START_MS = 30_000;
+
+export class Ganesha {
+  readonly server: string;
+  readonly port = NFS_PORT;
+  readonly mountPort = MOUNT_PORT;
+  readonly namespace: string;
+  readonly #folder: string;
+  readonly #removeFolder: () => Promise<void>;
+  readonly #rpcbind: ChildProcess;
+  #process: ChildProcess | undefined;
+  #starts = 0;
+  #startedIn = 0;
+
+  private constructor(
+    folder: string,
+    removeFolder: () => Promise<void>,
+    namespace: string,
+    server: string,
+    rpcbind: ChildProcess,
+  ) {
+    this.#folder = folder;
+    this.#removeFolder = removeFolder;
+    this.namespace = namespace;
+    this.server = server;
+    this.#rpcbind = rpcbind;
+  }
+
+  /** @param subnet third byte of the addresses: two servers at the same time need two */
+  static async start(subnet: number): Promise<Ganesha> {
+    const { path, remove } = await temporaryFolder('ganesha');
+    const namespace = `rcnfs${process.pid % 100_000}`;
+    const [outer, inner] = [`rcn${process.pid % 100_000}o`, `rcn${process.pid % 100_000}i`];
+    const server = `10.213.${subnet}.2`;
+    await succeed('ip', ['netns', 'add', namespace]);
+    const peer = ['type', 'veth', 'peer', 'name', inner, 'netns', namespace];
+    await succeed('ip', ['link', 'add', outer, ...peer]);
+    await succeed('ip', ['addr', 'add', `10.213.${subnet}.1/30`, 'dev', outer]);
+    await succeed('ip', ['link', 'set', outer, 'up']);
+    await succeed('ip', ['-n', namespace, 'addr', 'add', `${server}/30`, 'dev', inner]);
+    await succeed('ip', ['-n', namespace, 'link', 'set', inner, 'up']);
+    await succeed('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+    for (const name of ['export', 'denied', 'small', 'recovery']) await mkdir(join(path, name));
+    await writeFile(join(path, 'small.img'), Buffer.alloc(SMALL_MIB * 1024 * 1024));
+    await succeed('mkfs.ext4', ['-q', '-m', '0', join(path, 'small.img')]);
+    await succeed('mount', ['-o', 'loop', join(path, 'small.img'), join(path, 'small')]);
+    await writeFile(join(path, 'ganesha.conf'), configuration(path));
+    const script =
+      'mount -t tmpfs tmpfs /run && mkdir -p /run/rpcbind /run/ganesha && exec rpcbind -f';
+    const inside = ['unshare', '-m', '--propagation', 'private', 'sh', '-c', script];
+    const rpcbind = spawn('ip', ['netns', 'exec', namespace, ...inside], { stdio: 'ignore' });
+    const ganesha = new Ganesha(path, remove, namespace, server, rpcbind);
+    try {
+      await until('rpcbind', () => reachable(server, 111));
+      await ganesha.restart();
+    } catch (error) {
+      await ganesha.stop();
+      throw error;
+    }
+    return ganesha;
+  }
+
+  /** What version 3 mounts, and where it lies here. */
+  path(name: 'export' | 'denied' | 'small' = 'export'): string {
+    return join(this.#folder, name);
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Starts it (again) and waits until it serves. */
+  async restart(): Promise<void> {
+    await this.kill();
+    // Its write verifier is the second in which it starts: two starts in one look like none.
+    await until('the next second', async () => second() > this.#startedIn);
+    this.#startedIn = second();
+    this.#starts += 1;
+    const log = join(this.#folder, `log.${this.#starts}`);
+    const target = ['-t', String(this.#rpcbind.pid), '-m', '-n'];
+    const config = ['-f', join(this.#folder, 'ganesha.conf'), '-p', join(this.#folder, 'pid')];
+    const args = [...target, 'ganesha.nfsd', '-F', '-L', log, ...config];
+    this.#process = spawn('nsenter', args, { stdio: 'ignore' });
+    await until('nfs-ganesha', async () => {
+      const said = await readFile(log, 'utf8').catch(() => '');
+      return said.includes('NFS SERVER INITIALIZED') && (await reachable(this.server, NFS_PORT));
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    this.#rpcbind.kill('SIGKILL');
+    await run('umount', [this.path('small')]);
+    await run('ip', ['netns', 'del', this.namespace]); // the veth pair goes with it
+    await rm(join(this.#folder, 'small.img'), { force: true });
+    await this.#removeFolder();
+  }
+}
+
+function configuration(folder: string): string {
+  const share = (id: number, name: string, access: string): string =>
+    `EXPORT { Export_Id = ${id}; Path = ${join(folder, name)}; Pseudo = /${name}; Access_Type = ${access}; FSAL { Name = VFS; } }`;
+  return `
+NFS_KRB5 { Active_krb5 = false; }
+NFS_CORE_PARAM { Protocols = 3, 4; NFS_Port = ${NFS_PORT}; MNT_Port = ${MOUNT_PORT}; NLM_Port = 12151;
+  Rquota_Port = 12152; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }
+NFSv4 { RecoveryBackend = fs; RecoveryRoot = ${join(folder, 'recovery')}; Graceless = false; Lease_Lifetime = 3;
+  Grace_Period = 3; Minor_Versions = 0; Only_Numeric_Owners = true; }
+EXPORT_DEFAULTS { Squash = No_Root_Squash; SecType = sys; Protocols = 3, 4; Transports = TCP; PrivilegedPort = false; }
+${share(1, 'export', 'RW')}
+${share(2, 'small', 'RW')}
+${share(3, 'denied', 'None')}
+LOG { Default_Log_Level = EVENT; }
+`;
+}
+
+function second(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + START_MS; !(await condition()); ) {
+    if (performance.now() > end) throw new Error(`${what} does not start`);
+    await sleep(20);
+  }
+}
+
+function reachable(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
