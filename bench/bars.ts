@@ -161,7 +161,18 @@ export const BARS: readonly Bar[] = [
     peerWorkload: 'one-worker',
     atLeast: 1.7,
   },
+  ...originBars('iscsi'),
+  ...originBars('nfs'),
 ];
+
+/** A storage server's disk over NBD: no more than through QEMU's initiator or client. */
+function originBars(protocol: 'iscsi' | 'nfs'): readonly Bar[] {
+  const target = `rootcast-${protocol}`;
+  const peer = `qemu-${protocol}`;
+  return (['read-4k-qd32', 'read-128k-qd8'] as const).map((read) => ({
+    ...{ workload: `${protocol}-${read}` as const, target, statistic: CPU, peer, atMost: 1 },
+  }));
+}
 
 function medianOf(
   cells: readonly Cell[],

@@ -27,7 +27,11 @@ export type WorkloadId =
   | 'chain-1'
   | 'chain-30'
   | 'one-worker'
-  | 'two-workers';
+  | 'two-workers'
+  | 'iscsi-read-4k-qd32'
+  | 'iscsi-read-128k-qd8'
+  | 'nfs-read-4k-qd32'
+  | 'nfs-read-128k-qd8';
 
 export type Pattern =
   | 'random-read'
@@ -274,8 +278,39 @@ const pairs: readonly Workload[] = [
   ),
 ];
 
+const fromOrigin = (protocol: 'iscsi' | 'nfs', server: string): readonly Workload[] => {
+  const only = [`rootcast-${protocol}`, `qemu-${protocol}`];
+  return [
+    {
+      ...BASE,
+      id: `${protocol}-read-4k-qd32`,
+      title: `4 KiB random reads, 32 in flight, of a disk on ${server}`,
+      pattern: 'random-read',
+      queueDepth: 32,
+      only,
+    },
+    {
+      ...BASE,
+      id: `${protocol}-read-128k-qd8`,
+      title: `128 KiB sequential reads, 8 in flight, of a disk on ${server}`,
+      pattern: 'sequential-read',
+      blockBytes: 128 * KIB,
+      queueDepth: 8,
+      only,
+    },
+  ];
+};
+
+const origins = [...fromOrigin('iscsi', 'tgtd'), ...fromOrigin('nfs', 'nfs-ganesha')];
+
 /** In the order in which a server meets them. */
-export const WORKLOADS: readonly Workload[] = [...reads, ...writes, ...storms, ...pairs];
+export const WORKLOADS: readonly Workload[] = [
+  ...reads,
+  ...writes,
+  ...storms,
+  ...pairs,
+  ...origins,
+];
 
 /** What replays the trace needs its image. */
 export function replaysTrace({ pattern }: Pick<Workload, 'pattern'>): boolean {

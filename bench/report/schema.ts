@@ -29,6 +29,10 @@ const WORKLOAD_IDS: Readonly<Record<WorkloadId, true>> = {
   'chain-30': true,
   'one-worker': true,
   'two-workers': true,
+  'iscsi-read-4k-qd32': true,
+  'iscsi-read-128k-qd8': true,
+  'nfs-read-4k-qd32': true,
+  'nfs-read-128k-qd8': true,
 };
 
 const CLIENT_KINDS: Readonly<Record<ClientKind, true>> = { rootcast: true, fio: true };

@@ -2,6 +2,7 @@ import { rootcastChain1, rootcastChain30 } from './chain.ts';
 import { floor } from './floor.ts';
 import { nbdServer, nbdServerCow } from './nbd-server.ts';
 import { nbdkitCow, nbdkitFile, nbdkitMemory } from './nbdkit.ts';
+import { qemuIscsi, qemuNfs, rootcastIscsi, rootcastNfs } from './origins.ts';
 import { qemuNbdOverlay, qemuNbdRaw } from './qemu-nbd.ts';
 import {
   rootcastMachine,
@@ -40,4 +41,8 @@ export const TARGETS: readonly Target[] = [
   rootcastChain30,
   rootcastSlowOrigin,
   storageDaemonSlowOrigin,
+  rootcastIscsi,
+  qemuIscsi,
+  rootcastNfs,
+  qemuNfs,
 ];
