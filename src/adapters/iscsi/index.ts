@@ -1,5 +1,5 @@
-/** The iSCSI adapter: a LUN of any array by our own initiator. What carves it into volumes is not here. */
-export { IscsiVolumeData } from './iscsi-data.ts';
+/** The iSCSI adapter: a LUN of any array by our own initiator, carved into volumes. Read first: iscsi-adapter.ts. */
+export { iscsiAdapter } from './iscsi-adapter.ts';
 export { healthOf, type OpenLun, type OpenLunOptions, openLun } from './iscsi-lun.ts';
 export { ISCSI_ADAPTER, type LunAddress, lunAddressOf, lunLocator } from './locator.ts';
 export { probeIscsi } from './probe.ts';

@@ -12,8 +12,8 @@ import {
   REAL_TIME,
 } from '../../iscsi/index.ts';
 import type { AdapterParts, ArrayHealth, VolumeLocator } from '../../repositories/index.ts';
+import { accessOf } from './access.ts';
 import { arrayErrorOf } from './array-errors.ts';
-import { accessOf } from './iscsi-data.ts';
 import { lunLocator } from './locator.ts';
 import { lunsOf } from './probe.ts';
 import { type IscsiConnection, type IscsiSettings, iscsiSettings } from './settings.ts';

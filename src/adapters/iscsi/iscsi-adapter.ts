@@ -1,0 +1,99 @@
+/**
+ * A LUN of any array, without control of the array: reached by our own initiator, over all its portals, and carved into
+ * volumes (src/repositories/carved). The control thread and each worker have sessions of their own.
+ */
+import type { BlockDevice } from '../../block/index.ts';
+import { BlockError } from '../../errors/index.ts';
+import { IscsiDataPort, portalText, REAL_TIME } from '../../iscsi/index.ts';
+import {
+  type Adapter,
+  type AdapterParts,
+  type ArrayControl,
+  type AskControl,
+  attachCarved,
+  type Connection,
+  carvedVolumeData,
+  type VolumeData,
+} from '../../repositories/index.ts';
+import { accessOf } from './access.ts';
+import { openLun } from './iscsi-lun.ts';
+import { ISCSI_ADAPTER, type LunAddress, lunAddressOf } from './locator.ts';
+import { LunControl, type LunNews } from './lun-control.ts';
+import { probeIscsi } from './probe.ts';
+import { ISCSI_SETTINGS, iscsiSettings } from './settings.ts';
+
+export const iscsiAdapter: Adapter = {
+  kind: ISCSI_ADAPTER,
+  description: 'A LUN of an iSCSI array, carved into volumes',
+  settings: ISCSI_SETTINGS,
+  probe: probeIscsi,
+  attach: attachLun,
+  openData: (connection, parts, ask) => new LunData(connection, parts, ask),
+};
+
+async function attachLun(
+  connection: Connection,
+  parts: AdapterParts,
+  options: Parameters<Adapter['attach']>[2],
+): Promise<ArrayControl> {
+  const news: LunNews = { grownTo: undefined };
+  const { signal } = options;
+  const { repositoryId } = connection;
+  const lun = await openLun(connection, parts, {
+    ...{ repositoryId, write: true, signal },
+    onResize: (size) => {
+      news.grownTo = size;
+      parts.log.info({ repositoryId, size }, 'the LUN was resized');
+    },
+  });
+  try {
+    const { vendor, product, revision: version, serial, device, locator } = lun;
+    const carved = await attachCarved({
+      ...{ device, connection, parts, options, adapterKind: ISCSI_ADAPTER },
+      locatorAddress: locator.address,
+      description: { vendor, product, version, serial },
+    });
+    return new LunControl(carved, lun, news);
+  } catch (error) {
+    await lun.close();
+    throw error;
+  }
+}
+
+/** Volumes of the LUN, in one thread. */
+class LunData implements VolumeData {
+  readonly #connection: Connection;
+  readonly #port: IscsiDataPort;
+  readonly #carved: VolumeData;
+  /** The LUN, as the control port found it; all locators of an attach say the same. */
+  #address: LunAddress | undefined;
+
+  constructor(connection: Connection, { log, clock }: AdapterParts, ask: AskControl) {
+    this.#connection = connection;
+    this.#port = new IscsiDataPort({ log, timers: { ...REAL_TIME, now: clock } });
+    this.#carved = carvedVolumeData({ openDevice: () => this.#openLun(), ask, clock });
+  }
+
+  open(...[locator, options]: Parameters<VolumeData['open']>): Promise<BlockDevice> {
+    this.#address = lunAddressOf(locator);
+    return this.#carved.open(locator, options);
+  }
+
+  async close(): Promise<void> {
+    await this.#carved.close?.();
+    await this.#port.close();
+  }
+
+  #openLun(): Promise<BlockDevice> {
+    if (this.#address === undefined) {
+      throw new BlockError('EINVAL', 'open', 0, 0, 'no LUN is known yet');
+    }
+    const { iqn, lun, wwid: expectWwid } = this.#address;
+    const settings = iscsiSettings(this.#connection);
+    // The settings' portals: a locator may be older than they are.
+    const portals = settings.portals.map(portalText);
+    return this.#port.open({
+      ...{ ...accessOf(settings), portals, iqn, lun, expectWwid, write: true },
+    });
+  }
+}
