@@ -33,6 +33,8 @@ export interface GuestPlan {
   readonly mac: string;
   readonly firmware: 'bios' | 'uefi';
   readonly cache: 'server' | 'server-persistent';
+  /** `debian` unless given. */
+  readonly vdisk?: string;
 }
 
 export class BootLab {
@@ -64,7 +66,7 @@ export class BootLab {
   }
 
   async add(plan: GuestPlan): Promise<void> {
-    const how = ['--vdisk', 'debian', '--cache', plan.cache];
+    const how = ['--vdisk', plan.vdisk ?? 'debian', '--cache', plan.cache];
     const console = ['--kernel-arguments', 'console=ttyS0 quiet'];
     await this.service.cli(['machine', 'add', plan.name, '--mac', plan.mac, ...how, ...console]);
   }

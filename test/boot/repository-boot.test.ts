@@ -1,0 +1,107 @@
+/**
+ * The same Debian image as a vDisk on NFS, on a LUN over iSCSI and in Ceph, each on a real server: a machine boots from
+ * each at the same time, and reads what was imported.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { ensureDebianImage, FULL_DHCP } from '../../src/service/demo/index.ts';
+import { describeWith, program } from '../support/requires.ts';
+import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import type { StorageServers } from './support/storage-servers.ts';
+
+const KINDS = ['nfs', 'iscsi', 'ceph'] as const;
+
+const GUESTS: readonly GuestPlan[] = KINDS.map((kind, number) => ({
+  ...{ name: `on-${kind}`, vdisk: `debian-${kind}`, mac: `52:54:00:00:0d:0${number + 1}` },
+  ...{ firmware: 'bios', cache: 'server' },
+}));
+
+const NEEDS = [
+  ...BOOT_NEEDS,
+  program('tgtd', 'tgt'),
+  program('ganesha.nfsd', 'nfs-ganesha'),
+  program('rpcbind', 'rpcbind'),
+  program('ceph-osd', 'ceph-osd'),
+  program('ceph-mon', 'ceph-mon'),
+  program('rbd', 'ceph-common'),
+  program('qemu-nbd', 'qemu-utils'),
+];
+
+const SERVERS = new URL('./support/storage-servers.ts', import.meta.url).pathname;
+
+/** Everything that came with the image and is not written while a machine boots. */
+const SUM = 'find /usr -xdev -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-64';
+
+describeWith(NEEDS, 'machines that boot from repositories', () => {
+  let lab: BootLab | undefined;
+  let servers: ChildProcess | undefined;
+  let said = '';
+  const running = (): BootLab => {
+    if (lab === undefined) throw new Error('the laboratory did not open');
+    return lab;
+  };
+
+  async function attach(opened: BootLab, where: StorageServers): Promise<void> {
+    const image = await ensureDebianImage();
+    for (const kind of KINDS) {
+      const settings = where[kind].flatMap((setting) => ['--set', setting]);
+      const secret = kind === 'ceph' ? ['--secret-file', `key=${where.cephKey}`] : [];
+      await opened.service.cli([
+        ...['repository', 'create', `lab-${kind}`, '--kind', kind, ...settings, ...secret],
+      ]);
+      await opened.service.cli([
+        ...['vdisk', 'import', image.disk, '--name', `debian-${kind}`],
+        ...['--repository', `lab-${kind}`],
+      ]);
+    }
+  }
+
+  beforeAll(async () => {
+    const opened = await BootLab.open(FULL_DHCP);
+    lab = opened;
+    const [command, ...args] = opened.namespace.inside([process.execPath, SERVERS]);
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    servers = child;
+    const line = await new Promise<string>((resolve, reject) => {
+      const hear = (bytes: Buffer): void => {
+        said += bytes.toString();
+        const [found] = /^\{.*\}$/m.exec(said) ?? [];
+        if (found !== undefined) resolve(found);
+      };
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', hear);
+      child.once('exit', () => reject(new Error(`the storage servers left: ${said}`)));
+    });
+    await attach(opened, JSON.parse(line) as StorageServers);
+    for (const plan of GUESTS) await opened.add(plan);
+  }, 600_000);
+
+  beforeEach(() => {
+    onTestFailed(() => console.error(lab?.report(), said.slice(-4000)));
+  });
+
+  afterAll(async () => {
+    await lab?.close();
+    // Their network namespace lives on as long as they do.
+    if (servers?.exitCode !== null) return;
+    const ended = new Promise((resolve) => servers?.once('exit', resolve));
+    servers.kill('SIGTERM');
+    await ended;
+  }, 120_000);
+
+  test(
+    'one from each comes up, and all have the same files',
+    async () => {
+      for (const plan of GUESTS) await running().powerOn(plan);
+      await Promise.all(GUESTS.map(({ name }) => running().multiUser(name)));
+      const sums = await Promise.all(
+        GUESTS.map(async ({ name }) => [
+          await running().shell(name, 'hostname'),
+          await running().shell(name, SUM),
+        ]),
+      );
+      expect(sums.map(([name]) => name)).toEqual(GUESTS.map(({ name }) => name));
+      expect(new Set(sums.map(([, sum]) => sum)).size).toBe(1);
+    },
+    BOOT_MS,
+  );
+});
