@@ -11,10 +11,10 @@ import {
   type OpenExport,
   stackBuilder,
 } from '../../src/exports/index.ts';
+import type { Adapter } from '../../src/repositories/index.ts';
 import { type OpenStorage, openStorage, WorkerBarrier } from '../../src/service/storage/index.ts';
 import { VolumeSources } from '../../src/service/storage/volume-sources.ts';
 import type { ToWorker } from '../../src/service/workers/messages.ts';
-import type { MemoryArray } from './memory-array.ts';
 
 const CLIENT: ExportClient = { address: '192.0.2.1:1', tls: false, identity: undefined };
 
@@ -24,7 +24,7 @@ export const CALL = { signal: NEVER, progress: () => {} };
 export interface RigOptions {
   /** Of the catalog; in memory unless given. */
   readonly path?: string;
-  readonly arrays: Readonly<Record<string, MemoryArray>>;
+  readonly arrays: Readonly<Record<string, { readonly adapter: Adapter }>>;
   readonly workers?: number;
   /** Milliseconds that workers may take to hold. */
   readonly holdTimeMax?: number;
