@@ -292,6 +292,7 @@ function openRepositories(
       disconnect: (repositoryId) => pool?.tellAll({ kind: 'disconnect', repositoryId }),
     },
     connections: (exportName) => pool?.connectionsOf(exportName).length ?? 0,
+    endExport: (exportName, atOnce) => pool?.endExport(exportName, atOnce),
   });
   const reachWorkers = (started: WorkerPool): void => {
     pool = started;

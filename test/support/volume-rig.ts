@@ -36,6 +36,8 @@ export class VolumeRig {
   readonly storage: OpenStorage;
   /** What went wrong in the background. */
   readonly troubles: string[] = [];
+  /** Exports whose connections were told to end. */
+  readonly ended: string[] = [];
   /** Keys of volumes that could not go on. */
   readonly failed: string[] = [];
   readonly #tables: ExportTable[] = [];
@@ -74,6 +76,7 @@ export class VolumeRig {
         },
       },
       connections: () => 0,
+      endExport: (name) => this.ended.push(name),
       newId: () => this.newId('id'),
     });
     for (let worker = 0; worker < workers; worker++) {
