@@ -168,7 +168,7 @@ export class SnapshotOperations {
     const { ref } = objectOf(to.handle);
     const lower = from === undefined ? undefined : objectOf(from.handle).ref;
     const { offset, length } = range;
-    const everything = [{ offset, length, kind: 'data' as const }];
+    const everything = length > 0 ? [{ offset, length, kind: 'data' as const }] : [];
     if (snapshots.diff === undefined) return everything;
     try {
       return await snapshots.diff({ from: lower, to: ref, ...range });
