@@ -325,6 +325,7 @@ function openRepositories(
       disconnect: (repositoryId) => tellAll({ kind: 'disconnect', repositoryId }),
     },
     connections: (exportName) => pool?.connectionsOf(exportName).length ?? 0,
+    endExport: (exportName, atOnce) => pool?.endExport(exportName, atOnce),
   });
   const reachWorkers = (started: WorkerPool, thread: ReplicationThread): void => {
     pool = started;

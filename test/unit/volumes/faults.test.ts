@@ -72,6 +72,31 @@ describe('a repository', () => {
     await rig.close();
   });
 
+  test('connections to a volume are ended before its role changes', async () => {
+    const rig = await VolumeRig.open({ arrays: { one: new MemoryArray() } });
+    await rig.createVolume('one', 'v', 65_536);
+    const open = await rig.connect('volume/one/v');
+    const ended = rig.storage.endConnections('v');
+    expect(rig.ended).toEqual(['volume/one/v']);
+    await open.close();
+    await ended;
+    await rig.close();
+  });
+
+  test('a replica is read and not written to', async () => {
+    const rig = await VolumeRig.open({ arrays: { one: new MemoryArray() } });
+    await rig.createVolume('one', 'v', 65_536);
+    const record = rig.catalog.volumes.byId('v');
+    if (record !== undefined) rig.catalog.volumes.update({ ...record, role: 'replica' });
+    const open = await rig.connect('volume/one/v');
+    expect(open.readOnly).toBe(true);
+    const write = async (): Promise<void> =>
+      open.device.write(Buffer.alloc(512), 0, { fua: false });
+    await expect(write).rejects.toMatchObject({ errno: 'EROFS' });
+    await open.close();
+    await rig.close();
+  });
+
   test('a full clone that is cancelled, or fails, leaves nothing behind', async () => {
     const array = new MemoryArray();
     const rig = await VolumeRig.open({ arrays: { one: array } });
