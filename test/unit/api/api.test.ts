@@ -252,12 +252,10 @@ describe('the OpenAPI document', () => {
       info: { title: 'Rootcast', version: '0.1.0' },
       security: [{ token: [] }],
     });
-    const documented = Object.entries(await paths())
-      .filter(([path]) => !isStoragePath(path)) // see storage.test.ts
-      .flatMap(([path, operations]) =>
-        Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
-      );
-    expect(documented.sort()).toEqual(
+    const documented = Object.entries(await paths()).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(documented.filter((route) => !isStoragePath(route)).sort()).toEqual(
       [
         'GET /v1/health',
         'GET /v1/status',
