@@ -3,6 +3,7 @@ import { PLAIN } from '../../src/block/index.ts';
 import type { CapabilityFlag, SettingValue } from '../../src/repositories/index.ts';
 import { randomContent } from '../support/content.ts';
 import { INITIATOR, SimulatedPeers } from '../support/simulated-arrays.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { type ArraySubject, describeArrayControl } from './array-control.ts';
 import { describeBlockDevice } from './block-device.ts';
 
@@ -18,6 +19,7 @@ function simulated(
     const all = { capacity: MEMORY, pageItems: 3, ...settings };
     const array = () => peers.world.array('one');
     return {
+      steps: 25,
       attach: () => peers.attach(all),
       foreign: async (name, size) => {
         const { id } = array().addVolume({ name, tag: undefined, thin: true, size });
@@ -34,7 +36,7 @@ function simulated(
 
 const without = (...flags: CapabilityFlag[]) => ({ without: flags });
 
-describeArrayControl('a simulated array', simulated({}, { manySnapshots: 300 }));
+describeArrayControl('a simulated array', simulated({}, { manySnapshots: 300, steps: 100 }));
 describeArrayControl(
   'a simulated array that masks and has a secret',
   simulated({ enforceMasking: true }, { host }),
@@ -55,7 +57,15 @@ describeArrayControl(
   'a simulated array of thick volumes that cannot grow',
   simulated(without('thin', 'resizeOnline', 'cloneFull')),
 );
-describeArrayControl('a slow simulated array', simulated({ faults: ['* delay=1'] }, { steps: 20 }));
+describeArrayControl('a slow simulated array', simulated({ faults: ['* delay=1'] }, { steps: 10 }));
+
+describeArrayControl('a simulated array that is kept in a folder', async () => {
+  const folder = await temporaryFolder('simulated');
+  const settings = { capacity: MEMORY, folder: folder.path };
+  // In another world each time, as after a restart of the program.
+  const attach = () => new SimulatedPeers().attach(settings);
+  return { attach, dispose: () => folder.remove(), steps: 20 };
+});
 
 for (const thin of [true, false]) {
   describeBlockDevice(`a ${thin ? 'thin' : 'thick'} volume of a simulated array`, async () => {

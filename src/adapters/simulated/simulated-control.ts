@@ -194,6 +194,6 @@ export class SimulatedControl implements ArrayControl {
   }
 
   async close(): Promise<void> {
-    this.#session.close();
+    await this.#session.close();
   }
 }
