@@ -7,6 +7,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { type ArraySubject, describeArrayControl } from './array-control.ts';
 import { describeBlockDevice } from './block-device.ts';
 
+const PASSWORD = 'open sesame';
 const MEMORY = 256 * 1024 ** 2;
 const host = { name: 'this-host', iqns: [INITIATOR], addresses: ['127.0.0.1'] };
 
@@ -20,7 +21,7 @@ function simulated(
     const array = () => peers.world.array('one');
     return {
       steps: 25,
-      attach: () => peers.attach(all),
+      attach: () => peers.attach(all, { chappassword: PASSWORD }),
       foreign: async (name, size) => {
         const { id } = array().addVolume({ name, tag: undefined, thin: true, size });
         return { kind: 'volume', nativeId: id, name };
@@ -39,11 +40,11 @@ const without = (...flags: CapabilityFlag[]) => ({ without: flags });
 describeArrayControl('a simulated array', simulated({}, { manySnapshots: 300, steps: 100 }));
 describeArrayControl(
   'a simulated array that masks and has a secret',
-  simulated({ enforceMasking: true }, { host }),
+  simulated({ enforceMasking: true, chapuser: 'me' }, { host, secrets: [PASSWORD] }),
 );
 describeArrayControl(
   'a simulated array whose parents are pinned by their children',
-  simulated(without('promoteDependents', 'revertKeepsNewer', 'multiAttach', 'terminateSessions')),
+  simulated(without('promoteDependents', 'revertKeepsNewer', 'multiAttach', 'resizeOnline')),
 );
 describeArrayControl(
   'a simulated array without groups, differences, and clones of volumes',
@@ -55,7 +56,7 @@ describeArrayControl(
 );
 describeArrayControl(
   'a simulated array of thick volumes that cannot grow',
-  simulated(without('thin', 'resizeOnline', 'cloneFull')),
+  simulated(without('thin', 'resizeOnline', 'resizeOffline', 'cloneFull')),
 );
 describeArrayControl('a slow simulated array', simulated({ faults: ['* delay=1'] }, { steps: 10 }));
 

@@ -127,7 +127,6 @@ const REPLICATION: readonly CapabilityFlag[] = [
 
 /** What it does not do: hosts have initiator names only, links are of one volume, and a test failover is a clone. */
 const ABSENT: readonly CapabilityFlag[] = [
-  'resizeOffline',
   'maskIp',
   'mutualChap',
   'replicateGroup',
