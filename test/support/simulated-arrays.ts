@@ -20,20 +20,24 @@ export class SimulatedPeers {
   readonly world = new SimulatedWorld();
   readonly #adapter = simulatedAdapter(this.world);
 
-  connection(settings: Readonly<Record<string, SettingValue>> = {}): Connection {
+  connection(
+    settings: Readonly<Record<string, SettingValue>> = {},
+    secrets: Readonly<Record<string, string>> = {},
+  ): Connection {
     const all = { target: 'one', ...settings };
     return {
       repositoryId: `repository-${all.target}`,
       settings: all,
-      secrets: {},
+      secrets,
       initiatorName: INITIATOR,
     };
   }
 
   async attach(
     settings: Readonly<Record<string, SettingValue>> = {},
+    secrets: Readonly<Record<string, string>> = {},
   ): Promise<{ control: ArrayControl; data: VolumeData }> {
-    const connection = this.connection(settings);
+    const connection = this.connection(settings, secrets);
     const create = this.world.find(String(connection.settings['target']))?.owner === undefined;
     const { signal } = new AbortController();
     const control = await this.#adapter.attach(connection, QUIET, { create, signal });

@@ -30,6 +30,7 @@ export async function makeFile(
 ): Promise<void> {
   const unfinished = join(path.folder, UNFINISHED + randomUUID());
   const final = join(path.folder, path.file);
+  let named = false;
   try {
     await fill(unfinished);
     await syncFile(unfinished);
@@ -37,11 +38,13 @@ export async function makeFile(
       await rename(unfinished, final);
     } else {
       await link(unfinished, final); // unlike rename it refuses to take the place of another
+      named = true;
       await unlink(unfinished);
     }
     await syncFolder(path.folder);
   } catch (error) {
     await rm(unfinished, { force: true });
+    if (named) await rm(final, { force: true });
     throw error;
   }
 }

@@ -126,7 +126,11 @@ export class LocalArray implements ArrayControl {
       options,
       async () => {
         const volume = await this.#folder.findVolume(ref.nativeId);
-        if (volume === undefined) return;
+        if (volume === undefined) {
+          if ((await this.#stranger(ref)) === undefined) return;
+          const message = `${ref.name} is no volume of this repository: adopt it first`;
+          throw new ArrayError('PERMISSION_DENIED', message, { field: 'ref' });
+        }
         await checkUnused(this.#folder.path(volume.file), `volume ${ref.name}`);
         await this.#folder.store.remove(volume);
       },

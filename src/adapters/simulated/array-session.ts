@@ -14,6 +14,7 @@ import {
   type VolumeLocator,
 } from '../../repositories/index.ts';
 import { PoolFull } from './page-pool.ts';
+import { saveArray } from './saved-array.ts';
 import type { SimulatedSettings } from './settings.ts';
 import {
   full,
@@ -48,10 +49,18 @@ export class ArraySession {
     this.#owner = owner;
   }
 
-  /** Ends what is open, unless that is another server's by now. */
-  close(): void {
-    if (!this.#closed && this.#isOwner()) this.array.sessions.endAll();
+  /** Ends what is open and keeps the array, unless that is another server's by now. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
+    if (!this.#isOwner()) return;
+    this.array.sessions.endAll();
+    if (this.settings.folder === undefined) return;
+    try {
+      await saveArray(this.array, this.settings.folder);
+    } catch (error) {
+      throw arrayErrorOf(error);
+    }
   }
 
   can(flag: CapabilityFlag): boolean {

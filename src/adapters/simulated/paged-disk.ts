@@ -123,6 +123,22 @@ export class PagedDisk {
     return entry === 0 ? undefined : this.#pool.bytes(Math.abs(entry));
   }
 
+  /** Where which page of the pool is. */
+  pages(): (readonly [index: number, page: number])[] {
+    const found: (readonly [number, number])[] = [];
+    for (let index = 0; index < this.table.length; index += 1) {
+      const page = Math.abs(this.table.get(index));
+      if (page !== 0) found.push([index, page]);
+    }
+    return found;
+  }
+
+  /** Takes over a page that was held for it. Others may hold it too. */
+  putPage(index: number, page: number): void {
+    this.makeHoles(index, 1);
+    this.#change(index, -page);
+  }
+
   /** Whole pages in which this may differ from `from` (undefined: from a disk of zeroes), cut to the range. */
   differences(
     from: PagedDisk | undefined,

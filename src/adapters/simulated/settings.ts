@@ -38,6 +38,11 @@ export const SETTINGS: readonly SettingField[] = [
     required: false,
     description: 'A volume can be opened only by a host that it is mapped to (default false).',
   },
+  {
+    ...text,
+    name: 'folder',
+    description: 'Where it is kept when it is detached in order (default: nowhere).',
+  },
   { ...text, name: 'peer', description: 'Name of the simulated array that it replicates with.' },
   { ...text, name: 'chapuser', description: 'CHAP user, where a mapping asks for one.' },
   { ...text, name: 'chappassword', secret: true, description: 'CHAP password.' },
@@ -56,6 +61,7 @@ export interface SimulatedSettings {
   readonly faults: readonly string[];
   readonly portals: readonly string[];
   readonly enforceMasking: boolean;
+  readonly folder: string | undefined;
   readonly peer: string | undefined;
   readonly pageItems: number;
 }
@@ -77,6 +83,7 @@ export function settingsOf({ settings }: Pick<Connection, 'settings'>): Simulate
     faults: one('faults', isList, []),
     portals: one('portals', isList, ['sim-a', 'sim-b']),
     enforceMasking: one('enforceMasking', (value) => typeof value === 'boolean', false),
+    folder: settings['folder'] === undefined ? undefined : one('folder', isText, ''),
     peer: settings['peer'] === undefined ? undefined : one('peer', isText, ''),
     pageItems: one('pageItems', isCount, DEFAULT_PAGE_ITEMS),
   };
@@ -120,7 +127,6 @@ const REPLICATION: readonly CapabilityFlag[] = [
 
 /** What it does not do: hosts have initiator names only, links are of one volume, and a test failover is a clone. */
 const ABSENT: readonly CapabilityFlag[] = [
-  'resizeOffline',
   'maskIp',
   'mutualChap',
   'replicateGroup',

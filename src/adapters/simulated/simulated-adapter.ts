@@ -17,6 +17,7 @@ import {
   VOLUME_BYTES_MAXIMUM,
   VOLUMES,
 } from './limits.ts';
+import { loadArray } from './saved-array.ts';
 import { capabilitiesOf, SETTINGS, type SimulatedSettings, settingsOf } from './settings.ts';
 import type { Owner, SimulatedArray } from './simulated-array.ts';
 import { SimulatedControl } from './simulated-control.ts';
@@ -33,7 +34,7 @@ export function simulatedAdapter(world: SimulatedWorld = new SimulatedWorld()): 
     attach: async (connection, _parts, options) => {
       checkNotCancelled(options.signal);
       const settings = settingsOf(connection);
-      const array = world.array(settings.target, settings.capacity);
+      const array = await arrayOf(world, settings);
       array.owner = ownerOf(array, connection, options);
       array.faults.clear();
       for (const fault of settings.faults) array.faults.add(fault);
@@ -48,6 +49,18 @@ export function simulatedAdapter(world: SimulatedWorld = new SimulatedWorld()): 
     },
     openData: (connection, _parts, ask) => new SimulatedData(connection, ask),
   };
+}
+
+/** The array of that name: the one that is there, the one that was saved, or a new one. */
+async function arrayOf(
+  world: SimulatedWorld,
+  { target, capacity, folder }: SimulatedSettings,
+): Promise<SimulatedArray> {
+  if (folder !== undefined && world.find(target) === undefined) {
+    const saved = await loadArray(target, capacity, folder);
+    if (saved !== undefined) world.add(saved);
+  }
+  return world.array(target, capacity);
 }
 
 function probe(world: SimulatedWorld, connection: Omit<Connection, 'repositoryId'>): ProbeAnswer {

@@ -97,6 +97,14 @@ export class SimulatedArray {
     this.pool = new PagePool(capacity);
   }
 
+  get idsGiven(): number {
+    return this.#ids;
+  }
+
+  giveIdsAfter(given: number): void {
+    this.#ids = given;
+  }
+
   /** Never given twice, and in the order of their making. */
   newId(kind: string): string {
     this.#ids += 1;

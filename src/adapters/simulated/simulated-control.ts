@@ -130,10 +130,16 @@ export class SimulatedControl implements ArrayControl {
     options?: CallOptions,
   ): Promise<ArrayVolume> {
     return this.#session.change('resizeVolume', options, () => {
-      this.#session.need('resizeOnline', 'resizing');
+      const online = this.#session.can('resizeOnline');
+      if (!online) this.#session.need('resizeOffline', 'resizing');
       const size = roundedSize(request.size, this.info.limits);
       const volume = this.#session.volume(request.ref);
       checkGrows(size, volume.disk.size);
+      const users = this.#session.array.sessions.of(volume.id).map(({ initiator }) => initiator);
+      if (users.length > 0 && !online) {
+        const message = `volume ${volume.name} can grow only while nobody has it open`;
+        throw new ArrayError('IN_USE', message, { refs: users });
+      }
       if (size > volume.disk.size) this.#session.array.growVolume(volume, size);
       return this.#session.showVolume(volume);
     });
@@ -194,6 +200,6 @@ export class SimulatedControl implements ArrayControl {
   }
 
   async close(): Promise<void> {
-    this.#session.close();
+    await this.#session.close();
   }
 }

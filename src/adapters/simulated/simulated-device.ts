@@ -247,7 +247,8 @@ export class SimulatedDevice implements BlockDevice {
     try {
       return await this.#ask(question);
     } catch (error) {
-      throw BlockError.from(error, operation, 0, 0);
+      if (!(error instanceof BlockError)) throw BlockError.from(error, operation, 0, 0);
+      throw new BlockError(error.errno, operation, 0, 0, error.message, { cause: error });
     }
   }
 

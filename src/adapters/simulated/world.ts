@@ -17,6 +17,10 @@ export class SimulatedWorld {
     return array;
   }
 
+  add(array: SimulatedArray): void {
+    this.#arrays.set(array.name, array);
+  }
+
   /** Two arrays do not see each other any more, or do again. */
   connect(one: string, other: string, connected: boolean): void {
     const pair = [one, other].sort().join('\n');

@@ -104,6 +104,20 @@ describe('attaching a folder', () => {
 });
 
 describe('a folder', () => {
+  test('deletes no file that is none of its volumes', async () => {
+    const { path, control } = await repository();
+    await writeFile(join(path, 'disk.img'), Buffer.alloc(1024, 1));
+    const [stranger] = (await control.listVolumes({ ownedOnly: false })).items;
+    const { ref } = present(stranger, 'the file');
+    expect(await outcome(control.deleteVolume({ opId: 'd', ref }))).toBe('PERMISSION_DENIED');
+    const ours = await control.adoptVolume({ opId: 'a', ref, tag: 'ours' });
+    expect(ours).toMatchObject({ ref: { name: 'disk.img' }, size: 1024, tag: 'ours' });
+    const size = { opId: 'g', ref: ours.ref, size: 1500 };
+    expect((await control.resizeVolume(size)).size).toBe(1536);
+    await control.deleteVolume({ opId: 'd', ref: ours.ref });
+    expect(await readdir(path)).toEqual([MARKER]);
+  });
+
   test('that is not the same any more changes nothing', async () => {
     const { path, control } = await repository();
     await create(control, 'a');

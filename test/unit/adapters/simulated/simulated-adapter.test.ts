@@ -110,6 +110,23 @@ describe('a simulated array', () => {
     expect(shown).not.toContain(chap.password);
   });
 
+  test('gives a full clone up in the middle, with nothing left of it', async () => {
+    const { control, data } = await new SimulatedPeers().attach();
+    const { ref: source, locator } = await control.createVolume(wanted);
+    const device = await data.open(locator, { write: true });
+    await device.write(Buffer.alloc(1024 * 1024, 1), 0, PLAIN);
+    await device.close();
+    const before = await control.space();
+    const giveUp = new AbortController();
+    const clone = present(control.clones, 'clones').clone(
+      { opId: 'c', tag: 'c', name: 'c', source, kind: 'full' },
+      { signal: giveUp.signal, progress: () => giveUp.abort() },
+    );
+    expect(await outcome(clone)).toBe('CANCELLED');
+    expect(await control.findVolume({ tag: 'c' })).toBeUndefined();
+    expect(await control.space()).toEqual(before);
+  });
+
   test('gives each host numbers of its own, and an initiator to one host', async () => {
     const { control } = await new SimulatedPeers().attach();
     const masking = present(control.masking, 'masking');
