@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { SanAdapter } from '../../src/adapters/san/index.ts';
 import { type CarvedControl, fsckCarved, type VolumeData } from '../../src/repositories/index.ts';
@@ -43,7 +44,7 @@ async function live(
   lanes: Lane[],
   ms: number,
 ): Promise<void> {
-  const script = join(import.meta.dirname, 'carved-writer-process.ts');
+  const script = fileURLToPath(new URL('./carved-writer-process.ts', import.meta.url));
   const seed = String(SEED + ms);
   const child = spawn(process.execPath, [script, path, kind, first ? 'create' : 'go on', seed], {
     stdio: ['ignore', 'pipe', 'inherit'],
