@@ -85,13 +85,14 @@ export function memory(size: number, minimumIo = 512): MemoryDevice {
   return new MemoryDevice({ size, minimumIo });
 }
 
-export function fileDevice(path: string): FileDevice {
+/** @param canPunch false: no program is started that could outlive a process which is killed */
+export function fileDevice(path: string, canPunch = true): FileDevice {
   return new FileDevice({
     fd: openSync(path, 'r+'),
     write: true,
     clock: () => performance.now(),
     puncher: new HolePuncher(),
-    canPunch: true,
+    canPunch,
     onCannotPunch: () => {},
   });
 }

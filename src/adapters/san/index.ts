@@ -1,2 +1,2 @@
 /** The san adapter: disks that the host already sees, carved into volumes. */
-export { SAN_ADAPTER, SanAdapter, type SanSurroundings } from './san-adapter.ts';
+export { SanAdapter, type SanSurroundings } from './san-adapter.ts';

@@ -27,7 +27,7 @@ import { DirectReader } from './direct-reader.ts';
 import { findNode, type NodeChoice, refuseUsed } from './find-node.ts';
 import { dropCache, openNode } from './open-node.ts';
 
-export const SAN_ADAPTER = 'san';
+const SAN_ADAPTER = 'san';
 
 /** Bytes of a read of a superblock. */
 const SUPERBLOCK_BYTES = 4096;

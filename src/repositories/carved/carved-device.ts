@@ -27,6 +27,7 @@ import {
 import { BlockError, type BlockOperation } from '../../errors/index.ts';
 import type { AskControl } from '../adapter.ts';
 import { ExtentMap } from './extent-map.ts';
+import { bytesLeft, forEachPiece } from './extent-pieces.ts';
 import { ExtentRequests } from './extent-requests.ts';
 import type { OwnerLease } from './owner-lease.ts';
 import type { CarvedQuestion, FreedExtents, OpenedVolume } from './questions.ts';
@@ -81,13 +82,13 @@ export class CarvedDevice implements BlockDevice {
   read(target: Buffer, offset: number): MaybePromise<void> {
     const { length } = target;
     this.#gate.check('read', offset, length);
-    if (length <= this.#left(offset)) return this.#gate.track(this.#readPiece(target, offset));
-    const gather = new Gather();
-    this.#forEachPiece(offset, length, (at, pieceLength) => {
-      const piece = target.subarray(at - offset, at - offset + pieceLength);
-      gather.run(() => this.#readPiece(piece, at));
-    });
-    return this.#gate.track(gather.settle());
+    if (this.#fits(offset, length)) {
+      return this.#gate.track(this.#readPiece(target, offset));
+    }
+    const read = this.#inPieces(offset, offset + length, (at, pieceLength) =>
+      this.#readPiece(target.subarray(at - offset, at - offset + pieceLength), at),
+    );
+    return this.#gate.track(read);
   }
 
   lend(offset: number, length: number): Loan | undefined {
@@ -97,7 +98,7 @@ export class CarvedDevice implements BlockDevice {
     const chunks: Buffer[] = [];
     let whole = true;
     try {
-      this.#forEachPiece(offset, length, (at, pieceLength) => {
+      forEachPiece(offset, offset + length, this.#extentSize, (at, pieceLength) => {
         if (!whole) return;
         const place = this.#locate(at);
         const loan = place < 0 ? undefined : this.#device.lend(place, pieceLength);
@@ -122,13 +123,10 @@ export class CarvedDevice implements BlockDevice {
   cache(offset: number, length: number): MaybePromise<void> {
     this.#gate.check('cache', offset, length);
     if (!this.#device.capabilities.cache) return undefined;
-    const gather = new Gather();
-    this.#forEachPiece(offset, length, (at, pieceLength) => {
-      gather.run(() =>
-        this.#ifMapped('cache', at, pieceLength, (place) => this.#device.cache(place, pieceLength)),
-      );
-    });
-    return this.#gate.track(gather.settle());
+    const cached = this.#inPieces(offset, offset + length, (at, pieceLength) =>
+      this.#ifMapped('cache', at, pieceLength, (place) => this.#device.cache(place, pieceLength)),
+    );
+    return this.#gate.track(cached);
   }
 
   extents(offset: number, length: number, limit: number): Extent[] {
@@ -136,7 +134,7 @@ export class CarvedDevice implements BlockDevice {
     const found: Extent[] = [];
     const end = Math.min(offset + length, offset + EXTENT_SCAN_BYTES);
     for (let at = offset; at < end; ) {
-      const piece = Math.min(this.#left(at), end - at);
+      const piece = Math.min(bytesLeft(at, this.#extentSize), end - at);
       if (!appendExtent(found, at, piece, this.#locate(at) < 0 ? 'hole' : 'data', limit)) break;
       at += piece;
     }
@@ -147,18 +145,15 @@ export class CarvedDevice implements BlockDevice {
     const { length } = source;
     this.#gate.check('write', offset, length);
     const { fua } = options;
-    if (this.#ranges.idle && length <= this.#left(offset) && this.#options.lease.holds()) {
+    if (this.#ranges.idle && this.#fits(offset, length) && this.#options.lease.holds()) {
       const written = this.#writeMapped(source, offset, fua);
       if (written !== false) return this.#gate.track(written);
     }
-    const written = this.#change(offset, length, () => {
-      const gather = new Gather();
-      this.#forEachPiece(offset, length, (at, pieceLength) => {
-        const piece = source.subarray(at - offset, at - offset + pieceLength);
-        gather.run(() => this.#writePiece(piece, at, fua));
-      });
-      return gather.settle();
-    });
+    const written = this.#change(offset, length, () =>
+      this.#inPieces(offset, offset + length, (at, pieceLength) =>
+        this.#writePiece(source.subarray(at - offset, at - offset + pieceLength), at, fua),
+      ),
+    );
     return this.#gate.track(written);
   }
 
@@ -195,11 +190,7 @@ export class CarvedDevice implements BlockDevice {
       const zeroPiece = (at: number, pieceLength: number): MaybePromise<void> =>
         this.#zeroPiece(at, pieceLength, { fua: false, fast, noHole });
       if (!noHole) return this.#clear(offset, length, zeroPiece);
-      const gather = new Gather();
-      this.#forEachPiece(offset, length, (at, pieceLength) => {
-        gather.run(() => zeroPiece(at, pieceLength));
-      });
-      return gather.settle();
+      return this.#inPieces(offset, offset + length, zeroPiece);
     });
     return this.#gate.track(fua ? chain(zeroed, () => this.#flush()) : zeroed);
   }
@@ -237,9 +228,9 @@ export class CarvedDevice implements BlockDevice {
     return this.#words.enter();
   }
 
-  /** Bytes up to the end of the extent. */
-  #left(offset: number): number {
-    return this.#extentSize - (offset % this.#extentSize);
+  /** Whether the range lies in one extent. */
+  #fits(offset: number, length: number): boolean {
+    return length <= bytesLeft(offset, this.#extentSize);
   }
 
   /** Where the byte lies on the device, or -1. To be called between enter and leave. */
@@ -250,13 +241,15 @@ export class CarvedDevice implements BlockDevice {
     return this.#dataStart + (entry - 1) * this.#extentSize + (offset - index * this.#extentSize);
   }
 
-  #forEachPiece(offset: number, length: number, visit: (at: number, length: number) => void): void {
-    const end = offset + length;
-    for (let at = offset; at < end; ) {
-      const piece = Math.min(this.#left(at), end - at);
-      visit(at, piece);
-      at += piece;
-    }
+  /** Runs `work` on the part of [offset, end) in each extent that it touches, all at the same time. */
+  #inPieces(
+    offset: number,
+    end: number,
+    work: (at: number, length: number) => MaybePromise<void>,
+  ): MaybePromise<void> {
+    const gather = new Gather();
+    forEachPiece(offset, end, this.#extentSize, (at, length) => gather.run(() => work(at, length)));
+    return gather.settle();
   }
 
   /** Runs `use` on the place of a piece while it is counted; does nothing where it is unmapped. */
@@ -365,31 +358,17 @@ export class CarvedDevice implements BlockDevice {
     const end = offset + length;
     const first = Math.ceil(offset / this.#extentSize);
     const last = (end === size ? Math.ceil : Math.floor)(end / this.#extentSize);
+    if (first >= last) return this.#inPieces(offset, end, clearPiece);
     const gather = new Gather();
-    const pieces = (from: number, to: number): void => {
-      if (from < to) {
-        this.#forEachPiece(from, to - from, (at, pieceLength) => {
-          gather.run(() => clearPiece(at, pieceLength));
-        });
-      }
-    };
-    if (first >= last) {
-      pieces(offset, end);
-      return gather.settle();
-    }
-    pieces(offset, first * this.#extentSize);
-    pieces(last * this.#extentSize, end);
+    gather.run(() => this.#inPieces(offset, first * this.#extentSize, clearPiece));
+    gather.run(() => this.#inPieces(last * this.#extentSize, end, clearPiece));
     const mapped = this.#map.nextMapped(first, last);
     if (mapped < last) {
       gather.run(async () => {
-        const freed = await this.#free(mapped, last - mapped, size);
-        const rest = new Gather();
-        this.#forEachPiece(
-          (mapped + freed) * this.#extentSize,
-          Math.max(0, Math.min(end, last * this.#extentSize) - (mapped + freed) * this.#extentSize),
-          (at, pieceLength) => rest.run(() => clearPiece(at, pieceLength)),
-        );
-        await rest.settle();
+        // What the control thread did not free is cleared like a part of an extent.
+        const freed = mapped + (await this.#free(mapped, last - mapped, size));
+        const rest = Math.min(end, last * this.#extentSize);
+        await this.#inPieces(freed * this.#extentSize, rest, clearPiece);
       });
     }
     return gather.settle();

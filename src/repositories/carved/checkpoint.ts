@@ -45,7 +45,7 @@ export function encodeCheckpoint(
 ): Buffer {
   let runs = 0;
   for (const volume of state.volumes.values()) {
-    volume.map.forEachRun(0, state.extentsOf(volume.reserved), () => {
+    volume.map.forEachRun(state.extentsOf(volume.reserved), () => {
       runs += 1;
     });
   }
@@ -58,7 +58,7 @@ export function encodeCheckpoint(
     const tail = at;
     at += VOLUME_TAIL;
     let count = 0;
-    volume.map.forEachRun(0, state.extentsOf(volume.reserved), (logical, physical, length) => {
+    volume.map.forEachRun(state.extentsOf(volume.reserved), (logical, physical, length) => {
       bytes.writeUInt32LE(logical, at);
       bytes.writeUInt32LE(physical, at + 4);
       bytes.writeUInt32LE(length, at + 8);

@@ -62,18 +62,6 @@ export class CommitQueue {
     });
   }
 
-  /** Work on the superblock and the layout, between two commits. */
-  async exclusively<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#running !== undefined) await this.#running;
-    const result = work();
-    const over = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#occupy(over);
-    return await result;
-  }
-
   /** Waits for what was asked for; later operations are refused. */
   async close(): Promise<void> {
     this.#closed = true;

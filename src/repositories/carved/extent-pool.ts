@@ -16,7 +16,7 @@
 import { forEachOf, isPromise } from '../../base/index.ts';
 import type { BlockDevice } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
-import { READY_EXTENTS, RETIRED_AT_ONCE, ZEROES_AT_ONCE } from './limits.ts';
+import { READY_BYTES, READY_EXTENTS, RETIRED_AT_ONCE, ZEROES_AT_ONCE } from './limits.ts';
 
 export interface ExtentPoolOptions {
   readonly device: BlockDevice;
@@ -41,9 +41,11 @@ interface Retired {
 
 export class ExtentPool {
   readonly #options: ExtentPoolOptions;
-  #device: BlockDevice;
+  /** How many extents are kept ready. */
+  readonly #stock: number;
+  readonly #device: BlockDevice;
   /** Bit e: the extent is dirty. */
-  #dirty: Uint32Array;
+  readonly #dirty: Uint32Array;
   #dirtyCount = 0;
   /** Where the next search for dirty extents begins, so that they are used in order. */
   #hand = 0;
@@ -58,28 +60,16 @@ export class ExtentPool {
   constructor(options: ExtentPoolOptions) {
     this.#options = options;
     this.#device = options.device;
-    this.#dirty = new Uint32Array(0);
-    this.addExtents(0, options.extentCount);
+    this.#stock = Math.max(2, Math.min(READY_EXTENTS, READY_BYTES / options.extentSize));
+    this.#dirty = new Uint32Array(Math.ceil(options.extentCount / 32));
+    for (let extent = 0; extent < options.extentCount; extent++) {
+      if (!options.isTaken(extent)) this.#setDirty(extent);
+    }
   }
 
   /** Extents that are free or will be. */
   get free(): number {
     return this.#dirtyCount + this.#ready.length + this.#moving;
-  }
-
-  /** Extents [first, end) are part of the device now. */
-  addExtents(first: number, end: number): void {
-    const grown = new Uint32Array(Math.ceil(end / 32));
-    grown.set(this.#dirty);
-    this.#dirty = grown;
-    for (let extent = first; extent < end; extent++) {
-      if (!this.#options.isTaken(extent)) this.#setDirty(extent);
-    }
-  }
-
-  /** The device was opened again. */
-  replaceDevice(device: BlockDevice): void {
-    this.#device = device;
   }
 
   /**
@@ -133,7 +123,7 @@ export class ExtentPool {
 
   /** Fills the stock in the background when it is low. */
   prepare(): void {
-    if (this.#closed || this.#ready.length > READY_EXTENTS / 2 || this.#dirtyCount === 0) return;
+    if (this.#closed || this.#ready.length > this.#stock / 2 || this.#dirtyCount === 0) return;
     this.#startZeroing().catch(() => undefined); // whoever needs an extent tries again, and is told
   }
 
@@ -162,7 +152,7 @@ export class ExtentPool {
   }
 
   async #zeroSome(): Promise<void> {
-    const runs = this.#takeDirty(READY_EXTENTS);
+    const runs = this.#takeDirty(this.#stock);
     const extents = runs.flatMap(numbersOf);
     this.#moving += extents.length;
     try {

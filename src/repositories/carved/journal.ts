@@ -32,7 +32,7 @@ export interface JournalOptions {
 export class Journal {
   readonly #formatId: string;
   readonly #state: MetadataState;
-  #device: BlockDevice;
+  readonly #device: BlockDevice;
   #region: Region;
   #complete: number;
   #generation: number;
@@ -53,15 +53,6 @@ export class Journal {
 
   get broken(): boolean {
     return this.#broken;
-  }
-
-  get generation(): number {
-    return this.#generation;
-  }
-
-  /** Most blocks that one `append` may take. */
-  get room(): number {
-    return this.#region.journalBlocks;
   }
 
   /** Two complete checkpoints of the state as it is. @returns the generation of the first */
@@ -93,11 +84,6 @@ export class Journal {
       this.#complete = before.complete;
       throw error;
     }
-  }
-
-  /** The device was opened again. */
-  replaceDevice(device: BlockDevice): void {
-    this.#device = device;
   }
 
   /** Settles when a death of the process can no longer undo the records. @throws BlockError: `broken` */

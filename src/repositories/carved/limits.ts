@@ -46,8 +46,9 @@ export const VOLUME_TABLE_BYTES_MOST = 16 * 1024 * 1024;
 /** Metadata is read and written in pieces of this many bytes. */
 export const METADATA_PIECE_BYTES = 1024 * 1024;
 
-/** Extents that are kept zeroed and ready for first writes. */
+/** Extents that are kept zeroed and ready for first writes: so many, or fewer that are this many bytes together. */
 export const READY_EXTENTS = 32;
+export const READY_BYTES = 64 * 1024 * 1024;
 
 /** Most extents that are zeroed between two flushes, and most that one question may ask for. */
 export const EXTENTS_AT_ONCE = 256;

@@ -49,6 +49,8 @@ export interface Contradiction {
 
 export class MetadataState {
   readonly volumes = new Map<number, CarvedVolume>();
+  readonly #byId = new Map<string, CarvedVolume>();
+  readonly #byTag = new Map<string, CarvedVolume>();
   readonly extentSize: number;
   extentCount: number;
   /** Number of the next volume. */
@@ -85,13 +87,11 @@ export class MetadataState {
   }
 
   byId(id: string): CarvedVolume | undefined {
-    for (const volume of this.volumes.values()) if (volume.id === id) return volume;
-    return undefined;
+    return this.#byId.get(id);
   }
 
   byTag(tag: string): CarvedVolume | undefined {
-    for (const volume of this.volumes.values()) if (volume.tag === tag) return volume;
-    return undefined;
+    return this.#byTag.get(tag);
   }
 
   /**
@@ -115,6 +115,8 @@ export class MetadataState {
       case 'delete':
         this.#unmap(volume, 0, this.extentsOf(volume.reserved), freed);
         this.volumes.delete(volume.number);
+        this.#byId.delete(volume.id);
+        this.#byTag.delete(volume.tag);
         return undefined;
       case 'reserve':
         volume.reserved = Math.max(volume.size, record.size);
@@ -134,12 +136,15 @@ export class MetadataState {
   }
 
   #create(entry: VolumeEntry): Contradiction | undefined {
-    if (this.volumes.has(entry.volume) || this.volumes.size >= CARVED_VOLUMES) {
-      return { code: 'twice', message: `volume ${entry.volume} is made a second time` };
+    const known = this.#byId.has(entry.id) || this.#byTag.has(entry.tag);
+    if (known || this.volumes.has(entry.volume) || this.volumes.size >= CARVED_VOLUMES) {
+      return { code: 'twice', message: `volume ${entry.id} is made a second time` };
     }
     const volume = new CarvedVolume(entry);
     volume.map.grow(this.extentsOf(entry.size));
     this.volumes.set(entry.volume, volume);
+    this.#byId.set(entry.id, volume);
+    this.#byTag.set(entry.tag, volume);
     this.nextVolume = Math.max(this.nextVolume, entry.volume + 1);
     return undefined;
   }

@@ -28,7 +28,7 @@ export interface OwnershipOptions {
 
 export class Ownership {
   readonly #options: OwnershipOptions;
-  #device: BlockDevice;
+  readonly #device: BlockDevice;
   #superblock: Superblock;
   #lostTo: string | undefined;
 
@@ -40,11 +40,6 @@ export class Ownership {
 
   get superblock(): Superblock {
     return this.#superblock;
-  }
-
-  /** The device was opened again. */
-  replaceDevice(device: BlockDevice): void {
-    this.#device = device;
   }
 
   /** @throws BlockError ESTALE when the device is somebody else's; what reading it fails with */
@@ -71,7 +66,10 @@ export class Ownership {
   /** Writes a new version to both places. @throws BlockError: what is there now is not known */
   async update(changes: Partial<Superblock>): Promise<void> {
     await this.verify();
-    this.#superblock = await writeSuperblock(this.#device, this.#superblock, changes);
+    const before = this.#superblock;
+    // A version that may be on the device in one place only is never written a second time with other content.
+    this.#superblock = { ...before, sequence: before.sequence + 1 };
+    this.#superblock = await writeSuperblock(this.#device, before, changes);
   }
 
   #lose(owner: string): void {

@@ -34,25 +34,31 @@ export interface MetadataReading {
   readonly findings: readonly Finding[];
 }
 
-/** Both journals, by generation and index. */
+/** Both journals, by generation and index; as bytes, because records take many times as much memory. */
 class Journals {
-  readonly #blocks = new Map<string, JournalBlock>();
+  readonly #formatId: string;
+  readonly #blocks = new Map<string, Buffer>();
   readonly findings: Finding[] = [];
   newest = 0;
   /** The furthest place that a block says is stable. */
   stable: JournalPosition = { generation: 0, blocks: 0 };
-  #copies = new Map<string, number>();
+  readonly #copies = new Map<string, number>();
 
-  add(block: JournalBlock): void {
+  constructor(formatId: string) {
+    this.#formatId = formatId;
+  }
+
+  add(block: JournalBlock, bytes: Buffer): void {
     const key = `${block.generation}:${block.index}`;
     this.#copies.set(key, (this.#copies.get(key) ?? 0) + 1);
-    this.#blocks.set(key, this.#blocks.get(key) ?? block);
+    if (!this.#blocks.has(key)) this.#blocks.set(key, Buffer.from(bytes));
     this.newest = Math.max(this.newest, block.generation);
     if (isBefore(this.stable, block.stable)) this.stable = block.stable;
   }
 
   get(generation: number, index: number): JournalBlock | undefined {
-    return this.#blocks.get(`${generation}:${index}`);
+    const bytes = this.#blocks.get(`${generation}:${index}`);
+    return bytes === undefined ? undefined : decodeJournalBlock(bytes, this.#formatId);
   }
 
   isWhole(block: JournalBlock): boolean {
@@ -171,8 +177,8 @@ function applyAll(block: JournalBlock, state: MetadataState, findings: Finding[]
 }
 
 async function readJournals(device: BlockDevice, superblock: Superblock): Promise<Journals> {
-  const journals = new Journals();
   const { region, formatId } = superblock;
+  const journals = new Journals(formatId);
   const bytes = region.journalBlocks * METADATA_BLOCK_BYTES;
   for (const parity of [0, 1]) {
     for (const copy of [0, 1]) {
@@ -181,9 +187,10 @@ async function readJournals(device: BlockDevice, superblock: Superblock): Promis
         const length = Math.min(METADATA_PIECE_BYTES, bytes - done);
         const piece = await readRange(device, place + done, length);
         for (let at = 0; at < length; at += METADATA_BLOCK_BYTES) {
-          const block = decodeJournalBlock(piece.subarray(at, at + METADATA_BLOCK_BYTES), formatId);
-          const index = (done + at) / METADATA_BLOCK_BYTES;
-          if (block?.index === index && block.generation % 2 === parity) journals.add(block);
+          const bytesOfBlock = piece.subarray(at, at + METADATA_BLOCK_BYTES);
+          const block = decodeJournalBlock(bytesOfBlock, formatId);
+          if (block?.index !== (done + at) / METADATA_BLOCK_BYTES) continue;
+          if (block.generation % 2 === parity) journals.add(block, bytesOfBlock);
         }
       }
     }

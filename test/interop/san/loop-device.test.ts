@@ -1,0 +1,189 @@
+/** The kernel's own block devices: loop devices, as disks that the host sees. */
+import { constants } from 'node:fs';
+import { open, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DirectReader } from '../../../src/adapters/san/direct-reader.ts';
+import { SanAdapter } from '../../../src/adapters/san/index.ts';
+import { PLAIN } from '../../../src/block/index.ts';
+import type { CarvedControl } from '../../../src/repositories/index.ts';
+import { describeBlockDevice } from '../../compliance/block-device.ts';
+import { codeOf, errnoOf, KIB, MIB, makeVolume, SILENT } from '../../support/carved.ts';
+import { describeWith, program, root } from '../../support/requires.ts';
+import { run, succeed } from '../../support/run-program.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+
+const NEEDS = [
+  root(),
+  program('losetup', 'mount'),
+  program('mkfs.ext4', 'e2fsprogs'),
+  program('sgdisk', 'gdisk'),
+];
+const parts = { log: SILENT, clock: () => performance.now() };
+const { signal } = new AbortController();
+
+describeWith(NEEDS, 'the san adapter on a loop device', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let file: string;
+  let path: string;
+  const loops: string[] = [];
+  const adapter = new SanAdapter();
+
+  const connection = (repositoryId: string, settings: Record<string, string | number>) => ({
+    repositoryId,
+    settings,
+    secrets: {},
+    initiatorName: 'iqn.2026-01.dev.rootcast:one',
+  });
+  const attach = (create: boolean): Promise<CarvedControl> =>
+    adapter.attachCarved(
+      connection('loop', { SCSIid: `file.${file}`, extentSize: 64 * KIB }),
+      parts,
+      {
+        create,
+        signal,
+      },
+    );
+  const workerOf = (control: CarvedControl) =>
+    adapter.openData(connection('loop', { SCSIid: `file.${file}` }), parts, async (question) => {
+      return await control.answer(question);
+    });
+
+  async function loop(name: string, size: number): Promise<{ file: string; path: string }> {
+    const backing = join(folder.path, name);
+    await writeFile(backing, '');
+    await truncate(backing, size);
+    const { stdout } = await succeed('losetup', ['--find', '--show', backing]);
+    const made = stdout.trim();
+    loops.push(made);
+    return { file: backing, path: made };
+  }
+
+  beforeAll(async () => {
+    folder = await temporaryFolder('san-loop');
+    ({ file, path } = await loop('lun', 64 * MIB));
+  });
+  afterAll(async () => {
+    for (const made of loops) await run('losetup', ['--detach', made]);
+    await folder.remove();
+  });
+
+  it('is found, carved, written, and found again', async () => {
+    const probe = await adapter.probe(
+      { settings: {}, secrets: {}, initiatorName: 'i' },
+      parts,
+      signal,
+    );
+    const found = probe.found.find(({ value }) => value === path);
+    expect(found).toMatchObject({ size: 64 * MIB, settings: { SCSIid: `file.${file}` } });
+    expect(found?.description).toMatch(/empty/);
+    const control = await attach(true);
+    const volume = await makeVolume(control, 20 * MIB, { tag: 't' });
+    const device = await workerOf(control).open(volume.locator, { write: true });
+    await device.write(Buffer.alloc(3 * MIB, 7), 5 * MIB, PLAIN);
+    await device.flush();
+    await device.close();
+    await control.close();
+    const again = await attach(false);
+    const same = await again.findVolume({ tag: 't' });
+    expect(same?.ref).toEqual(volume.ref);
+    const reader = await workerOf(again).open(volume.locator, { write: false });
+    const content = Buffer.alloc(4 * MIB);
+    await reader.read(content, 5 * MIB);
+    expect(content.subarray(0, 3 * MIB).equals(Buffer.alloc(3 * MIB, 7))).toBe(true);
+    expect(content.subarray(3 * MIB).equals(Buffer.alloc(MIB))).toBe(true);
+    await reader.close();
+    const held = await adapter.probe(connection('', { device: path }), parts, signal);
+    expect(held.found[0]?.description).toMatch(/part of something/);
+    await again.close();
+    const free = await adapter.probe(connection('', { device: path }), parts, signal);
+    expect(free.found[0]?.holds).toEqual({ repositoryId: 'loop' });
+  });
+
+  it('is held: nobody else can have it, as long as it is attached', async () => {
+    const control = await attach(false);
+    const mkfs = succeed('mkfs.ext4', ['-F', path]);
+    await expect(mkfs).rejects.toThrow();
+    const exclusive = open(path, constants.O_RDWR | constants.O_EXCL);
+    await expect(exclusive).rejects.toMatchObject({ code: 'EBUSY' });
+    await control.close();
+    await (await open(path, constants.O_RDWR | constants.O_EXCL)).close();
+  });
+
+  it('is refused when it is mounted, partitioned or formatted', async () => {
+    const other = await loop('other', 64 * MIB);
+    const create = () =>
+      adapter.attach(connection('x', { device: other.path }), parts, { create: true, signal });
+    await succeed('sgdisk', ['--new=1:0:0', other.path]);
+    await expect(create()).rejects.toThrow(/GPT/);
+    await succeed('sgdisk', ['--zap-all', other.path]);
+    await succeed('mkfs.ext4', ['-q', '-F', other.path]);
+    await expect(create()).rejects.toThrow(/ext4/);
+    const mount = join(folder.path, 'mnt');
+    await succeed('mkdir', [mount]);
+    await succeed('mount', [other.path, mount]);
+    try {
+      expect(await codeOf(create())).toBe('IN_USE');
+    } finally {
+      await succeed('umount', [mount]);
+    }
+  });
+
+  it('is read past the page cache', async () => {
+    const reader = DirectReader.open(path, 4096);
+    if (reader === undefined) throw new Error('no O_DIRECT here');
+    const other = await open(path, 'r+');
+    const cached = Buffer.alloc(4096);
+    await other.read(cached, 0, 4096, 40 * MIB);
+    // Behind the back of the page cache of the loop device, as another host would.
+    const backing = await open(file, 'r+');
+    await backing.write(Buffer.alloc(4096, 0x77), 0, 4096, 40 * MIB);
+    await backing.sync();
+    const fresh = Buffer.alloc(4096);
+    await reader.read(fresh, 40 * MIB);
+    expect(fresh).toEqual(Buffer.alloc(4096, 0x77));
+    await other.read(cached, 0, 4096, 40 * MIB);
+    expect(cached).toEqual(Buffer.alloc(4096)); // which is why
+    await Promise.all([reader.close(), other.close(), backing.close()]);
+  });
+
+  it('is known to be another one when its name leads elsewhere', async () => {
+    const control = await attach(false);
+    const volume = await makeVolume(control, MIB);
+    const elsewhere = await loop('elsewhere', 64 * MIB);
+    const wrong = adapter.openData(
+      connection('loop', { device: elsewhere.path }),
+      parts,
+      (question) => control.answer(question),
+    );
+    expect(await errnoOf(() => wrong.open(volume.locator, { write: true }))).toBe('ESTALE');
+    const named = adapter.openData(
+      connection('loop', { device: elsewhere.path, SCSIid: `file.${file}` }),
+      parts,
+      (question) => control.answer(question),
+    );
+    expect(await errnoOf(() => named.open(volume.locator, { write: true }))).toBe('EIO');
+    await control.deleteVolume({ opId: 'd', ref: volume.ref }); // nothing was left open
+    await control.close();
+  });
+
+  describe('carved', () => {
+    describeBlockDevice('a carved volume of a loop device', async () => {
+      const control = await attach(false);
+      const size = MIB + 12 * KIB;
+      const volume = await makeVolume(control, size);
+      const device = await workerOf(control).open(volume.locator, { write: true });
+      const content = Buffer.alloc(size);
+      content.fill('abc', 100 * KIB, 300 * KIB);
+      await device.write(content.subarray(0, 400 * KIB), 0, PLAIN);
+      return {
+        device,
+        content,
+        dispose: async () => {
+          await control.deleteVolume({ opId: 'd', ref: volume.ref });
+          await control.close();
+        },
+      };
+    });
+  });
+});
