@@ -8,11 +8,12 @@ import { WriteMemory } from './file/write-memory.ts';
 import { COMMIT_IDLE_MS, TRANSFER_BYTES, TRANSFER_DEFAULT_BYTES } from './limits.ts';
 import { mountShare } from './mount-share.ts';
 import { NFS_ADAPTER } from './names.ts';
+import { RepositoryFiles } from './repository-file.ts';
 import type { Time } from './rpc/time.ts';
 import { type NfsSettings, shareOptions } from './settings.ts';
 import { blockErrorOf } from './share/nfs-error.ts';
 import type { NfsShare } from './share/share.ts';
-import { isVolumeFile } from './volume-files.ts';
+import { isVolumeFile, parseSidecar, sidecarFile } from './volume-files.ts';
 import type { FoundFile } from './wire/attributes.ts';
 
 interface SharedFile {
@@ -42,14 +43,15 @@ export class NfsVolumeData implements VolumeData {
   }
 
   async open(locator: VolumeLocator, options: { readonly write: boolean }): Promise<BlockDevice> {
-    const { path, fileId } = locator.address;
+    const { path, fileId, generation } = locator.address;
     if (locator.adapter !== NFS_ADAPTER || typeof path !== 'string' || !isVolumeFile(path)) {
       throw new BlockError('EINVAL', 'open', 0, 0, `not a volume on NFS: ${locator.volume}`);
     }
     try {
       const share = await this.#connected();
       const found = await share.lookup(path);
-      if (found === undefined || (fileId !== undefined && found.attributes.fileId !== fileId)) {
+      const same = fileId === undefined || found?.attributes.fileId === fileId;
+      if (found === undefined || !same || !(await this.#isStill(share, path, generation, fileId))) {
         throw new BlockError('ESTALE', 'open', 0, 0, `${path} is gone, or another file now`);
       }
       return await this.#device(share, path, found, options.write);
@@ -63,6 +65,18 @@ export class NfsVolumeData implements VolumeData {
     const share = await this.#share?.catch(() => undefined);
     this.#share = undefined;
     await share?.close();
+  }
+
+  /** The number of a file is given to another one soon: the sidecar says which it is. */
+  async #isStill(
+    share: NfsShare,
+    path: string,
+    generation: string | number | undefined,
+    fileId: string | number | undefined,
+  ): Promise<boolean> {
+    if (generation === undefined || generation === fileId) return true;
+    const content = await new RepositoryFiles(share, this.#memory).read(sidecarFile(path));
+    return content !== undefined && parseSidecar(content)?.id === generation;
   }
 
   #connected(): Promise<NfsShare> {
@@ -87,7 +101,7 @@ export class NfsVolumeData implements VolumeData {
     found: FoundFile,
     write: boolean,
   ): Promise<BlockDevice> {
-    const key = `${found.attributes.fileId} ${write}`;
+    const key = `${found.handle.toString('hex')} ${write}`;
     const { file } = await this.#use(key, share, path, found, write);
     return new NfsDevice({
       file,
@@ -138,7 +152,7 @@ export class NfsVolumeData implements VolumeData {
       onBroken: (error) =>
         log.error(
           { file: path, reason: error.message },
-          'written data is lost: the server forgot it',
+          'written data is lost: it cannot be made stable any more',
         ),
     });
     this.#commitNowAndThen();

@@ -318,8 +318,8 @@ describe('an NFS volume on a server that misbehaves', () => {
 
   it('keeps no more uncommitted data than it may: writes wait for a COMMIT', async () => {
     const memory = new WriteMemory({ segmentBytes: 100_000, bytes: 300_000 });
-    const device = await bench.device(Buffer.alloc(4_000_000), {}, memory);
-    const content = filled(4_000_000);
+    const device = await bench.device(Buffer.alloc(1_500_000), {}, memory);
+    const content = filled(1_500_000);
     await device.write(content, 0, PLAIN);
     expect(bench.server.count('commit')).toBeGreaterThan(5);
     bench.server.restart();
