@@ -19,6 +19,8 @@ import type { FoundFile } from './wire/attributes.ts';
 interface SharedFile {
   readonly file: DataFile;
   users: number;
+  /** Set when the last user has gone. */
+  closing: Promise<void> | undefined;
 }
 
 export interface NfsVolumeDataParts {
@@ -102,13 +104,13 @@ export class NfsVolumeData implements VolumeData {
     write: boolean,
   ): Promise<BlockDevice> {
     const key = `${found.handle.toString('hex')} ${write}`;
-    const { file } = await this.#use(key, share, path, found, write);
+    const shared = await this.#use(key, share, path, found, write);
     return new NfsDevice({
-      file,
+      file: shared.file,
       size: found.attributes.size,
       write,
       attributes: () => share.attributes(found.handle),
-      release: () => this.#release(key),
+      release: () => this.#release(key, shared),
     });
   }
 
@@ -119,19 +121,23 @@ export class NfsVolumeData implements VolumeData {
     found: FoundFile,
     write: boolean,
   ): Promise<SharedFile> {
-    const known = await this.#files.get(key);
-    if (known !== undefined && known.users > 0) {
-      known.users += 1;
-      return known;
+    for (;;) {
+      const making = this.#files.get(key);
+      if (making === undefined) return this.#begin(key, this.#make(share, path, found, write));
+      const shared = await making;
+      if (shared.closing === undefined) {
+        shared.users += 1;
+        return shared;
+      }
+      // What it has not committed must not be written again over what the next one writes.
+      await shared.closing.catch(() => undefined);
     }
-    const making = this.#make(share, path, found, write);
+  }
+
+  #begin(key: string, making: Promise<SharedFile>): Promise<SharedFile> {
     this.#files.set(key, making);
-    try {
-      return await making;
-    } catch (error) {
-      if (this.#files.get(key) === making) this.#files.delete(key);
-      throw error;
-    }
+    making.catch(() => this.#files.delete(key));
+    return making;
   }
 
   async #make(
@@ -156,16 +162,14 @@ export class NfsVolumeData implements VolumeData {
         ),
     });
     this.#commitNowAndThen();
-    return { file, users: 1 };
+    return { file, users: 1, closing: undefined };
   }
 
-  async #release(key: string): Promise<void> {
-    const shared = await this.#files.get(key);
-    if (shared === undefined) return;
+  async #release(key: string, shared: SharedFile): Promise<void> {
     shared.users -= 1;
     if (shared.users > 0) return;
-    this.#files.delete(key);
-    await shared.file.close();
+    shared.closing = shared.file.close().finally(() => this.#files.delete(key));
+    await shared.closing;
   }
 
   /** A file nobody flushes is not kept in memory for ever. */

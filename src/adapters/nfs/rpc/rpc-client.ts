@@ -73,8 +73,12 @@ export class RpcClient {
     this.#enqueue(call);
   }
 
-  /** The same call again, later, within the patience that it has left. */
+  /**
+   * The same call again, later, within the patience that it has left; with another xid, or the server might repeat
+   * what it said (RFC 1813, section 2.6, NFS3ERR_JUKEBOX).
+   */
   resubmit(call: RpcCall, milliseconds: number): void {
+    call.xid = this.#nextXid();
     if (milliseconds === 0) this.#enqueue(call);
     else this.#time.after(milliseconds, () => this.#enqueue(call));
   }

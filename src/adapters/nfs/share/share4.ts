@@ -89,7 +89,12 @@ export class Share4 extends RpcShare implements NfsShare {
   }
 
   async limits(): Promise<TransferLimits> {
-    this.#limits ??= this.#shareAttributes();
+    if (this.#limits === undefined) {
+      this.#limits = this.#shareAttributes();
+      this.#limits.catch(() => {
+        this.#limits = undefined; // to be asked again
+      });
+    }
     return this.#limits;
   }
 
