@@ -38,7 +38,7 @@ export class NfsBench {
       serverpath: '/fake',
       port,
       mountPort: port,
-      patience: 20,
+      patience: 100,
       reservedPort: false,
       ...more,
     };
