@@ -133,7 +133,7 @@ NFS_CORE_PARAM { Protocols = 3, 4; NFS_Port = ${NFS_PORT}; MNT_Port = ${MOUNT_PO
   Rquota_Port = 12152; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; }
 NFSv4 { RecoveryBackend = fs; RecoveryRoot = ${join(folder, 'recovery')}; Graceless = false; Lease_Lifetime = ${LEASE_S};
   Grace_Period = ${LEASE_S}; Minor_Versions = 0; Only_Numeric_Owners = true; }
-EXPORT_DEFAULTS { Squash = No_Root_Squash; SecType = sys; Protocols = 3, 4; Transports = TCP; PrivilegedPort = false; }
+EXPORT_DEFAULTS { Attr_Expiration_Time = 0; Squash = No_Root_Squash; SecType = sys; Protocols = 3, 4; Transports = TCP; PrivilegedPort = false; }
 ${share(1, 'export', 'RW')}
 ${share(2, 'small', 'RW')}
 ${share(3, 'denied', 'None')}

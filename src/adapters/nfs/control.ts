@@ -1,8 +1,9 @@
 /**
  * The control port of a folder on an NFS server. What it changes it changes so that a call that was interrupted, at any
  * point, is completed by the same call again: the sidecar with the tag comes first, then the file (by an exclusive
- * CREATE, whose verifier is made of the tag), then the sidecar that says `ready`.
+ * CREATE, whose verifier is made of an id in the sidecar), then the sidecar that says `ready`.
  */
+import { randomUUID } from 'node:crypto';
 import { KeyedMutex } from '../../base/index.ts';
 import { MAXIMUM_DEVICE_BYTES } from '../../block/index.ts';
 import { ArrayError } from '../../errors/index.ts';
@@ -31,6 +32,7 @@ import type { NfsShare } from './share/share.ts';
 import {
   deletedFile,
   encodeSidecar,
+  generationOf,
   isVolumeFile,
   NAME_ROOM,
   type Sidecar,
@@ -45,6 +47,9 @@ import type { FoundFile } from './wire/attributes.ts';
 
 /** Sizes are rounded up to it: what every guest takes for a sector. */
 const SIZE_GRANULARITY = 512;
+
+/** A page goes on behind a name: names that come and go meanwhile do not matter. */
+const CURSOR_PREFIX = 'after/';
 
 export interface NfsControlParts {
   readonly share: NfsShare;
@@ -115,7 +120,7 @@ export class NfsArrayControl implements ArrayControl {
 
   createVolume(request: CreateVolume, options: CallOptions = {}): Promise<ArrayVolume> {
     const { tag, thin, name } = request;
-    return this.#change(`creating volume ${name}`, async () => {
+    return this.#change(`creating volume ${name}`, options, async () => {
       const size = this.#size(request.size);
       const known = await this.#index.fileOf(tag);
       const file = known ?? volumeFile(name);
@@ -135,12 +140,16 @@ export class NfsArrayControl implements ArrayControl {
         throw new ArrayError('ALREADY_EXISTS_DIFFERENT', message, { value: tag });
       }
       if (ready) return volumeOf(this.#repository, file, found.attributes, sidecar);
-      return this.#make(file, { format: 1, tag, thin, size, state: 'making' }, options);
+      const id = sidecar?.id ?? randomUUID();
+      return this.#make(file, { format: 1, tag, id, thin, size, state: 'making' }, options);
     });
   }
 
-  deleteVolume({ ref }: Mutation & { readonly ref: ArrayRef }): Promise<void> {
-    return this.#change(`deleting volume ${ref.name}`, async () => {
+  deleteVolume(
+    { ref }: Mutation & { readonly ref: ArrayRef },
+    options: CallOptions = {},
+  ): Promise<void> {
+    return this.#change(`deleting volume ${ref.name}`, options, async () => {
       const file = ref.nativeId;
       const found = await this.#find(ref);
       if (found === undefined) {
@@ -163,7 +172,7 @@ export class NfsArrayControl implements ArrayControl {
     options: CallOptions = {},
   ): Promise<ArrayVolume> {
     const { ref } = request;
-    return this.#change(`resizing volume ${ref.name}`, async () => {
+    return this.#change(`resizing volume ${ref.name}`, options, async () => {
       const size = this.#size(request.size);
       const found = await this.#find(ref);
       if (found === undefined) throw gone(ref);
@@ -200,13 +209,17 @@ export class NfsArrayControl implements ArrayControl {
   }): Promise<Page<ArrayVolume>> {
     return asArrayErrors('listing volumes', false, async () => {
       const items: ArrayVolume[] = [];
+      const after = query.cursor === undefined ? '' : nameOfCursor(query.cursor);
       for (const entry of await this.#index.imageFiles()) {
         const { name } = entry;
-        if (query.cursor !== undefined && name <= query.cursor) continue;
+        if (name <= after) continue;
         const sidecar = await this.#index.sidecarOf(name);
-        if (sidecar?.state === 'making' || (query.ownedOnly && sidecar === undefined)) continue;
+        if (sidecar?.state === 'making' || (query.ownedOnly && sidecar?.tag === undefined))
+          continue;
         const last = items.at(-1);
-        if (items.length === VOLUMES_IN_PAGE) return { items, cursor: last?.ref.nativeId };
+        if (last !== undefined && items.length === VOLUMES_IN_PAGE) {
+          return { items, cursor: CURSOR_PREFIX + last.ref.nativeId };
+        }
         const attributes = entry.attributes ?? (await this.#share.lookup(name))?.attributes;
         if (attributes?.type !== 'file') continue;
         items.push(volumeOf(this.#repository, name, attributes, sidecar));
@@ -220,29 +233,37 @@ export class NfsArrayControl implements ArrayControl {
   ): Promise<ArrayVolume> {
     const { ref, tag } = request;
     const file = ref.nativeId;
-    return this.#change(`adopting ${ref.name}`, async () => {
+    return this.#change(`adopting ${ref.name}`, {}, async () => {
       const found = await this.#find(ref);
       if (found === undefined) throw gone(ref);
       const sidecar = await this.#index.sidecarOf(file);
       const other = await this.#index.fileOf(tag);
-      if (
-        (sidecar !== undefined && sidecar.tag !== tag) ||
-        (other !== undefined && other !== file)
-      ) {
-        const message =
-          sidecar === undefined ? `the tag is that of ${other}` : 'it has another tag';
+      const mine = sidecar?.tag;
+      if ((mine !== undefined && mine !== tag) || (other !== undefined && other !== file)) {
+        const message = mine === undefined ? `the tag is that of ${other}` : 'it has another tag';
         throw new ArrayError('ALREADY_MANAGED', message, { value: tag });
       }
       const { size, used } = found.attributes;
-      const ours: Sidecar = { format: 1, tag, thin: used < size, size, state: 'ready' };
-      if (sidecar === undefined) await this.#record(file, ours);
-      return this.#show(file, sidecar ?? ours);
+      const foreign = {
+        format: 1,
+        id: undefined,
+        thin: used < size,
+        size,
+        state: 'ready',
+      } as const;
+      const ours: Sidecar = { ...(sidecar ?? foreign), tag };
+      if (mine === undefined) await this.#record(file, ours);
+      return this.#show(file, ours);
     });
   }
 
   releaseVolume({ ref }: Mutation & { readonly ref: ArrayRef }): Promise<void> {
-    return this.#change(`releasing ${ref.name}`, async () => {
-      if ((await this.#find(ref)) !== undefined) await this.#forget(ref.nativeId);
+    return this.#change(`releasing ${ref.name}`, {}, async () => {
+      const sidecar = await this.#index.sidecarOf(ref.nativeId);
+      if (sidecar?.tag === undefined || (await this.#find(ref)) === undefined) return;
+      // One that we made keeps what tells it from another one of its name.
+      if (sidecar.id === undefined) await this.#forget(ref.nativeId);
+      else await this.#record(ref.nativeId, { ...sidecar, tag: undefined });
     });
   }
 
@@ -255,9 +276,10 @@ export class NfsArrayControl implements ArrayControl {
   }
 
   /** One at a time, and only while the repository is ours. */
-  #change<T>(what: string, work: () => Promise<T>): Promise<T> {
+  #change<T>(what: string, { signal }: CallOptions, work: () => Promise<T>): Promise<T> {
     return this.#mutex.run('', () =>
       asArrayErrors(what, true, async () => {
+        if (signal?.aborted === true) throw new ArrayError('CANCELLED', 'the call was cancelled');
         try {
           await checkOwner(this.#files, this.#parts.marker);
           return await work();
@@ -273,8 +295,9 @@ export class NfsArrayControl implements ArrayControl {
     if (!isVolumeFile(ref.nativeId)) return undefined;
     const found = await this.#share.lookup(ref.nativeId);
     if (found?.attributes.type !== 'file') return undefined;
-    const same = ref.generation === undefined || ref.generation === found.attributes.fileId;
-    return same ? found : undefined;
+    if (ref.generation === undefined) return found;
+    const sidecar = await this.#index.sidecarOf(ref.nativeId);
+    return ref.generation === generationOf(found.attributes, sidecar) ? found : undefined;
   }
 
   async #show(file: string, sidecar: Sidecar | undefined): Promise<ArrayVolume> {
@@ -284,13 +307,13 @@ export class NfsArrayControl implements ArrayControl {
   }
 
   async #make(file: string, making: Sidecar, options: CallOptions): Promise<ArrayVolume> {
-    const { tag, thin, size } = making;
+    const { id = '', thin, size } = making;
     if (!thin && (await this.#share.space()).free < size) {
       throw new ArrayError('NO_SPACE', `there is no room for ${size} bytes`);
     }
     await this.#record(file, making);
     try {
-      const found = await this.#createFile(file, tag);
+      const found = await this.#createFile(file, id);
       if (found.attributes.size !== size) await this.#share.setSize(found.handle, size);
       if (!thin) await this.#fill(file, found, 0, size, options);
     } catch (error) {
@@ -306,9 +329,9 @@ export class NfsArrayControl implements ArrayControl {
   }
 
   /** The file that an earlier attempt has made, whatever became of its answer, is ours: the sidecar says so. */
-  async #createFile(file: string, tag: string): Promise<FoundFile> {
+  async #createFile(file: string, id: string): Promise<FoundFile> {
     try {
-      return await this.#share.create(file, createVerifier(this.#repository, tag));
+      return await this.#share.create(file, createVerifier(this.#repository, id));
     } catch (error) {
       if (!isStatus(error, NFS_STATUS.EXIST)) throw error;
       const found = await this.#share.lookup(file);
@@ -356,6 +379,11 @@ function isEnd(error: unknown): boolean {
     isStatus(error, NFS_STATUS.NOSPC, NFS_STATUS.DQUOT, NFS_STATUS.FBIG) ||
     (error instanceof ArrayError && (error.code === 'NO_SPACE' || error.code === 'CANCELLED'))
   );
+}
+
+function nameOfCursor(cursor: string): string {
+  if (cursor.startsWith(CURSOR_PREFIX)) return cursor.slice(CURSOR_PREFIX.length);
+  throw new ArrayError('CURSOR_EXPIRED', 'no page ends there');
 }
 
 function gone(ref: ArrayRef): ArrayError {

@@ -8,16 +8,19 @@ import { WriteMemory } from './file/write-memory.ts';
 import { COMMIT_IDLE_MS, TRANSFER_BYTES, TRANSFER_DEFAULT_BYTES } from './limits.ts';
 import { mountShare } from './mount-share.ts';
 import { NFS_ADAPTER } from './names.ts';
+import { RepositoryFiles } from './repository-file.ts';
 import type { Time } from './rpc/time.ts';
 import { type NfsSettings, shareOptions } from './settings.ts';
 import { blockErrorOf } from './share/nfs-error.ts';
 import type { NfsShare } from './share/share.ts';
-import { isVolumeFile } from './volume-files.ts';
+import { isVolumeFile, parseSidecar, sidecarFile } from './volume-files.ts';
 import type { FoundFile } from './wire/attributes.ts';
 
 interface SharedFile {
   readonly file: DataFile;
   users: number;
+  /** Set when the last user has gone. */
+  closing: Promise<void> | undefined;
 }
 
 export interface NfsVolumeDataParts {
@@ -42,14 +45,15 @@ export class NfsVolumeData implements VolumeData {
   }
 
   async open(locator: VolumeLocator, options: { readonly write: boolean }): Promise<BlockDevice> {
-    const { path, fileId } = locator.address;
+    const { path, fileId, generation } = locator.address;
     if (locator.adapter !== NFS_ADAPTER || typeof path !== 'string' || !isVolumeFile(path)) {
       throw new BlockError('EINVAL', 'open', 0, 0, `not a volume on NFS: ${locator.volume}`);
     }
     try {
       const share = await this.#connected();
       const found = await share.lookup(path);
-      if (found === undefined || (fileId !== undefined && found.attributes.fileId !== fileId)) {
+      const same = fileId === undefined || found?.attributes.fileId === fileId;
+      if (found === undefined || !same || !(await this.#isStill(share, path, generation, fileId))) {
         throw new BlockError('ESTALE', 'open', 0, 0, `${path} is gone, or another file now`);
       }
       return await this.#device(share, path, found, options.write);
@@ -63,6 +67,18 @@ export class NfsVolumeData implements VolumeData {
     const share = await this.#share?.catch(() => undefined);
     this.#share = undefined;
     await share?.close();
+  }
+
+  /** The number of a file is given to another one soon: the sidecar says which it is. */
+  async #isStill(
+    share: NfsShare,
+    path: string,
+    generation: string | number | undefined,
+    fileId: string | number | undefined,
+  ): Promise<boolean> {
+    if (generation === undefined || generation === fileId) return true;
+    const content = await new RepositoryFiles(share, this.#memory).read(sidecarFile(path));
+    return content !== undefined && parseSidecar(content)?.id === generation;
   }
 
   #connected(): Promise<NfsShare> {
@@ -87,14 +103,14 @@ export class NfsVolumeData implements VolumeData {
     found: FoundFile,
     write: boolean,
   ): Promise<BlockDevice> {
-    const key = `${found.attributes.fileId} ${write}`;
-    const { file } = await this.#use(key, share, path, found, write);
+    const key = `${found.handle.toString('hex')} ${write}`;
+    const shared = await this.#use(key, share, path, found, write);
     return new NfsDevice({
-      file,
+      file: shared.file,
       size: found.attributes.size,
       write,
       attributes: () => share.attributes(found.handle),
-      release: () => this.#release(key),
+      release: () => this.#release(key, shared),
     });
   }
 
@@ -105,19 +121,23 @@ export class NfsVolumeData implements VolumeData {
     found: FoundFile,
     write: boolean,
   ): Promise<SharedFile> {
-    const known = await this.#files.get(key);
-    if (known !== undefined && known.users > 0) {
-      known.users += 1;
-      return known;
+    for (;;) {
+      const making = this.#files.get(key);
+      if (making === undefined) return this.#begin(key, this.#make(share, path, found, write));
+      const shared = await making;
+      if (shared.closing === undefined) {
+        shared.users += 1;
+        return shared;
+      }
+      // What it has not committed must not be written again over what the next one writes.
+      await shared.closing.catch(() => undefined);
     }
-    const making = this.#make(share, path, found, write);
+  }
+
+  #begin(key: string, making: Promise<SharedFile>): Promise<SharedFile> {
     this.#files.set(key, making);
-    try {
-      return await making;
-    } catch (error) {
-      if (this.#files.get(key) === making) this.#files.delete(key);
-      throw error;
-    }
+    making.catch(() => this.#files.delete(key));
+    return making;
   }
 
   async #make(
@@ -138,20 +158,18 @@ export class NfsVolumeData implements VolumeData {
       onBroken: (error) =>
         log.error(
           { file: path, reason: error.message },
-          'written data is lost: the server forgot it',
+          'written data is lost: it cannot be made stable any more',
         ),
     });
     this.#commitNowAndThen();
-    return { file, users: 1 };
+    return { file, users: 1, closing: undefined };
   }
 
-  async #release(key: string): Promise<void> {
-    const shared = await this.#files.get(key);
-    if (shared === undefined) return;
+  async #release(key: string, shared: SharedFile): Promise<void> {
     shared.users -= 1;
     if (shared.users > 0) return;
-    this.#files.delete(key);
-    await shared.file.close();
+    shared.closing = shared.file.close().finally(() => this.#files.delete(key));
+    await shared.closing;
   }
 
   /** A file nobody flushes is not kept in memory for ever. */

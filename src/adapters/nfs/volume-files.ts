@@ -20,8 +20,8 @@ export const VOLUME_NAME_BYTES = 200;
 /** Bytes of what is put around a volume's name. */
 export const NAME_ROOM = 55;
 
-/** Letters, digits, `.`, `_` and `-`, and no leading dot: nothing that a shell or another file server would mind. */
-const SAFE_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
+/** Letters, digits, `.`, `_` and `-`, and neither of the last first: nothing that a shell or another server would mind. */
+const SAFE_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 
 export function volumeFile(name: string): string {
   if (SAFE_NAME.test(name) && name.length <= VOLUME_NAME_BYTES) return name + VOLUME_ENDING;
@@ -66,7 +66,10 @@ function nameOf(file: string): string {
 
 export interface Sidecar {
   readonly format: 1;
-  readonly tag: string;
+  /** undefined: released. */
+  readonly tag: string | undefined;
+  /** Of a volume that we made: file systems give a file's number to another one soon. undefined: adopted. */
+  readonly id: string | undefined;
   readonly thin: boolean;
   /** Bytes that were asked for when it was made. */
   readonly size: number;
@@ -81,19 +84,23 @@ export function parseSidecar(content: Buffer): Sidecar | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { format, tag, thin, size, state } = value as Partial<Record<keyof Sidecar, unknown>>;
-  if (format !== 1 || typeof tag !== 'string' || typeof thin !== 'boolean') return undefined;
+  const { format, tag, id, thin, size, state } = value as Partial<Record<keyof Sidecar, unknown>>;
+  if (format !== 1 || !isText(tag) || !isText(id) || typeof thin !== 'boolean') return undefined;
   if (typeof size !== 'number' || (state !== 'making' && state !== 'ready')) return undefined;
-  return { format, tag, thin, size, state };
+  return { format, tag, id, thin, size, state };
+}
+
+function isText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
 }
 
 export function encodeSidecar(sidecar: Sidecar): Buffer {
   return Buffer.from(`${JSON.stringify(sidecar)}\n`);
 }
 
-export function refOf(file: string, attributes: FileAttributes): ArrayRef {
-  const name = nameOf(file);
-  return { kind: 'volume', nativeId: file, name, generation: attributes.fileId };
+/** What tells a volume from another one that has its name later. */
+export function generationOf(attributes: FileAttributes, sidecar: Sidecar | undefined): string {
+  return sidecar?.id ?? attributes.fileId;
 }
 
 /** @param sidecar undefined: not ours */
@@ -103,7 +110,8 @@ export function volumeOf(
   attributes: FileAttributes,
   sidecar: Sidecar | undefined,
 ): ArrayVolume {
-  const ref = refOf(file, attributes);
+  const generation = generationOf(attributes, sidecar);
+  const ref: ArrayRef = { kind: 'volume', nativeId: file, name: nameOf(file), generation };
   return {
     ref,
     tag: sidecar?.tag,
@@ -116,7 +124,7 @@ export function volumeOf(
       adapter: NFS_ADAPTER,
       repository,
       volume: ref.name,
-      address: { path: file, fileId: attributes.fileId },
+      address: { path: file, fileId: attributes.fileId, generation },
     },
   };
 }

@@ -41,13 +41,11 @@ export class VolumeIndex {
 
   set(file: string, sidecar: Sidecar | undefined): void {
     const before = this.#sidecars?.get(file);
-    if (before !== undefined && this.#byTag.get(before.tag) === file)
-      this.#byTag.delete(before.tag);
+    const tag = before?.tag;
+    if (tag !== undefined && this.#byTag.get(tag) === file) this.#byTag.delete(tag);
     if (sidecar === undefined) this.#sidecars?.delete(file);
-    else {
-      this.#sidecars?.set(file, sidecar);
-      this.#byTag.set(sidecar.tag, file);
-    }
+    else this.#sidecars?.set(file, sidecar);
+    if (sidecar?.tag !== undefined) this.#byTag.set(sidecar.tag, file);
   }
 
   /** What is known may not be what is there. */
@@ -70,6 +68,7 @@ export class VolumeIndex {
       if (sidecar !== undefined) sidecars.set(file, sidecar);
     });
     this.#sidecars = sidecars;
-    this.#byTag = new Map([...sidecars].map(([file, { tag }]) => [tag, file]));
+    this.#byTag = new Map();
+    for (const [file, { tag }] of sidecars) if (tag !== undefined) this.#byTag.set(tag, file);
   }
 }

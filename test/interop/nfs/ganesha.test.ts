@@ -12,6 +12,7 @@ import { type BlockDevice, FUA, PLAIN, PLAIN_ZERO } from '../../../src/block/ind
 import { ArrayError, BlockError } from '../../../src/errors/index.ts';
 import type { ArrayControl, Connection, VolumeData } from '../../../src/repositories/index.ts';
 import { describeBlockDevice } from '../../compliance/block-device.ts';
+import { BreakingLine } from '../../support/breaking-line.ts';
 import { Ganesha } from '../../support/nfs-ganesha.ts';
 import { describeWith, program, root } from '../../support/requires.ts';
 import { succeed } from '../../support/run-program.ts';
@@ -61,13 +62,8 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
     return { repositoryId: 'r1', settings, secrets: {}, initiatorName: 'iqn.test:one' };
   }
 
-  async function attach(to: Connection): Promise<ArrayControl> {
-    try {
-      return await nfsAdapter.attach(to, PARTS, { create: true, signal: SIGNAL });
-    } catch (error) {
-      if (!(error instanceof ArrayError) || error.code !== 'ALREADY_MANAGED') throw error;
-      throw error;
-    }
+  function attach(to: Connection): Promise<ArrayControl> {
+    return nfsAdapter.attach(to, PARTS, { create: true, signal: SIGNAL });
   }
 
   describe.each(['3', '4'])('version %s', (version) => {
@@ -225,6 +221,60 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
       expect(back.equals(model)).toBe(true);
       await opened.close();
     });
+
+    it('makes everything once and loses nothing on a line that breaks all the time', async () => {
+      const random = seededRandom(SEED + 30 * Number(version));
+      const { server: host, port } = ganesha;
+      const line = new BreakingLine({ host, port }, () => 500 + Math.floor(random() * 60_000));
+      const to = connection(version);
+      // MOUNT goes to the server itself.
+      const near = { port: await line.listen(), server: '127.0.0.1', rsize: 16_384 };
+      const settings = { ...to.settings, ...near };
+      const mount = await connectedMount(version, settings);
+      const broken = { ...to, settings: { ...settings, ...mount.settings } };
+      const over = await nfsAdapter.attach(broken, PARTS, { signal: SIGNAL });
+      const lineData = nfsAdapter.openData(broken, PARTS, async () => undefined);
+      try {
+        for (let number = 0; number < 6; number += 1) {
+          const tag = `line${version}-${number}`;
+          const wish = { opId: tag, tag, name: tag, size: 262_144, thin: true };
+          const made = await over.createVolume(wish);
+          expect(made).toMatchObject({ tag, size: 262_144, thin: true });
+          const opened = await lineData.open(made.locator, { write: true });
+          const content = Buffer.alloc(made.size);
+          seededFill(content, random);
+          await Promise.all(
+            Array.from({ length: 16 }, (_, at) =>
+              opened.write(content.subarray(at * 16_384, (at + 1) * 16_384), at * 16_384, PLAIN),
+            ),
+          );
+          await opened.flush();
+          const back = Buffer.alloc(made.size);
+          await opened.read(back, 0);
+          expect(back.equals(content)).toBe(true);
+          await opened.close();
+          if (number % 2 === 0) await over.deleteVolume({ opId: 'd', ref: made.ref });
+        }
+        const { items } = await over.listVolumes({ ownedOnly: true });
+        const left = items.flatMap(({ ref }) => (ref.name.startsWith('line') ? [ref.name] : []));
+        expect(left.filter((name) => name.startsWith(`line${version}`)).length).toBe(3);
+        expect(line.breaks).toBeGreaterThan(20);
+      } finally {
+        await lineData.close?.();
+        await over.close();
+        await mount.close();
+        await line.close();
+      }
+    });
+
+    /** A way to MOUNT for a client that goes to another address for NFS. */
+    async function connectedMount(which: string, settings: Connection['settings']) {
+      if (which === '4') return { settings, close: async () => undefined };
+      const { server: host, mountPort } = ganesha;
+      const through = new BreakingLine({ host, port: mountPort }, () => Number.POSITIVE_INFINITY);
+      const port = await through.listen();
+      return { settings: { mountPort: port }, close: () => through.close() };
+    }
 
     it('says that a full file system is full, and that a removed file is gone', async () => {
       const small = { ...connection(version, 'small'), repositoryId: `small${version}` };

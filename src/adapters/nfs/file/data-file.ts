@@ -16,7 +16,7 @@ import {
   STATE_ATTEMPTS,
 } from '../limits.ts';
 import type { RpcFailure } from '../rpc/failure.ts';
-import { blockErrorOf, NfsError } from '../share/nfs-error.ts';
+import { blockErrorOf, isGone, NfsError } from '../share/nfs-error.ts';
 import type { NfsShare, OpenHandle, Recoverable } from '../share/share.ts';
 import { DATA_SYNC, type DataCodec, type DataTemplates, UNSTABLE } from '../wire/data.ts';
 import {
@@ -153,8 +153,8 @@ export class DataFile implements CallFile, Recoverable {
 
   #breakFor(error: Error): void {
     this.#broken = error;
+    if (this.#kept.count > 0) this.#onBroken(error);
     this.#kept.clear();
-    this.#onBroken(error);
   }
 
   #write(source: Buffer, offset: number, stable: number): Promise<void> {
@@ -299,6 +299,8 @@ export class DataFile implements CallFile, Recoverable {
       return;
     }
     const error = new NfsError(status, operationOf(call));
+    // It was removed: nothing of it can be kept, and nothing need be.
+    if (call instanceof CommitCall && isGone(status) && call.repeatable) this.#breakFor(error);
     if (call instanceof WriteCall) this.#release(call.segment, false);
     call.reject(
       call.repeatable ? blockErrorOf(error, operationOf(call), call.offset, call.count) : error,

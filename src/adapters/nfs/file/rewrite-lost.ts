@@ -25,10 +25,7 @@ export async function rewriteLost(
       send(call);
     });
     if (kept.committed(kept.sequence, commit.verifierHigh, commit.verifierLow)) return;
-    const verifier = await rewrite(file, kept.lostPieces(), send);
-    // Different ones: it restarted again in the middle. Then none is believed, and all is written once more.
-    if (verifier === 'none') kept.rewritten(commit.verifierHigh, commit.verifierLow);
-    else if (verifier !== 'mixed') kept.rewritten(verifier.high, verifier.low);
+    await rewrite(file, kept, { high: commit.verifierHigh, low: commit.verifierLow }, send);
   }
   throw new NfsError(NFS_STATUS.IO, 'writing again what the server forgot');
 }
@@ -38,23 +35,48 @@ interface Verifier {
   readonly low: number;
 }
 
+/**
+ * What was done is remembered from time to time, so that a connection that breaks again and again does not make all
+ * of it begin anew.
+ * @param now the server's verifier, as far as it is known
+ */
 async function rewrite(
   file: RewrittenFile,
-  pieces: readonly LostPiece[],
+  kept: Uncommitted,
+  now: Verifier,
   send: (call: DataCall) => void,
-): Promise<Verifier | 'mixed' | 'none'> {
-  let first: Verifier | undefined;
-  let mixed = false;
-  await forEachOf(parts(pieces, file.writeMost), PARTS_AT_ONCE, async (piece) => {
-    for (let { start } = piece; start < piece.end; ) {
-      const call = await writeAgain(file, { ...piece, start }, send);
-      if (call.written === 0) throw new NfsError(NFS_STATUS.IO, 'WRITE of nothing');
-      start += call.written;
-      first ??= { high: call.verifierHigh, low: call.verifierLow };
-      if (first.high !== call.verifierHigh || first.low !== call.verifierLow) mixed = true;
-    }
-  });
-  return mixed ? 'mixed' : (first ?? 'none');
+): Promise<void> {
+  const pieces = [...parts(kept.lostPieces(), file.writeMost)];
+  let verifier = now;
+  for (let at = 0; at < pieces.length; at += PARTS_AT_ONCE) {
+    const seen: Verifier[] = [];
+    await forEachOf(pieces.slice(at, at + PARTS_AT_ONCE), PARTS_AT_ONCE, async (piece) => {
+      seen.push(...(await writePiece(file, piece, send)));
+    });
+    verifier = seen[0] ?? verifier;
+    const { high, low } = verifier;
+    // It restarted again in the middle: the next COMMIT tells what is lost now.
+    if (seen.some((other) => other.high !== high || other.low !== low)) return;
+    const next = pieces[at + PARTS_AT_ONCE];
+    if (next !== undefined) kept.rewritten(next.write.sequence, high, low);
+  }
+  kept.rewritten(Number.POSITIVE_INFINITY, verifier.high, verifier.low);
+}
+
+/** @returns the verifiers of the answers: a server may take less than it is given */
+async function writePiece(
+  file: RewrittenFile,
+  piece: LostPiece,
+  send: (call: DataCall) => void,
+): Promise<Verifier[]> {
+  const seen: Verifier[] = [];
+  for (let { start } = piece; start < piece.end; ) {
+    const call = await writeAgain(file, { ...piece, start }, send);
+    if (call.written === 0) throw new NfsError(NFS_STATUS.IO, 'WRITE of nothing');
+    start += call.written;
+    seen.push({ high: call.verifierHigh, low: call.verifierLow });
+  }
+  return seen;
 }
 
 function writeAgain(

@@ -71,7 +71,7 @@ export class Uncommitted {
     return all;
   }
 
-  /** What must be written again for the file to be as it was; the pieces overlap nowhere. */
+  /** What must be written again for the file to be as it was: oldest writes first; the pieces overlap nowhere. */
   lostPieces(): LostPiece[] {
     const pieces: LostPiece[] = [];
     const covered = new Cover();
@@ -84,12 +84,16 @@ export class Uncommitted {
       }
       covered.add(start, end);
     }
-    return pieces;
+    return pieces.reverse();
   }
 
-  /** All were written again, with this verifier. */
-  rewritten(high: number, low: number): void {
+  /**
+   * All before this one were written again, with this verifier. Always all: were one forgotten before an older one
+   * that it covers, the older one would come back.
+   */
+  rewritten(before: number, high: number, low: number): void {
     for (const write of this.#writes) {
+      if (write.sequence >= before) return;
       write.verifierHigh = high;
       write.verifierLow = low;
     }

@@ -53,6 +53,11 @@ export class RpcClient {
   #recovering: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;
   #cancelWait: (() => void) | undefined;
+  /**
+   * Calls that may be under way on one connection. One after a connection broke, and twice as many with each answer:
+   * all that waits, sent at once, might be what breaks it, over and over.
+   */
+  #window = CALLS_IN_FLIGHT;
   #drained: (() => void) | undefined;
   #trouble: Error | undefined;
 
@@ -73,8 +78,12 @@ export class RpcClient {
     this.#enqueue(call);
   }
 
-  /** The same call again, later, within the patience that it has left. */
+  /**
+   * The same call again, later, within the patience that it has left; with another xid, or the server might repeat
+   * what it said (RFC 1813, section 2.6, NFS3ERR_JUKEBOX).
+   */
   resubmit(call: RpcCall, milliseconds: number): void {
+    call.xid = this.#nextXid();
     if (milliseconds === 0) this.#enqueue(call);
     else this.#time.after(milliseconds, () => this.#enqueue(call));
   }
@@ -114,6 +123,7 @@ export class RpcClient {
   }
 
   #answered(): void {
+    if (this.#window < CALLS_IN_FLIGHT) this.#window *= 2;
     if (this.#drained !== undefined && this.#idle()) this.#takeDrained();
     if (this.#queue.length > 0) this.#pump();
   }
@@ -168,7 +178,7 @@ export class RpcClient {
     for (const connection of this.#connections) {
       if (best === undefined || connection.calls.size < best.calls.size) best = connection;
     }
-    return best !== undefined && best.calls.size < CALLS_IN_FLIGHT ? best : undefined;
+    return best !== undefined && best.calls.size < this.#window ? best : undefined;
   }
 
   readonly #pump = (): void => {
@@ -258,6 +268,7 @@ export class RpcClient {
   #lost(connections: RpcConnection[], reason: Error): void {
     if (this.#isClosed() || this.#connections !== connections || connections.length === 0) return;
     this.#trouble = reason;
+    this.#window = 1;
     const again: RpcCall[] = [];
     const lost: RpcCall[] = [];
     for (const call of this.#drop()) (call.repeatable ? again : lost).push(call);

@@ -27,7 +27,7 @@ import type { ShareOptions } from './rpc-share.ts';
 interface Program {
   readonly program: number;
   readonly version: number;
-  readonly port: number;
+  readonly port: () => Promise<number>;
   readonly credential: SystemCredential | undefined;
 }
 
@@ -40,13 +40,15 @@ async function askOnce<T>(
 ): Promise<T> {
   const nothing = callTemplate(program, version, 0, undefined);
   const client = new RpcClient({
-    connect: () =>
-      openSocket({ host: options.server, port, reserved: options.reservedPort }, options.random),
+    connect: async () => {
+      const address = { host: options.server, port: await port() };
+      return openSocket({ ...address, reserved: options.reservedPort }, options.random);
+    },
     connections: 1,
     patience: options.patience,
     time: options.time,
     random: options.random,
-    impatientAtFirst: true,
+    impatientAtFirst: options.impatientAtFirst === true,
     ping: () => new PlainCall(nothing, Buffer.alloc(0), () => true, false),
   });
   const template = callTemplate(program, version, procedure, credential);
@@ -68,7 +70,7 @@ export async function portOf(
   const mapper = {
     program: PORTMAP_PROGRAM,
     version: PORTMAP_VERSION,
-    port: options.portmapPort,
+    port: async () => options.portmapPort,
     credential: undefined,
   };
   const args = encodeGetPort(program, version);
@@ -84,8 +86,8 @@ async function askMount<T>(
   args: Buffer,
   decode: Decode<T>,
 ): Promise<T> {
-  const port = options.mountPort ?? (await portOf(options, MOUNT_PROGRAM, MOUNT_VERSION));
-  const { credential } = options;
+  const { credential, mountPort } = options;
+  const port = async () => mountPort ?? portOf(options, MOUNT_PROGRAM, MOUNT_VERSION);
   const program = { program: MOUNT_PROGRAM, version: MOUNT_VERSION, port, credential };
   return askOnce(options, program, procedure, args, decode);
 }

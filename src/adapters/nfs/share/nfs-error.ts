@@ -48,6 +48,11 @@ export function isPutOff(status: number): boolean {
   return status === NFS_STATUS.DELAY || status === NFS_STATUS.GRACE;
 }
 
+/** The file is not there any more. */
+export function isGone(status: number): boolean {
+  return errnoOfStatus(status) === 'ESTALE';
+}
+
 const ERRNOS: ReadonlyMap<number, Errno> = new Map<number, Errno>([
   [NFS_STATUS.PERM, 'EPERM'],
   [NFS_STATUS.NOENT, 'ESTALE'],

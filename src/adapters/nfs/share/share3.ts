@@ -75,7 +75,13 @@ export class Share3 extends RpcShare implements NfsShare {
   }
 
   limits(): Promise<TransferLimits> {
-    this.#limits ??= this.#value(NFS3_FSINFO, encodeHandle(this.#folder), decodeLimits, 'FSINFO');
+    if (this.#limits === undefined) {
+      const args = encodeHandle(this.#folder);
+      this.#limits = this.#value(NFS3_FSINFO, args, decodeLimits, 'FSINFO');
+      this.#limits.catch(() => {
+        this.#limits = undefined; // to be asked again
+      });
+    }
     return this.#limits;
   }
 

@@ -89,7 +89,12 @@ export class Share4 extends RpcShare implements NfsShare {
   }
 
   async limits(): Promise<TransferLimits> {
-    this.#limits ??= this.#shareAttributes();
+    if (this.#limits === undefined) {
+      this.#limits = this.#shareAttributes();
+      this.#limits.catch(() => {
+        this.#limits = undefined; // to be asked again
+      });
+    }
     return this.#limits;
   }
 
@@ -246,13 +251,16 @@ export class Share4 extends RpcShare implements NfsShare {
 
   /** Opens, with another owner when the answer was lost or the state was. */
   async #openFile(wish: Parameters<typeof openFile>[1]): Promise<OpenResult> {
-    for (let attempt = 1; ; attempt += 1) {
+    const { time, patience } = this.options;
+    const end = time.now() + patience;
+    for (let refusals = 0; ; ) {
       try {
         return await openFile(this.#opening(await this.#clientId()), wish, false);
       } catch (error) {
         const lost = error instanceof RpcFailure && error.kind === 'lost';
         const state = isStatus(error, ...LOST_STATE);
-        if ((!lost && !state) || attempt === STATE_ATTEMPTS) throw error;
+        if (state) refusals += 1;
+        if ((!lost && !state) || refusals === STATE_ATTEMPTS || time.now() > end) throw error;
         if (state) await this.recoverNow();
       }
     }

@@ -38,7 +38,7 @@ export class NfsBench {
       serverpath: '/fake',
       port,
       mountPort: port,
-      patience: 20,
+      patience: 100,
       reservedPort: false,
       ...more,
     };
@@ -90,5 +90,7 @@ export async function codeOf(call: () => unknown): Promise<string> {
 }
 
 export function filled(length: number, start = 1): Buffer {
-  return Buffer.from(Array.from({ length }, (_, at) => (at * 7 + start) & 0xff));
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; at += 1) bytes[at] = (at * 7 + start) & 0xff;
+  return bytes;
 }
