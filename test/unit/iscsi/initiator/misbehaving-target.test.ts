@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { PLAIN } from '../../../../src/block/index.ts';
+import type { IscsiDevice } from '../../../../src/iscsi/index.ts';
 import type { DataIn, R2t, ScsiResponse, TargetPdu } from '../../../../src/iscsi/wire/index.ts';
 import { NO_TAG } from '../../../../src/iscsi/wire/index.ts';
 import type {
@@ -12,6 +13,7 @@ import type {
   TargetConnection,
   TargetScript,
 } from '../../../support/iscsi-target.ts';
+import { until } from '../../../support/tgtd.ts';
 import { benchOfTargets, SIZE } from './bench.ts';
 
 const bench = benchOfTargets();
@@ -24,12 +26,14 @@ async function opened(script: TargetScript = {}) {
   const target = await bench.target(script);
   target.disk.content.fill('what the disk holds ');
   const reasons: string[] = [];
+  let opened: IscsiDevice | undefined;
   const device = await bench.open([target], {
     onPaths: () => {
-      const reason = device?.paths[0]?.reason;
+      const reason = opened?.paths[0]?.reason;
       if (reason !== undefined && reasons.at(-1) !== reason) reasons.push(reason);
     },
   });
+  opened = device;
   const misbehave = (change: Change): void => {
     const [bad] = target.connections;
     target.script.tamper = (sent, connection) =>
@@ -246,7 +250,7 @@ describe('a read survives a target that', () => {
     expect(whole.subarray(0, 512).equals(Buffer.alloc(512, 0xee))).toBe(true);
     expect(whole.subarray(512 + LENGTH).equals(Buffer.alloc(512, 0xee))).toBe(true);
     expect(reasons.join()).toContain(violation);
-    expect(target.logins).toBe(2);
+    await until('there is another connection', () => target.logins === 2);
   });
 });
 
@@ -255,7 +259,7 @@ const pick = ({ itt, expCmdSN, maxCmdSN, statSN }: TargetPdu) =>
 
 describe('a write survives a target that', () => {
   it.each<[string, string, Change]>([
-    ['asks for more than there is', 'r2t-beyond', r2t(() => ({ desiredLength: LENGTH }))],
+    ['asks for more than there is', 'r2t-beyond', r2t(() => ({ desiredLength: 8192 }))],
     ['asks for more than a burst', 'r2t-length', r2t(() => ({ desiredLength: 2 ** 24 }))],
     ['asks for nothing', 'r2t-length', r2t(() => ({ desiredLength: 0 }))],
     [
@@ -350,8 +354,10 @@ describe('damage on the way', () => {
   });
 
   it('of any byte of any answer ends in right data or another connection, never in an exception', async () => {
-    const { target, device } = await opened();
     for (let at = 0; at < 48; at += 1) {
+      // A status or a length may be turned into something else that is allowed, and waits for its time.
+      if (at === 1 || (at >= 3 && at <= 7)) continue;
+      const { target, device } = await opened();
       let done = false;
       target.script.mangle = (bytes, pdu) => {
         if (pdu.kind !== 'data-in' || done) return bytes;
@@ -361,8 +367,6 @@ describe('damage on the way', () => {
         return copy;
       };
       const read = Buffer.alloc(1024);
-      // A status or a length may be turned into something else that is allowed, and waits for its time.
-      if (at === 3 || (at >= 4 && at <= 7) || at === 1) continue;
       await device.read(read, 0);
       expect(read.equals(target.disk.content.subarray(0, 1024))).toBe(true);
     }
