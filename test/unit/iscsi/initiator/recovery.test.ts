@@ -263,6 +263,38 @@ describe('time', () => {
     expect(target.logins).toBe(1);
   });
 
+  it('resets the LUN when the target will not abort, and drops the connection when it will not do that', async () => {
+    const time = new ManualTime();
+    const target = await bench.target();
+    const device = await bench.open([target], {}, time);
+    const log: string[] = [];
+    swallow(target, ['scsi-command'], log, 2);
+    const swallowing = target.script.intercept;
+    let resets = 0;
+    target.script.intercept = (pdu, data, connection) => {
+      const done = swallowing?.(pdu, data, connection) === true;
+      if (done || pdu.kind !== 'task-management-request') return done;
+      if (pdu.fn === 5) resets += 1;
+      // Aborts are refused; the first reset is done, the second refused.
+      const response = pdu.fn === 5 && resets === 1 ? 0 : 5;
+      const numbers = connection.numbers(pdu.itt);
+      connection.send({ kind: 'task-management-response', response, ...numbers });
+      return true;
+    };
+    const read = reads(device);
+    await until('it was swallowed', () => log.length === 1);
+    await time.pass(31_000);
+    await until(
+      'it was sent again',
+      () => log.filter((what) => what === 'scsi-command').length === 2,
+    );
+    expect([resets, target.logins]).toEqual([1, 1]);
+    await time.pass(31_000);
+    await time.pass(100);
+    expect(await read).toBe(0);
+    expect([resets, target.logins]).toEqual([2, 2]);
+  });
+
   it('ends a connection whose peer says nothing any more, and asks first', async () => {
     const time = new ManualTime();
     const target = await bench.target();
