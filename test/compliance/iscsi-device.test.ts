@@ -5,7 +5,7 @@ import { type DiskOptions, TargetDisk } from '../support/iscsi-target-disk.ts';
 import { describeBlockDevice } from './block-device.ts';
 
 const QUIET = { info() {}, warn() {} };
-const SIZE = 512 * 1024;
+const SIZE = 128 * 1024;
 
 interface Variant {
   readonly script?: TargetScript;

@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import {
+  AHS_BYTES,
   BHS_SIZE,
   CDB_OFFSET,
   crc32c,
@@ -157,7 +158,7 @@ export class TargetConnection {
     this.#buffer = Buffer.concat([this.#buffer, bytes]);
     for (;;) {
       const headerDigest = this.#digests.header;
-      const rules = { headerDigest, maxDataSegment: 1 << 20, maxAhs: 0 };
+      const rules = { headerDigest, maxDataSegment: 1 << 20, maxAhs: AHS_BYTES };
       const frame = decodeFrame(this.#buffer, 0, this.#buffer.length, rules);
       if (frame.kind === 'violation') throw new Error(`the initiator sent ${frame.violation}`);
       if (frame.kind === 'need-more') return;

@@ -66,7 +66,6 @@ export class Login {
   #textBytes = 0;
   #ours: { readonly id: number; readonly challenge: Buffer } | undefined;
   #algorithm = '';
-  #sentResponse: Buffer | undefined;
 
   constructor(options: LoginOptions) {
     this.#options = options;
@@ -161,7 +160,6 @@ export class Login {
     this.#algorithm = answers.get('CHAP_A') ?? '';
     const response = chapResponse(this.#algorithm, id, chap.password, challenge);
     if (response === undefined) return violated('CHAP_A');
-    this.#sentResponse = response;
     const pairs: TextPair[] = [
       ['CHAP_N', chap.user],
       ['CHAP_R', encodeBinaryValue(response)],
@@ -185,9 +183,7 @@ export class Login {
     if (answers.get('CHAP_N') !== incoming.user)
       return distrusted('gave another name than expected');
     const expected = chapResponse(this.#algorithm, ours.id, incoming.password, ours.challenge);
-    const reflected =
-      this.#sentResponse !== undefined && sameResponse(response, this.#sentResponse);
-    if (expected === undefined || reflected || !sameResponse(response, expected)) {
+    if (expected === undefined || !sameResponse(response, expected)) {
       return distrusted('does not know the secret');
     }
     return undefined;

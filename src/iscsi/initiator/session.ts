@@ -51,7 +51,7 @@ export class Session {
   #lastAddress: string | undefined;
   #reinstated = true;
   #wait = 0;
-  #upAt = 0;
+  #upAt: number | undefined;
   #cancelRetry: (() => void) | undefined;
   #closed: Promise<void> | undefined;
   #onEnded: (() => void) | undefined;
@@ -164,13 +164,12 @@ export class Session {
   }
 
   #ended(connection: Connection, reason: IscsiError): void {
-    const established = this.#upAt !== 0;
+    const upAt = this.#upAt;
+    this.#upAt = undefined;
     this.#lost(connection, reason);
     this.#onEnded?.();
-    if (this.#stop.signal.aborted || !established) return;
-    const lasted = this.#options.timers.now() - this.#upAt;
-    this.#upAt = 0;
-    if (lasted >= LASTED_MS) this.#wait = 0;
+    if (this.#stop.signal.aborted || upAt === undefined) return;
+    if (this.#options.timers.now() - upAt >= LASTED_MS) this.#wait = 0;
     this.#again();
   }
 

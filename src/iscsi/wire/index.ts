@@ -23,7 +23,7 @@ export {
   type Provisioning,
   type StandardInquiry,
 } from './inquiry.ts';
-export { AHS_BYTES, TEXT_VALUE_BYTES } from './limits.ts';
+export { AHS_BYTES } from './limits.ts';
 export { LARGEST_LUN, type Lun, lunOf, numberOfLun } from './lun.ts';
 export {
   type Capacity,

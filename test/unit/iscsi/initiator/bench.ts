@@ -64,7 +64,7 @@ export class ManualTime implements Timers {
   async pass(ms: number): Promise<void> {
     const end = this.#now + ms;
     for (;;) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 1));
       const next = [...this.#due].sort((a, b) => a.at - b.at)[0];
       if (next === undefined || next.at > end) break;
       this.#due.delete(next);
