@@ -63,3 +63,7 @@ export const RETRY_LONGEST_MS = 1_000;
 
 /** Bytes of a qemu-nbd's complaints that are kept. */
 export const NBD_COMPLAINT_BYTES = 4096;
+
+/** An image is open when a watcher is seen in this many looks, this many milliseconds apart. */
+export const WATCHER_LOOKS = 4;
+export const WATCHER_LOOK_MS = 150;
