@@ -10,7 +10,12 @@ import { type BlockDevice, PLAIN } from '../../../src/block/index.ts';
 import type { ArrayVolume, Connection } from '../../../src/repositories/index.ts';
 import { describeBlockDevice, readAll } from '../../compliance/block-device.ts';
 import { CephCluster, until } from '../../support/ceph-cluster.ts';
-import { attachCeph, type CephRepository, cephConnection, opId } from '../../support/ceph-repository.ts';
+import {
+  attachCeph,
+  type CephRepository,
+  cephConnection,
+  opId,
+} from '../../support/ceph-repository.ts';
 import { randomContent } from '../../support/content.ts';
 import { describeWith, program } from '../../support/requires.ts';
 import { seededRandom } from '../../support/seed.ts';
