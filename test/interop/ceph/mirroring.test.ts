@@ -172,24 +172,42 @@ describeWith(NEEDS, 'RBD mirroring', () => {
     expect((await replication(1).status(await there(1)))?.role).toBe('primary');
   });
 
-  it('is promoted by force, splits, and is made equal again', async () => {
-    await replication(0).promote({ opId: opId(), volume: await there(0), force: true });
-    await write(0, 4);
-    await replication(0).demote({ opId: opId(), volume: await there(0) });
-    await until(
-      async () => (await replication(0).status(await there(0)))?.state === 'split-brain',
-      'the split is seen',
-      PATIENCE_MS,
-    );
-    const promoted = replication(0).promote({ opId: opId(), volume: await there(0), force: false });
-    expect(await codeOf(promoted)).toBe('SPLIT_BRAIN');
-    await replication(0).resync({ opId: opId(), volume: await there(0) });
-    await until(
-      async () => (await read(0).catch(() => undefined)) === 3,
-      'it is equal',
-      PATIENCE_MS,
-    );
-    await replication(1).disable({ opId: opId(), volume: await there(1) });
-    expect(await replication(1).status(await there(1))).toBeUndefined();
-  });
+  it(
+    'is promoted by force, splits, and is made equal again',
+    async () => {
+      await replication(0).promote({ opId: opId(), volume: await there(0), force: true });
+      await write(0, 4);
+      await replication(0).demote({ opId: opId(), volume: await there(0) });
+      await until(
+        async () => (await replication(0).status(await there(0)))?.state === 'split-brain',
+        'the split is seen',
+        PATIENCE_MS,
+      );
+      const promoted = replication(0).promote({
+        opId: opId(),
+        volume: await there(0),
+        force: false,
+      });
+      expect(await codeOf(promoted)).toBe('SPLIT_BRAIN');
+      await replication(0).resync({ opId: opId(), volume: await there(0) });
+      // Who looks into the image too early keeps the daemon from replacing it.
+      await until(
+        async () => {
+          const ref = await refOn(0).catch(() => undefined);
+          const link =
+            ref &&
+            (await replication(0)
+              .status(ref)
+              .catch(() => undefined));
+          return link?.state === 'idle-consistent';
+        },
+        'it is equal',
+        PATIENCE_MS,
+      );
+      expect(await read(0)).toBe(3);
+      await replication(1).disable({ opId: opId(), volume: await there(1) });
+      expect(await replication(1).status(await there(1))).toBeUndefined();
+    },
+    2 * PATIENCE_MS,
+  );
 });
