@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cephAdapter } from '../../../src/adapters/ceph/index.ts';
 import { type BlockDevice, PLAIN } from '../../../src/block/index.ts';
 import type { ArrayVolume, Connection } from '../../../src/repositories/index.ts';
 import { describeBlockDevice, readAll } from '../../compliance/block-device.ts';
@@ -15,6 +16,7 @@ import {
   type CephRepository,
   cephConnection,
   opId,
+  QUIET,
 } from '../../support/ceph-repository.ts';
 import { randomContent } from '../../support/content.ts';
 import { describeWith, program } from '../../support/requires.ts';
@@ -201,6 +203,65 @@ describeWith(NEEDS, "RBD's data path", () => {
       expect([head[0], head[4096]]).toEqual([5, 6]);
       await device.close();
       await grown.close();
+    });
+  });
+
+  describe('the array behind it', () => {
+    it('is found step by step', async () => {
+      const { signal } = new AbortController();
+      const { repositoryId: _, ...rest } = connection;
+      const probe = (settings: Connection['settings']) =>
+        cephAdapter.probe({ ...rest, settings }, QUIET, signal);
+      expect(await probe({})).toMatchObject({ step: 'address', choose: 'monHosts' });
+      const monHosts = [cluster.monHost];
+      const pools = await probe({ monHosts });
+      expect(pools).toMatchObject({ step: 'pool', choose: 'pool' });
+      expect(pools.found.map(({ value }) => value)).toEqual(['rbd']);
+      const ready = await probe({ monHosts, pool: 'rbd' });
+      expect(ready).toMatchObject({ step: 'ready', choose: undefined });
+      expect(ready.found[0]?.holds?.repositoryId).toBe(connection.repositoryId);
+      const byFile = await probe({ conf: cluster.conf, pool: 'rbd' });
+      expect(byFile.step).toBe('ready');
+    });
+
+    it('says that a wrong key is refused, and that nobody tells its capacity', async () => {
+      const { signal } = new AbortController();
+      const secrets = { key: 'AQBvaBlnAAAAABAAKbVl4YJnZkZ0Y2hpbmc9PQ==' };
+      const probed = cephAdapter.probe({ ...connection, secrets }, QUIET, signal);
+      await expect(probed).rejects.toMatchObject({ code: 'AUTH_FAILED' });
+      // This cluster has no manager daemon.
+      await expect(repository.control.space()).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    });
+
+    it('belongs to one server; another may take over, and cuts the first one off', async () => {
+      const volume = await create(MIB);
+      const device = await open(volume);
+      await device.write(Buffer.alloc(4096, 1), 0, PLAIN);
+      const other = { ...connection, initiatorName: 'iqn.2026-01.dev.rootcast:other' };
+      const { signal } = new AbortController();
+      await expect(cephAdapter.attach(other, QUIET, { signal })).rejects.toMatchObject({
+        code: 'EXCLUSIVE_ATTACHED',
+      });
+      const strange = { ...other, repositoryId: 'another-repository' };
+      await expect(
+        cephAdapter.attach(strange, QUIET, { create: true, signal }),
+      ).rejects.toMatchObject({ code: 'ALREADY_MANAGED' });
+      const control = await cephAdapter.attach(other, QUIET, { takeOver: true, signal });
+      const data = cephAdapter.openData(other, QUIET, async (question) =>
+        control.answer?.(question),
+      );
+      const write = async (): Promise<void> => device.write(Buffer.alloc(4096, 2), 0, PLAIN);
+      await expect(write()).rejects.toMatchObject({ name: 'BlockError', errno: 'EIO' });
+      await device.close();
+      await expect(open(volume)).rejects.toMatchObject({ errno: 'EPERM' });
+      const taken = await data.open(volume.locator, { write: true });
+      const target = Buffer.alloc(4096);
+      await taken.read(target, 0);
+      expect(target.equals(Buffer.alloc(4096, 1))).toBe(true);
+      await taken.write(Buffer.alloc(4096, 3), 0, PLAIN);
+      await taken.close();
+      await data.close?.();
+      await control.close();
     });
   });
 });
