@@ -48,6 +48,9 @@ export function runProgram(
     const kill = (why: Killed): void => {
       killed ??= why;
       child.kill('SIGKILL');
+      // A child of it may still hold the pipes: nobody waits for that one.
+      child.stdout.destroy();
+      child.stderr.destroy();
     };
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].on('data', (chunk: Buffer) => {

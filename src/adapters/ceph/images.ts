@@ -2,6 +2,7 @@
 import { ArrayError } from '../../errors/index.ts';
 import type { ArrayRef } from '../../repositories/index.ts';
 import type { Cluster } from './cluster.ts';
+import { WATCHER_LOOK_MS, WATCHER_LOOKS } from './limits.ts';
 import { isVolumeName, META } from './names.ts';
 import { asList, asShape, count, optionalText, type Shape, shapesOf, text } from './shape.ts';
 
@@ -138,7 +139,21 @@ export class Images {
     });
   }
 
-  /** Addresses of the clients that have it open for writing. */
+  /**
+   * Addresses of the clients that have it open and keep it open. Every `rbd` command that looks at an image is a watcher
+   * for a moment, ours too: only those count that are seen again and again.
+   */
+  async holders(name: string): Promise<readonly string[]> {
+    let holders = await this.watchers(name);
+    for (let look = 1; look < WATCHER_LOOKS && holders.length > 0; look += 1) {
+      await new Promise((resolve) => setTimeout(resolve, WATCHER_LOOK_MS));
+      const now = await this.watchers(name);
+      holders = holders.filter((each) => now.includes(each));
+    }
+    return holders;
+  }
+
+  /** Addresses of the clients that have it open for writing at this moment. */
   async watchers(name: string): Promise<readonly string[]> {
     const call = { what: `ask who has ${name} open` };
     const status = asShape(

@@ -21,8 +21,7 @@ export const CALLS_AT_ONCE = 4;
 /** Volumes or snapshots in one page of a list. */
 export const PAGE_ITEMS = 100;
 
-/** Longest name of an image in characters (RBD_MAX_IMAGE_NAME_SIZE), and what is left of it for the name itself. */
-export const IMAGE_NAME_CHARACTERS = 96;
+/** Longest name of a volume, a snapshot or a host: an image's may have 96 characters, and 26 of them are ours (names.ts). */
 export const NAME_CHARACTERS = 70;
 
 /** Clones of clones of clones, unless the repository's settings say otherwise. librbd itself gives up beyond 16. */
@@ -63,3 +62,7 @@ export const RETRY_LONGEST_MS = 1_000;
 
 /** Bytes of a qemu-nbd's complaints that are kept. */
 export const NBD_COMPLAINT_BYTES = 4096;
+
+/** An image is open when a watcher is seen in this many looks, this many milliseconds apart. */
+export const WATCHER_LOOKS = 4;
+export const WATCHER_LOOK_MS = 150;

@@ -170,7 +170,7 @@ export class Masking implements MaskingControl {
   ): Promise<ArrayMapping> {
     const { monHosts, conf } = this.#cluster.settings;
     // Who reads a snapshot is no watcher.
-    const watchers = of.kind === 'volume' ? await this.#images.watchers(image.name) : [];
+    const watchers = of.kind === 'volume' ? await this.#images.holders(image.name) : [];
     return {
       ref: { kind: 'mapping', nativeId: `${of.nativeId}:${host}`, name: `${of.name}:${host}` },
       volume: of.kind === 'volume' ? volumeRef(image) : of,

@@ -105,7 +105,7 @@ function prefixOf(repositoryId: string): string {
   return `rootcast-ceph-${hash}-`;
 }
 
-/** Still starting, or there: then its processes are its own business. */
+/** It is there: then its processes are its own business. */
 async function ownerLives(path: string): Promise<boolean> {
   const [pid, start] = (await readFile(join(path, OWNER), 'utf8').catch(() => ''))
     .trim()

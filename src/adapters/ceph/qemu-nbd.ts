@@ -43,7 +43,7 @@ export class QemuNbd {
   }
 
   /**
-   * Settles when it takes connections.
+   * Settles when it has the image open.
    * @throws ArrayError TOOL_MISSING, PATH_UNAVAILABLE
    */
   static async start(source: NbdSource): Promise<QemuNbd> {
@@ -134,13 +134,18 @@ function argumentsFor(source: NbdSource): readonly string[] {
   ];
 }
 
+/** It listens before it has opened the image: only its greeting says that it has. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
-    socket.once('connect', () => {
+    const settle = (greeted: boolean): void => {
+      clearTimeout(timer);
       socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
+      resolve(greeted);
+    };
+    const timer = setTimeout(() => settle(false), NBD_START_MS);
+    socket.once('data', () => settle(true));
+    socket.once('error', () => settle(false));
+    socket.once('close', () => settle(false));
   });
 }

@@ -34,6 +34,8 @@ interface Server {
   generation: number;
   process: QemuNbd | undefined;
   writable: boolean;
+  /** Of the image when the process opened it, in bytes. */
+  size: number;
   /** Its addresses in the cluster. */
   watchers: readonly string[];
   /** Its clients were fenced: whoever has it open is cut off for good. */
@@ -112,6 +114,7 @@ export class Servers {
     await this.#turns.run(key, async () => {
       const server = this.#byKey.get(key);
       if (server?.process?.alive !== true) return;
+      if ((await this.#images.byId(imageId))?.size === server.size) return;
       await this.#stop(server);
       await this.#start(server);
     });
@@ -142,7 +145,7 @@ export class Servers {
     this.#indexes += 1;
     const server: Server = {
       ...{ index: this.#indexes, key, imageId, snapshotId, uses: 0, generation: 0 },
-      ...{ process: undefined, writable: false, watchers: [], cut: false },
+      ...{ process: undefined, writable: false, size: 0, watchers: [], cut: false },
     };
     this.#byKey.set(key, server);
     this.#byIndex.set(server.index, server);
@@ -189,6 +192,7 @@ export class Servers {
     server.watchers = after.filter((watcher) => !before.includes(watcher));
     await folder.note(index, { pid: server.process.pid, watchers: server.watchers });
     server.writable = writable;
+    server.size = image.size;
     server.generation += 1;
   }
 

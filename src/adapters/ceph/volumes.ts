@@ -77,11 +77,8 @@ export class Volumes {
     return this.#turns.run(request.ref.nativeId, async () => {
       const image = await this.#images.byId(request.ref.nativeId);
       if (image === undefined) return;
-      await Promise.all([
-        this.#refuseMapped(image),
-        this.#refuseDependents(image),
-        this.refuseWatchers(image, 'delete'),
-      ]);
+      await Promise.all([this.#refuseMapped(image), this.#refuseDependents(image)]);
+      await this.refuseWatchers(image, 'delete');
       const call = { what: `delete volume ${image.name}`, mutating: true, long: true };
       await ignoring(['NOT_FOUND'], () =>
         this.#cluster.rbd(['rm', this.#cluster.spec(image.name)], { ...call, ...options }),
@@ -113,7 +110,7 @@ export class Volumes {
 
   /** @throws ArrayError IN_USE with the addresses */
   async refuseWatchers({ name }: Image, verb: string): Promise<void> {
-    const refs = await this.#images.watchers(name);
+    const refs = await this.#images.holders(name);
     if (refs.length === 0) return;
     throw new ArrayError('IN_USE', `cannot ${verb} volume ${name}: it is open`, { refs });
   }

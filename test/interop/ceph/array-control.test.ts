@@ -57,11 +57,6 @@ describeWith(NEEDS, 'ceph', () => {
       },
       manySnapshots: 4,
       steps: 6,
-      host: {
-        name: 'this-server',
-        iqns: [connection.initiatorName],
-        addresses: ['127.0.0.1'],
-      },
       secrets: Object.values(connection.secrets),
       foreign: async (name: string, size: number) => {
         await cluster.rbd('create', `rbd/${name}`, '--size', `${size}B`);

@@ -1,0 +1,213 @@
+/**
+ * RBD mirroring between two real clusters: planned failover, forced failover, split brain, resync. Three minutes, most
+ * of them waiting for the daemons' half-minute rounds, so only with ROOTCAST_SLOW=1.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { PLAIN } from '../../../src/block/index.ts';
+import { ArrayError } from '../../../src/errors/index.ts';
+import type { ArrayRef, ArrayVolume, ReplicationControl } from '../../../src/repositories/index.ts';
+import { CephCluster, until } from '../../support/ceph-cluster.ts';
+import {
+  attachCeph,
+  type CephRepository,
+  cephConnection,
+  opId,
+} from '../../support/ceph-repository.ts';
+import { describeWith, program } from '../../support/requires.ts';
+
+const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
+const NEEDS = [
+  SLOW,
+  program('ceph-mon', 'ceph-mon'),
+  program('ceph-mgr', 'ceph-mgr'),
+  program('rbd-mirror', 'rbd-mirror'),
+];
+const PATIENCE_MS = 300_000;
+const TAG = 'mirrored';
+
+describeWith(NEEDS, 'RBD mirroring', () => {
+  const clusters: CephCluster[] = [];
+  const repositories: CephRepository[] = [];
+  let volume: ArrayVolume;
+
+  beforeAll(async () => {
+    for (const id of ['site-a', 'site-b']) {
+      const cluster = await CephCluster.start({ manager: true });
+      clusters.push(cluster);
+      await cluster.rbd('mirror', 'pool', 'enable', 'rbd', 'image');
+      await cluster.startMirror();
+      if (clusters.length === 1) continue;
+      const [a] = clusters;
+      const peer = ['mirror', 'pool', 'peer', 'bootstrap'];
+      const token = await a?.rbd(...peer, 'create', '--site-name', 'site-a', 'rbd');
+      const path = join(cluster.folder, 'token');
+      await writeFile(path, token ?? '');
+      await cluster.rbd(...peer, 'import', '--site-name', id, '--direction', 'rx-tx', 'rbd', path);
+    }
+    for (const [index, cluster] of clusters.entries()) {
+      const connection = await cephConnection(cluster);
+      repositories.push(await attachCeph({ ...connection, repositoryId: `mirror-${index}` }));
+    }
+  });
+
+  afterAll(async () => {
+    for (const repository of repositories) await repository.close();
+    for (const cluster of clusters) await cluster.stop();
+  });
+
+  const side = (index: 0 | 1): CephRepository => {
+    const found = repositories[index];
+    if (found === undefined) throw new Error(`no side ${index}`);
+    return found;
+  };
+
+  const replication = (index: 0 | 1): ReplicationControl => {
+    const found = side(index).control.replication;
+    if (found === undefined) throw new Error('no replication');
+    return found;
+  };
+
+  /** The copy has our tag as soon as it was copied. */
+  const refOn = async (index: 0 | 1): Promise<ArrayRef | undefined> =>
+    (await side(index).control.findVolume({ tag: TAG }))?.ref;
+
+  const there = async (index: 0 | 1): Promise<ArrayRef> => {
+    const ref = await refOn(index);
+    if (ref === undefined) throw new Error(`no volume on side ${index}`);
+    return ref;
+  };
+
+  const write = async (index: 0 | 1, fill: number): Promise<void> => {
+    const found = await side(index).control.findVolume({ tag: TAG });
+    if (found === undefined) throw new Error('no volume');
+    const device = await side(index).data.open(found.locator, { write: true });
+    await device.write(Buffer.alloc(65_536, fill), 0, PLAIN);
+    await device.close();
+  };
+
+  const read = async (index: 0 | 1): Promise<number | undefined> => {
+    const found = await side(index).control.findVolume({ tag: TAG });
+    if (found === undefined) return undefined;
+    const device = await side(index).data.open(found.locator, { write: false });
+    const target = Buffer.alloc(65_536);
+    await device.read(target, 0);
+    await device.close();
+    return target.every((byte) => byte === target[0]) ? target[0] : -1;
+  };
+
+  const codeOf = async (call: Promise<unknown>): Promise<string> => {
+    try {
+      await call;
+      return 'done';
+    } catch (error) {
+      if (error instanceof ArrayError) return error.code;
+      throw error;
+    }
+  };
+
+  it('copies, and the copy cannot be written', async () => {
+    const request = {
+      opId: opId(),
+      tag: TAG,
+      name: 'mirrored',
+      size: 16 * 1024 * 1024,
+      thin: true,
+    };
+    volume = await side(0).control.createVolume(request);
+    await write(0, 1);
+    expect(replication(0).site).toBe('site-a');
+    expect(await replication(0).peers()).toEqual(['site-b']);
+    expect((await replication(0).enable({ opId: opId(), volume: volume.ref })).role).toBe(
+      'primary',
+    );
+    await replication(0).enable({ opId: opId(), volume: volume.ref });
+    await until(async () => (await refOn(1)) !== undefined, 'the copy is there', PATIENCE_MS);
+    await until(
+      async () => (await replication(1).status(await there(1)))?.state === 'idle-consistent',
+      'the copy is complete',
+      PATIENCE_MS,
+    );
+    await until(async () => (await read(1)) === 1, 'the copy is equal', PATIENCE_MS);
+    const link = await replication(1).status(await there(1));
+    expect(link?.role).toBe('secondary');
+    expect(link?.lastSyncAt).toBeGreaterThan(0);
+    await expect(write(1, 9)).rejects.toMatchObject({ errno: 'EROFS' });
+    expect(await codeOf(replication(1).syncNow({ opId: opId(), volume: await there(1) }))).toBe(
+      'FROZEN',
+    );
+    expect(await codeOf(replication(1).disable({ opId: opId(), volume: await there(1) }))).toBe(
+      'FROZEN',
+    );
+  });
+
+  it('sends what changed when it is asked to', async () => {
+    await write(0, 2);
+    await replication(0).syncNow({ opId: opId(), volume: volume.ref });
+    await until(async () => (await read(1)) === 2, 'the change is there', PATIENCE_MS);
+  });
+
+  it('changes sides: not before the demotion has come over', async () => {
+    const early = replication(1).promote({ opId: opId(), volume: await there(1), force: false });
+    expect(await codeOf(early)).toBe('DEMOTION_NOT_PROPAGATED');
+    const demoted = await replication(0).demote({ opId: opId(), volume: volume.ref });
+    expect(demoted.role).toBe('secondary');
+    await replication(0).demote({ opId: opId(), volume: volume.ref });
+    await until(
+      async () => {
+        const promoted = replication(1).promote({
+          opId: opId(),
+          volume: await there(1),
+          force: false,
+        });
+        const code = await codeOf(promoted);
+        expect(['done', 'DEMOTION_NOT_PROPAGATED']).toContain(code);
+        return code === 'done';
+      },
+      'it is promoted',
+      PATIENCE_MS,
+    );
+    await write(1, 3);
+    expect((await replication(1).status(await there(1)))?.role).toBe('primary');
+  });
+
+  it(
+    'is promoted by force, splits, and is made equal again',
+    async () => {
+      await replication(0).promote({ opId: opId(), volume: await there(0), force: true });
+      await write(0, 4);
+      await replication(0).demote({ opId: opId(), volume: await there(0) });
+      await until(
+        async () => (await replication(0).status(await there(0)))?.state === 'split-brain',
+        'the split is seen',
+        PATIENCE_MS,
+      );
+      const promoted = replication(0).promote({
+        opId: opId(),
+        volume: await there(0),
+        force: false,
+      });
+      expect(await codeOf(promoted)).toBe('SPLIT_BRAIN');
+      await replication(0).resync({ opId: opId(), volume: await there(0) });
+      // Who looks into the image too early keeps the daemon from replacing it.
+      await until(
+        async () => {
+          const ref = await refOn(0).catch(() => undefined);
+          const link =
+            ref &&
+            (await replication(0)
+              .status(ref)
+              .catch(() => undefined));
+          return link?.state === 'idle-consistent';
+        },
+        'it is equal',
+        PATIENCE_MS,
+      );
+      expect(await read(0)).toBe(3);
+      await replication(1).disable({ opId: opId(), volume: await there(1) });
+      expect(await replication(1).status(await there(1))).toBeUndefined();
+    },
+    2 * PATIENCE_MS,
+  );
+});
