@@ -16,9 +16,11 @@ import { LISTED_VOLUMES } from './limits.ts';
 import { inFaults } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
 
+const SNAPSHOT = { description: 'snapshot, read-only', readOnly: true } as const;
+
 /** An export, and whom it is of. */
 interface Found {
-  readonly volume: VolumeName & { readonly size: number; readonly isReplica: boolean };
+  readonly volume: VolumeName & { readonly size: number };
   readonly snapshot: SnapshotName | undefined;
 }
 
@@ -42,10 +44,9 @@ export class VolumeExports {
       .all()
       .filter(({ id }) => repositories.has(id))
       .flatMap(({ id, name: repository }) =>
-        volumesOf(catalog, id).map(({ name, role }) => ({
-          name: `${VOLUME}${repository}/${name}`,
-          description: role === 'replica' ? 'volume, a replica, read-only' : 'volume',
-        })),
+        volumesOf(catalog, id)
+          .filter(({ role }) => role !== 'replica')
+          .map(({ name }) => ({ name: `${VOLUME}${repository}/${name}`, description: 'volume' })),
       );
   }
 
@@ -60,6 +61,35 @@ export class VolumeExports {
           ? await this.#openVolume(volume)
           : await this.#openSnapshot(snapshot);
       this.#heads.set(head.key, head);
+      return { ...head, volume: content };
+    });
+  }
+
+  /**
+   * What replication copies, by what control knows it as.
+   * @param options.write it is the head of a replica. Counted until `release` of its key.
+   * @throws Fault NOT_FOUND, UNAVAILABLE; IN_USE: to be written, and open
+   */
+  openNamed(
+    what: VolumeName | SnapshotName,
+    { write }: { readonly write: boolean },
+  ): Promise<VolumePlan> {
+    return inFaults(async () => {
+      const { repositories, catalog, open } = this.#parts;
+      repositories.of(what.repositoryId);
+      if ('snapshotId' in what) {
+        const key = snapshotKey(what.snapshotId);
+        const content = await this.#openSnapshot(what);
+        const head = this.#heads.get(key) ?? { key, ...SNAPSHOT, name: key };
+        this.#heads.set(key, head);
+        return { ...head, volume: content };
+      }
+      const key = volumeKey(what.volumeId);
+      if (write) open.refuseOpen(key, 'the replica');
+      const size = catalog.volumes.byId(what.volumeId)?.size ?? 0;
+      const content = await this.#openVolume({ ...what, size });
+      const head = { key, name: key, description: 'head of a replica', readOnly: !write };
+      this.#heads.set(key, head);
       return { ...head, volume: content };
     });
   }
@@ -118,8 +148,12 @@ export class VolumeExports {
     const record = repository && catalog.volumes.byName(repository.id, volumeName);
     if (record === undefined) throw noExport(exportName);
     const { id: volumeId, repositoryId, handle, size, role } = record;
-    const volume = { volumeId, repositoryId, handle, size, isReplica: role === 'replica' };
-    if (snapshotName === undefined) return { volume, snapshot: undefined };
+    const volume = { volumeId, repositoryId, handle, size };
+    if (snapshotName === undefined) {
+      // Its head is on its way from one point to the next: only points are offered.
+      if (role === 'replica') throw noExport(exportName);
+      return { volume, snapshot: undefined };
+    }
     const snapshot = catalog.snapshots.byName(volumeId, snapshotName);
     if (snapshot === undefined) throw noExport(exportName);
     const { id: snapshotId } = snapshot;
@@ -133,11 +167,9 @@ function headOf(
   snapshot: SnapshotName | undefined,
 ): Omit<VolumePlan, 'volume'> {
   if (snapshot !== undefined) {
-    const key = snapshotKey(snapshot.snapshotId);
-    return { key, name, description: 'snapshot, read-only', readOnly: true };
+    return { key: snapshotKey(snapshot.snapshotId), name, ...SNAPSHOT };
   }
-  const description = volume.isReplica ? 'volume, a replica, read-only' : 'volume';
-  return { key: volumeKey(volume.volumeId), name, description, readOnly: volume.isReplica };
+  return { key: volumeKey(volume.volumeId), name, description: 'volume', readOnly: false };
 }
 
 function volumesOf(catalog: Catalog, repositoryId: string) {
