@@ -83,6 +83,8 @@ export class ServiceStorage implements Storage {
           },
         );
       }
+      // Their handles fail from now on: nobody should go on with them when it is attached again.
+      for (const key of inUse) this.#options.endKey(key);
       await repositories.detach(repositoryId);
     });
   }
