@@ -74,9 +74,9 @@ class LunData implements VolumeData {
     this.#carved = carvedVolumeData({ openDevice: () => this.#openLun(), ask, clock });
   }
 
-  open(...[locator, options]: Parameters<VolumeData['open']>): Promise<BlockDevice> {
+  async open(...[locator, options]: Parameters<VolumeData['open']>): Promise<BlockDevice> {
     this.#address = lunAddressOf(locator);
-    return this.#carved.open(locator, options);
+    return await this.#carved.open(locator, options);
   }
 
   async close(): Promise<void> {
@@ -84,7 +84,7 @@ class LunData implements VolumeData {
     await this.#port.close();
   }
 
-  #openLun(): Promise<BlockDevice> {
+  async #openLun(): Promise<BlockDevice> {
     if (this.#address === undefined) {
       throw new BlockError('EINVAL', 'open', 0, 0, 'no LUN is known yet');
     }
@@ -92,7 +92,7 @@ class LunData implements VolumeData {
     const settings = iscsiSettings(this.#connection);
     // The settings' portals: a locator may be older than they are.
     const portals = settings.portals.map(portalText);
-    return this.#port.open({
+    return await this.#port.open({
       ...{ ...accessOf(settings), portals, iqn, lun, expectWwid, write: true },
     });
   }
