@@ -71,7 +71,8 @@ async function live(
   await Promise.race([started, ended]);
   await sleep(ms);
   child.kill('SIGKILL');
-  await ended;
+  const [, signal] = await ended;
+  expect(signal).toBe('SIGKILL'); // it did not die by itself
   expect(bad).toEqual([]);
 }
 

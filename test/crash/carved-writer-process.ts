@@ -32,9 +32,20 @@ interface Task {
   readonly locator: VolumeLocator;
 }
 
+/** At once: what has been said is not lost when we are killed. */
 function say(line: string): void {
-  writeSync(1, `${line}\n`);
+  const bytes = Buffer.from(`${line}\n`);
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(1, bytes, done);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(PAUSE, 0, 0, 1); // the reader is slower than we are
+    }
+  }
 }
+
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 const parts = { log: SILENT, clock: () => performance.now() };
 const adapter = new SanAdapter();

@@ -179,13 +179,17 @@ export class SanAdapter implements Adapter {
     return carvedVolumeData({
       ask,
       clock,
-      openDevice: async () => {
+      openDevice: async ({ address }) => {
         try {
-          const node = await findNode(this.#surroundings.folders, choiceOf(connection.settings));
+          const choice = choiceOf(connection.settings);
+          // Also where the settings say a path only: it must still be the disk that was attached.
+          const wwid = choice.wwid ?? textOf(address['wwid']);
+          const node = await findNode(this.#surroundings.folders, { ...choice, wwid });
           return await openNode(node, { write: true, exclusive: false, clock });
         } catch (error) {
           const message = error instanceof Error ? error.message : String(error);
-          throw new BlockError('EIO', 'open', 0, 0, message, { cause: error });
+          const another = error instanceof ArrayError && error.code === 'ALREADY_EXISTS_DIFFERENT';
+          throw new BlockError(another ? 'ESTALE' : 'EIO', 'open', 0, 0, message, { cause: error });
         }
       },
     });

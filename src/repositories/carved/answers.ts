@@ -80,7 +80,8 @@ export class Answers {
     const isMissing = (index: number): boolean => volume.map.get(index) === 0;
     const missing = new Set(wanted.filter(isMissing));
     if (missing.size === 0) return;
-    const extents = await pool.acquire(missing.size);
+    const extents = await this.#acquire(missing.size, () => [...missing].every(isMissing));
+    if (extents.length === 0) return;
     let spare = extents;
     const operation = {
       kind: 'allocate' as const,
@@ -104,6 +105,22 @@ export class Answers {
       // Also of a record that may be on the device: when it still counts for anything, the device is halted.
       if (words.state === 'ready') pool.giveBackDirty(extents);
       throw error;
+    }
+  }
+
+  /**
+   * @param stillMissing whether none of the extents has been mapped meanwhile
+   * @returns none: it has
+   */
+  async #acquire(count: number, stillMissing: () => boolean): Promise<number[]> {
+    const { pool, queue } = this.#options;
+    try {
+      return await pool.acquire(count);
+    } catch (error) {
+      if (!(error instanceof BlockError) || error.errno !== 'ENOSPC') throw error;
+      // Whoever took the last ones may be mapping the same extents, or give some back: known after their commit.
+      await queue.run({ kind: 'allocate', durable: false, prepare: () => [] });
+      return stillMissing() ? await pool.acquire(count) : [];
     }
   }
 

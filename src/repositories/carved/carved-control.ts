@@ -194,13 +194,18 @@ export class CarvedControl implements ArrayControl {
 
   /** Is the device still ours? While nobody has a volume open, the next commit asks. */
   async #look(): Promise<void> {
-    const { ownership, state, words, log } = this.#parts;
+    const { ownership, queue, state, words, log } = this.#parts;
     const inUse = [...state.volumes.values()].some(({ words: { open } }) => open > 0);
     if (!inUse || words.state === 'fenced') return;
     try {
-      await ownership.verify();
+      // A commit of nothing puts the journal right, if that is possible again.
+      if (words.state === 'ready') await ownership.verify();
+      else await queue.run({ kind: 'alone', durable: false, prepare: () => [] });
     } catch (error) {
-      log.error({ error }, 'the owner of the carved device could not be read');
+      log.error(
+        { error },
+        'the superblock of the carved device could not be read, or its journal not be written',
+      );
     }
   }
 

@@ -12,7 +12,7 @@ import { DeviceWords, VolumeWords } from './shared-words.ts';
 
 export interface CarvedVolumeDataOptions {
   /** Opens the whole device for reading and writing, in this thread. */
-  readonly openDevice: () => Promise<BlockDevice>;
+  readonly openDevice: (locator: VolumeLocator) => Promise<BlockDevice>;
   readonly ask: AskControl;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
@@ -43,7 +43,7 @@ class CarvedVolumeData implements VolumeData {
     const opened = await this.#ask(question);
     let shared: SharedDevice;
     try {
-      shared = await this.#share(opened);
+      shared = await this.#share(opened, locator);
     } catch (error) {
       new VolumeWords(opened.volumeWords).addOpen(-1);
       throw BlockError.from(error, 'open', 0, 0);
@@ -82,7 +82,7 @@ class CarvedVolumeData implements VolumeData {
   }
 
   /** The device that is open, if it is the same one, of the same attach and no smaller than it must be. */
-  async #share(opened: OpenedVolume): Promise<SharedDevice> {
+  async #share(opened: OpenedVolume, locator: VolumeLocator): Promise<SharedDevice> {
     for (;;) {
       const current = this.#shared;
       if (current === undefined) break;
@@ -97,15 +97,15 @@ class CarvedVolumeData implements VolumeData {
       // Volumes that are open keep it until they are closed.
       if (this.#shared === current) this.#shared = undefined;
     }
-    const opening = this.#openDevice(opened);
+    const opening = this.#openDevice(opened, locator);
     this.#shared = opening;
     const shared = await opening;
     shared.users += 1;
     return shared;
   }
 
-  async #openDevice(opened: OpenedVolume): Promise<SharedDevice> {
-    const device = await this.#options.openDevice();
+  async #openDevice(opened: OpenedVolume, locator: VolumeLocator): Promise<SharedDevice> {
+    const device = await this.#options.openDevice(locator);
     try {
       const { size } = device.geometry;
       const { newest } = await readSuperblocks((to, offset) => device.read(to, offset), size);

@@ -162,7 +162,10 @@ describeWith(NEEDS, 'the san adapter on a loop device', () => {
       parts,
       (question) => control.answer(question),
     );
-    expect(await errnoOf(() => named.open(volume.locator, { write: true }))).toBe('EIO');
+    expect(await errnoOf(() => named.open(volume.locator, { write: true }))).toBe('ESTALE');
+    // Without a name for good, what lies on it gives it away.
+    const nameless = { ...volume.locator, address: {} };
+    expect(await errnoOf(() => wrong.open(nameless, { write: true }))).toBe('ESTALE');
     await control.deleteVolume({ opId: 'd', ref: volume.ref }); // nothing was left open
     await control.close();
   });

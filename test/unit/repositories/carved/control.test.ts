@@ -210,6 +210,26 @@ describe('the control port of a carved device', () => {
     await Promise.all([opened.close(), other.close()]);
   });
 
+  it('does not call the device full for an extent that is being mapped', async () => {
+    const filler = await makeVolume(control, control.info.limits.sizeMaximum);
+    const volume = await makeVolume(control, MIB);
+    const full = await worker.open(filler.locator, { write: true });
+    await full.write(Buffer.alloc(filler.size - EXTENT, 5), 0, PLAIN);
+    const both = await Promise.all(
+      [0, 1].map(() =>
+        workerOf(control, () => handle(device)).open(volume.locator, { write: true }),
+      ),
+    );
+    const outcomes = await Promise.all(
+      both.map((one, index) =>
+        errnoOf(() => one.write(Buffer.alloc(4096, 1 + index), index * 4096, PLAIN)),
+      ),
+    );
+    expect(outcomes).toEqual(['settled', 'settled']);
+    expect(await free()).toBe(0);
+    await Promise.all([full, ...both].map((one) => one.close()));
+  });
+
   it('answers only questions', async () => {
     const volume = (await makeVolume(control, MIB)).ref.nativeId;
     const odd: unknown[] = [

@@ -78,6 +78,29 @@ describe('a device that fails', () => {
     await again.close();
   });
 
+  it('goes on by itself when the device can be written again', async () => {
+    const rig = new Rig();
+    const control = await attachForTest({
+      device: handle(rig.device),
+      repositoryId: 'failing',
+      create: true,
+      timing: { ownerCheckMs: 1, takeOverWaitMs: 0 },
+    });
+    const volume = await makeVolume(control, 20 * EXTENT);
+    const opened = await workerOf(control, () => handle(rig.disk)).open(volume.locator, {
+      write: true,
+    });
+    await opened.write(Buffer.alloc(2 * EXTENT, 1), 0, PLAIN);
+    rig.failing = ({ operation }) => operation === 'write';
+    expect(await errnoOf(() => opened.zero(0, EXTENT, PLAIN_ZERO))).toBe('EIO');
+    rig.failing = () => false;
+    const written = (): Promise<string> =>
+      errnoOf(() => opened.write(Buffer.alloc(4096, 2), 0, PLAIN));
+    await expect.poll(written).toBe('settled');
+    await opened.close();
+    await control.close();
+  });
+
   it('fails a first write whose extent cannot be zeroed, and makes it when it can', async () => {
     const rig = new Rig();
     rig.failing = ({ operation }) => operation === 'zero';
