@@ -2,7 +2,7 @@
 
 import { openSync } from 'node:fs';
 import { FileDevice, HolePuncher } from '../../src/adapters/local/index.ts';
-import { type BlockDevice, MemoryDevice } from '../../src/block/index.ts';
+import { type BlockDevice, MemoryDevice, type WriteOptions } from '../../src/block/index.ts';
 import { ArrayError, BlockError } from '../../src/errors/index.ts';
 import {
   type ArrayVolume,
@@ -81,8 +81,27 @@ export function handle(device: BlockDevice): BlockDevice {
   });
 }
 
+/** Refuses what is not whole blocks of it, as a disk does. */
+class StrictMemory extends MemoryDevice {
+  override read(target: Buffer, offset: number): void {
+    this.#check(offset, target.length);
+    super.read(target, offset);
+  }
+
+  override write(source: Buffer, offset: number, options: WriteOptions): void {
+    this.#check(offset, source.length);
+    super.write(source, offset, options);
+  }
+
+  #check(offset: number, length: number): void {
+    const { minimumIo } = this.geometry;
+    if (offset % minimumIo === 0 && length % minimumIo === 0) return;
+    throw new BlockError('EINVAL', 'read', offset, length, `not whole blocks of ${minimumIo}`);
+  }
+}
+
 export function memory(size: number, minimumIo = 512): MemoryDevice {
-  return new MemoryDevice({ size, minimumIo });
+  return new StrictMemory({ size, minimumIo });
 }
 
 /** @param canPunch false: no program is started that could outlive a process which is killed */

@@ -3,7 +3,6 @@
  * volumes (src/repositories/carved). The control thread and each worker have sessions of their own.
  */
 import type { BlockDevice } from '../../block/index.ts';
-import { BlockError } from '../../errors/index.ts';
 import { IscsiDataPort, portalText, REAL_TIME } from '../../iscsi/index.ts';
 import {
   type Adapter,
@@ -14,10 +13,11 @@ import {
   type Connection,
   carvedVolumeData,
   type VolumeData,
+  type VolumeLocator,
 } from '../../repositories/index.ts';
 import { accessOf } from './access.ts';
 import { openLun } from './iscsi-lun.ts';
-import { ISCSI_ADAPTER, type LunAddress, lunAddressOf } from './locator.ts';
+import { ISCSI_ADAPTER, lunAddressOf } from './locator.ts';
 import { LunControl, type LunNews } from './lun-control.ts';
 import { probeIscsi } from './probe.ts';
 import { ISCSI_SETTINGS, iscsiSettings } from './settings.ts';
@@ -65,17 +65,16 @@ class LunData implements VolumeData {
   readonly #connection: Connection;
   readonly #port: IscsiDataPort;
   readonly #carved: VolumeData;
-  /** The LUN, as the control port found it; all locators of an attach say the same. */
-  #address: LunAddress | undefined;
 
   constructor(connection: Connection, { log, clock }: AdapterParts, ask: AskControl) {
     this.#connection = connection;
     this.#port = new IscsiDataPort({ log, timers: { ...REAL_TIME, now: clock } });
-    this.#carved = carvedVolumeData({ openDevice: () => this.#openLun(), ask, clock });
+    const openDevice = (locator: VolumeLocator) => this.#openLun(locator);
+    this.#carved = carvedVolumeData({ openDevice, ask, clock });
   }
 
   async open(...[locator, options]: Parameters<VolumeData['open']>): Promise<BlockDevice> {
-    this.#address = lunAddressOf(locator);
+    lunAddressOf(locator); // before anybody is asked
     return await this.#carved.open(locator, options);
   }
 
@@ -84,15 +83,12 @@ class LunData implements VolumeData {
     await this.#port.close();
   }
 
-  async #openLun(): Promise<BlockDevice> {
-    if (this.#address === undefined) {
-      throw new BlockError('EINVAL', 'open', 0, 0, 'no LUN is known yet');
-    }
-    const { iqn, lun, wwid: expectWwid } = this.#address;
+  /** Through the settings' portals: a locator may be older than they are. */
+  #openLun(locator: VolumeLocator): Promise<BlockDevice> {
+    const { iqn, lun, wwid: expectWwid } = lunAddressOf(locator);
     const settings = iscsiSettings(this.#connection);
-    // The settings' portals: a locator may be older than they are.
     const portals = settings.portals.map(portalText);
-    return await this.#port.open({
+    return this.#port.open({
       ...{ ...accessOf(settings), portals, iqn, lun, expectWwid, write: true },
     });
   }

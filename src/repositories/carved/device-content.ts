@@ -56,11 +56,13 @@ export async function readDeviceContent(device: BlockDevice): Promise<DeviceCont
       return { kind: 'other', description: 'a damaged or newer repository of Rootcast' };
     }
   }
-  const length = Math.min(size, EMPTY_PROBE_BYTES);
+  // A device that does not end with a whole block has nothing that we would miss in its last part of one.
+  const blocks = Math.floor(size / METADATA_BLOCK_BYTES) * METADATA_BLOCK_BYTES;
+  const length = Math.min(blocks, EMPTY_PROBE_BYTES);
   const first = await readRange(device, 0, length);
   const found = MARKS.find(({ at, bytes }) => first.subarray(at, at + bytes.length).equals(bytes));
   if (found !== undefined) return { kind: 'other', description: found.name };
-  const last = await readRange(device, size - length, length);
+  const last = await readRange(device, blocks - length, length);
   if (isZero(first) && isZero(last)) return { kind: 'empty' };
   return { kind: 'other', description: 'data of an unknown kind' };
 }

@@ -1,4 +1,7 @@
-/** Reading and writing metadata: in pieces that the device takes, and never more at once than a piece. */
+/**
+ * Reading and writing metadata: in pieces that the device takes, and never more at once than a piece; always whole
+ * blocks of METADATA_BLOCK_BYTES, because a device need not take less.
+ */
 import { isPromise, type MaybePromise } from '../../base/index.ts';
 import type { BlockDevice } from '../../block/index.ts';
 import { SUPERBLOCK_PLACES } from './layout.ts';
@@ -8,25 +11,36 @@ import { decodeSuperblock, type Superblock, type SuperblockReading } from './sup
 /** Reads from the device itself, past any cache of this host that another host's writes do not reach. */
 export type ReadFresh = (target: Buffer, offset: number) => MaybePromise<void>;
 
+/** @param offset a multiple of METADATA_BLOCK_BYTES */
 export async function readRange(
   device: BlockDevice,
   offset: number,
   length: number,
 ): Promise<Buffer> {
-  const bytes = Buffer.alloc(length);
+  const bytes = Buffer.alloc(wholeBlocks(length));
   const most = Math.min(METADATA_PIECE_BYTES, device.geometry.maximumIo);
-  for (let at = 0; at < length; at += most) {
-    const reading = device.read(bytes.subarray(at, Math.min(length, at + most)), offset + at);
+  for (let at = 0; at < bytes.length; at += most) {
+    const reading = device.read(bytes.subarray(at, Math.min(bytes.length, at + most)), offset + at);
     if (isPromise(reading)) await reading;
   }
-  return bytes;
+  return bytes.subarray(0, length);
 }
 
+function wholeBlocks(length: number): number {
+  return Math.ceil(length / METADATA_BLOCK_BYTES) * METADATA_BLOCK_BYTES;
+}
+
+/**
+ * What is left of the last block becomes zeroes.
+ * @param offset a multiple of METADATA_BLOCK_BYTES
+ */
 export async function writeRange(
   device: BlockDevice,
-  bytes: Buffer,
+  given: Buffer,
   offset: number,
 ): Promise<void> {
+  const short = wholeBlocks(given.length) - given.length;
+  const bytes = short === 0 ? given : Buffer.concat([given, Buffer.alloc(short)]);
   const most = Math.min(METADATA_PIECE_BYTES, device.geometry.maximumIo);
   for (let at = 0; at < bytes.length; at += most) {
     const piece = bytes.subarray(at, Math.min(bytes.length, at + most));
