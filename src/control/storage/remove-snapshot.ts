@@ -33,6 +33,9 @@ function forget(control: Control, id: string): void {
     const snapshot = current(control, id);
     refuseHeld(snapshot);
     catalog.volumes.moveHead(id, snapshot.parentId);
+    for (const clone of catalog.volumes.clonesOfSnapshot(id)) {
+      catalog.volumes.update({ ...clone, ...parentAfter(snapshot) });
+    }
     catalog.snapshots.delete(snapshot);
     const repository = repositoryName(catalog, snapshot.repositoryId);
     record({
@@ -42,6 +45,12 @@ function forget(control: Control, id: string): void {
       data: { snapshotId: id },
     });
   });
+}
+
+/** A clone that the storage could part from it shares its blocks with what it came after, or with its volume. */
+function parentAfter({ parentId, volumeId }: SnapshotRecord) {
+  const parentVolumeId = parentId === undefined ? volumeId : undefined;
+  return { parentSnapshotId: parentId, parentVolumeId };
 }
 
 function current({ catalog }: Control, id: string): SnapshotRecord {

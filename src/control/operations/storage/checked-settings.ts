@@ -16,7 +16,10 @@ export function findKind({ storage }: Control, kind: string): AdapterKind {
   throw new Fault('INVALID_INPUT', `there is no kind of repository ${kind}`, {
     field: 'repository.kind',
     value: kind,
-    expected: `one of ${kinds.map((candidate) => candidate.kind).join(', ')}`,
+    expected:
+      kinds.length === 0
+        ? 'a service that knows kinds of repositories'
+        : `one of ${kinds.map((candidate) => candidate.kind).join(', ')}`,
   });
 }
 

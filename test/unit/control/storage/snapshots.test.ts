@@ -110,6 +110,19 @@ describe('snapshots', () => {
     expect(showSnapshot(service.control, 'san1', 'clone@b').parent).toBe(snapshots[0]?.id);
   });
 
+  test('a clone whose snapshot goes stands on what that came after, and on its volume in the end', async () => {
+    const { control } = service;
+    for (const name of ['a', 'b']) await take(name);
+    await result(control, cloneSnapshot(control, 'san1', 'db@b', { name: 'clone' }));
+    const parent = async () => (await showVolume(control, 'san1', 'clone')).parent;
+    const parents = [await parent()];
+    for (const name of ['b', 'a']) {
+      await result(control, deleteSnapshot(control, 'san1', `db@${name}`));
+      parents.push(await parent());
+    }
+    expect(parents).toEqual(['db@b', 'db@a', 'db']);
+  });
+
   test('are listed page by page, oldest first', async () => {
     const { control } = service;
     for (const name of ['a', 'b', 'c']) await take(name);
