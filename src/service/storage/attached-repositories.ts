@@ -62,14 +62,27 @@ export class AttachedRepositories {
     });
   }
 
-  /** @throws Fault, ArrayError */
-  attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedArray> {
+  /**
+   * @param prepare works on it before anybody else can
+   * @throws Fault, ArrayError
+   */
+  attach(
+    request: AttachRequest,
+    signal: AbortSignal,
+    prepare: (attached: AttachedArray) => Promise<void>,
+  ): Promise<AttachedArray> {
     return this.#mutex.run(request.repositoryId, async () => {
-      return this.#attached.get(request.repositoryId) ?? (await this.#attach(request, signal));
+      return (
+        this.#attached.get(request.repositoryId) ?? (await this.#attach(request, signal, prepare))
+      );
     });
   }
 
-  async #attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedArray> {
+  async #attach(
+    request: AttachRequest,
+    signal: AbortSignal,
+    prepare: (attached: AttachedArray) => Promise<void>,
+  ): Promise<AttachedArray> {
     const { repositoryId, kind, settings, secrets, create, takeOver } = request;
     const adapter = this.adapter(kind);
     const { initiatorName } = this;
@@ -78,6 +91,7 @@ export class AttachedRepositories {
     const data = adapter.openData(connection, this.#parts, (question) => ask(array, question));
     const capabilities = emulatedCapabilities(array);
     const attached = { repositoryId, adapter, array, data, capabilities };
+    await prepare(attached);
     this.#attached.set(repositoryId, attached);
     this.#workers.connect(kind, connection);
     return attached;

@@ -59,10 +59,12 @@ export class ServiceStorage implements Storage {
   attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedRepository> {
     const { repositories, arrays, trees, troubled } = this.#options;
     return inFaults(async () => {
-      const attached = await repositories.attach(request, signal);
-      for (const { tag, error } of await arrays.sweep(attached)) {
-        troubled(`deleting what a crash left of ${tag}`, error);
-      }
+      // Before anybody can make something in it: whatever is written down then is of before.
+      const attached = await repositories.attach(request, signal, async (ports) => {
+        for (const { tag, error } of await arrays.sweep(ports)) {
+          troubled(`deleting what a crash left of ${tag}`, error);
+        }
+      });
       trees.collector.wake();
       return { info: attached.array.info, capabilities: attached.capabilities };
     }, signal);

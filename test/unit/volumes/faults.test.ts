@@ -58,6 +58,24 @@ describe('a repository', () => {
     await rig.close();
   });
 
+  test('attached again while a volume is being made in it leaves that alone', async () => {
+    const array = new MemoryArray();
+    const rig = await VolumeRig.open({ arrays: { one: array } });
+    const again = {
+      ...{ repositoryId: 'one', kind: 'memory', settings: {}, secrets: {} },
+      ...{ create: false, takeOver: false },
+    };
+    let attached: Promise<unknown> | undefined;
+    array.after = (call) => {
+      if (call !== 'createVolume') return;
+      attached ??= rig.storage.storage.attach(again, new AbortController().signal);
+    };
+    await rig.createVolume('one', 'v', 65_536);
+    await attached;
+    expect(array.names()).toEqual(['volume v']);
+    await rig.close();
+  });
+
   test('of more than layers can have takes no emulated snapshot', async () => {
     const rig = await VolumeRig.open({ arrays: { one: new MemoryArray() } });
     await rig.createVolume('one', 'v', 2 ** 42 + 4096);
