@@ -24,7 +24,7 @@ export class Ganesha {
   readonly namespace: string;
   readonly #folder: string;
   readonly #removeFolder: () => Promise<void>;
-  readonly #rpcbind: ChildProcess;
+  #rpcbind: ChildProcess | undefined;
   #process: ChildProcess | undefined;
   #starts = 0;
   #startedIn = 0;
@@ -34,21 +34,38 @@ export class Ganesha {
     removeFolder: () => Promise<void>,
     namespace: string,
     server: string,
-    rpcbind: ChildProcess,
   ) {
     this.#folder = folder;
     this.#removeFolder = removeFolder;
     this.namespace = namespace;
     this.server = server;
-    this.#rpcbind = rpcbind;
   }
 
   /** @param subnet third byte of the addresses: two servers at the same time need two */
   static async start(subnet: number): Promise<Ganesha> {
     const { path, remove } = await temporaryFolder('ganesha');
     const namespace = `rcnfs${process.pid % 100_000}`;
+    const ganesha = new Ganesha(path, remove, namespace, `10.213.${subnet}.2`);
+    try {
+      await ganesha.#makeNetwork(subnet);
+      await ganesha.#makeFolders();
+      const script =
+        'mount -t tmpfs tmpfs /run && mkdir -p /run/rpcbind /run/ganesha && exec rpcbind -f';
+      const inside = ['unshare', '-m', '--propagation', 'private', 'sh', '-c', script];
+      const args = ['netns', 'exec', namespace, ...inside];
+      ganesha.#rpcbind = spawn('ip', args, { stdio: 'ignore' });
+      await until('rpcbind', () => reachable(ganesha.server, 111));
+      await ganesha.restart();
+    } catch (error) {
+      await ganesha.stop();
+      throw error;
+    }
+    return ganesha;
+  }
+
+  async #makeNetwork(subnet: number): Promise<void> {
+    const { namespace, server } = this;
     const [outer, inner] = [`rcn${process.pid % 100_000}o`, `rcn${process.pid % 100_000}i`];
-    const server = `10.213.${subnet}.2`;
     await succeed('ip', ['netns', 'add', namespace]);
     const peer = ['type', 'veth', 'peer', 'name', inner, 'netns', namespace];
     await succeed('ip', ['link', 'add', outer, ...peer]);
@@ -57,24 +74,15 @@ export class Ganesha {
     await succeed('ip', ['-n', namespace, 'addr', 'add', `${server}/30`, 'dev', inner]);
     await succeed('ip', ['-n', namespace, 'link', 'set', inner, 'up']);
     await succeed('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+  }
+
+  async #makeFolders(): Promise<void> {
+    const path = this.#folder;
     for (const name of ['export', 'denied', 'small', 'recovery']) await mkdir(join(path, name));
     await writeFile(join(path, 'small.img'), Buffer.alloc(SMALL_MIB * 1024 * 1024));
     await succeed('mkfs.ext4', ['-q', '-m', '0', join(path, 'small.img')]);
     await succeed('mount', ['-o', 'loop', join(path, 'small.img'), join(path, 'small')]);
     await writeFile(join(path, 'ganesha.conf'), configuration(path));
-    const script =
-      'mount -t tmpfs tmpfs /run && mkdir -p /run/rpcbind /run/ganesha && exec rpcbind -f';
-    const inside = ['unshare', '-m', '--propagation', 'private', 'sh', '-c', script];
-    const rpcbind = spawn('ip', ['netns', 'exec', namespace, ...inside], { stdio: 'ignore' });
-    const ganesha = new Ganesha(path, remove, namespace, server, rpcbind);
-    try {
-      await until('rpcbind', () => reachable(server, 111));
-      await ganesha.restart();
-    } catch (error) {
-      await ganesha.stop();
-      throw error;
-    }
-    return ganesha;
   }
 
   /** What version 3 mounts, and where it lies here. */
@@ -99,7 +107,7 @@ export class Ganesha {
     this.#startedIn = second();
     this.#starts += 1;
     const log = join(this.#folder, `log.${this.#starts}`);
-    const target = ['-t', String(this.#rpcbind.pid), '-m', '-n'];
+    const target = ['-t', String(this.#rpcbind?.pid), '-m', '-n'];
     const config = ['-f', join(this.#folder, 'ganesha.conf'), '-p', join(this.#folder, 'pid')];
     const args = [...target, 'ganesha.nfsd', '-F', '-L', log, ...config];
     this.#process = spawn('nsenter', args, { stdio: 'ignore' });
@@ -116,7 +124,7 @@ export class Ganesha {
 
   async stop(): Promise<void> {
     await this.kill();
-    this.#rpcbind.kill('SIGKILL');
+    this.#rpcbind?.kill('SIGKILL');
     await run('umount', [this.path('small')]);
     await run('ip', ['netns', 'del', this.namespace]); // the veth pair goes with it
     await rm(join(this.#folder, 'small.img'), { force: true });
