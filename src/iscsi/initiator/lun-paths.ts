@@ -128,8 +128,9 @@ export class LunPaths implements RequestOwner, PathOwner {
     const outcome = outcomeOf(status, sense, request.dataOut !== undefined);
     switch (outcome.kind) {
       case 'good':
-        if (whole) request.succeeded();
-        else request.failed('EIO', `the target moved ${residual} bytes fewer than asked for`);
+        // "Recovered" is believed only of data that is all there.
+        if (whole && movedAll(request)) request.succeeded();
+        else request.failed('EIO', 'the target moved fewer bytes than asked for');
         return;
       case 'failed':
         request.failed(outcome.errno, outcome.detail);
@@ -298,6 +299,11 @@ export class LunPaths implements RequestOwner, PathOwner {
     request.failed('EIO', why);
     return false;
   }
+}
+
+function movedAll({ cdb, dataIn, dataOut, received, sent }: LunRequest): boolean {
+  if (!('fua' in cdb)) return true;
+  return received === (dataIn?.length ?? 0) && sent === (dataOut?.length ?? 0);
 }
 
 function failStale(request: LunRequest): void {
