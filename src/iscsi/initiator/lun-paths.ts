@@ -140,7 +140,7 @@ export class LunPaths implements RequestOwner, PathOwner {
         return;
       case 'look':
         if (!this.#mayRetry(request, 'the LUN keeps changing, or is not ready')) return;
-        this.#active?.look();
+        request.via?.look();
         this.#send(request);
         return;
       case 'later':
@@ -255,9 +255,13 @@ export class LunPaths implements RequestOwner, PathOwner {
   }
 
   #send(request: LunRequest): void {
-    const connection = this.#active?.connection;
-    if (connection !== undefined && connection.isOver === undefined) connection.submit(request);
-    else this.#wait(request);
+    const path = this.#active;
+    const connection = path?.connection;
+    if (connection === undefined || connection.isOver !== undefined) this.#wait(request);
+    else {
+      request.via = path;
+      connection.submit(request);
+    }
   }
 
   #wait(request: LunRequest): void {
