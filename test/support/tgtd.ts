@@ -79,6 +79,11 @@ export class Tgtd {
     if (!this.#portals.includes(portal)) this.#portals.push(portal);
   }
 
+  async removePortal(portal: string): Promise<void> {
+    await this.admin('--mode', 'portal', '--op', 'delete', '--param', `portal=${portal}`);
+    this.#portals.splice(this.#portals.indexOf(portal), 1);
+  }
+
   get #env(): NodeJS.ProcessEnv {
     return { ...process.env, TGT_IPC_SOCKET: join(this.folder, 'ipc') };
   }

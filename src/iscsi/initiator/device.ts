@@ -2,6 +2,9 @@
  * A LUN as a BlockDevice. Reads and writes are one command each, unless they are very long; a read goes from the
  * socket's buffer straight into the caller's, a write leaves from where it is. Overlapping changes are sent one after the
  * other, because a target may do simple tasks in any order.
+ *
+ * A flush covers what the target still has. One that loses a volatile cache with its power says so by the same unit
+ * attention that every new session gets, so nobody can tell; the cache of an array has to outlive its power.
  */
 import { type MaybePromise, RangeLock } from '../../base/index.ts';
 import {

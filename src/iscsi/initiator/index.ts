@@ -3,7 +3,7 @@ export type { ChapCredentials } from './chap.ts';
 export { IscsiDataPort, type IscsiOpen } from './data-port.ts';
 export { IscsiDevice } from './device.ts';
 export { discoverTargets, type FoundTarget } from './discovery.ts';
-export { IscsiError, type IscsiFailure, IscsiViolation } from './iscsi-error.ts';
+export { IscsiError, type IscsiFailure } from './iscsi-error.ts';
 export { LunUnusable } from './lun-facts.ts';
 export type { PathReport } from './lun-paths.ts';
 export { ISCSI_PORT, type Portal, parsePortal, portalText } from './portal.ts';

@@ -128,8 +128,9 @@ export class LunPaths implements RequestOwner, PathOwner {
     const outcome = outcomeOf(status, sense, request.dataOut !== undefined);
     switch (outcome.kind) {
       case 'good':
-        if (whole) request.succeeded();
-        else request.failed('EIO', `the target moved ${residual} bytes fewer than asked for`);
+        // "Recovered" is believed only of data that is all there.
+        if (whole && movedAll(request)) request.succeeded();
+        else request.failed('EIO', 'the target moved fewer bytes than asked for');
         return;
       case 'failed':
         request.failed(outcome.errno, outcome.detail);
@@ -139,7 +140,7 @@ export class LunPaths implements RequestOwner, PathOwner {
         return;
       case 'look':
         if (!this.#mayRetry(request, 'the LUN keeps changing, or is not ready')) return;
-        this.#active?.look();
+        request.via?.look();
         this.#send(request);
         return;
       case 'later':
@@ -254,9 +255,13 @@ export class LunPaths implements RequestOwner, PathOwner {
   }
 
   #send(request: LunRequest): void {
-    const connection = this.#active?.connection;
-    if (connection !== undefined && connection.isOver === undefined) connection.submit(request);
-    else this.#wait(request);
+    const path = this.#active;
+    const connection = path?.connection;
+    if (connection === undefined || connection.isOver !== undefined) this.#wait(request);
+    else {
+      request.via = path;
+      connection.submit(request);
+    }
   }
 
   #wait(request: LunRequest): void {
@@ -298,6 +303,11 @@ export class LunPaths implements RequestOwner, PathOwner {
     request.failed('EIO', why);
     return false;
   }
+}
+
+function movedAll({ cdb, dataIn, dataOut, received, sent }: LunRequest): boolean {
+  if (!('fua' in cdb)) return true;
+  return received === (dataIn?.length ?? 0) && sent === (dataOut?.length ?? 0);
 }
 
 function failStale(request: LunRequest): void {

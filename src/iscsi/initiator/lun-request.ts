@@ -12,9 +12,10 @@ export interface RequestOwner {
 
 export abstract class LunRequest extends Task {
   readonly #owner: RequestOwner;
-  /** Of the paths alone: until when it may be tried, in milliseconds, and how often it was. */
+  /** Of the paths alone: until when it may be tried, in milliseconds, how often it was, and on which path the last time. */
   deadline = 0;
   retries = 0;
+  via: { look(): void } | undefined;
 
   constructor(
     owner: RequestOwner,

@@ -244,6 +244,18 @@ describeWith(NEEDS, 'the iSCSI initiator and tgtd', () => {
     await tgtd.removeLun(1, 4);
   });
 
+  it('uses two portals as paths to one disk', async () => {
+    const second = `127.0.0.2:${tgtd.port}`;
+    await tgtd.addPortal(second);
+    // tgt announces the portal that was asked, and no other.
+    const found = await discoverTargets({ portal: parsePortal(second) as Portal, ...options });
+    expect(found[0]).toEqual({ iqn: IQN, portals: [second] });
+    const device = await open({ portals: [tgtd.portal, second] });
+    await until('both paths are up', () => device.paths.every(({ up }) => up));
+    await device.close();
+    await tgtd.removePortal(second);
+  });
+
   describe.each([
     ['thin LUN with blocks of 512 bytes', { thin: true }],
     ['thick LUN with blocks of 4096 bytes', { thin: false, blockSize: 4096 }],

@@ -56,6 +56,17 @@ describe('a command is sent again', () => {
     });
   });
 
+  it('and is not believed when it is "recovered" without its data', async () => {
+    const target = await bench.target();
+    const device = await bench.open([target]);
+    target.disk.pending.push({ status: 2, sense: 0x011700 });
+    await expect(device.read(block(1), 0)).rejects.toMatchObject({ errno: 'EIO' });
+    target.disk.pending.push({ status: 2, sense: 0x011700, data: block(6) });
+    const read = block(1);
+    await device.read(read, 0);
+    expect(read.equals(block(6))).toBe(true);
+  });
+
   it('but not for ever', async () => {
     const target = await bench.target();
     const device = await bench.open([target]);
