@@ -11,7 +11,7 @@ import { temporaryFolder } from './temporary-folder.ts';
 
 /** Ports of one cluster: the monitor's two, and a range for the other daemons. */
 const DAEMON_PORTS = 40;
-const OSD_BYTES = 1024 * 1024 * 1024;
+const OSD_BYTES = 2 * 1024 * 1024 * 1024;
 const END_MS = 60_000;
 
 export interface CephOptions {

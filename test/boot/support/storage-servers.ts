@@ -35,7 +35,8 @@ async function start(): Promise<StorageServers> {
   stops.push(() => tgtd.stop());
   await tgtd.target(1, IQN);
   await tgtd.lun(1, 1, 'boot', { size: LUN_BYTES });
-  const ceph = await CephCluster.start();
+  // Capacity is told by the manager.
+  const ceph = await CephCluster.start({ manager: true });
   stops.push(() => ceph.stop());
   const cephKey = join(ceph.folder, 'key-for-rootcast');
   writeFileSync(cephKey, await ceph.key(), { mode: 0o600 });
