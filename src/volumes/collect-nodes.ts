@@ -173,7 +173,7 @@ export class NodeCollector {
     if (isLayer(hidden)) {
       const below = await readBits(ports, hidden, bootId);
       const size = roundedSize(ports, overlayMapBytes(child.size));
-      const volume = { tag: mapTag(id), name: `layer ${id}`, size, thin: true };
+      const volume = { tag: mapTag(id), name: `layer-${mapTag(id)}`, size, thin: true };
       map = nodeVolume(volume.tag, await arrays.create(ports, volume));
       const merged = await mergeBits(
         { ...below, size: hidden.size },

@@ -52,10 +52,10 @@ export async function createOverlay(
   bootId: string,
 ): Promise<LayerNode> {
   const { id, size } = node;
-  const volume = { thin: true, name: `layer ${id}` };
+  const named = (tag: string) => ({ tag, name: `layer-${tag}`, thin: true });
   const mapSize = roundedSize(ports, overlayMapBytes(size));
-  const map = await arrays.create(ports, { ...volume, tag: mapTag(id), size: mapSize });
-  const data = await arrays.create(ports, { ...volume, tag: dataTag(id), size });
+  const map = await arrays.create(ports, { ...named(mapTag(id)), size: mapSize });
+  const data = await arrays.create(ports, { ...named(dataTag(id)), size });
   const mapVolume = nodeVolume(mapTag(id), map);
   await withVolume(ports, mapVolume, { write: true }, (device) =>
     formatOverlay(device, { size, bootId }),

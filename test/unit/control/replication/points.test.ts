@@ -257,6 +257,19 @@ describe('a run that is interrupted', () => {
   });
 });
 
+describe('storage that is away', () => {
+  it('is waited for', async () => {
+    await protectedVolume(rig, { interval: '1m' });
+    rig.storage.detached.add('there');
+    rig.clock.advance(60_000);
+    await rig.observe();
+    expect(show(rig)).toMatchObject({ state: 'idle-consistent', points: [{ number: 1 }] });
+    rig.storage.detached.clear();
+    await rig.observe();
+    expect(show(rig)).toMatchObject({ lastCommon: 2 });
+  });
+});
+
 describe('points', () => {
   it('stay as many as each side keeps, and the last common one always', async () => {
     await protectedVolume(rig, { keepSource: 1, keepTarget: 2 });
