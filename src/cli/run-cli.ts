@@ -6,11 +6,17 @@ import { auditCommand, eventsCommand, leasesCommand, statusCommand } from './com
 import { bundleCommand } from './commands/bundle.ts';
 import { collectionCommand } from './commands/collection.ts';
 import { enrolmentCommand } from './commands/enrolment.ts';
+import { hookCommand } from './commands/hook.ts';
+import { hostCommand, volumeGroupCommand } from './commands/host.ts';
 import { machineCommand } from './commands/machine.ts';
 import { replicationCommand } from './commands/replication.ts';
+import { repositoryCommand } from './commands/repository.ts';
+import { snapshotCommand } from './commands/snapshot.ts';
+import { snapshotScheduleCommand } from './commands/snapshot-schedule.ts';
 import { taskCommand } from './commands/task.ts';
 import { vdiskCommand } from './commands/vdisk.ts';
 import { versionCommand } from './commands/version.ts';
+import { volumeCommand } from './commands/volume.ts';
 
 const VERSION_FLAGS: ReadonlySet<string> = new Set(['-V', '--version']);
 
@@ -54,6 +60,13 @@ function buildProgram(io: CliIo): Command {
   program.addCommand(collectionCommand(io));
   program.addCommand(enrolmentCommand(io));
   program.addCommand(replicationCommand(io));
+  program.addCommand(repositoryCommand(io));
+  program.addCommand(volumeCommand(io));
+  program.addCommand(snapshotCommand(io));
+  program.addCommand(hostCommand(io));
+  program.addCommand(volumeGroupCommand(io));
+  program.addCommand(snapshotScheduleCommand(io));
+  program.addCommand(hookCommand(io));
   program.addCommand(taskCommand(io));
   program.addCommand(eventsCommand(io));
   program.addCommand(auditCommand(io));

@@ -47,7 +47,7 @@ export async function targetOf(
         `${name} is a secret, and arguments can be seen by others: --secret ${name} asks for it, --secret-file ${name}=FILE reads it`,
       );
     }
-    settings[name] = valueOf(name, text, field?.type ?? 'text');
+    settings[name] = settingValue(name, text, field?.type ?? 'text');
   }
   const secrets = await secretsOf(session.io, secret, secretFile);
   return {
@@ -71,7 +71,11 @@ async function secretsOf(
   return secrets;
 }
 
-function valueOf(name: string, text: string, type: RepositoryKind['settings'][number]['type']) {
+function settingValue(
+  name: string,
+  text: string,
+  type: RepositoryKind['settings'][number]['type'],
+) {
   switch (type) {
     case 'text':
       return text;

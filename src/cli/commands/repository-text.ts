@@ -3,11 +3,11 @@ import type { Health, Probe, Repository, RepositoryKind, Space } from '../storag
 import type { TargetOptions } from './repository-settings.ts';
 
 export function kindsText(kinds: readonly RepositoryKind[]): string {
-  const [only] = kinds;
-  if (only === undefined || kinds.length > 1) {
-    const rows = kinds.map(({ kind, description }) => [kind, description]);
-    return `${table(['kind', 'storage'], rows)}\nIts settings: rootcast repository kinds KIND\n`;
-  }
+  const rows = kinds.map(({ kind, description }) => [kind, description]);
+  return `${table(['kind', 'storage'], rows)}\nSettings of one: rootcast repository kinds KIND\n`;
+}
+
+export function kindText(only: RepositoryKind): string {
   const rows = only.settings.map(({ name, type, required, secret, description }) => [
     name,
     secret ? 'secret' : type,

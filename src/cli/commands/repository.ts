@@ -9,6 +9,7 @@ import { addTargetOptions, kindsOf, type TargetOptions, targetOf } from './repos
 import {
   healthText,
   kindsText,
+  kindText,
   probeText,
   repositoriesText,
   repositoryText,
@@ -53,12 +54,16 @@ function kinds(io: CliIo): Command {
     .action(async (kind: string | undefined, _options: object, self: Command) => {
       const session = openSession(self, io);
       const all = await kindsOf(session);
-      const shown = kind === undefined ? all : all.filter((one) => one.kind === kind);
-      if (shown.length === 0 && kind !== undefined) {
-        const names = all.map((one) => one.kind).join(', ');
+      if (kind === undefined) {
+        session.show(all, kindsText);
+        return;
+      }
+      const one = all.find((candidate) => candidate.kind === kind);
+      if (one === undefined) {
+        const names = all.map((candidate) => candidate.kind).join(', ');
         throw new CliError(EXIT_USAGE, `there is no kind ${kind}; one of ${names}`);
       }
-      session.show(shown, kindsText);
+      session.show(one, kindText);
     });
 }
 

@@ -150,14 +150,20 @@ export const CreateRepositoryInput = Type.Object(
 );
 export type CreateRepositoryInput = Static<typeof CreateRepositoryInput>;
 
+const ChangedSecretField = Type.Union([SecretField, Type.Null()], {
+  writeOnly: true,
+  description: `${SECRET_RULE}, or null`,
+});
+
 export const UpdateRepositoryInput = Type.Object(
   {
     name: Type.Optional(NameField),
     description: Type.Optional(DescriptionField),
     settings: Type.Optional(SettingsField),
     secrets: Type.Optional(
-      Type.Record(Type.String({ minLength: 1, maxLength: 64 }), nullable(SecretField), {
-        ...SecretsField,
+      Type.Record(Type.String({ minLength: 1, maxLength: 64 }), ChangedSecretField, {
+        maxProperties: MAX_SETTINGS,
+        writeOnly: true,
         description: 'secret settings to be changed; null removes one',
       }),
     ),

@@ -63,13 +63,18 @@ export async function runSchedule(
   return run;
 }
 
-/** Volumes that are taken together. */
+/** Volumes that are taken together. Replicas have the snapshots that their replication gives them. */
 function partsOf(
   { catalog }: Control,
   { id, groupId }: ScheduleRecord,
 ): readonly (readonly string[])[] {
-  if (groupId === undefined) return catalog.schedules.members(id).map((volumeId) => [volumeId]);
-  const members = catalog.volumeGroups.members(groupId);
+  const isNoReplica = (volumeId: string): boolean =>
+    catalog.volumes.byId(volumeId)?.role !== 'replica';
+  if (groupId === undefined) {
+    const members = catalog.schedules.members(id).filter(isNoReplica);
+    return members.map((volumeId) => [volumeId]);
+  }
+  const members = catalog.volumeGroups.members(groupId).filter(isNoReplica);
   return members.length === 0 ? [] : [members];
 }
 

@@ -11,6 +11,8 @@ import {
   START,
   withVdisk,
 } from '../control/support/fake-service.ts';
+import { isStoragePath } from './storage-paths.ts';
+import { strict } from './strict-schema.ts';
 
 const TOKEN = 'fleet-token';
 
@@ -185,16 +187,6 @@ describe('personality data', () => {
 });
 
 describe('the answers', () => {
-  /** Objects have no other fields than the document names. */
-  function strict(schema: unknown): unknown {
-    if (Array.isArray(schema)) return schema.map(strict);
-    if (typeof schema !== 'object' || schema === null) return schema;
-    const mapped = Object.fromEntries(
-      Object.entries(schema).map(([key, value]) => [key, strict(value)]),
-    );
-    return 'properties' in mapped ? { additionalProperties: false, ...mapped } : mapped;
-  }
-
   test('are what the OpenAPI document says, no more and no less', async () => {
     await call('POST', '/v1/collections', { name: 'lab', vdisk: 'debian' });
     await call('POST', '/v1/machines', { name: 'pc-1', mac: mac(1), collection: 'lab' });
@@ -226,6 +218,7 @@ describe('the answers', () => {
       if (operation === undefined) continue;
       const schema = operation.responses['200']?.content['application/json']?.schema;
       if (schema === undefined) continue; // a stream: see transfers.test.ts
+      if (isStoragePath(path)) continue; // see storage.test.ts
       const answer = await call('GET', realPath(path));
       expect([path, answer.status]).toEqual([path, 200]);
       const validate = ajv.compile(strict(schema) as AnySchemaObject);

@@ -14,7 +14,7 @@ import type { SnapshotName, StoredVolume, VolumeName } from '../../storage-port.
 import { taskView } from '../task-view.ts';
 import { keepVolume, newVolume, refuseNewVolume } from './create-volume.ts';
 import { findRepository, findSnapshot, findVolume } from './find-storage.ts';
-import { callOf, currentVolume } from './volume-tasks.ts';
+import { callOf, currentVolume, refuseReplica } from './volume-tasks.ts';
 
 interface Source {
   readonly repository: RepositoryRecord;
@@ -36,10 +36,15 @@ export function cloneVolume(
   input: CloneInput,
 ): TaskView {
   const { repository, volume } = findVolume(control.catalog, repositoryName, name);
+  refuseReplica(volume, 'cloned as it is now (a snapshot of it can)');
   return clone(control, input, {
     repository,
     turn: volume.id,
-    now: () => volumeNameOf(currentVolume(control, volume.id)),
+    now: () => {
+      const current = currentVolume(control, volume.id);
+      refuseReplica(current, 'cloned as it is now (a snapshot of it can)');
+      return volumeNameOf(current);
+    },
     parent: { parentVolumeId: volume.id, parentSnapshotId: undefined },
   });
 }

@@ -13,7 +13,7 @@ import { parseName } from '../../values/name.ts';
 import { taskView } from '../task-view.ts';
 import { findGroup, findVolume, refuseTaken } from './find-storage.ts';
 import { snapshotView } from './snapshot-view.ts';
-import { callOf } from './volume-tasks.ts';
+import { callOf, currentVolume, refuseReplica } from './volume-tasks.ts';
 
 /** What came of it, for the task's result. */
 export interface SnapshotsTaken {
@@ -70,6 +70,7 @@ function start(control: Control, plan: SnapshotPlan): TaskView {
     });
   }
   for (const id of plan.volumeIds) {
+    refuseReplica(currentVolume(control, id), 'what a snapshot is taken of');
     refuseTaken(snapshots.byName(id, plan.name), 'snapshot', plan.name, 'snapshot.name');
   }
   const task = control.tasks.start('snapshot.create', plan.subject, async (report, signal) => {

@@ -39,7 +39,8 @@ export async function diffSnapshots(
     limit: most,
   });
   const last = ranges.at(-1);
-  const lookedAt = last === undefined || ranges.length < most ? end : last.offset + last.length;
+  // The storage may stop early; only an answer without ranges says that there are no more.
+  const lookedAt = last === undefined ? end : last.offset + last.length;
   return {
     from: from?.id ?? null,
     to: to.id,

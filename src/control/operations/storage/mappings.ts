@@ -7,7 +7,7 @@ import { inTurn } from '../../storage/turns.ts';
 import { withoutSecrets } from '../../storage/without-secrets.ts';
 import type { VolumeMapping } from '../../storage-port.ts';
 import { findHost, findVolume } from './find-storage.ts';
-import { currentVolume } from './volume-tasks.ts';
+import { currentVolume, refuseReplica } from './volume-tasks.ts';
 
 /** @throws Fault NOT_FOUND, UNREACHABLE, UNSUPPORTED */
 export async function listMappings(
@@ -28,6 +28,7 @@ export async function mapVolume(
   { host: hostName, mode = 'rw', chap }: MapVolumeInput,
 ): Promise<MappingView> {
   const { repository, volume } = findVolume(control.catalog, repositoryName, name);
+  if (mode === 'rw') refuseReplica(volume, 'mapped to be written');
   const host = findHost(control.catalog, hostName, 'mapping.host');
   requireAttached(control, repository);
   const { iqns, addresses } = host;
@@ -38,7 +39,9 @@ export async function mapVolume(
   };
   const secrets = { password: chap?.password ?? '', mutual: chap?.mutual?.password ?? '' };
   return inTurn(control, [volume.id], async () => {
-    const now = volumeNameOf(currentVolume(control, volume.id));
+    const current = currentVolume(control, volume.id);
+    if (mode === 'rw') refuseReplica(current, 'mapped to be written');
+    const now = volumeNameOf(current);
     const mapping = await withoutSecrets(secrets, () => control.storage.map(now, request));
     control.change((record) =>
       record({

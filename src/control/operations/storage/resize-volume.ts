@@ -8,7 +8,7 @@ import type { StoredVolume } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { parseVolumeSize, type SizedVolume } from './create-volume.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, currentVolume, storedFacts } from './volume-tasks.ts';
+import { callOf, currentVolume, refuseReplica, storedFacts } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /** Larger, also while it is open. @throws Fault NOT_FOUND, INVALID_INPUT (smaller), UNREACHABLE */
@@ -20,6 +20,7 @@ export function resizeVolume(
 ): TaskView {
   const { repository, volume } = findVolume(control.catalog, repositoryName, name);
   requireAttached(control, repository);
+  refuseReplica(volume, 'resized');
   const size = parseVolumeSize(input.size, 'volume.size', repository);
   refuseShrinking(volume.size, size, input.size);
   const subject = volumeSubject(repositoryName, name);
@@ -27,6 +28,7 @@ export function resizeVolume(
     inTurn(control, [volume.id], async () => {
       signal.throwIfAborted();
       const current = currentVolume(control, volume.id);
+      refuseReplica(current, 'resized');
       refuseShrinking(current.size, size, input.size);
       const keep = (stored: StoredVolume): SizedVolume => resized(control, volume.id, size, stored);
       const call = callOf(report, signal, 'growing');

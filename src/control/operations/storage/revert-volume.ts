@@ -13,7 +13,7 @@ import { inTurn } from '../../storage/turns.ts';
 import type { StoredVolume } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, currentVolume, storedFacts } from './volume-tasks.ts';
+import { callOf, currentVolume, refuseReplica, storedFacts } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /**
@@ -29,17 +29,19 @@ export function revertVolume(
 ): TaskView {
   const { repository, volume } = findVolume(control.catalog, repositoryName, name);
   requireAttached(control, repository);
+  refuseReplica(volume, 'reverted');
   const { id: snapshotId } = snapshotOf(control, volume, input.snapshot);
   const subject = volumeSubject(repositoryName, name);
   const task = control.tasks.start('volume.revert', subject, (report, signal) =>
     inTurn(control, [volume.id], async () => {
       signal.throwIfAborted();
-      const current = volumeNameOf(currentVolume(control, volume.id));
+      const current = currentVolume(control, volume.id);
+      refuseReplica(current, 'reverted');
       const snapshot = snapshotOf(control, volume, snapshotId);
       const keep = (stored: StoredVolume): VolumeView =>
         reverted(control, volume.id, snapshot, stored);
       const call = callOf(report, signal, 'reverting');
-      return control.storage.revert(current, snapshotNameOf(snapshot), keep, call);
+      return control.storage.revert(volumeNameOf(current), snapshotNameOf(snapshot), keep, call);
     }),
   );
   return taskView(task);

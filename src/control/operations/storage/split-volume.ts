@@ -6,21 +6,23 @@ import { inTurn } from '../../storage/turns.ts';
 import type { StoredVolume } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, currentVolume, storedFacts } from './volume-tasks.ts';
+import { callOf, currentVolume, refuseReplica, storedFacts } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /** A linked clone gets all of its blocks for itself; one that has them already stays as it is. @throws Fault NOT_FOUND, UNREACHABLE */
 export function splitVolume(control: Control, repositoryName: string, name: string): TaskView {
   const { repository, volume } = findVolume(control.catalog, repositoryName, name);
   requireAttached(control, repository);
+  refuseReplica(volume, 'split');
   const subject = volumeSubject(repositoryName, name);
   const task = control.tasks.start('volume.split', subject, (report, signal) =>
     inTurn(control, [volume.id], async () => {
       signal.throwIfAborted();
       const keep = (stored: StoredVolume): VolumeView => parted(control, volume.id, stored);
       const call = callOf(report, signal, 'splitting');
-      const current = volumeNameOf(currentVolume(control, volume.id));
-      return control.storage.split(current, keep, call);
+      const current = currentVolume(control, volume.id);
+      refuseReplica(current, 'split');
+      return control.storage.split(volumeNameOf(current), keep, call);
     }),
   );
   return taskView(task);

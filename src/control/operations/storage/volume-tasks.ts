@@ -20,6 +20,19 @@ export function currentVolume({ catalog }: Control, id: string): VolumeRecord {
   });
 }
 
+/**
+ * A replica is its replication's to write, and may be half way from one point to the next; its snapshots are whole.
+ * @throws Fault IN_USE
+ */
+export function refuseReplica({ name, role }: VolumeRecord, what: string): void {
+  if (role !== 'replica') return;
+  throw new Fault('IN_USE', `volume ${name} is a replica: it cannot be ${what}`, {
+    field: 'volume.role',
+    value: role,
+    expected: 'one that is no replica; failover makes a replica a volume',
+  });
+}
+
 /** What the storage says of a volume, as its record has it. */
 export function storedFacts({ handle, size, thin, wwid }: StoredVolume) {
   return { handle, size, thin, wwid };

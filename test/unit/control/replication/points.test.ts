@@ -3,12 +3,16 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   createReplication,
   deleteReplication,
+  deleteRepository,
+  deleteSnapshot,
+  deleteVolume,
   pauseReplication,
   recoverControl,
   refuseReplicated,
   resumeReplication,
   runReplication,
   updateReplication,
+  updateSnapshot,
   verifyReplication,
 } from '../../../../src/control/index.ts';
 import { Fault } from '../../../../src/errors/index.ts';
@@ -81,7 +85,7 @@ describe('a replication', () => {
     expect(show(rig)).toMatchObject({ state: 'idle-consistent', lastCommon: 2, running: false });
   });
 
-  it('makes the replica a volume that is nobody else’s', async () => {
+  it('keeps what it stands on from being deleted, and its replica from everybody', async () => {
     await protectedVolume(rig);
     const { catalog } = rig.control;
     expect(catalog.volumes.byId(rig.volumeId('there/db'))).toMatchObject({ role: 'replica' });
@@ -96,6 +100,15 @@ describe('a replication', () => {
     expect(() => refuseReplicated(catalog, { snapshotId })).toThrowError(
       expect.objectContaining(inUse),
     );
+    expect(() => deleteVolume(rig.control, 'here', 'db')).toThrowError(
+      expect.objectContaining(inUse),
+    );
+    const { name = '', volumeName } = catalog.snapshots.byId(snapshotId) ?? {};
+    const address = `${volumeName}@${name}`;
+    updateSnapshot(rig.control, 'here', address, { held: false });
+    const deleting = await ended(rig.control, deleteSnapshot(rig.control, 'here', address));
+    expect(deleting).toMatchObject({ state: 'failed', error: { code: 'IN_USE' } });
+    await expect(deleteRepository(rig.control, 'there')).rejects.toMatchObject(inUse);
   });
 
   it.each([

@@ -174,8 +174,11 @@ describe('snapshots', () => {
     const first = await diff({ from: 'db@a', limit: 2 });
     expect(first).toMatchObject({ size: GIB, next: 8192 + 4096 });
     expect(first.ranges).toHaveLength(2);
-    expect(await diff({ from: 'db@a', limit: 2, offset: first.next ?? 0 })).toMatchObject({
-      ranges: [{ offset: 16_384 }],
+    const second = await diff({ from: 'db@a', limit: 2, offset: first.next ?? 0 });
+    expect(second).toMatchObject({ ranges: [{ offset: 16_384 }], next: 20_480 });
+    // The storage may stop early: only an empty answer is the last one.
+    expect(await diff({ from: 'db@a', offset: second.next ?? 0 })).toMatchObject({
+      ranges: [],
       next: null,
     });
     expect(await diff({ length: 4096 })).toMatchObject({ from: null, next: null });

@@ -20,6 +20,7 @@ import {
   mapVolume,
   resizeVolume,
   revertVolume,
+  runSnapshotSchedule,
   showHost,
   showVolume,
   splitVolume,
@@ -232,6 +233,36 @@ describe('a volume', () => {
       next: null,
     });
     expect(listVolumes(control, 'san1', { limit: 4 }).next).toBeNull();
+  });
+});
+
+describe('a replica', () => {
+  test('is its replication’s: not resized, reverted, split, cloned, mapped to be written, or deleted', async () => {
+    const { control } = service;
+    const { catalog } = control;
+    await snapshot('one');
+    addHost(control, { name: 'h1', addresses: ['192.0.2.1'] });
+    addSnapshotSchedule(control, { name: 's', volumes: ['san1/db'], every: '1h' });
+    const [{ id = '' } = {}] = listVolumes(control, 'san1').items;
+    const volume = catalog.volumes.byId(id);
+    expect(volume).toBeDefined();
+    if (volume !== undefined) catalog.volumes.update({ ...volume, role: 'replica' });
+    for (const refuse of [
+      () => resizeVolume(control, 'san1', 'db', { size: '2G' }),
+      () => revertVolume(control, 'san1', 'db', { snapshot: 'one' }),
+      () => splitVolume(control, 'san1', 'db'),
+      () => cloneVolume(control, 'san1', 'db', { name: 'x' }),
+      () => createSnapshot(control, 'san1', { volumes: ['db'], name: 'two' }),
+    ]) {
+      expect(refuse).toThrow(refused('IN_USE', 'volume.role'));
+    }
+    expect(() => deleteVolume(control, 'san1', 'db')).toThrow(/replica/);
+    await expect(mapVolume(control, 'san1', 'db', { host: 'h1' })).rejects.toThrow(
+      refused('IN_USE', 'volume.role'),
+    );
+    await mapVolume(control, 'san1', 'db', { host: 'h1', mode: 'ro' });
+    await result(control, cloneSnapshot(control, 'san1', 'db@one', { name: 'whole' }));
+    expect(await result(control, runSnapshotSchedule(control, 's'))).toMatchObject({ taken: [] });
   });
 });
 

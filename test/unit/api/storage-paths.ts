@@ -1,0 +1,4 @@
+/** Routes of storage: storage.test.ts tries every one of them. @param path as OpenAPI has it */
+export function isStoragePath(path: string): boolean {
+  return /^\/v1\/(repositor(y|ies)|hosts|volume-groups|snapshot-schedules|hooks)\b/.test(path);
+}
