@@ -55,7 +55,14 @@ export function createFleet(path: string, options: Options): Fleet {
 
 function addVdisk({ catalog, clock, newId }: Control, name: string, versions: number): void {
   const createdAt = clock.now();
-  const vdisk = { id: newId(), name, description: '', pinnedVersion: undefined, createdAt };
+  const vdisk = {
+    id: newId(),
+    name,
+    description: '',
+    pinnedVersion: undefined,
+    repositoryId: undefined,
+    createdAt,
+  };
   catalog.vdisks.insert(vdisk);
   let below: string | undefined;
   for (let number = 1; number <= versions; number++) {

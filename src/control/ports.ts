@@ -193,6 +193,8 @@ export interface ImportRequest {
   /** Kernel and initrd given by hand; paths on the machine the service runs on. */
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
+  /** In which the layer lies; undefined: the service's own. */
+  readonly repositoryId: string | undefined;
 }
 
 export interface ImageStore {

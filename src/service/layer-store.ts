@@ -31,12 +31,12 @@ import type { LayerShelf } from './layer-shelf.ts';
 import { DAMAGE_KEPT } from './limits.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
 import { noOverlay } from './overlay-entry.ts';
-import type { Repository } from './repository.ts';
+import { type LayerRepositories, placeOf, volumeIdIn } from './storage/index.ts';
 
 export interface LayerStoreParts {
   readonly folder: Pick<DataFolder, 'layers'>;
   readonly catalog: Catalog;
-  readonly repository: Repository;
+  readonly repository: LayerRepositories;
   readonly layers: LayerShelf;
   readonly overlays: OverlayBook;
   /** Names this boot of the host. */
@@ -58,8 +58,9 @@ export class LayerStore implements ImageStore {
     signal: AbortSignal,
   ): ReturnType<ImageStore['importImage']> {
     const { folder, repository } = this.#parts;
+    const { repositoryId } = request;
     const dependencies = {
-      volumes: repository.volumes,
+      volumes: repository.volumesIn(repositoryId),
       volumeData: repository.data,
       layersFolder: folder.layers,
       newId: randomUUID,
@@ -68,7 +69,8 @@ export class LayerStore implements ImageStore {
     const { layerId, contentId, size, dataBytes, format, bootFiles } = imported;
     const given = request.kernel !== undefined || request.initrd !== undefined;
     return {
-      ...{ layerId, volumeId: layerId, contentId, size, dataBytes, ownBytes: dataBytes, format },
+      ...{ layerId, volumeId: volumeIdIn(repositoryId, layerId), contentId, size, dataBytes },
+      ...{ ownBytes: dataBytes, format },
       bootFiles: bootFileNames(bootFiles, given),
       noKernelReason: bootFiles.reason,
     };
@@ -120,14 +122,19 @@ export class LayerStore implements ImageStore {
     const { layers, repository } = this.#parts;
     const { layerId: top, mode } = request;
     return this.#reading(top, async () => {
+      const chain = await layers.chain(top);
+      // With what it replaces, as far down as that reaches: where the vDisk's base is.
+      const { repositoryId } = placeOf(layers.record(chain[0].layerId).volumeId);
       const wanted = {
-        ...{ chain: await layers.chain(top), mode, layerId: randomUUID() },
+        ...{ chain, mode, layerId: randomUUID() },
         expectedContentId: layers.record(top).contentId,
       };
-      const work = { ...this.#work(progress, signal), volumes: repository.volumes };
+      const volumes = repository.volumesIn(repositoryId);
+      const work = { ...this.#work(progress, signal), volumes };
       const { layerId, contentId, size, dataBytes, ownedBytes } = await mergeLayers(wanted, work);
       return {
-        ...{ layerId, volumeId: layerId, contentId, size, dataBytes, ownBytes: ownedBytes },
+        ...{ layerId, volumeId: volumeIdIn(repositoryId, layerId), contentId, size, dataBytes },
+        ownBytes: ownedBytes,
         bootFiles: NO_BOOT_FILES,
         noKernelReason: undefined,
       };

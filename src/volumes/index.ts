@@ -19,3 +19,4 @@ export { refuseShrink, roundedSize } from './overlay-volumes.ts';
 export type { TreeParts } from './tree-parts.ts';
 export type { LayeredVolume } from './volume-heads.ts';
 export { VolumeTrees } from './volume-trees.ts';
+export { volumesOf } from './volumes-of.ts';

@@ -19,6 +19,3 @@ export const SEALED_ABOVE_INDEX = 4;
 
 /** Units of 64 KiB looked at before timers and sockets get their turn. */
 export const UNITS_PER_TURN = 64 * 1024;
-
-/** Nodes of one tree between two snapshots that a difference is worked out over. */
-export const DIFF_NODES = 16_384;

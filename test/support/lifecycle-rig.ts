@@ -31,6 +31,7 @@ import { LayerShelf } from '../../src/service/layer-shelf.ts';
 import { LayerStore, sweepLayers } from '../../src/service/layer-store.ts';
 import { OverlayBook } from '../../src/service/overlay-book.ts';
 import type { Repository } from '../../src/service/repository.ts';
+import { LayerRepositories } from '../../src/service/storage/index.ts';
 import { TransferStore } from '../../src/service/transfers/index.ts';
 import type { WorkerConnection } from '../../src/service/workers/messages.ts';
 
@@ -179,7 +180,8 @@ export class LifecycleRig {
       ...{ catalog, dataPlane: this.dataPlane, clock, newId: randomUUID },
       images: new LayerStore({
         folder: { layers: this.layersFolder },
-        ...{ catalog, repository, layers, overlays, bootId: BOOT_ID },
+        ...{ catalog, layers, overlays, bootId: BOOT_ID },
+        repository: new LayerRepositories(repository, catalog),
       }),
       transfers,
       ...{ serverName: 'rig', version: '0' },

@@ -11,10 +11,10 @@ import {
   type OpenExport,
   stackBuilder,
 } from '../../src/exports/index.ts';
+import type { Adapter } from '../../src/repositories/index.ts';
 import { type OpenStorage, openStorage, WorkerBarrier } from '../../src/service/storage/index.ts';
 import { VolumeSources } from '../../src/service/storage/volume-sources.ts';
 import type { ToWorker } from '../../src/service/workers/messages.ts';
-import type { MemoryArray } from './memory-array.ts';
 
 const CLIENT: ExportClient = { address: '192.0.2.1:1', tls: false, identity: undefined };
 
@@ -24,7 +24,7 @@ export const CALL = { signal: NEVER, progress: () => {} };
 export interface RigOptions {
   /** Of the catalog; in memory unless given. */
   readonly path?: string;
-  readonly arrays: Readonly<Record<string, MemoryArray>>;
+  readonly arrays: Readonly<Record<string, { readonly adapter: Adapter }>>;
   readonly workers?: number;
   /** Milliseconds that workers may take to hold. */
   readonly holdTimeMax?: number;
@@ -36,6 +36,8 @@ export class VolumeRig {
   readonly storage: OpenStorage;
   /** What went wrong in the background. */
   readonly troubles: string[] = [];
+  /** Exports whose connections were told to end. */
+  readonly ended: string[] = [];
   /** Keys of volumes that could not go on. */
   readonly failed: string[] = [];
   readonly #tables: ExportTable[] = [];
@@ -74,6 +76,7 @@ export class VolumeRig {
         },
       },
       connections: () => 0,
+      endExport: (name) => this.ended.push(name),
       newId: () => this.newId('id'),
     });
     for (let worker = 0; worker < workers; worker++) {

@@ -9,6 +9,8 @@ export interface VdiskRecord {
   readonly description: string;
   /** The version that production machines boot, whatever was released since; undefined: the newest. */
   readonly pinnedVersion: number | undefined;
+  /** In which its layers lie; undefined: the service's own. Never changes. */
+  readonly repositoryId: string | undefined;
   readonly createdAt: number;
 }
 
@@ -17,7 +19,7 @@ export interface LayerRecord {
   readonly id: string;
   /** What it is a difference to; undefined: a base, which holds all of it. */
   readonly parentId: string | undefined;
-  /** The repository's volume with its blocks. */
+  /** The volume with its blocks; of another repository than the service's own: REPOSITORY/ID. */
   readonly volumeId: string;
   /** Hex SHA-256 of the manifest of the disk as it is seen from this layer. */
   readonly contentId: string;

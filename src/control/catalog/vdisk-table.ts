@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { VdiskRecord } from './records.ts';
-import { integer, optionalInteger, type Row, text } from './row.ts';
+import { integer, optionalInteger, optionalText, type Row, text } from './row.ts';
 
 const SELECT = 'SELECT * FROM vdisks';
 
@@ -17,8 +17,8 @@ export class VdiskTable {
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(
-      `INSERT INTO vdisks (id, name, description, pinned_version, created_at)
-      VALUES (?, ?, ?, ?, ?)`,
+      `INSERT INTO vdisks (id, name, description, pinned_version, repository_id, created_at)
+      VALUES (?, ?, ?, ?, ?, ?)`,
     );
     this.#update = database.prepare(
       'UPDATE vdisks SET name = ?, description = ?, pinned_version = ? WHERE id = ?',
@@ -36,8 +36,9 @@ export class VdiskTable {
   }
 
   insert(record: VdiskRecord): void {
-    const { id, name, description, pinnedVersion, createdAt } = record;
-    this.#insert.run(id, name, description, pinnedVersion ?? null, createdAt);
+    const { id, name, description, pinnedVersion, repositoryId, createdAt } = record;
+    const optional = [pinnedVersion ?? null, repositoryId ?? null] as const;
+    this.#insert.run(id, name, description, ...optional, createdAt);
   }
 
   update({ id, name, description, pinnedVersion }: VdiskRecord): void {
@@ -87,6 +88,7 @@ function record(row: Row): VdiskRecord {
     name: text(row, 'name'),
     description: text(row, 'description'),
     pinnedVersion: optionalInteger(row, 'pinned_version'),
+    repositoryId: optionalText(row, 'repository_id'),
     createdAt: integer(row, 'created_at'),
   };
 }

@@ -24,6 +24,8 @@ export interface Import {
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
   readonly kernelArguments: string;
+  /** undefined: the service's own. */
+  readonly repositoryId: string | undefined;
 }
 
 /** The image, as a file of this server. */
@@ -48,7 +50,7 @@ export const GET_PERCENT = 50;
 export function importVdisk(control: Control, input: ImportVdiskInput): TaskView {
   const path = parsePath(input.path, 'path');
   const wanted: Import = {
-    ...parseImport(input),
+    ...parseImport(control, input),
     origin: path,
     kernel: input.kernel === undefined ? undefined : parsePath(input.kernel, 'kernel'),
     initrd: input.initrd === undefined ? undefined : parsePath(input.initrd, 'initrd'),
@@ -56,15 +58,20 @@ export function importVdisk(control: Control, input: ImportVdiskInput): TaskView
   return startImport(control, wanted, path);
 }
 
-/** What an import is given, wherever its image comes from. @throws Fault INVALID_INPUT */
+/** What an import is given, wherever its image comes from. @throws Fault INVALID_INPUT, NOT_FOUND */
 export function parseImport(
-  input: Pick<ImportVdiskInput, 'name' | 'description' | 'format' | 'kernelArguments'>,
+  control: Control,
+  input: Pick<
+    ImportVdiskInput,
+    'name' | 'description' | 'format' | 'kernelArguments' | 'repository'
+  >,
 ): Omit<Import, 'origin' | 'kernel' | 'initrd'> {
   return {
     name: parseName(input.name, 'vdisk.name'),
     description: input.description ?? '',
     format: input.format,
     kernelArguments: parseKernelArguments(input.kernelArguments ?? '', 'kernelArguments'),
+    repositoryId: parseRepository(control, input.repository),
   };
 }
 
@@ -125,9 +132,9 @@ async function importFile(
   report: ReportProgress,
   signal: AbortSignal,
 ): Promise<VdiskView> {
-  const { format, kernel, initrd } = wanted;
+  const { format, kernel, initrd, repositoryId } = wanted;
   const progress = (done: ImportProgress): void => report(percent(done), 'importing');
-  const request = { path, format, kernel, initrd };
+  const request = { path, format, kernel, initrd, repositoryId };
   const layer = await control.images.importImage(request, progress, signal);
   return keepLayer(control, wanted, layer, signal);
 }
@@ -153,6 +160,7 @@ async function keepLayer(
         name: wanted.name,
         description: wanted.description,
         pinnedVersion: undefined,
+        repositoryId: wanted.repositoryId,
         createdAt,
       };
       control.catalog.vdisks.insert(vdisk);
@@ -231,6 +239,18 @@ function refuseTakenName({ catalog }: Control, name: string, beingImported: bool
       expected: `at most ${MAX_VDISKS}`,
     });
   }
+}
+
+/** @throws Fault NOT_FOUND */
+function parseRepository({ catalog }: Control, name: string | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  const repository = catalog.repositories.byName(name);
+  if (repository !== undefined) return repository.id;
+  throw new Fault('NOT_FOUND', `there is no repository ${name}`, {
+    field: 'repository',
+    value: name,
+    expected: 'the name of a repository, or none for the one of the service',
+  });
 }
 
 function parsePath(value: string, field: string): string {

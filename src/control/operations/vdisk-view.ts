@@ -6,6 +6,12 @@ import { productionVersion } from '../versions/which-version.ts';
 import { iso } from './time-view.ts';
 import { versionView } from './versions/version-view.ts';
 
+/** null: the service's own. */
+function repositoryName({ catalog }: Control, { repositoryId }: VdiskRecord): string | null {
+  if (repositoryId === undefined) return null;
+  return catalog.repositories.byId(repositoryId)?.name ?? null;
+}
+
 /** @param layers given where several are looked at */
 export function vdiskView(control: Control, vdisk: VdiskRecord, layers?: LayerFacts): VdiskView {
   const { catalog, dataPlane, clock } = control;
@@ -19,6 +25,7 @@ export function vdiskView(control: Control, vdisk: VdiskRecord, layers?: LayerFa
     createdAt: iso(vdisk.createdAt),
     production: production?.number ?? null,
     pinnedVersion: vdisk.pinnedVersion ?? null,
+    repository: repositoryName(control, vdisk),
     size: production?.size ?? 0,
     dataBytes: production?.dataBytes ?? 0,
     bootable: production?.bootFiles.kernel !== undefined,

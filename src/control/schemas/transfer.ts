@@ -66,6 +66,9 @@ export const UploadVdiskInput = Type.Object(
     description: Type.Optional(DescriptionField),
     format: Type.Optional(words(IMAGE_FORMATS)),
     kernelArguments: Type.Optional(KernelArgumentsField),
+    repository: Type.Optional(
+      Type.String({ description: "absent: the service's own", maxLength: 64 }),
+    ),
   },
   { additionalProperties: false },
 );

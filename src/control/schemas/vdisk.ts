@@ -22,6 +22,12 @@ export const ImportVdiskInput = Type.Object(
     kernel: Type.Optional(PathField),
     initrd: Type.Optional(PathField),
     kernelArguments: Type.Optional(KernelArgumentsField),
+    repository: Type.Optional(
+      Type.String({
+        description: "the repository in which its layers lie; absent: the service's own",
+        maxLength: 64,
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -47,6 +53,7 @@ export const VdiskView = Type.Object({
   createdAt: TimeField,
   production: nullable(Type.Integer({ description: 'number of the version that machines boot' })),
   pinnedVersion: nullable(Type.Integer({ description: 'overrides what was released since' })),
+  repository: nullable(Type.String({ description: "null: the service's own" })),
   size: BytesField,
   dataBytes: BytesField,
   bootable: Type.Boolean({ description: 'it has a kernel, so machines can boot from it over PXE' }),

@@ -21,5 +21,7 @@ export function insertLayer(
     createdAt: control.clock.now(),
   };
   control.catalog.layers.insert(record);
+  // One that an array has made is a leftover until something names it.
+  control.catalog.arrayLeftovers.remove(volumeId.slice(volumeId.indexOf('/') + 1));
   return record;
 }

@@ -13,6 +13,7 @@ import {
 } from '../../volumes/index.ts';
 import { AttachedRepositories, type RepositoryWorkers } from './attached-repositories.ts';
 import { catalogNodes } from './catalog-nodes.ts';
+import { type EndExport, endConnections } from './end-connections.ts';
 import { NativeSnapshots } from './native-snapshots.ts';
 import { ServiceStorage } from './service-storage.ts';
 import { VolumeExports } from './volume-exports.ts';
@@ -30,6 +31,7 @@ export interface StorageOptions {
   readonly barrier: Barrier;
   readonly toWorkers: RepositoryWorkers;
   readonly connections: (exportName: string) => number;
+  readonly endExport: EndExport;
   readonly newId?: () => string;
 }
 
@@ -38,6 +40,9 @@ export interface OpenStorage {
   readonly exports: VolumeExports;
   readonly repositories: AttachedRepositories;
   readonly trees: VolumeTrees;
+  readonly arrays: ArrayVolumes;
+  /** @throws Fault UNAVAILABLE when one does not end */
+  endConnections(volumeId: string): Promise<void>;
   /** When no worker has anything open any more. */
   close(): Promise<void>;
 }
@@ -73,5 +78,8 @@ export function openStorage(options: StorageOptions): OpenStorage {
     await trees.collector.close();
     await repositories.closeAll();
   };
-  return { storage, exports, repositories, trees, close };
+  const nameOf = (key: string): string | undefined => exports.nameOf(key);
+  const end = (volumeId: string): Promise<void> =>
+    endConnections(open, volumeId, { nameOf, end: options.endExport });
+  return { storage, exports, repositories, trees, arrays, endConnections: end, close };
 }

@@ -20,6 +20,7 @@ const vdisk = {
   name: 'debian',
   description: '',
   pinnedVersion: undefined,
+  repositoryId: undefined,
   createdAt: 1,
 };
 const QUERY = { limit: 9, before: undefined, subject: undefined, byActors: false };
@@ -190,6 +191,7 @@ describe('transactions', () => {
       collectionId: undefined,
       own: { ...INHERITS_ALL, vdiskId: 'nowhere' },
       pinnedVersion: undefined,
+      repositoryId: undefined,
       maintains: undefined,
       kernelArguments: '',
       enrolment: 'added',

@@ -8,6 +8,7 @@ import { openDataFolder } from '../../../src/service/data-folder.ts';
 import { LayerShelf } from '../../../src/service/layer-shelf.ts';
 import { LayerStore, sweepLayers } from '../../../src/service/layer-store.ts';
 import { OverlayBook } from '../../../src/service/overlay-book.ts';
+import { LayerRepositories } from '../../../src/service/storage/index.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 test('a removal that the sweep at the start has carried out is no failure', async () => {
@@ -28,7 +29,8 @@ test('a removal that the sweep at the start has carried out is no failure', asyn
   }
   await sweepLayers(folder.layers, volumes, new Set(['kept']));
   expect(await readdir(folder.layers)).toEqual(['kept']);
-  const images = new LayerStore({ folder, catalog, repository, layers, overlays, bootId });
+  const every = new LayerRepositories(repository, catalog);
+  const images = new LayerStore({ folder, catalog, repository: every, layers, overlays, bootId });
   await images.removeLayer('dropped', 'dropped');
   expect((await volumes.listVolumes()).map(({ id }) => id)).toEqual(['kept']);
   await images.removeLayer('kept', 'kept');

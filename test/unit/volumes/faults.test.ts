@@ -72,6 +72,17 @@ describe('a repository', () => {
     await rig.close();
   });
 
+  test('connections to a volume are ended before its role changes', async () => {
+    const rig = await VolumeRig.open({ arrays: { one: new MemoryArray() } });
+    await rig.createVolume('one', 'v', 65_536);
+    const open = await rig.connect('volume/one/v');
+    const ended = rig.storage.endConnections('v');
+    expect(rig.ended).toEqual(['volume/one/v']);
+    await open.close();
+    await ended;
+    await rig.close();
+  });
+
   test('a full clone that is cancelled, or fails, leaves nothing behind', async () => {
     const array = new MemoryArray();
     const rig = await VolumeRig.open({ arrays: { one: array } });

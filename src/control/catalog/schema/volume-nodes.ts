@@ -21,6 +21,9 @@ CREATE TABLE volume_nodes (
 CREATE INDEX volume_nodes_by_parent ON volume_nodes (parent_id);
 CREATE INDEX volume_nodes_hidden ON volume_nodes (id) WHERE volume_id IS NULL AND snapshot_id IS NULL;
 
+-- Where its layers lie; NULL: in the service's own repository. A layer's volume_id says it as REPOSITORY/ID.
+ALTER TABLE vdisks ADD COLUMN repository_id TEXT REFERENCES repositories (id) ON DELETE RESTRICT;
+
 -- Tags that may be on an array although no record has them: about to be made, or to be deleted.
 CREATE TABLE array_leftovers (
   tag TEXT PRIMARY KEY,

@@ -18,7 +18,7 @@ export async function uploadVdisk(
   image: IncomingStream,
 ): Promise<TaskView> {
   const wanted = {
-    ...parseImport(input),
+    ...parseImport(control, input),
     ...{ origin: 'an upload', kernel: undefined, initrd: undefined },
   };
   const arrival = Promise.withResolvers<void>();
