@@ -2,3 +2,7 @@
 export function isStoragePath(path: string): boolean {
   return /^\/v1\/(repositor(y|ies)|hosts|volume-groups|snapshot-schedules|hooks)\b/.test(path);
 }
+
+export function isReplicationPath(path: string): boolean {
+  return /^\/v1\/replications\b/.test(path);
+}

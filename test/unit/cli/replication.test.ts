@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildApi } from '../../../src/api/index.ts';
 import { runCli } from '../../../src/cli/index.ts';
+import { isReplicationPath } from '../api/storage-paths.ts';
 import { strict } from '../api/strict-schema.ts';
 import { CHUNK, type ReplicationRig, replicationRig } from '../control/replication/rig.ts';
 import { fakeIo } from './fake-io.ts';
@@ -93,6 +94,19 @@ describe('a replication', () => {
     const headers = { authorization: `Bearer ${TOKEN}` };
     const get = async (url: string) => (await app.inject({ method: 'GET', url, headers })).json();
     const { paths } = await get('/v1/openapi.json');
+    const routes = Object.entries<object>(paths)
+      .filter(([path]) => isReplicationPath(path))
+      .flatMap(([path, operations]) => Object.keys(operations).map((verb) => `${verb} ${path}`));
+    const verbs = [
+      ...['pause', 'resume', 'run', 'verify', 'test-failover', 'failover', 'reverse', 'resync'],
+    ];
+    expect(routes.sort()).toEqual(
+      [
+        ...['get /v1/replications', 'post /v1/replications'],
+        ...['get', 'patch', 'delete'].map((verb) => `${verb} /v1/replications/{name}`),
+        ...verbs.map((verb) => `post /v1/replications/{name}/${verb}`),
+      ].sort(),
+    );
     const ajv = new Ajv({ strict: false, formats: { 'date-time': true } });
     for (const [path, url] of [
       ['/v1/replications', '/v1/replications'],
