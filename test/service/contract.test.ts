@@ -32,6 +32,7 @@ describe('the service as other programs see it', () => {
 
   test('the token is kept in a file that only its owner may read, and the API wants it', async () => {
     expect(statSync(join(service.data, 'admin.token')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(service.data, 'catalog.sqlite')).mode & 0o777).toBe(0o600); // it has secrets too
     const without = await fetch(`${service.http}/v1/vdisks`);
     expect(without.status).toBe(401);
     expect(without.headers.get('content-type')).toContain('application/problem+json');

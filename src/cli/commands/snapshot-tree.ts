@@ -27,7 +27,8 @@ export function treeText(snapshots: readonly Snapshot[]): string {
     ['snapshot', 'of', 'consistency', 'marks', 'clones', 'created'],
     nodes.map(({ snapshot, prefix }) => [
       `${prefix}${snapshot.name}`,
-      snapshot.volume ?? `${snapshot.volumeWas} (deleted)`,
+      // Without its volume it is named by its id.
+      snapshot.volume ?? `${snapshot.volumeWas} (deleted), id ${snapshot.id}`,
       snapshot.consistency,
       [snapshot.emulated ? 'emulated' : '', snapshot.held ? 'held' : '']
         .filter(Boolean)

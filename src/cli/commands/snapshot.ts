@@ -7,6 +7,7 @@ import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part, type Session } from '../session.ts';
 import type { Difference, HookResult, Snapshot, SnapshotsTaken } from '../storage-answers.ts';
 import { allPages } from './all-pages.ts';
+import { cloneCommand } from './clone.ts';
 import { given } from './setting-options.ts';
 import { treeText } from './snapshot-tree.ts';
 import {
@@ -28,7 +29,7 @@ Examples:
   rootcast snapshot list san1/database
   rootcast snapshot diff san1/database@tuesday --from database@monday`,
   );
-  for (const build of [create, list, show, set, remove, diff]) command.addCommand(build(io));
+  for (const build of [create, list, show, set, clone, remove, diff]) command.addCommand(build(io));
   return command;
 }
 
@@ -132,6 +133,16 @@ function set(io: CliIo): Command {
       const path = snapshotPath(address);
       session.show(await session.client.call<Snapshot>('PATCH', path, change), snapshotText);
     });
+}
+
+function clone(io: CliIo): Command {
+  return cloneCommand(io, 'REPOSITORY/VOLUME@SNAPSHOT, or REPOSITORY/ID', (text) => {
+    try {
+      return snapshotPath(parseSnapshotAddress(text));
+    } catch (error) {
+      throw new CliError(EXIT_USAGE, `${text}: ${error instanceof Error ? error.message : error}`);
+    }
+  });
 }
 
 function remove(io: CliIo): Command {

@@ -1,12 +1,13 @@
 /** `rootcast volume`: volumes of repositories. */
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Items, Task } from '../answers.ts';
 import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
-import { bytes, facts, table, time } from '../format.ts';
+import { bytes, table } from '../format.ts';
 import { openSession, part } from '../session.ts';
 import type { ForeignVolume, Repository, SizedVolume, Volume } from '../storage-answers.ts';
 import { allPages } from './all-pages.ts';
+import { cloneCommand } from './clone.ts';
 import { given } from './setting-options.ts';
 import {
   parseSnapshotAddress,
@@ -17,6 +18,7 @@ import {
 } from './storage-address.ts';
 import { showTask, type Waiting } from './version.ts';
 import { addMappingCommands } from './volume-mapping.ts';
+import { sizedText, volumesText, volumeText } from './volume-text.ts';
 
 const ADDRESS = 'REPOSITORY/VOLUME';
 
@@ -54,7 +56,7 @@ function list(io: CliIo): Command {
       for (const name of names) {
         volumes.push(...(await allPages<Volume>(session, `/repositories/${part(name)}/volumes`)));
       }
-      session.show(volumes, listText);
+      session.show(volumes, volumesText);
     });
 }
 
@@ -181,32 +183,12 @@ function adopt(io: CliIo): Command {
     );
 }
 
-interface CloneOptions extends Waiting {
-  readonly full?: boolean;
-  readonly to?: string;
-  readonly description?: string;
-}
-
 function clone(io: CliIo): Command {
-  return new Command('clone')
-    .argument('<source>', 'REPOSITORY/VOLUME, or REPOSITORY/VOLUME@SNAPSHOT')
-    .argument('<name>', 'of the new volume')
-    .description('make a volume of a snapshot, or of a volume as it is now')
-    .addOption(
-      new Option('--full', 'with blocks of its own; otherwise it shares those of its source'),
-    )
-    .option('--to <repository>', 'in another repository, always in full')
-    .option('--description <text>', 'for people')
-    .option('--no-wait', 'only start the task')
-    .action(async (source: string, name: string, options: CloneOptions, self: Command) => {
-      const session = openSession(self, io);
-      const { full, to: repository, description, wait } = options;
-      const kind = full === true ? 'full' : undefined;
-      const input = given({ name, kind, repository, description });
-      const path = `${sourcePath(source)}/clone`;
-      const task = await session.client.call<Task>('POST', path, input);
-      await showTask<Volume>(session, task, wait, `clone ${name}`, volumeText);
-    });
+  return cloneCommand(
+    io,
+    'REPOSITORY/VOLUME as it is now, or REPOSITORY/VOLUME@SNAPSHOT',
+    sourcePath,
+  );
 }
 
 function sourcePath(source: string): string {
@@ -248,51 +230,4 @@ function revert(io: CliIo): Command {
 
 function onVolume(name: string): Command {
   return new Command(name).argument('<volume>', ADDRESS, parseVolumeAddress);
-}
-
-const sizedText =
-  (how: string) =>
-  ({ volume, requestedSize }: SizedVolume): string => {
-    const { repository, name, size } = volume;
-    const rounded = size === requestedSize ? '' : `, rounded up from ${requestedSize}`;
-    return `volume ${repository}/${name} ${how}: ${bytes(size)} (${size} bytes${rounded})\n`;
-  };
-
-function listText(volumes: readonly Volume[]): string {
-  return table(
-    ['volume', 'size', 'thin', 'role', 'stands on', 'snapshots', 'groups', 'created'],
-    volumes.map((volume) => [
-      `${volume.repository}/${volume.name}`,
-      bytes(volume.size),
-      volume.thin ? 'yes' : 'no',
-      volume.role,
-      volume.parent ?? '-',
-      String(volume.snapshots),
-      volume.groups.join(', ') || '-',
-      time(volume.createdAt),
-    ]),
-  );
-}
-
-function volumeText(volume: Volume): string {
-  const { connections, allocated } = volume;
-  return facts([
-    ['volume', `${volume.repository}/${volume.name}`],
-    ['description', volume.description || '-'],
-    ['size', `${bytes(volume.size)} (${volume.size} bytes)`],
-    ...(allocated === undefined || allocated === null
-      ? []
-      : [['occupies', bytes(allocated)] as const]),
-    ['thin', volume.thin ? 'yes' : 'no'],
-    ['wwid', volume.wwid ?? '-'],
-    ['role', volume.role],
-    ['stands on', volume.parent ?? 'nothing'],
-    ['snapshots', String(volume.snapshots)],
-    ['groups', volume.groups.join(', ') || '-'],
-    ['export', volume.export],
-    ...(connections === undefined || connections === null
-      ? []
-      : [['connections', String(connections)] as const]),
-    ['created', time(volume.createdAt)],
-  ]);
 }

@@ -33,6 +33,8 @@ export class RepositoryObserver {
     for (const repository of this.#control.catalog.repositories.all()) {
       const { id, state } = repository;
       if (state === 'detached' || this.#busy.has(id)) continue;
+      // Somebody is at it: to wait for them would keep the service from stopping.
+      if (this.#isBeingAttached(repository)) continue;
       const work = this.#control.storage.isAttached(id)
         ? this.#isToBeMeasured(id, now) && (() => this.#measure(id, now))
         : this.#isToBeAttached(id, now) && (() => this.#attach(id, now));
@@ -46,6 +48,14 @@ export class RepositoryObserver {
       .catch(() => undefined)
       .finally(() => this.#busy.delete(id));
     this.#busy.set(id, busy);
+  }
+
+  #isBeingAttached({ name }: RepositoryRecord): boolean {
+    const { tasks } = this.#control;
+    const subject = repositorySubject(name);
+    return ['repository.create', 'repository.attach'].some((kind) =>
+      tasks.isRunning(kind, subject),
+    );
   }
 
   #isToBeAttached(id: string, now: number): boolean {

@@ -20,49 +20,37 @@ export async function withoutSecrets<T>(
 
 /** @param secrets what must not be seen */
 export function hide(text: string, secrets: readonly string[]): string {
-  // The longest first: one may be the beginning of another.
-  return [...secrets]
+  return spellings(secrets).reduce((shown, secret) => shown.replaceAll(secret, HIDDEN), text);
+}
+
+/** As they are, and as they are written in JSON and in URLs; the longest first: one may be the beginning of another. */
+function spellings(secrets: readonly string[]): readonly string[] {
+  return secrets
     .filter((secret) => secret !== '')
-    .sort((a, b) => b.length - a.length)
-    .reduce((shown, secret) => shown.replaceAll(secret, HIDDEN), text);
+    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)])
+    .sort((a, b) => b.length - a.length);
 }
 
 function withoutSecretsIn(error: unknown, secrets: readonly string[]): unknown {
-  if (!holdsOne(error, secrets)) return error;
+  const isHidden = (text: string): boolean => hide(text, secrets) !== text;
+  if (!textsOf(error).some(isHidden)) return error;
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Fault ? error.code : 'INTERNAL';
-  const details = error instanceof Fault ? error.details : {};
-  // Without its cause, which holds what was hidden.
+  const { field, value, expected } = error instanceof Fault ? error.details : {};
+  // Without its cause, which may hold what was hidden.
   return new Fault(code, hide(message, secrets), {
-    ...(details.field === undefined ? {} : { field: hide(details.field, secrets) }),
-    ...(details.value === undefined ? {} : { value: hiddenIn(details.value, secrets) }),
-    ...(details.expected === undefined ? {} : { expected: hide(details.expected, secrets) }),
+    ...(field === undefined ? {} : { field: hide(field, secrets) }),
+    ...(value === undefined ? {} : { value: textsOf(value).some(isHidden) ? HIDDEN : value }),
+    ...(expected === undefined ? {} : { expected: hide(expected, secrets) }),
   });
 }
 
-function hiddenIn(value: unknown, secrets: readonly string[]): unknown {
-  if (typeof value === 'string') return hide(value, secrets);
-  return holdsText(JSON.stringify(value) ?? '', secrets) ? HIDDEN : value;
-}
-
-function holdsOne(error: unknown, secrets: readonly string[]): boolean {
-  for (let part: unknown = error; part !== undefined && part !== null; ) {
-    if (!(part instanceof Error)) return holdsText(String(part), secrets);
-    const details = part instanceof Fault ? part.details : { ...part };
-    if (holdsText(`${part.message} ${part.stack} ${told(details)}`, secrets)) return true;
-    part = part.cause;
-  }
-  return false;
-}
-
-function told(details: object): string {
-  try {
-    return JSON.stringify(details);
-  } catch {
-    return ''; // a circle: message and stack are what is shown of it
-  }
-}
-
-function holdsText(text: string, secrets: readonly string[]): boolean {
-  return secrets.some((secret) => secret !== '' && text.includes(secret));
+/** All that can be read in it, of an error also what it does not show by itself. */
+function textsOf(value: unknown, seen: Set<object> = new Set()): readonly string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null || seen.has(value)) return [];
+  seen.add(value);
+  const hidden = value instanceof Error ? [value.message, value.stack, value.cause] : [];
+  const parts = Object.entries(value).flat();
+  return [...hidden, ...parts].flatMap((part) => textsOf(part, seen));
 }

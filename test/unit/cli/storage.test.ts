@@ -144,7 +144,10 @@ describe('volumes and snapshots', () => {
     expect(await text('volume delete san1/db')).toBe(
       'volume san1/db deleted; 1 snapshots of it live on\n',
     );
-    expect(await text('snapshot list san1 --orphaned')).toContain('db (deleted)');
+    const orphans = await text('snapshot list san1 --orphaned');
+    const id = /db \(deleted\), id (\S+)/.exec(orphans)?.[1];
+    expect(await text(`snapshot clone san1/${id} again`)).toMatch(/^stands on: +db@one$/m);
+    expect(await text(`snapshot delete san1/${id}`)).toBe('snapshot san1/db@one deleted\n');
   });
 
   test('snapshots are a tree', async () => {
@@ -254,6 +257,7 @@ describe('wrong usage', () => {
     'volume create san1/db',
     'volume clone db copy',
     'volume clone @x copy',
+    'snapshot clone db@x copy',
     'volume set san1/db',
     'volume map san1/db',
     'volume map san1/db --host a --chap-password-file password',

@@ -228,7 +228,7 @@ describe('a schedule', () => {
       'hourly-20260102t080405z',
     ]);
     expect(listTasks(control).at(0)).toMatchObject({
-      result: { deleted: ['san1/db@hourly-20260102t060405z'] },
+      result: { deleted: ['san1/db@hourly-20260102t060405z'], kept: [] },
     });
   });
 

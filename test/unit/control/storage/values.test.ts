@@ -205,7 +205,9 @@ describe('what must not be seen', () => {
   });
 
   test('leaves no error: not in its message, its details or its cause', async () => {
-    const secret = 'correct horse battery';
+    const secret = 'correct "horse" battery/1';
+    const circle: { self?: object; text: string } = { text: secret };
+    circle.self = circle;
     const failing: readonly unknown[] = [
       new Fault('PERMISSION_DENIED', `login ${secret} refused`, {
         field: 'f',
@@ -214,7 +216,10 @@ describe('what must not be seen', () => {
       }),
       new Fault('UNREACHABLE', 'no', {}, { cause: new Error(`--password ${secret}`) }),
       new Error('no', { cause: secret }),
-      Object.assign(new Error('no'), { command: secret }),
+      Object.assign(new Error('no'), { command: ['tool', { args: [secret] }] }),
+      Object.assign(new Error('no'), { circle }),
+      new Fault('UNREACHABLE', 'no', { value: { deep: [secret] } }),
+      new Error(`GET /?p=${encodeURIComponent(secret)} and ${JSON.stringify({ secret })}`),
       secret,
     ];
     for (const failure of failing) {
@@ -222,7 +227,8 @@ describe('what must not be seen', () => {
         throw failure;
       }).catch((reason: unknown) => reason);
       const { message, stack, cause, details } = error as Fault;
-      expect(JSON.stringify([message, stack, String(cause), details])).not.toContain(secret);
+      const told = [message, stack, String(cause), JSON.stringify(details)].join();
+      for (const part of ['horse', 'battery']) expect(told).not.toContain(part);
       expect(error).toBeInstanceOf(Fault);
       if (failure instanceof Fault) expect((error as Fault).code).toBe(failure.code);
     }
