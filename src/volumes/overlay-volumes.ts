@@ -1,7 +1,13 @@
 /** The two volumes of an overlay on an array: making them, opening them for the workers, making them durable. */
 import { Fault } from '../errors/index.ts';
 import type { VolumeLocator } from '../repositories/index.ts';
-import { formatOverlay, overlayMapBytes, recoverOverlay, settleOverlay } from '../vdisk/index.ts';
+import {
+  formatOverlay,
+  MAXIMUM_OVERLAY_BYTES,
+  overlayMapBytes,
+  recoverOverlay,
+  settleOverlay,
+} from '../vdisk/index.ts';
 import { type ArrayVolumes, nodeVolume, type RepositoryPorts } from './array-volumes.ts';
 import type { NodeVolume, VolumeNode } from './nodes.ts';
 import { withVolume } from './open-nodes.ts';
@@ -43,7 +49,7 @@ export function refuseShrink(from: number, to: number): void {
 /**
  * An empty overlay, in which every block is its parent's. Its tags stay leftovers until somebody keeps them.
  * @param node.size bytes, rounded already
- * @throws ArrayError, BlockError
+ * @throws ArrayError, BlockError; Fault LIMIT_EXCEEDED
  */
 export async function createOverlay(
   arrays: ArrayVolumes,
@@ -52,6 +58,7 @@ export async function createOverlay(
   bootId: string,
 ): Promise<LayerNode> {
   const { id, size } = node;
+  refuseTooLarge(size);
   const named = (tag: string) => ({ tag, name: `layer-${tag}`, thin: true });
   const mapSize = roundedSize(ports, overlayMapBytes(size));
   const map = await arrays.create(ports, { ...named(mapTag(id)), size: mapSize });
@@ -68,6 +75,15 @@ export async function createOverlay(
     sealed: false,
     snapshotId: undefined,
   };
+}
+
+function refuseTooLarge(size: number): void {
+  if (size <= MAXIMUM_OVERLAY_BYTES) return;
+  throw new Fault('LIMIT_EXCEEDED', `a volume of ${size} bytes is too large for layers`, {
+    field: 'size',
+    value: size,
+    expected: `at most ${MAXIMUM_OVERLAY_BYTES} bytes (MAXIMUM_OVERLAY_BYTES)`,
+  });
 }
 
 /** Once, before any worker has it open. @throws BlockError */

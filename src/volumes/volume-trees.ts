@@ -307,7 +307,7 @@ export class VolumeTrees {
     const { arrays, portsOf, newId, chains } = this.#parts;
     const ports = portsOf(parent.repositoryId);
     const [id, { size }] = [newId(), parent];
-    const volume = { tag: id, name: `base ${id}`, size, thin: true };
+    const volume = { tag: id, name: `base-${id}`, size, thin: true };
     const made = nodeVolume(id, await arrays.create(ports, volume, call));
     try {
       const { index } = await chains.chain(parent.id);

@@ -22,7 +22,7 @@ export function volumesOf(ports: RepositoryPorts, arrays: ArrayVolumes): VolumeC
           value: id,
         });
       }
-      const name = `layer ${id}`;
+      const name = `layer-${id}`;
       const volume = { tag: id, name, size: roundedSize(ports, size), thin: true };
       return told(await arrays.create(ports, volume));
     },

@@ -134,6 +134,7 @@ export class MemoryArray {
         call('createVolume', () => {
           const known = this.#tagged(tag);
           if (known !== undefined) return told(known);
+          this.#refuseName(name);
           return told(
             this.#add('volume', name, tag, thin, new MemoryDevice({ size, minimumIo: 512 })),
           );
@@ -224,6 +225,13 @@ export class MemoryArray {
     const held: Held = { id, kind, name, tag, thin, device, ...(of === undefined ? {} : { of }) };
     this.held.set(id, held);
     return held;
+  }
+
+  /** As arrays do: a name is plain, and of one volume. */
+  #refuseName(name: string): void {
+    if (!/^[A-Za-z0-9._-]+$/.test(name)) throw new ArrayError('INVALID_ARGUMENT', `name ${name}`);
+    const isTaken = [...this.held.values()].some((held) => held.name === name);
+    if (isTaken) throw new ArrayError('ALREADY_EXISTS_DIFFERENT', `name ${name} is taken`);
   }
 
   #tagged(tag: string): Held | undefined {

@@ -1,4 +1,5 @@
 /** The repositories that are attached: their arrays' control ports, and the data ports of this thread. */
+import { KeyedMutex } from '../../base/index.ts';
 import type { AttachRequest } from '../../control/index.ts';
 import { BlockError, Fault } from '../../errors/index.ts';
 import type {
@@ -29,6 +30,7 @@ export class AttachedRepositories {
   readonly #workers: RepositoryWorkers;
   readonly #initiatorName: string;
   readonly #attached = new Map<string, AttachedArray>();
+  readonly #mutex = new KeyedMutex();
 
   constructor(options: {
     readonly adapterOf: AdapterOf;
@@ -61,10 +63,14 @@ export class AttachedRepositories {
   }
 
   /** @throws Fault, ArrayError */
-  async attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedArray> {
+  attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedArray> {
+    return this.#mutex.run(request.repositoryId, async () => {
+      return this.#attached.get(request.repositoryId) ?? (await this.#attach(request, signal));
+    });
+  }
+
+  async #attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedArray> {
     const { repositoryId, kind, settings, secrets, create, takeOver } = request;
-    const known = this.#attached.get(repositoryId);
-    if (known !== undefined) return known;
     const adapter = this.adapter(kind);
     const { initiatorName } = this;
     const connection: Connection = { repositoryId, settings, secrets, initiatorName };
@@ -78,7 +84,11 @@ export class AttachedRepositories {
   }
 
   /** Its volumes are closed already, or their handles fail from now on. */
-  async detach(repositoryId: string): Promise<void> {
+  detach(repositoryId: string): Promise<void> {
+    return this.#mutex.run(repositoryId, () => this.#detach(repositoryId));
+  }
+
+  async #detach(repositoryId: string): Promise<void> {
     const attached = this.#attached.get(repositoryId);
     if (attached === undefined) return;
     this.#attached.delete(repositoryId);

@@ -71,6 +71,7 @@ export function openStorage(options: StorageOptions): OpenStorage {
   const storage = new ServiceStorage({
     ...{ adapters, catalog, repositories, arrays, trees, diff, open, clock, newId, troubled },
     native: new NativeSnapshots(arrays, newId),
+    endKey: (key) => options.endExport(exports.nameOf(key) ?? key, true),
     connections: (volumeId) => options.connections(exports.nameOfVolume(volumeId) ?? ''),
   });
   const close = async (): Promise<void> => {

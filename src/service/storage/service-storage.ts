@@ -1,6 +1,7 @@
 /**
  * The control plane's storage port, done: arrays by their adapters, what an array cannot by layers
- * (src/volumes). Says nothing itself; read snapshot-operations.ts and volume-operations.ts.
+ * (src/volumes). Says nothing itself; read volume-operations.ts, snapshot-operations.ts and
+ * clone-operations.ts.
  */
 import type {
   AdapterKind,
@@ -17,6 +18,7 @@ import type {
 } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { Adapter, ProbeAnswer } from '../../repositories/index.ts';
+import { CloneOperations } from './clone-operations.ts';
 import { SnapshotOperations } from './snapshot-operations.ts';
 import { inFaults } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
@@ -30,11 +32,13 @@ export class ServiceStorage implements Storage {
   readonly #options: ServiceStorageOptions;
   readonly #volumes: VolumeOperations;
   readonly #snapshots: SnapshotOperations;
+  readonly #clones: CloneOperations;
 
   constructor(options: ServiceStorageOptions) {
     this.#options = options;
     this.#volumes = new VolumeOperations(options);
     this.#snapshots = new SnapshotOperations(options, this.#volumes);
+    this.#clones = new CloneOperations(options, this.#volumes);
   }
 
   kinds(): readonly AdapterKind[] {
@@ -79,6 +83,8 @@ export class ServiceStorage implements Storage {
           },
         );
       }
+      // Their handles fail from now on: nobody should go on with them when it is attached again.
+      for (const key of inUse) this.#options.endKey(key);
       await repositories.detach(repositoryId);
     });
   }
@@ -148,7 +154,7 @@ export class ServiceStorage implements Storage {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T> {
-    return inFaults(async () => this.#snapshots.clone(request, keep, call), call.signal);
+    return inFaults(async () => this.#clones.clone(request, keep, call), call.signal);
   }
 
   split<T>(volume: VolumeName, keep: (volume: StoredVolume) => T, call: Call): Promise<T> {

@@ -15,6 +15,8 @@ export interface StorageParts {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly troubled: (what: string, error: unknown) => void;
+  /** Ends the connections to a volume or snapshot, without waiting. */
+  readonly endKey: (key: string) => void;
   /** Open NBD connections to the volume. */
   readonly connections: (volumeId: string) => number;
 }

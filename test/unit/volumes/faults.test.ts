@@ -58,13 +58,34 @@ describe('a repository', () => {
     await rig.close();
   });
 
+  test('of more than layers can have takes no emulated snapshot', async () => {
+    const rig = await VolumeRig.open({ arrays: { one: new MemoryArray() } });
+    await rig.createVolume('one', 'v', 2 ** 42 + 4096);
+    await expect(rig.snapshot({ v: 's1' })).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    await rig.close();
+  });
+
   test('is not detached while something of it is open, unless it must be', async () => {
     const rig = await VolumeRig.open({ arrays: { one: new MemoryArray() } });
     await rig.createVolume('one', 'v', 65_536);
     const { storage } = rig.storage;
     const open = await rig.connect('volume/one/v');
     await expect(storage.detach('one', { force: false })).rejects.toMatchObject({ code: 'IN_USE' });
+    await storage.detach('one', { force: true });
+    expect(rig.ended).toEqual(['volume/one/v']);
     await open.close();
+    await storage.attach(
+      {
+        repositoryId: 'one',
+        kind: 'memory',
+        settings: {},
+        secrets: {},
+        create: false,
+        takeOver: false,
+      },
+      new AbortController().signal,
+    );
+    await rig.withExport('volume/one/v', async (device) => device.read(Buffer.alloc(512), 0));
     await storage.detach('one', { force: false });
     expect(storage.isAttached('one')).toBe(false);
     await expect(rig.connect('volume/one/v')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -80,6 +101,20 @@ describe('a repository', () => {
     expect(rig.ended).toEqual(['volume/one/v']);
     await open.close();
     await ended;
+    await rig.close();
+  });
+
+  test('the head of a replica is no export; its snapshots are', async () => {
+    const rig = await VolumeRig.open({ arrays: { one: new MemoryArray() } });
+    await rig.createVolume('one', 'v', 65_536);
+    await rig.snapshot({ v: 's1' });
+    const record = rig.catalog.volumes.byId('v');
+    if (record !== undefined) rig.catalog.volumes.update({ ...record, role: 'replica' });
+    await expect(rig.connect('volume/one/v')).rejects.toMatchObject({ code: 'EXPORT_NOT_FOUND' });
+    expect(rig.storage.exports.list()).toEqual([]);
+    const open = await rig.connect('volume/one/v@s1');
+    expect(open.readOnly).toBe(true);
+    await open.close();
     await rig.close();
   });
 
