@@ -5,6 +5,11 @@ export function isStoragePath(path: string): boolean {
   );
 }
 
+/** Those of replications: cli/replication.test.ts. */
 export function isReplicationPath(path: string): boolean {
-  return /^\/v1\/replications\b/.test(path);
+  return /^([A-Z]+ )?\/v1\/replications\b/.test(path);
+}
+
+export function isTriedElsewhere(path: string): boolean {
+  return isStoragePath(path) || isReplicationPath(path);
 }
