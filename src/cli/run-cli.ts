@@ -59,6 +59,7 @@ function buildProgram(io: CliIo): Command {
   program.addCommand(machineCommand(io));
   program.addCommand(collectionCommand(io));
   program.addCommand(enrolmentCommand(io));
+  program.addCommand(replicationCommand(io));
   program.addCommand(repositoryCommand(io));
   program.addCommand(volumeCommand(io));
   program.addCommand(snapshotCommand(io));
@@ -66,7 +67,6 @@ function buildProgram(io: CliIo): Command {
   program.addCommand(volumeGroupCommand(io));
   program.addCommand(snapshotScheduleCommand(io));
   program.addCommand(hookCommand(io));
-  program.addCommand(replicationCommand(io));
   program.addCommand(taskCommand(io));
   program.addCommand(eventsCommand(io));
   program.addCommand(auditCommand(io));

@@ -75,7 +75,6 @@ export type {
   Replicator,
 } from './replication-port.ts';
 export * from './schemas/index.ts';
-export { type HookOccasion, type HooksBefore, withHooks } from './storage/hooks.ts';
 export { RepositoryObserver } from './storage/observe-repositories.ts';
 export { observeSchedules } from './storage/observe-schedules.ts';
 export type * from './storage-port.ts';

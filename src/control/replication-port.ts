@@ -100,4 +100,9 @@ export interface ReplicationParts {
   readonly replicator: Replicator;
   /** undefined: arrays do nothing by themselves here. */
   readonly links: ArrayLinks | undefined;
+  /**
+   * Ends every connection to a volume, and settles when nobody has it open.
+   * @throws Fault UNAVAILABLE when one does not end
+   */
+  readonly endConnections: (volumeId: string) => Promise<void>;
 }

@@ -39,21 +39,11 @@ import { LayerStore, sweepLayers } from './layer-store.ts';
 import { FENCE_MS } from './limits.ts';
 import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
+import { openRepositories, replicationParts } from './open-repositories.ts';
 import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
-import {
-  arrayLinks,
-  openReplication,
-  type ReplicationThread,
-  type ToAllThreads,
-} from './replication/index.ts';
-import {
-  ADAPTERS,
-  LayerRepositories,
-  type OpenStorage,
-  openStorage,
-  WorkerBarrier,
-} from './storage/index.ts';
+import type { ReplicationThread } from './replication/index.ts';
+import { LayerRepositories, type OpenStorage } from './storage/index.ts';
 import { tlsFiles } from './tls-files.ts';
 import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
@@ -145,10 +135,8 @@ async function compose(
 
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
-  const { dataPlane, pool, layers, overlays, storage, replicator } = await startDataPath(
-    config,
-    path,
-  );
+  const opened = await startDataPath(config, path);
+  const { dataPlane, pool, layers, overlays, storage, replicator } = opened;
   closers.add('repositories', () => storage.close());
   closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
@@ -172,7 +160,7 @@ async function compose(
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     consolidateBeyond: config.layers.most,
     storage: storage.storage,
-    replication: { replicator, links: arrayLinks(storage.repositories) },
+    replication: replicationParts(replicator, storage),
     onEvent: (event) => log.info({ event }, event.message),
   });
   closers.add('tasks', () => closeControl(control));
@@ -255,17 +243,14 @@ async function startDataPath(
     owners: overlayOwners(catalog),
     sealed: layerVolumes(catalog),
   });
-  const { storage, reachWorkers, ...dataPlaneStorage } = openRepositories(catalog, parts, workers);
+  const opened = openRepositories({ ...parts, catalog, clock: systemClock, workers });
+  const { storage, replicator, barrier } = opened;
   repository.reach(storage);
-  const replicator = openReplication(storage, dataPlaneStorage.barrier, {
-    ...parts,
-    worker: workers,
-  });
   const dataPlane = new ServiceDataPlane({
     catalog,
     overlays,
     layers,
-    storage: dataPlaneStorage,
+    storage: { exports: storage.exports, repositories: storage.repositories, barrier },
     readCacheBytesMax: config.cache.read,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     fenceMs: FENCE_MS,
@@ -290,50 +275,8 @@ async function startDataPath(
     dataPlane,
   );
   dataPlane.attach(pool);
-  reachWorkers(pool, replicator);
+  opened.reachWorkers(pool);
   return { dataPlane, pool, layers, overlays, storage, replicator };
-}
-
-/** Storage repositories; `reachWorkers` is called when there are workers. */
-function openRepositories(
-  catalog: Catalog,
-  { log, bootId }: { readonly log: Log; readonly bootId: string },
-  workers: number,
-) {
-  let pool: WorkerPool | undefined;
-  let replicator: ReplicationThread | undefined;
-  const tellAll = (message: ToAllThreads): void => {
-    pool?.tellAll(message);
-    replicator?.tell(message);
-  };
-  const barrier = new WorkerBarrier({
-    planOf: (key, content) => storage.exports.planOf(key, content),
-    failed: (key, message) => {
-      log.error({ volume: key, reason: message }, 'a volume could not go on after a snapshot');
-      const name = storage.exports.nameOf(key);
-      if (name !== undefined) pool?.endExport(name, true);
-    },
-  });
-  const storage: OpenStorage = openStorage({
-    ...{ adapters: ADAPTERS, catalog, bootId, clock: systemClock, barrier },
-    // Those of the pool, and the one that replicates.
-    workers: workers + 1,
-    log: log.child({ name: 'storage' }),
-    initiatorName: `iqn.2026-01.dev.rootcast:${hostname().toLowerCase()}`,
-    toWorkers: {
-      connect: (adapter, connection) => tellAll({ kind: 'connect', adapter, connection }),
-      disconnect: (repositoryId) => tellAll({ kind: 'disconnect', repositoryId }),
-    },
-    connections: (exportName) => pool?.connectionsOf(exportName).length ?? 0,
-    endExport: (exportName, atOnce) => pool?.endExport(exportName, atOnce),
-  });
-  const reachWorkers = (started: WorkerPool, thread: ReplicationThread): void => {
-    pool = started;
-    replicator = thread;
-    barrier.attach({ size: started.size + 1, tellAll });
-  };
-  const { exports, repositories } = storage;
-  return { storage, exports, repositories, barrier, reachWorkers };
 }
 
 function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {

@@ -30,7 +30,8 @@ const NEEDS = [
 const SERVERS = new URL('./support/storage-servers.ts', import.meta.url).pathname;
 
 /** Everything that came with the image and is not written while a machine boots. */
-const SUM = 'find /usr/bin /usr/lib/systemd -xdev -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-64';
+const SUM =
+  'find /usr/bin /usr/lib/systemd -xdev -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-64';
 
 describeWith(NEEDS, 'machines that boot from repositories', () => {
   let lab: BootLab | undefined;

@@ -13,7 +13,7 @@ import { ServiceProcess } from '../support/service-process.ts';
 
 const MIB = 2 ** 20;
 const SIZE = 48 * MIB;
-const KILLS = 6;
+const KILLS = 4;
 const START_POLL_MS = 50;
 
 interface Point {
@@ -32,6 +32,8 @@ interface View {
   readonly reason: string | null;
   readonly points: readonly Point[];
 }
+
+const positionOf = (point: Point | undefined): number => point?.volumes[0]?.position ?? 0;
 
 describe('a service that is killed while it replicates', () => {
   const random = seededRandom();
@@ -123,7 +125,7 @@ describe('a service that is killed while it replicates', () => {
     }
     await done('/repositories/here/volumes', { name: 'db', size: SIZE });
     await write(150);
-    const throttle = 24 * MIB;
+    const throttle = 10 * MIB;
     await call('POST', '/replications', {
       ...{ name: 'dr', volumes: ['here/db'], target: 'there', throttle, keepTarget: 20 },
     });
@@ -137,7 +139,9 @@ describe('a service that is killed while it replicates', () => {
       await until('a point is taken', ({ points }) => points[0]?.number === number);
       await write(20); // what comes after the point is no part of it
       for (;;) {
-        await sleep(random() * 700);
+        // Once behind a cursor for certain, then at any time.
+        if (killed === 0) await until('a cursor', ({ points }) => positionOf(points[0]) > 0);
+        else await sleep(random() * 1200);
         const [before] = (await view()).points;
         if (before?.number === number && before.state === 'complete') break;
         await service.kill();
@@ -145,7 +149,7 @@ describe('a service that is killed while it replicates', () => {
         service = await ServiceProcess.start({ data });
         const [after] = (await view()).points;
         expect(after?.number).toBe(number);
-        resumedAt = Math.max(resumedAt, after?.volumes[0]?.position ?? 0);
+        resumedAt = Math.max(resumedAt, positionOf(after));
         if (killed >= KILLS) break;
       }
       expected.set(number, moment);
@@ -164,6 +168,7 @@ describe('a service that is killed while it replicates', () => {
     await expect(connectNbd(service.uri('volume/there/db'))).rejects.toThrow();
     await failOverAndBack();
     expect(killed).toBe(KILLS);
+    expect(resumedAt).toBeGreaterThan(0);
   });
 
   async function failOverAndBack(): Promise<void> {

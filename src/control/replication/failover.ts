@@ -19,7 +19,15 @@ import { fence, setRole, unfence } from './fence.ts';
 import { revertHeads } from './heads.ts';
 import { eachLink, promoteLinks } from './link-run.ts';
 import { discardPoint, sendPoint } from './send-point.ts';
-import { current, newestPoint, occasionOf, sendingPoint, targetSide } from './situation.ts';
+import {
+  current,
+  newestPoint,
+  occasionOf,
+  partsOf,
+  sendingPoint,
+  targetSide,
+  volumesOf,
+} from './situation.ts';
 
 export interface FailoverResult {
   readonly replication: string;
@@ -97,7 +105,32 @@ async function forced(
   const stale = sendingPoint(catalog, id);
   if (stale !== undefined) discardPoint(control, stale);
   switchSides(control, id, 'forced', point);
+  await endWriters(control, id);
   return point;
+}
+
+/** Whoever still writes the old source: it is a replica now, and opened by nobody any more. */
+async function endWriters(control: Control, id: string): Promise<void> {
+  const { catalog } = control;
+  const replication = current(catalog, id);
+  const members = catalog.replications.members(id);
+  for (const volume of volumesOf(catalog, members, targetSide(replication))) {
+    try {
+      await partsOf(control).endConnections(volume.id);
+    } catch (error) {
+      // Its storage is away, and it hangs there. What it may still write counts as never sent.
+      const reason = error instanceof Error ? error.message : String(error);
+      changeReplication(
+        control,
+        id,
+        {},
+        {
+          kind: 'replication.not-fenced',
+          message: `a connection to the old source ${volume.name} did not end: ${reason}`,
+        },
+      );
+    }
+  }
 }
 
 function switchSides(
@@ -146,4 +179,5 @@ async function failOverLinks(
   }
   await promoteLinks(control, id, side, kind === 'forced');
   switchSides(control, id, kind, undefined);
+  if (kind === 'forced') await endWriters(control, id);
 }

@@ -12,11 +12,10 @@ import type { ReportProgress } from '../tasks/task-runner.ts';
 import { changeReplication } from './change-replication.ts';
 import { lookForDivergence } from './divergence.ts';
 import { fence, setRole } from './fence.ts';
-import { revertHeads } from './heads.ts';
 import { eachLink } from './link-run.ts';
 import { type RunResult, runOnce } from './run-replication.ts';
 import { discardPoint } from './send-point.ts';
-import { current, lastCommon, sendingPoint } from './situation.ts';
+import { current, sendingPoint } from './situation.ts';
 
 /** @throws Fault IN_USE: it is not failed over, or the old source holds what was never sent */
 export async function reverse(
@@ -76,14 +75,13 @@ export async function resync(
 ): Promise<RunResult> {
   const { catalog } = control;
   const replication = current(catalog, id);
-  const call: Call = { signal, progress: () => undefined };
   if (replication.sourceSide === discard) await fence(control, id, discard);
   const stale = sendingPoint(catalog, id);
   if (stale !== undefined) discardPoint(control, stale);
   control.change(() => {
     setRole(control, id, discard, 'replica');
     setRole(control, id, otherSide(discard), 'volume');
-    // Whatever the heads of that side hold, it is not the last common point.
+    // What the heads of that side hold is thrown away by the run: it begins at the last common point.
     changeReplication(control, id, { sourceSide: otherSide(discard), headPointId: undefined });
   });
   if (replication.mode === 'array') {
@@ -92,9 +90,6 @@ export async function resync(
       if (status?.role === 'primary') await links.demote(volumeNameOf(volume));
       await links.resync(volumeNameOf(volume));
     });
-  } else {
-    const common = lastCommon(catalog, id);
-    if (common !== undefined) await revertHeads(control, id, common, discard, call);
   }
   const side = catalog.repositories.byId(replication.repositories[discard])?.name ?? discard;
   protect(

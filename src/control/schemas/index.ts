@@ -39,7 +39,6 @@ export {
   CreateReplicationInput,
   DeleteReplicationQuery,
   FailoverInput,
-  ReplicationPointView,
   ReplicationView,
   ResyncInput,
   TestFailoverInput,

@@ -1,6 +1,7 @@
 import { Fault } from '../../errors/index.ts';
 import type { SnapshotRecord } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
+import { refuseReplicated } from '../replication/refuse-replicated.ts';
 import type { Call } from '../storage-port.ts';
 import { toldNames } from '../values/told-names.ts';
 import { addressOf, repositoryName, snapshotNameOf, snapshotSubject } from './names.ts';
@@ -8,13 +9,14 @@ import { inTurn } from './turns.ts';
 
 /**
  * Its children are its parent's from then on, and nothing else changes.
- * @throws Fault NOT_FOUND, IN_USE (it is held, or something stands on it that the storage cannot part from it)
+ * @throws Fault NOT_FOUND, IN_USE (it is held, it is a point of a replication, or something stands on it that the storage cannot part from it)
  */
 export async function removeSnapshot(control: Control, id: string, call: Call): Promise<void> {
   const before = current(control, id);
   await inTurn(control, [before.volumeId ?? id], async () => {
     const snapshot = current(control, id);
     refuseHeld(snapshot);
+    refuseReplicated(control.catalog, { snapshotId: id });
     try {
       await control.storage.deleteSnapshot(
         snapshotNameOf(snapshot),
@@ -32,6 +34,7 @@ function forget(control: Control, id: string): void {
   control.change((record) => {
     const snapshot = current(control, id);
     refuseHeld(snapshot);
+    refuseReplicated(control.catalog, { snapshotId: id });
     catalog.volumes.moveHead(id, snapshot.parentId);
     for (const clone of catalog.volumes.clonesOfSnapshot(id)) {
       catalog.volumes.update({ ...clone, ...parentAfter(snapshot) });

@@ -1,6 +1,6 @@
 /** Copies points between any two repositories. Read first: copy-point.ts. */
 export { type Change, type ChangeSource, wholeOf } from './chunk-runs.ts';
-export { ContentSum, chunkDigest } from './content-sum.ts';
+export { ContentSum } from './content-sum.ts';
 export { type CopyFigures, NO_FIGURES } from './copy-figures.ts';
 export {
   type CopiedPoint,

@@ -16,7 +16,7 @@ export const REPLICATION_WINDOWS = 4;
 export const REPLICATION_CHECKPOINT_BYTES = 64 * 1024 * 1024;
 
 /** Milliseconds after which that happens all the same: what a slow copy may have to do again. */
-export const REPLICATION_CHECKPOINT_MS = 5_000;
+export const REPLICATION_CHECKPOINT_MS = 2_000;
 
 /** Pieces that wait to be read back; beyond, there is a checkpoint. */
 export const REPLICATION_CHECKS_PENDING = 4_096;

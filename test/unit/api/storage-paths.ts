@@ -4,3 +4,12 @@ export function isStoragePath(path: string): boolean {
     path,
   );
 }
+
+/** Those of replications: cli/replication.test.ts. */
+export function isReplicationPath(path: string): boolean {
+  return /^([A-Z]+ )?\/v1\/replications\b/.test(path);
+}
+
+export function isTriedElsewhere(path: string): boolean {
+  return isStoragePath(path) || isReplicationPath(path);
+}

@@ -1,8 +1,11 @@
 /** Replications on the command line, through the real API. */
+import { Ajv, type AnySchemaObject } from 'ajv';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildApi } from '../../../src/api/index.ts';
 import { runCli } from '../../../src/cli/index.ts';
+import { isReplicationPath } from '../api/storage-paths.ts';
+import { strict } from '../api/strict-schema.ts';
 import { CHUNK, type ReplicationRig, replicationRig } from '../control/replication/rig.ts';
 import { fakeIo } from './fake-io.ts';
 
@@ -82,6 +85,38 @@ describe('a replication', () => {
     );
     expect((await run('replication resync dr')).code).toBe(2);
     expect((await run('replication verify dr --point x')).code).toBe(2);
+  });
+
+  test('is told as the OpenAPI document says, no more and no less', async () => {
+    await run('replication create dr here/db here/log --target there --interval 15m');
+    await run('replication run dr');
+    await run('replication test-failover dr --prefix try-');
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const get = async (url: string) => (await app.inject({ method: 'GET', url, headers })).json();
+    const { paths } = await get('/v1/openapi.json');
+    const routes = Object.entries<object>(paths)
+      .filter(([path]) => isReplicationPath(path))
+      .flatMap(([path, operations]) => Object.keys(operations).map((verb) => `${verb} ${path}`));
+    const verbs = [
+      ...['pause', 'resume', 'run', 'verify', 'test-failover', 'failover', 'reverse', 'resync'],
+    ];
+    expect(routes.sort()).toEqual(
+      [
+        ...['get /v1/replications', 'post /v1/replications'],
+        ...['get', 'patch', 'delete'].map((verb) => `${verb} /v1/replications/{name}`),
+        ...verbs.map((verb) => `post /v1/replications/{name}/${verb}`),
+      ].sort(),
+    );
+    const ajv = new Ajv({ strict: false, formats: { 'date-time': true } });
+    for (const [path, url] of [
+      ['/v1/replications', '/v1/replications'],
+      ['/v1/replications/{name}', '/v1/replications/dr'],
+    ] as const) {
+      const { schema } = paths[path].get.responses['200'].content['application/json'];
+      const validate = ajv.compile(strict(schema) as AnySchemaObject);
+      validate(await get(url));
+      expect([path, validate.errors]).toEqual([path, null]);
+    }
   });
 
   test('whose replica rots is told with the exit code', async () => {

@@ -42,7 +42,7 @@ export class ReplicationObserver {
     const all = control.catalog.replications.all();
     for (const replication of all) {
       observeObjective(control, replication, now);
-      if (isDue(replication, now)) this.#start(replication);
+      if (isDue(replication, now) && this.#isReachable(replication)) this.#start(replication);
     }
     const looks = now - this.#linksAt >= LINK_EVERY_MS;
     if (!looks || this.#looking !== undefined) return;
@@ -61,6 +61,12 @@ export class ReplicationObserver {
   /** Settles when what storage was asked is answered. */
   async settled(): Promise<void> {
     await this.#looking;
+  }
+
+  /** Until both are attached (after a start: in the background) there is nothing to be tried. */
+  #isReachable({ repositories }: ReplicationRecord): boolean {
+    const { storage } = this.#control;
+    return storage.isAttached(repositories.left) && storage.isAttached(repositories.right);
   }
 
   #start(replication: ReplicationRecord): void {

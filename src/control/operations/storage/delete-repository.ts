@@ -68,7 +68,11 @@ function erase({ catalog, spaces }: Control, { id }: RepositoryRecord): void {
 function refuseFull({ catalog }: Control, { id, name }: RepositoryRecord): void {
   const volumes = catalog.volumes.count(id);
   const snapshots = catalog.snapshots.count(id);
-  if (volumes + snapshots === 0) return;
+  if (volumes + snapshots === 0) {
+    // A replication into it has not made its volumes yet.
+    refuseMembers({ catalog }, { id, name });
+    return;
+  }
   throw new Fault(
     'IN_USE',
     `repository ${name} has ${volumes} volumes and ${snapshots} snapshots`,
@@ -80,7 +84,10 @@ function refuseFull({ catalog }: Control, { id, name }: RepositoryRecord): void 
   );
 }
 
-function refuseMembers({ catalog }: Control, { id, name }: RepositoryRecord): void {
+function refuseMembers(
+  { catalog }: Pick<Control, 'catalog'>,
+  { id, name }: Pick<RepositoryRecord, 'id' | 'name'>,
+): void {
   const isOurs = (volumeId: string): boolean => catalog.volumes.byId(volumeId)?.repositoryId === id;
   const groups = catalog.volumeGroups
     .all()
@@ -88,11 +95,14 @@ function refuseMembers({ catalog }: Control, { id, name }: RepositoryRecord): vo
   const schedules = catalog.schedules
     .all()
     .filter((schedule) => catalog.schedules.members(schedule.id).some(isOurs));
-  const names = [...groups, ...schedules].map((one) => one.name);
+  const replications = catalog.replications
+    .all()
+    .filter(({ repositories }) => repositories.left === id || repositories.right === id);
+  const names = [...groups, ...schedules, ...replications].map((one) => one.name);
   if (names.length === 0) return;
   throw new Fault('IN_USE', `volumes of repository ${name} are in ${names.join(', ')}`, {
     field: 'repository.volumes',
     value: names,
-    expected: 'none that a volume group or a snapshot schedule has',
+    expected: 'none that a volume group, a snapshot schedule or a replication has',
   });
 }

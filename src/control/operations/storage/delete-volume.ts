@@ -1,6 +1,7 @@
 import { Fault } from '../../../errors/index.ts';
 import type { RepositoryRecord, VolumeRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
+import { refuseReplicated } from '../../replication/refuse-replicated.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import { addressOf, requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
 import { inTurn } from '../../storage/turns.ts';
@@ -72,6 +73,7 @@ function refuseWanted({ catalog }: Control, { name }: RepositoryRecord, volume: 
   if (volume.role === 'replica') {
     refuse('is a replica', 'replica', 'its replication to be ended first');
   }
+  refuseReplicated(catalog, { volumeId: volume.id });
   const groups = catalog.volumeGroups.ofVolume(volume.id).map((group) => group.name);
   if (groups.length > 0) {
     const expected = 'no volume group that has it (rootcast volume-group set)';

@@ -145,6 +145,13 @@ describe('a forced failover', () => {
     expect(show(rig)).toMatchObject({ state: 'failed-over', failover: 'forced', source: 'there' });
   });
 
+  it('ends what still writes the old source, and tells what cannot be ended', async () => {
+    rig.failing.add('close');
+    expect(await failover(true)).toMatchObject({ state: 'succeeded' });
+    expect(rig.closed).toEqual(['db']);
+    expect(kinds(rig)).toContain('replication.not-fenced');
+  });
+
   it('is refused without a complete point', async () => {
     const empty = replicationRig();
     empty.storage.before = (what) => {

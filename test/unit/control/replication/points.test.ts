@@ -2,15 +2,17 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   createReplication,
-  deleteReplication,
-  pauseReplication,
+  deleteRepository,
+  deleteSnapshot,
+  deleteVolume,
   recoverControl,
   refuseReplicated,
-  resumeReplication,
   runReplication,
   updateReplication,
+  updateSnapshot,
   verifyReplication,
 } from '../../../../src/control/index.ts';
+import { prunePoints } from '../../../../src/control/replication/prune-points.ts';
 import { Fault } from '../../../../src/errors/index.ts';
 import { kinds } from '../support/fake-service.ts';
 import {
@@ -81,7 +83,7 @@ describe('a replication', () => {
     expect(show(rig)).toMatchObject({ state: 'idle-consistent', lastCommon: 2, running: false });
   });
 
-  it('makes the replica a volume that is nobody else’s', async () => {
+  it('keeps what it stands on from being deleted, and its replica from everybody', async () => {
     await protectedVolume(rig);
     const { catalog } = rig.control;
     expect(catalog.volumes.byId(rig.volumeId('there/db'))).toMatchObject({ role: 'replica' });
@@ -96,6 +98,15 @@ describe('a replication', () => {
     expect(() => refuseReplicated(catalog, { snapshotId })).toThrowError(
       expect.objectContaining(inUse),
     );
+    expect(() => deleteVolume(rig.control, 'here', 'db')).toThrowError(
+      expect.objectContaining(inUse),
+    );
+    const { name = '', volumeName } = catalog.snapshots.byId(snapshotId) ?? {};
+    const address = `${volumeName}@${name}`;
+    updateSnapshot(rig.control, 'here', address, { held: false });
+    const deleting = await ended(rig.control, deleteSnapshot(rig.control, 'here', address));
+    expect(deleting).toMatchObject({ state: 'failed', error: { code: 'IN_USE' } });
+    await expect(deleteRepository(rig.control, 'there')).rejects.toMatchObject(inUse);
   });
 
   it.each([
@@ -257,6 +268,19 @@ describe('a run that is interrupted', () => {
   });
 });
 
+describe('storage that is away', () => {
+  it('is waited for', async () => {
+    await protectedVolume(rig, { interval: '1m' });
+    rig.storage.detached.add('there');
+    rig.clock.advance(60_000);
+    await rig.observe();
+    expect(show(rig)).toMatchObject({ state: 'idle-consistent', points: [{ number: 1 }] });
+    rig.storage.detached.clear();
+    await rig.observe();
+    expect(show(rig)).toMatchObject({ lastCommon: 2 });
+  });
+});
+
 describe('points', () => {
   it('stay as many as each side keeps, and the last common one always', async () => {
     await protectedVolume(rig, { keepSource: 1, keepTarget: 2 });
@@ -271,6 +295,20 @@ describe('points', () => {
       [3, false, true],
     ]);
     expect(rig.storage.snapshots.size).toBe(3);
+  });
+
+  it('stay when they are the last that both sides have, whatever came after them', async () => {
+    await protectedVolume(rig, { keepSource: 1, keepTarget: 1 });
+    updateReplication(rig.control, 'dr', { keepSource: 5, keepTarget: 5 });
+    await send(rig);
+    const { catalog } = rig.control;
+    const [newest] = catalog.points.ofReplication(show(rig).id);
+    if (newest === undefined) throw new Error('no point');
+    catalog.points.update({ ...newest, damaged: true });
+    updateReplication(rig.control, 'dr', { keepSource: 1, keepTarget: 1 });
+    const signal = new AbortController().signal;
+    await prunePoints(rig.control, show(rig).id, { signal, progress: () => undefined });
+    expect(show(rig)).toMatchObject({ lastCommon: 1, points: [{ number: 2 }, { number: 1 }] });
   });
 
   it('are found out when the replica is not what was sent, and not sent differences to', async () => {
@@ -294,89 +332,5 @@ describe('points', () => {
     expect(rig.storage.content(rig.volumeId('there/db'))).toEqual(rig.storage.content('db'));
     const mended = await ended(rig.control, verifyReplication(rig.control, 'dr', {}));
     expect(mended.result).toMatchObject({ volumes: [{ same: true }] });
-  });
-});
-
-describe('a replication is managed', () => {
-  it('by pausing it in the middle, and resuming it there', async () => {
-    await protectedVolume(rig, { interval: '1m' });
-    rig.storage.write('db', 0, 'x'.repeat(10 * CHUNK));
-    let paused: Promise<unknown> | undefined;
-    rig.replicator.atCheckpoint = async () => {
-      paused ??= pauseReplication(rig.control, 'dr');
-      await Promise.resolve();
-    };
-    expect(await send(rig)).toMatchObject({ state: 'cancelled' });
-    await paused;
-    expect(show(rig)).toMatchObject({ state: 'paused', paused: true, running: false });
-    rig.clock.advance(3_600_000);
-    await rig.observe();
-    expect(show(rig).points[0]).toMatchObject({ number: 2, state: 'sending' });
-    expect(() => runReplication(rig.control, 'dr')).toThrowError(/is paused/);
-    resumeReplication(rig.control, 'dr');
-    await rig.observe();
-    expect(show(rig).points[0]).toMatchObject({ number: 2, state: 'complete' });
-    expect(show(rig)).toMatchObject({ state: 'idle-consistent', paused: false });
-  });
-
-  it('by changing it while it runs: its throttle at once', async () => {
-    await protectedVolume(rig, { throttle: '1M' });
-    const { id } = show(rig);
-    expect(rig.replicator.throttles.get(id)).toBe(2 ** 20);
-    updateReplication(rig.control, 'dr', { throttle: null, name: 'site', interval: '1h' });
-    expect(rig.replicator.throttles.get(id)).toBeUndefined();
-    const changed = rig.control.catalog.replications.byName('site');
-    expect(changed).toMatchObject({ nextAt: rig.clock.now() + 3_600_000 });
-  });
-
-  it('by deleting it: the replica is a volume at its last point, and its points are snapshots', async () => {
-    await protectedVolume(rig);
-    rig.storage.write('db', 0, 'half sent');
-    rig.replicator.atCheckpoint = () => {
-      throw new Fault('UNAVAILABLE', 'the disk fails');
-    };
-    await send(rig);
-    rig.storage.before = (what) => {
-      if (what === 'revert') throw new Fault('UNREACHABLE', 'away');
-    };
-    const refused = deleteReplication(rig.control, 'dr', {});
-    await expect(refused).rejects.toMatchObject({ code: 'UNREACHABLE' });
-    rig.storage.before = () => undefined;
-    const replica = rig.volumeId('there/db');
-    await deleteReplication(rig.control, 'dr', {});
-    expect(rig.storage.textAt(replica, 0, 11)).toBe('db at first');
-    const { catalog } = rig.control;
-    expect(catalog.volumes.byId(replica)).toMatchObject({ role: 'volume' });
-    const snapshots = [...rig.storage.snapshots.keys()].map((id) => catalog.snapshots.byId(id));
-    expect(snapshots.map((snapshot) => snapshot?.held)).toEqual([false, false, false]);
-    expect(kinds(rig)).toContain('replication.deleted');
-  });
-});
-
-describe('the recovery point objective', () => {
-  it('is told when it is exceeded, and when it is met again', async () => {
-    await protectedVolume(rig, { rpo: '5m' });
-    rig.clock.advance(300_000);
-    await rig.observe();
-    expect(show(rig)).toMatchObject({ rpoMissed: false, ageSeconds: 300 });
-    rig.clock.advance(1_000);
-    await rig.observe();
-    await rig.observe();
-    expect(show(rig)).toMatchObject({ rpoMissed: true, ageSeconds: 301 });
-    await send(rig);
-    await rig.observe();
-    expect(show(rig)).toMatchObject({ rpoMissed: false, ageSeconds: 0 });
-    expect(kinds(rig).filter((kind) => kind.startsWith('replication.rpo'))).toEqual([
-      ...['replication.rpo-missed', 'replication.rpo-met'],
-    ]);
-  });
-
-  it('counts from when the point was taken, not from when it was complete', async () => {
-    await protectedVolume(rig, { rpo: '1m' });
-    rig.storage.write('db', 0, 'slow');
-    rig.replicator.atCheckpoint = () => rig.clock.advance(90_000);
-    await send(rig);
-    await rig.observe();
-    expect(show(rig).rpoMissed).toBe(true);
   });
 });

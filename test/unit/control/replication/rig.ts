@@ -23,6 +23,8 @@ export interface ReplicationRig extends FakeService {
   /** Moments of the hooks that were called, and those that fail. */
   readonly hooks: string[];
   readonly failing: Set<string>;
+  /** Volumes whose connections were ended. */
+  readonly closed: string[];
   observer: ReplicationObserver;
   /** A look of the observer, and the end of what it began. */
   observe(): Promise<void>;
@@ -36,6 +38,7 @@ export function replicationRig(
   const { over } = options;
   const hooks: string[] = [];
   const failing = new Set<string>();
+  const closed: string[] = [];
   let now = (): number => 0;
   const storage = over?.storage ?? new MemoryStorage(() => now());
   const replicator = over?.replicator ?? new MemoryReplicator(storage);
@@ -46,6 +49,10 @@ export function replicationRig(
     replication: {
       replicator,
       links: options.linked === true ? links : undefined,
+      endConnections: async (volumeId) => {
+        closed.push(volumeId);
+        if (failing.has('close')) throw new Error('it hangs');
+      },
     },
     hooks: {
       check: () => undefined,
@@ -67,7 +74,7 @@ export function replicationRig(
   return {
     ...service,
     clock,
-    ...{ storage, replicator, links, failures, hooks, failing, observer },
+    ...{ storage, replicator, links, failures, hooks, failing, closed, observer },
     async observe() {
       this.observer.observe(clock.now());
       await this.observer.settled();
