@@ -105,8 +105,19 @@ export class Images {
     await ignoring(['NOT_FOUND'], () => this.#cluster.rbd(args, call));
   }
 
-  /** A clone or copy has its source's metadata: none of ours may stay. */
+  /**
+   * A clone or copy has its source's metadata: none of ours may stay. The tags of its snapshots may: they go by ids that
+   * this image has not, and there can be hundreds.
+   */
   async forgetSource(name: string): Promise<void> {
+    for (const key of (await this.meta(name)).keys()) {
+      if (!key.startsWith(META.all) || key.startsWith(META.snapshot)) continue;
+      await this.removeMeta(name, key);
+    }
+  }
+
+  /** Nothing of ours is left on it. */
+  async forgetAll(name: string): Promise<void> {
     for (const key of (await this.meta(name)).keys()) {
       if (key.startsWith(META.all)) await this.removeMeta(name, key);
     }

@@ -8,7 +8,7 @@ import type { CallOptions } from '../../repositories/index.ts';
 import type { Cluster } from './cluster.ts';
 import { type Image, type Images, ignoring } from './images.ts';
 import { DEAD_CLIENT_SECONDS } from './limits.ts';
-import { META, objectName, partName } from './names.ts';
+import { META, objectName, partName, tagSuffix } from './names.ts';
 
 export interface Wanted {
   readonly tag: string;
@@ -45,18 +45,18 @@ export class Maker {
       const there = await wanted.find();
       if (there !== undefined) return { image: there, fresh: false };
       const complete = objectName(wanted.name, wanted.tag);
-      const part = partName(complete);
       const names = await this.#images.allNames();
       // What was released keeps its name.
       if (names.includes(complete)) {
         const message = `an image ${complete} is there, and is not ours`;
         throw new ArrayError('ALREADY_EXISTS_DIFFERENT', message, { value: complete });
       }
-      const begun = names.includes(part);
-      if (!begun || !(await this.#finished(part, wanted.tag))) {
-        if (begun) await this.#remove(part);
-        await this.#makePart(part, wanted, options);
-      }
+      // Of an attempt that died, which may have had another name for it: the tag is what counts.
+      const begun = names.find((name) => name.endsWith(partName(tagSuffix(wanted.tag))));
+      const finished = begun !== undefined && (await this.#finished(begun, wanted.tag));
+      if (begun !== undefined && !finished) await this.#remove(begun);
+      const part = finished ? begun : partName(complete);
+      if (!finished) await this.#makePart(part, wanted, options);
       const call = { what: `name image ${complete}`, mutating: true };
       await this.#cluster.rbd(['mv', this.#cluster.spec(part), this.#cluster.spec(complete)], call);
       const image = await this.#images.byName(complete);

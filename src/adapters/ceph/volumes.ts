@@ -212,7 +212,7 @@ export class Volumes {
     return this.#turns.run(request.ref.nativeId, async () => {
       const image = await this.#images.byId(request.ref.nativeId);
       if (image === undefined) return;
-      await this.#images.forgetSource(image.name);
+      await this.#images.forgetAll(image.name);
     });
   }
 }

@@ -169,6 +169,8 @@ describeWith(NEEDS, 'RBD mirroring', () => {
       PATIENCE_MS,
     );
     await write(1, 3);
+    // The other side gets what a mirror snapshot holds, no more.
+    await replication(1).syncNow({ opId: opId(), volume: await there(1) });
     expect((await replication(1).status(await there(1)))?.role).toBe('primary');
   });
 
