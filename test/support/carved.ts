@@ -126,7 +126,7 @@ export async function makeVolume(
   tags += 1;
   const tag = options.tag ?? `tag-${tags}`;
   const thin = options.thin ?? true;
-  return await control.createVolume({ opId: tag, tag, name: `volume ${tag}`, size, thin });
+  return await control.createVolume({ opId: tag, tag, name: `volume-${tag}`, size, thin });
 }
 
 export async function errnoOf(work: () => unknown): Promise<string> {

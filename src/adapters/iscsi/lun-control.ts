@@ -83,8 +83,8 @@ export class LunControl implements ArrayControl {
     return this.#carved.createVolume(request, options);
   }
 
-  deleteVolume(request: Request<'deleteVolume'>): Promise<void> {
-    return this.#carved.deleteVolume(request);
+  deleteVolume(request: Request<'deleteVolume'>, options?: CallOptions): Promise<void> {
+    return this.#carved.deleteVolume(request, options);
   }
 
   resizeVolume(

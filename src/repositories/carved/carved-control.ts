@@ -13,6 +13,7 @@ import type {
   Mutation,
   Page,
 } from '../array-control.ts';
+import { checkArrayName, checkNotCancelled } from '../array-requests.ts';
 import { capabilities } from '../capabilities.ts';
 import type { RepositorySpace, VolumeLocator } from '../ports.ts';
 import type { Answers } from './answers.ts';
@@ -112,10 +113,18 @@ export class CarvedControl implements ArrayControl {
   }
 
   async createVolume(request: CreateVolume, options: CallOptions = {}): Promise<ArrayVolume> {
+    this.#checkOpen();
+    checkNotCancelled(options.signal);
+    checkArrayName(request.name, this.info.limits);
     return this.#describe(await this.#parts.changes.create(request, options));
   }
 
-  async deleteVolume(request: Mutation & { readonly ref: ArrayRef }): Promise<void> {
+  async deleteVolume(
+    request: Mutation & { readonly ref: ArrayRef },
+    options: CallOptions = {},
+  ): Promise<void> {
+    this.#checkOpen();
+    checkNotCancelled(options.signal);
     await this.#parts.changes.delete(request.ref.nativeId);
   }
 
@@ -124,6 +133,8 @@ export class CarvedControl implements ArrayControl {
     options: CallOptions = {},
   ): Promise<ArrayVolume> {
     const { changes } = this.#parts;
+    this.#checkOpen();
+    checkNotCancelled(options.signal);
     return this.#describe(await changes.resize(request.ref.nativeId, request.size, options));
   }
 
@@ -131,6 +142,7 @@ export class CarvedControl implements ArrayControl {
     by: { readonly ref: ArrayRef } | { readonly tag: string },
   ): Promise<ArrayVolume | undefined> {
     const { state } = this.#parts;
+    this.#checkOpen();
     const volume = 'tag' in by ? state.byTag(by.tag) : state.byId(by.ref.nativeId);
     return volume?.ready === true ? this.#describe(volume) : undefined;
   }
@@ -139,7 +151,8 @@ export class CarvedControl implements ArrayControl {
     readonly ownedOnly: boolean;
     readonly cursor?: string;
   }): Promise<Page<ArrayVolume>> {
-    const after = Number(query.cursor ?? 0);
+    this.#checkOpen();
+    const after = numberOfCursor(query.cursor);
     const items: ArrayVolume[] = [];
     let last = 0;
     // In the order in which they were made: numbers only grow.
@@ -209,6 +222,12 @@ export class CarvedControl implements ArrayControl {
     }
   }
 
+  #checkOpen(): void {
+    if (this.#closing !== undefined) {
+      throw new ArrayError('UNREACHABLE', 'the repository is closed');
+    }
+  }
+
   #describe(volume: CarvedVolume): ArrayVolume {
     const { state, ownership, adapterKind, locatorAddress } = this.#parts;
     const { id, name, tag, size, thin } = volume;
@@ -228,4 +247,11 @@ export class CarvedControl implements ArrayControl {
       },
     };
   }
+}
+
+/** The number of the last volume of the page before. @throws ArrayError CURSOR_EXPIRED */
+function numberOfCursor(cursor: string | undefined): number {
+  if (cursor === undefined) return 0;
+  if (/^[0-9]{1,10}$/.test(cursor)) return Number(cursor);
+  throw new ArrayError('CURSOR_EXPIRED', 'the list does not go on from there');
 }

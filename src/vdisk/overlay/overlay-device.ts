@@ -119,7 +119,8 @@ class OverlayDevice implements BlockDevice {
       fastZero: true,
       cache: base.capabilities.cache,
       extents: true,
-      multiConn: true,
+      // A flush in one thread covers what others wrote only if it does so below (not over NFS).
+      multiConn: data.capabilities.multiConn && map.capabilities.multiConn,
       rotational: data.capabilities.rotational,
     });
   }
