@@ -44,8 +44,9 @@ export interface RunFlags extends ReportFiles {
 }
 
 const TARGET_HELP = `
-TARGET is an NBD URI (nbd://HOST:PORT/EXPORT, nbds://…, nbd+unix:///EXPORT?socket=PATH), machine/NAME or
-vdisk/NAME of a Rootcast on this machine, or repository:local:FOLDER (a volume is made there, and deleted
+TARGET is an NBD URI (nbd://HOST:PORT/EXPORT, nbds://…, nbd+unix:///EXPORT?socket=PATH), machine/NAME,
+vdisk/NAME or volume/REPOSITORY/NAME of a Rootcast on this machine, an iSCSI URL (iscsi://HOST:PORT/IQN/LUN, CHAP in
+LIBISCSI_CHAP_USERNAME and LIBISCSI_CHAP_PASSWORD), or repository:local:FOLDER (a volume is made there, and deleted
 afterwards). A % in it is the number of the machine, 0 …, for workloads of several machines.`;
 
 export function runCommand(io: CliIo): Command {

@@ -1,10 +1,12 @@
-/** From a URI to a device: an NBD export through our own client, or a volume of a repository. */
+/** From a URI to a device: an NBD export or a LUN through our own clients, or a volume of a repository. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { LocalVolumeControl, LocalVolumeData } from '../../src/adapters/local/index.ts';
 import { type BlockDevice, PLAIN } from '../../src/block/index.ts';
+import { IscsiDataPort } from '../../src/iscsi/index.ts';
 import { connectNbd, type NbdTlsOptions, nbdDevice } from '../../src/nbd/index.ts';
 import { BLOCK, fillBlock, IMAGE_AUTHOR } from './content.ts';
+import { iscsiCredentials, parseIscsiUrl } from './iscsi-url.ts';
 import type { TlsFiles } from './job.ts';
 
 export const REPOSITORY_PREFIX = 'repository:local:';
@@ -41,6 +43,25 @@ function credentials(files: TlsFiles): NbdTlsOptions | undefined {
   };
 }
 
+/** A session of its own for each, as NBD has connections. */
+async function openLun(lun: NonNullable<ReturnType<typeof parseIscsiUrl>>): Promise<BlockDevice> {
+  const say = (_details: object, message: string): void => console.error(message);
+  const log = { info: () => undefined, warn: say, error: say };
+  const port = new IscsiDataPort({ log });
+  try {
+    const device = await port.open({ ...lun, ...iscsiCredentials(process.env), write: true });
+    const close = device.close.bind(device);
+    device.close = async () => {
+      await close();
+      await port.close();
+    };
+    return device;
+  } catch (error) {
+    await port.close();
+    throw error;
+  }
+}
+
 /**
  * One connection. The style is structured replies, as fio's engine speaks it, so that both clients ask a
  * server for the same work.
@@ -51,6 +72,8 @@ export async function connectDevice(
   tls: TlsFiles,
   requestsInFlight: number,
 ): Promise<BlockDevice> {
+  const lun = parseIscsiUrl(uri);
+  if (lun !== undefined) return await openLun(lun);
   const tlsCredentials = credentials(tls);
   const client = await connectNbd(uri, {
     style: 'structured',

@@ -2,7 +2,10 @@
  * What a user names on the command line to be measured, instead of a server that the benchmark starts:
  *
  *   nbd://HOST:PORT/EXPORT        as it stands, whoever serves it; also nbds://, nbd+unix://, nbds+unix://
- *   machine/NAME   vdisk/NAME     an export of the Rootcast that runs (its data folder, or its address)
+ *   machine/NAME   vdisk/NAME     an export of the Rootcast that runs (its data folder, or its address);
+ *   volume/REPOSITORY/NAME        through the adapter of its repository
+ *   iscsi://HOST:PORT/IQN/LUN     a LUN, by our own initiator; CHAP as libiscsi has it, in the environment:
+ *                                 LIBISCSI_CHAP_USERNAME, LIBISCSI_CHAP_PASSWORD
  *   repository:local:FOLDER       a volume of the local adapter in this process, without a network
  *
  * A `%` in it stands for the number of a machine, and is left for the caller to fill in.
@@ -13,11 +16,12 @@ import { ApiClient } from '../../src/cli/api-client.ts';
 import { CliError, EXIT_USAGE } from '../../src/cli/cli-error.ts';
 import { Fault } from '../../src/errors/index.ts';
 import { listNbd, parseNbdUri } from '../../src/nbd/index.ts';
+import { ISCSI_URL, parseIscsiUrl } from '../load/iscsi-url.ts';
 
 export interface NamedTarget {
   /** The root of the server's process tree; undefined when it is not on this machine, or not known. */
   readonly pid: number | undefined;
-  /** An NBD URI, or `repository:local:FOLDER`. */
+  /** An NBD URI, an iSCSI URL, or `repository:local:FOLDER`. */
   uri(machine: number): string;
 }
 
@@ -35,15 +39,17 @@ export interface NamedOptions {
 /** What the text says, before anybody is asked. */
 export type ParsedName =
   | { readonly kind: 'nbd'; readonly uri: string }
+  | { readonly kind: 'iscsi'; readonly uri: string }
   | { readonly kind: 'repository'; readonly folder: string }
   | {
       readonly kind: 'export';
-      readonly of: 'machine' | 'vdisk';
+      readonly of: 'machine' | 'vdisk' | 'volume';
+      /** Of a volume: its repository's, a slash, its own. */
       readonly name: string;
     };
 
 const EXPECTED =
-  'nbd://HOST:PORT/EXPORT, nbds://…, nbd+unix:///EXPORT?socket=PATH, machine/NAME, vdisk/NAME or repository:local:FOLDER';
+  'nbd://HOST:PORT/EXPORT, nbds://…, nbd+unix:///EXPORT?socket=PATH, machine/NAME, vdisk/NAME, volume/REPOSITORY/NAME, iscsi://HOST:PORT/IQN/LUN or repository:local:FOLDER';
 const DEFAULT_NBD_PORT = 10_809;
 /** Stands for a machine's number, unless it begins an escaped character. */
 const MACHINE_NUMBER = /%(?![0-9a-fA-F]{2})/g;
@@ -64,7 +70,8 @@ export function parseName(text: string): ParsedName {
     return { kind: 'nbd', uri: text };
   }
   if (/^iscsi:/i.test(text)) {
-    throw wrong(text, 'there is no iSCSI initiator yet (issue 5); NBD can be measured: nbd://…');
+    if (parseIscsiUrl(text) === undefined) throw wrong(text, `expected ${ISCSI_URL}`);
+    return { kind: 'iscsi', uri: text };
   }
   const repository = /^repository:([^:]*):?(.*)$/.exec(text);
   if (repository !== null) {
@@ -77,6 +84,8 @@ export function parseName(text: string): ParsedName {
   if ((of === 'machine' || of === 'vdisk') && name !== undefined) {
     return { kind: 'export', of, name };
   }
+  const [, volume] = /^volume\/([a-z0-9][a-z0-9._-]*\/[a-z0-9%][a-z0-9%._-]*)$/i.exec(text) ?? [];
+  if (volume !== undefined) return { kind: 'export', of: 'volume', name: volume };
   throw wrong(text, `that names nothing to measure; expected ${EXPECTED}`);
 }
 
@@ -158,10 +167,15 @@ async function resolveExport(
   const first = name.replaceAll(MACHINE_NUMBER, '0');
   await new ApiClient(server, token, { fetch, user: 'rootcast bench' }).call(
     'GET',
-    `/${of}s/${encodeURIComponent(first)}`,
+    of === 'volume' ? volumePath(first) : `/${of}s/${encodeURIComponent(first)}`,
   );
   if (options.tls !== true) await tryNbd(text, nbd);
   return { pid, uri: () => `${nbd}/${of}/${name}` };
+}
+
+function volumePath(name: string): string {
+  const [repository = '', volume = ''] = name.split('/').map(encodeURIComponent);
+  return `/repositories/${repository}/volumes/${volume}`;
 }
 
 /**
@@ -172,6 +186,7 @@ export async function resolveNamed(text: string, options: NamedOptions = {}): Pr
   const parsed = parseName(text);
   switch (parsed.kind) {
     case 'nbd':
+    case 'iscsi':
       return { pid: undefined, uri: () => text };
     case 'export':
       return await resolveExport(text, parsed, options);

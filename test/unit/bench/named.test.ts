@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { iscsiCredentials, parseIscsiUrl } from '../../../bench/load/iscsi-url.ts';
 import { parseName, resolveNamed } from '../../../bench/targets/named.ts';
 
 describe('what a user names to be measured', () => {
@@ -34,6 +35,23 @@ describe('what a user names to be measured', () => {
     expect(parseName('vdisk/debian')).toEqual({ kind: 'export', of: 'vdisk', name: 'debian' });
   });
 
+  it('is a volume through the adapter of its repository, or a LUN by our own initiator', async () => {
+    const name = 'san1/database';
+    expect(parseName(`volume/${name}`)).toEqual({ kind: 'export', of: 'volume', name });
+    const uri = 'iscsi://192.0.2.7:3260/iqn.2026-01.com.example:t1/3';
+    expect(parseName(uri)).toEqual({ kind: 'iscsi', uri });
+    expect((await resolveNamed(uri)).uri(0)).toBe(uri);
+    expect(parseIscsiUrl(uri)).toEqual({
+      ...{ portals: ['192.0.2.7:3260'], iqn: 'iqn.2026-01.com.example:t1', lun: 3 },
+    });
+  });
+
+  it('takes the CHAP account of libiscsi’s environment', () => {
+    expect(iscsiCredentials({})).not.toHaveProperty('chap');
+    const environment = { LIBISCSI_CHAP_USERNAME: 'u', LIBISCSI_CHAP_PASSWORD: 'p' };
+    expect(iscsiCredentials(environment).chap).toEqual({ user: 'u', password: 'p' });
+  });
+
   it('is a folder for volumes of the local adapter', async () => {
     expect(parseName('repository:local:/a:b')).toEqual({ kind: 'repository', folder: '/a:b' });
     expect((await resolveNamed(`repository:local:${folder}`)).uri(0)).toBe(
@@ -44,7 +62,8 @@ describe('what a user names to be measured', () => {
   });
 
   it.each([
-    ['iscsi://array/iqn', 'no iSCSI initiator yet (issue 5)'],
+    ['iscsi://array/iqn', 'iscsi://HOST[:PORT]/IQN/LUN'],
+    ['iscsi://user%secret@array/iqn.2026-01.a:b/1', 'iscsi://HOST[:PORT]/IQN/LUN'],
     ['nbd+vsock://2', 'TCP or a Unix socket'],
     ['nbd+unix:///disk', '?socket=PATH'],
     ['nbd:127.0.0.1', 'not an NBD URI'],

@@ -48,7 +48,7 @@ describe('a wrong flag', () => {
     [['run', 'nbd://h/x', '--block-size', '1000'], "argument '1000'", 'multiple of 512'],
     [['run', 'nbd://h/x', '--tls-cert', 'c.pem'], '--tls-key', 'both or neither'],
     [['run', 'nbd://h/x', '--machines', '3'], '--machines 3', 'needs a %'],
-    [['run', 'iscsi://h/x'], 'iscsi://h/x', 'nbd://'],
+    [['run', 'iscsi://h/x'], 'iscsi://h/x', 'HOST[:PORT]/IQN/LUN'],
     [['run', 'ftp://h/x'], 'ftp://h/x', 'nbd://'],
     [
       ['run', 'nbd://h/x', '--write', '--workload', 'boot-100', '--trace', 'no.csv'],
