@@ -89,9 +89,9 @@ function nextWish(
   }
   if (chance < 0.4) {
     const grown = volumes[Math.floor(random() * volumes.length)];
-    // Larger than anything that was made, and each time more.
+    // Larger than anything that was made, copies of the base among them, and each time more.
     if (grown === undefined) return undefined;
-    return { kind: 'grow', tag: grown, size: (1000 + Number(tag.split('-')[1])) * UNIT };
+    return { kind: 'grow', tag: grown, size: (3000 + Number(tag.split('-')[1])) * UNIT };
   }
   if (chance < 0.6 && control.snapshots !== undefined) {
     snapshots.push(tag);
