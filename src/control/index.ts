@@ -65,6 +65,15 @@ export type {
   VerifyRequest,
 } from './ports.ts';
 export { recoverControl } from './recover.ts';
+export type { LayerCopyRequest, LayerReplicas } from './replica-port.ts';
+export {
+  copiesOf,
+  copiesToRead,
+  type LayerCopy,
+  placeOf,
+  volumeIdIn,
+} from './replicas/copies-of-layer.ts';
+export { VdiskReplicaObserver } from './replicas/observe-vdisk-replicas.ts';
 export { refuseReplicated } from './replication/refuse-replicated.ts';
 export type {
   ArrayLinks,
