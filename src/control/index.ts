@@ -69,8 +69,10 @@ export type { LayerCopyRequest, LayerReplicas } from './replica-port.ts';
 export {
   copiesOf,
   copiesToRead,
+  isReachable,
   type LayerCopy,
   placeOf,
+  type Reach,
   volumeIdIn,
 } from './replicas/copies-of-layer.ts';
 export { VdiskReplicaObserver } from './replicas/observe-vdisk-replicas.ts';

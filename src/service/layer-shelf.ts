@@ -11,8 +11,10 @@ import {
   type Catalog,
   copiesOf,
   copiesToRead,
+  isReachable,
   type LayerCopy,
   type LayerRecord,
+  type Reach,
 } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
 import type { ChainPlan } from '../exports/index.ts';
@@ -30,7 +32,7 @@ export class LayerShelf implements LayerNames {
   readonly #catalog: Catalog;
   readonly #volumes: VolumeControl;
   readonly #folder: string;
-  readonly #isAttached: (repositoryId: string) => boolean;
+  readonly #reach: Reach;
   /** Replicas that were told to somebody since the start: `LAYER REPOSITORY`. */
   readonly #lent = new Set<string>();
   readonly #plans = new LRUCache<string, ChainPlan>({
@@ -52,7 +54,7 @@ export class LayerShelf implements LayerNames {
     this.#catalog = catalog;
     this.#volumes = volumes;
     this.#folder = folder;
-    this.#isAttached = isAttached;
+    this.#reach = { catalog, isAttached };
   }
 
   resolve(layerId: string): string {
@@ -118,7 +120,7 @@ export class LayerShelf implements LayerNames {
   }
 
   #toRead(layer: LayerRecord): readonly [LayerCopy, ...LayerCopy[]] {
-    return copiesToRead({ catalog: this.#catalog, isAttached: this.#isAttached }, layer);
+    return copiesToRead(this.#reach, layer);
   }
 
   /** Whether a replica may be open in a chain: it was told to somebody, and its layer is in use. */
@@ -135,9 +137,12 @@ export class LayerShelf implements LayerNames {
    *   UNREACHABLE when no copy of a layer can be reached
    */
   async plan(layerId: string): Promise<ChainPlan> {
-    const copies = nameOf(this.#catalog.layers.chain(layerId).map((one) => this.#toRead(one)[0]));
+    const wanted = this.#catalog.layers.chain(layerId).map((layer) => this.#toRead(layer)[0]);
+    const copies = nameOf(wanted);
     const known = this.#plans.get(layerId);
-    if (known?.copies === copies) return known;
+    // Where one cannot be reached the array is asked, so that whoever wants to read is told why he cannot.
+    const isThere = wanted.every(({ repositoryId }) => isReachable(this.#reach, repositoryId));
+    if (known?.copies === copies && isThere) return known;
     const key = `${layerId} ${copies}`;
     const making = this.#making.get(key) ?? this.#make(layerId, known?.index);
     this.#making.set(key, making);
