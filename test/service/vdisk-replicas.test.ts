@@ -146,6 +146,10 @@ describe('a vDisk with a replica', () => {
     const { layers } = await untilReplica((now) => now?.state === 'complete' && now.layers === 2);
     expect(layers).toBe(2);
     expect(volumesIn('away')).toHaveLength(2);
+    const again = await service.cli('vdisk', 'replicate', 'debian', '--to', 'away');
+    expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining('0 layers copied') });
+    const { stdout } = await service.cli('vdisk', 'replicas', 'debian');
+    expect(stdout).toMatch(/^away +complete +2 +0 /m);
   });
 
   it('keeps its repository, and leaves nothing when it goes', { timeout: 60_000 }, async () => {
