@@ -36,6 +36,7 @@ import { snapshotScheduleRoutes } from './routes/snapshot-schedules.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { uploadRoutes } from './routes/uploads.ts';
+import { vdiskReplicaRoutes } from './routes/vdisk-replicas.ts';
 import { vdiskRoutes } from './routes/vdisks.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { volumeGroupRoutes } from './routes/volume-groups.ts';
@@ -52,6 +53,7 @@ const STORAGE_ROUTES = [
   snapshotScheduleRoutes,
   hookRoutes,
   replicationRoutes,
+  vdiskReplicaRoutes,
 ];
 
 export interface ApiOptions {

@@ -44,6 +44,22 @@ export interface Verification {
   readonly damaged: readonly { readonly reason: string }[];
 }
 
+/** What was copied to a repository. */
+export interface Replicated {
+  readonly layers: number;
+  readonly bytes: number;
+}
+
+export interface VdiskReplica {
+  readonly repository: string;
+  readonly state: string;
+  readonly repositoryState: string;
+  readonly layers: number;
+  readonly layersMissing: number;
+  readonly bytesMissing: number;
+  readonly serves: boolean;
+}
+
 export interface Changes {
   readonly machine: string;
   readonly vdisk: string;

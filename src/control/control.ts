@@ -9,8 +9,9 @@ import type { EventRecord, TaskRecord } from './catalog/records.ts';
 import { EnrolmentWindow } from './enrolment-window.ts';
 import type { HookRunner } from './hook-port.ts';
 import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
-import { NO_HOOKS, NO_STORAGE } from './no-storage.ts';
+import { NO_HOOKS, NO_REPLICAS, NO_STORAGE } from './no-storage.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
+import type { LayerReplicas } from './replica-port.ts';
 import type { ReplicationParts } from './replication-port.ts';
 import type { RepositorySpaceNow, Storage } from './storage-port.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
@@ -26,6 +27,8 @@ export interface ControlOptions {
   readonly hooks?: HookRunner;
   /** Absent: nothing is replicated. */
   readonly replication?: ReplicationParts;
+  /** Absent: layers have no copies. */
+  readonly replicas?: LayerReplicas;
   readonly clock: Clock;
   /** A fresh unique id, e.g. crypto.randomUUID. */
   readonly newId: () => string;
@@ -69,6 +72,7 @@ const TOLD_TASKS: ReadonlySet<string> = new Set([
   'version.merge',
   'machine.capture',
   'vdisk.verify',
+  'vdisk.replicate',
 ]);
 
 export interface MeasuredSpace extends RepositorySpaceNow {
@@ -84,6 +88,7 @@ export class Control {
   readonly storage: Storage;
   readonly hooks: HookRunner;
   readonly replication: ReplicationParts | undefined;
+  readonly replicas: LayerReplicas;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly serverName: string;
@@ -99,6 +104,10 @@ export class Control {
   readonly replicationTurns = new KeyedMutex();
   /** The task that sends a point of a replication, by the replication's id. */
   readonly replicationRuns = new Map<string, string>();
+  /** Layers are copied into one repository one after the other. By its id. */
+  readonly replicaTurns = new KeyedMutex();
+  /** The task that copies a vDisk's layers, by vDisk and repository (replicas/copy-layers.ts). */
+  readonly replicaRuns = new Map<string, string>();
   /** What changes a repository, a volume or its snapshots, one after the other (storage/turns.ts). */
   readonly storageTurns = new KeyedMutex();
   /** What repositories said of their space last, by id (observe-repositories.ts). */
@@ -113,6 +122,7 @@ export class Control {
     this.storage = options.storage ?? NO_STORAGE;
     this.hooks = options.hooks ?? NO_HOOKS;
     this.replication = options.replication;
+    this.replicas = options.replicas ?? NO_REPLICAS;
     this.clock = options.clock;
     this.newId = options.newId;
     this.serverName = options.serverName;

@@ -65,6 +65,17 @@ export type {
   VerifyRequest,
 } from './ports.ts';
 export { recoverControl } from './recover.ts';
+export type { LayerCopyRequest, LayerReplicas } from './replica-port.ts';
+export {
+  copiesOf,
+  copiesToRead,
+  isReachable,
+  type LayerCopy,
+  placeOf,
+  type Reach,
+  volumeIdIn,
+} from './replicas/copies-of-layer.ts';
+export { VdiskReplicaObserver } from './replicas/observe-vdisk-replicas.ts';
 export { refuseReplicated } from './replication/refuse-replicated.ts';
 export type {
   ArrayLinks,

@@ -147,3 +147,10 @@ export const REPLICATION_RETRY_LONGEST_MS = 900_000;
 export const LINK_EVERY_MS = 30_000;
 /** Runs that begin by themselves are under way at the same time, at most: tasks of people find room. */
 export const MAX_REPLICATION_RUNS = 4;
+
+/** How often it is looked which copies of vDisks' layers are missing, or are not wanted any more. */
+export const VDISK_REPLICAS_EVERY_MS = 2_000;
+/** Copying that has failed begins again by itself after so long. */
+export const VDISK_REPLICA_RETRY_MS = 60_000;
+/** Copying that begins by itself does so while fewer than so many are under way. */
+export const MAX_VDISK_REPLICA_RUNS = 4;

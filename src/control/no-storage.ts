@@ -1,6 +1,7 @@
 /** A control plane without repositories: everything is refused, and nothing breaks. */
 import { Fault } from '../errors/index.ts';
 import type { HookRunner } from './hook-port.ts';
+import type { LayerReplicas } from './replica-port.ts';
 import type { Storage } from './storage-port.ts';
 
 function refuse(): never {
@@ -42,4 +43,10 @@ export const NO_STORAGE: Storage = {
 export const NO_HOOKS: HookRunner = {
   check: refuse,
   run: async () => ({ succeeded: false, how: 'this service runs no hooks', output: '' }),
+};
+
+export const NO_REPLICAS: LayerReplicas = {
+  copy: refuseLater,
+  remove: refuseLater,
+  isRead: () => false,
 };

@@ -23,8 +23,10 @@ export class ChainTable {
   }
 
   async use(plan: ChainPlan): Promise<ChainUse> {
-    const live = this.#live.get(plan.layerId) ?? { device: this.#open(plan), users: 0 };
-    this.#live.set(plan.layerId, live);
+    // The same layers from other volumes are another chain: those of this one may not be within reach any more.
+    const key = `${plan.layerId} ${plan.copies ?? ''}`;
+    const live = this.#live.get(key) ?? { device: this.#open(plan), users: 0 };
+    this.#live.set(key, live);
     live.users++;
     let released = false;
     const release = async (): Promise<void> => {
@@ -32,7 +34,7 @@ export class ChainTable {
       released = true;
       live.users--;
       if (live.users > 0) return;
-      if (this.#live.get(plan.layerId) === live) this.#live.delete(plan.layerId);
+      if (this.#live.get(key) === live) this.#live.delete(key);
       await (await live.device.catch(() => undefined))?.close();
     };
     try {

@@ -7,6 +7,8 @@ import type { VolumeLocator } from '../repositories/index.ts';
 export interface ChainPlan {
   /** Names the uppermost layer, and so all of it. */
   readonly layerId: string;
+  /** Which copies of its layers it is read from, where they have several; chains of others are others. */
+  readonly copies?: string;
   /** Of the disk in bytes; of what grew since its uppermost layer was sealed, more than that has. */
   readonly size: number;
   /** Which layer each block is read from (vdisk/chain); in shared memory. */

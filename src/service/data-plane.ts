@@ -304,10 +304,10 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   async #openVdisk(name: string): Promise<StackPlan> {
     const { catalog, layers } = this.#options;
     const disk = vdiskExport(catalog, name, this.#options.clock.now());
-    const key = `layer:${disk.layerId}`;
     const done = layers.use(disk.layerId);
     try {
       const chain = await layers.plan(disk.layerId);
+      const key = `layer:${disk.layerId} ${chain.copies ?? ''}`;
       this.#openedVdisks.set(name, disk.vdiskId);
       this.#uses.set(key, [...(this.#uses.get(key) ?? []), done]);
       const description = `version ${disk.version}, read-only`;

@@ -1,16 +1,18 @@
 /** The control plane's port onto layers: imports, seals, merges and checks in the service's repository. */
 import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import type {
-  BootFileNames,
-  Catalog,
-  ImageStore,
-  ImportProgress,
-  MergeRequest,
-  SealRequest,
-  StoredLayer,
-  VerifiedLayer,
-  VerifyRequest,
+import {
+  type BootFileNames,
+  type Catalog,
+  type ImageStore,
+  type ImportProgress,
+  type MergeRequest,
+  placeOf,
+  type SealRequest,
+  type StoredLayer,
+  type VerifiedLayer,
+  type VerifyRequest,
+  volumeIdIn,
 } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
 import { deleteVolumes, type VolumeControl } from '../repositories/index.ts';
@@ -31,7 +33,7 @@ import type { LayerShelf } from './layer-shelf.ts';
 import { DAMAGE_KEPT } from './limits.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
 import { noOverlay } from './overlay-entry.ts';
-import { type LayerRepositories, placeOf, volumeIdIn } from './storage/index.ts';
+import type { LayerRepositories } from './storage/index.ts';
 
 export interface LayerStoreParts {
   readonly folder: Pick<DataFolder, 'layers'>;
@@ -225,7 +227,7 @@ export class LayerStore implements ImageStore {
       const { chunks, bytes, damagedChunks } = await this.#reading(layerId, async () =>
         verifyLayer(
           {
-            chain: await layers.chain(layerId),
+            chain: await layers.chainFromHome(layerId),
             onlyOwn: true,
             ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
             onDamage: (damage) => {

@@ -25,6 +25,7 @@ import {
   recordEvent,
   recoverControl,
   Scrub,
+  VdiskReplicaObserver,
   VersionObserver,
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
@@ -34,6 +35,7 @@ import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data
 import { ServiceDataPlane } from './data-plane.ts';
 import { openFlushJournals } from './flush-journals.ts';
 import { ServiceHooks } from './hooks/index.ts';
+import { LayerReplicaStore } from './layer-replicas.ts';
 import { LayerShelf } from './layer-shelf.ts';
 import { LayerStore, sweepLayers } from './layer-store.ts';
 import { FENCE_MS } from './limits.ts';
@@ -161,6 +163,7 @@ async function compose(
     consolidateBeyond: config.layers.most,
     storage: storage.storage,
     replication: replicationParts(replicator, storage),
+    replicas: new LayerReplicaStore({ folder, dataPlane, repository, layers, newId: randomUUID }),
     onEvent: (event) => log.info({ event }, event.message),
   });
   closers.add('tasks', () => closeControl(control));
@@ -233,7 +236,9 @@ async function startDataPath(
       'no flush journal could be made: flushes are slower until the next start',
     );
   }
-  const layers = new LayerShelf(catalog, repository.volumes, folder.layers);
+  const layers = new LayerShelf(catalog, repository.volumes, folder.layers, (id) =>
+    repository.isAttached(id),
+  );
   const overlays = await OverlayBook.open({
     repository,
     bootId,
@@ -284,6 +289,9 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
   const replications = new ReplicationObserver(control, (err) =>
     log.error({ err }, 'observing replications'),
   );
+  const replicas = new VdiskReplicaObserver(control, (err) =>
+    log.error({ err }, 'observing replicas of vDisks'),
+  );
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
   const repositories = new RepositoryObserver(control);
@@ -301,6 +309,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
       replications.observe(now);
       repositories.observe(now);
       observeSchedules(control, now);
+      replicas.observe(now);
     } catch (err) {
       log.error({ err }, 'observing repositories');
     }
@@ -316,6 +325,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
     clearInterval(ticker);
     await scrub.close();
     await replications.close();
+    await replicas.close();
     await repositories.close();
     await observing;
   });

@@ -6,6 +6,7 @@ import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part } from '../session.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
+import { replicasCommand, replicateCommand, unreplicateCommand } from './vdisk-replicas.ts';
 import { revertedText, showTask, versionsText, type Waiting } from './version.ts';
 import { parseVersion } from './version-number.ts';
 
@@ -36,7 +37,10 @@ export function vdiskCommand(io: CliIo): Command {
       await session.client.call('DELETE', `/vdisks/${part(name)}`);
       session.show({ deleted: name }, () => `vDisk ${name} deleted\n`);
     });
-  for (const build of [revertCommand, pinCommand, unpinCommand, verifyCommand]) {
+  for (const build of [
+    ...[revertCommand, pinCommand, unpinCommand, verifyCommand],
+    ...[replicateCommand, replicasCommand, unreplicateCommand],
+  ]) {
     command.addCommand(build(io));
   }
   return command;

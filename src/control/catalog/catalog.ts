@@ -14,6 +14,7 @@ import { LockTable } from './lock-table.ts';
 import { MachineTable } from './machine-table.ts';
 import { PersonalityTable } from './personality-table.ts';
 import { RemovalTable } from './removal-table.ts';
+import { ReplicaTable } from './replica-table.ts';
 import { PointTable } from './replication/point-table.ts';
 import { ReplicationTable } from './replication/replication-table.ts';
 import { GroupTable } from './storage/group-table.ts';
@@ -56,6 +57,7 @@ export class Catalog {
   readonly hooks: HookTable;
   readonly replications: ReplicationTable;
   readonly points: PointTable;
+  readonly replicas: ReplicaTable;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -84,6 +86,7 @@ export class Catalog {
     this.hooks = new HookTable(database);
     this.replications = new ReplicationTable(database);
     this.points = new PointTable(database);
+    this.replicas = new ReplicaTable(database);
   }
 
   /**

@@ -9,6 +9,7 @@ import { INITIAL } from './schema/initial.ts';
 import { LIFECYCLE } from './schema/lifecycle.ts';
 import { REPLICATION } from './schema/replication.ts';
 import { STORAGE } from './schema/storage.ts';
+import { VDISK_REPLICAS } from './schema/vdisk-replicas.ts';
 import { VOLUME_NODES } from './schema/volume-nodes.ts';
 
 export interface Migration {
@@ -27,6 +28,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 3, sql: STORAGE },
   { number: 4, sql: VOLUME_NODES },
   { number: 5, sql: REPLICATION },
+  { number: 6, sql: VDISK_REPLICAS },
 ];
 
 /**

@@ -44,4 +44,5 @@ export * from './storage/index.ts';
 export { cancelTask, listTasks, showTask } from './tasks.ts';
 export * from './transfers/index.ts';
 export { updateMachine, updateMachines } from './update-machine.ts';
+export * from './vdisk-replicas/index.ts';
 export * from './versions/index.ts';

@@ -99,6 +99,7 @@ export {
   VersionContentInput,
 } from './transfer.ts';
 export { ImportVdiskInput, UpdateVdiskInput, VdiskView } from './vdisk.ts';
+export { ReplicateVdiskInput, VdiskReplicaView } from './vdisk-replica.ts';
 export {
   BeginVersionInput,
   CaptureMachineInput,

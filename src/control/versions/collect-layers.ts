@@ -6,23 +6,28 @@
 import type { LayerRecord, Removal } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import { removeAllFromDisk } from '../recover.ts';
+import { deleteVolumes } from '../replicas/remove-copies.ts';
 
 /** @returns the layers that went */
 export async function collectLayers(control: Control): Promise<readonly string[]> {
   const { catalog } = control;
-  const removals = catalog.transaction(() => {
+  const { removals, copies } = catalog.transaction(() => {
     const layers = catalog.layers.all();
     const needed = neededLayers(control, layers);
     const unneeded = layers.filter(({ id }) => !needed.has(id));
+    // Their copies go with them.
+    const copies = unneeded.flatMap(({ id }) => catalog.replicas.ofLayer(id));
     // A layer goes before what it stands on.
-    return topFirst(unneeded).map(({ id, volumeId }): Removal => {
+    const removals = topFirst(unneeded).map(({ id, volumeId }): Removal => {
       const removal: Removal = { kind: 'layer', id, volumeId };
       catalog.layers.delete(id);
       catalog.removals.insert(removal);
       return removal;
     });
+    return { removals, copies };
   });
   await removeAllFromDisk(control, removals);
+  await deleteVolumes(control, copies);
   return removals.map(({ id }) => id);
 }
 

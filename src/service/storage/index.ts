@@ -1,5 +1,6 @@
 /** Storage repositories: attached arrays, their volumes and snapshots, and what workers open of them. */
 export { ADAPTERS } from './adapters.ts';
-export { LayerRepositories, placeOf, volumeIdIn } from './layer-repositories.ts';
+export { LayerRepositories } from './layer-repositories.ts';
 export { type OpenStorage, openStorage, type StorageOptions } from './open-storage.ts';
+export { inFaults } from './storage-fault.ts';
 export { WorkerBarrier } from './worker-barrier.ts';

@@ -3,7 +3,7 @@
  * repository than the service's own is called REPOSITORY/ID wherever layers name volumes.
  */
 import type { BlockDevice } from '../../block/index.ts';
-import type { Catalog } from '../../control/index.ts';
+import { type Catalog, placeOf, volumeIdIn } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { VolumeControl, VolumeData, VolumeLocator } from '../../repositories/index.ts';
 import { type ArrayVolumes, volumesOf } from '../../volumes/index.ts';
@@ -14,18 +14,6 @@ import { inFaults } from './storage-fault.ts';
 interface Attached {
   readonly repositories: AttachedRepositories;
   readonly arrays: ArrayVolumes;
-}
-
-/** The repository in which a volume lies, and its id there. */
-export function placeOf(volumeId: string): { readonly repositoryId?: string; readonly id: string } {
-  const at = volumeId.indexOf('/');
-  if (at < 0) return { id: volumeId };
-  return { repositoryId: volumeId.slice(0, at), id: volumeId.slice(at + 1) };
-}
-
-/** What layers call a volume. */
-export function volumeIdIn(repositoryId: string | undefined, id: string): string {
-  return repositoryId === undefined ? id : `${repositoryId}/${id}`;
 }
 
 /** All repositories as one. `listVolumes` and `space` are of the service's own. */
@@ -55,6 +43,10 @@ export class LayerRepositories implements Repository {
     this.#attached = attached;
   }
 
+  isAttached(repositoryId: string): boolean {
+    return this.#attached?.repositories.has(repositoryId) === true;
+  }
+
   /** What makes volumes in one of them; their ids are as they are elsewhere, without the repository. */
   volumesIn(
     repositoryId: string | undefined,
@@ -71,7 +63,7 @@ export class LayerRepositories implements Repository {
   /** One of a repository that cannot be reached is deleted when that is attached the next time. */
   async #delete(volumeId: string): Promise<void> {
     const { repositoryId, id } = placeOf(volumeId);
-    if (repositoryId !== undefined && this.#attached?.repositories.has(repositoryId) !== true) {
+    if (repositoryId !== undefined && !this.isAttached(repositoryId)) {
       this.#catalog.arrayLeftovers.add(id, repositoryId);
       return;
     }

@@ -1,6 +1,6 @@
 /** Routes of storage: storage.test.ts tries every one of them. @param path as OpenAPI has it, or with its method before it */
 export function isStoragePath(path: string): boolean {
-  return /^([A-Z]+ )?\/v1\/(repositor(y|ies)|hosts|volume-groups|snapshot-schedules|hooks)\b/.test(
+  return /^([A-Z]+ )?\/v1\/(repositor(y|ies)|hosts|volume-groups|snapshot-schedules|hooks|vdisks\/[^/]+\/replicas)\b/.test(
     path,
   );
 }

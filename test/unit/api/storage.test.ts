@@ -156,6 +156,10 @@ describe('every route', () => {
     await check('DELETE', '/hosts/h');
     await check('POST', '/repositories', { name: 'empty', kind: 'iscsi', settings });
     await check('DELETE', '/repositories/empty');
+    await check('POST', '/vdisks', { name: 'd', path: '/disk.raw' });
+    await check('POST', '/vdisks/d/replicas', { repository: 'r' }, false);
+    await check('GET', '/vdisks/d/replicas');
+    await check('DELETE', '/vdisks/d/replicas/r');
     await check('POST', '/repositories/r/detach', {});
     await check('POST', '/repositories/r/forget');
     const ours = operations

@@ -3,6 +3,7 @@ import type { RepositoryRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import { repositorySubject } from '../../storage/names.ts';
 import { inTurn } from '../../storage/turns.ts';
+import { toldNames } from '../../values/told-names.ts';
 import { findRepository } from './find-storage.ts';
 
 /**
@@ -45,6 +46,7 @@ export async function forgetRepository(control: Control, name: string): Promise<
         });
       }
       refuseMembers(control, repository);
+      refuseVdisks(control, repository);
       const volumes = control.catalog.volumes.count(id);
       const snapshots = control.catalog.snapshots.count(id);
       erase(control, repository);
@@ -66,6 +68,7 @@ function erase({ catalog, spaces }: Control, { id }: RepositoryRecord): void {
 }
 
 function refuseFull({ catalog }: Control, { id, name }: RepositoryRecord): void {
+  refuseVdisks({ catalog }, { id, name });
   const volumes = catalog.volumes.count(id);
   const snapshots = catalog.snapshots.count(id);
   if (volumes + snapshots === 0) {
@@ -82,6 +85,36 @@ function refuseFull({ catalog }: Control, { id, name }: RepositoryRecord): void 
       expected: 'an empty one, or to forget it (rootcast repository forget), which deletes nothing',
     },
   );
+}
+
+/** Their layers are no volumes that anybody sees, and would be lost without a word. */
+function refuseVdisks(
+  { catalog }: Pick<Control, 'catalog'>,
+  { id, name }: Pick<RepositoryRecord, 'id' | 'name'>,
+): void {
+  const living = catalog.vdisks.all().filter(({ repositoryId }) => repositoryId === id);
+  if (living.length > 0) {
+    const names = living.map((vdisk) => vdisk.name);
+    throw new Fault(
+      'IN_USE',
+      `the layers of vDisks are in repository ${name}: ${toldNames(names)}`,
+      {
+        field: 'repository.vdisks',
+        value: names,
+        expected: 'no vDisk that lives there (rootcast vdisk delete)',
+      },
+    );
+  }
+  const wanted = catalog.replicas.wantedIn(id);
+  const copies = catalog.replicas.count(id);
+  if (wanted.length + copies === 0) return;
+  const names = wanted.map(({ vdiskId }) => catalog.vdisks.byId(vdiskId)?.name ?? vdiskId);
+  const whose = names.length === 0 ? 'that are being removed' : `of vDisks: ${toldNames(names)}`;
+  throw new Fault('IN_USE', `repository ${name} has replicas ${whose}`, {
+    field: 'repository.replicas',
+    value: names,
+    expected: 'none (rootcast vdisk unreplicate), and nobody who reads one',
+  });
 }
 
 function refuseMembers(

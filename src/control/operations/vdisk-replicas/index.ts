@@ -1,0 +1,3 @@
+export { listVdiskReplicas } from './list-vdisk-replicas.ts';
+export { replicateVdisk } from './replicate-vdisk.ts';
+export { unreplicateVdisk } from './unreplicate-vdisk.ts';
