@@ -40,6 +40,7 @@ export class IscsiDataPort {
   readonly #timers: Timers;
   readonly #pool: SessionPool;
   readonly #open = new Set<IscsiDevice>();
+  readonly #opening = new Set<LunPaths>();
   #closed = false;
 
   constructor(parts: { readonly log: IscsiLog; readonly timers?: Timers }) {
@@ -81,6 +82,7 @@ export class IscsiDataPort {
         onPaths: () => request.onPaths?.(),
       },
     );
+    this.#opening.add(paths);
     try {
       await paths.open();
       const { path, look } = paths.ready ?? {};
@@ -92,18 +94,22 @@ export class IscsiDataPort {
         this.#open.delete(device);
         await release();
       });
+      if (this.#closed) throw new IscsiError('ended', 'the data port is closed');
       this.#open.add(device);
       return device;
     } catch (error) {
       paths.close();
       await release();
       throw blockErrorOf(error);
+    } finally {
+      this.#opening.delete(paths);
     }
   }
 
-  /** Ends every session. Devices that are still open fail from then on. */
+  /** Ends every session. Devices that are still open, or being opened, fail from then on. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const paths of this.#opening) paths.close();
     for (const device of this.#open) device.abandon();
     await this.#pool.close();
   }

@@ -6,11 +6,12 @@
  *   and whenever the LUN says that something changed.
  * - A write whose answer was lost with its connection may still be in the target's hands, and be done after it
  *   was sent again on another path, on top of a later write. So before anything is sent on the other path the LUN is reset,
- *   which ends every command that it still has. The same path needs none: its next login does that (session.ts).
+ *   which ends every command that it still has; also when the other path is in use already. The same path needs none: its next login does that (session.ts).
  * - Nobody sees an error while a command is younger than the patience; then ETIMEDOUT. Another disk under our
  *   number, and no path to ours: ESTALE at once.
  */
 import type { Lun, Sense } from '../wire/index.ts';
+import type { Connection } from './connection.ts';
 import { IscsiError } from './iscsi-error.ts';
 import { BUSY_RETRY_MS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
 import type { LunLook } from './lun-facts.ts';
@@ -106,9 +107,11 @@ export class LunPaths implements RequestOwner, PathOwner {
     } else this.#send(request);
   }
 
-  /** Nothing may be in flight. What still waits fails. */
+  /** Nothing may be in flight. What still waits fails, an `open` too. */
   close(): void {
     this.#closed = true;
+    this.#opening?.reject(new IscsiError('ended', 'the device is closed'));
+    this.#opening = undefined;
     this.#active = undefined;
     this.#cancelSweep?.();
     for (const path of this.#paths) path.close();
@@ -151,6 +154,12 @@ export class LunPaths implements RequestOwner, PathOwner {
   }
 
   lost(request: LunRequest, reason: IscsiError): void {
+    const { via, on } = request;
+    // Of a path that was left for a better one. Of the one in use `down` follows, and nothing goes to it meanwhile.
+    if (via !== undefined && via !== this.#active && leavesGhosts(request, on)) {
+      via.ghosts = true;
+      this.#choose();
+    }
     if (reason.failure === 'refused' && !this.#mayRetry(request, reason.message)) return;
     if (!this.#isLate(request, reason.message)) this.#send(request);
   }
@@ -219,10 +228,10 @@ export class LunPaths implements RequestOwner, PathOwner {
 
   #choose(): void {
     const best = this.#paths.find((path) => path.state === 'ready' || path.relooking);
-    if (best?.state === 'ready' && best === this.#active) return;
+    const haunted = this.#paths.filter(({ ghosts }) => ghosts);
+    if (best?.state === 'ready' && best === this.#active && haunted.length === 0) return;
     this.#active = undefined;
     if (best?.state === 'ready' && !this.#fencing) {
-      const haunted = this.#paths.filter(({ ghosts }) => ghosts);
       if (haunted.length > 0) void this.#fence(best, haunted);
       else this.#activate(best);
     }
@@ -260,6 +269,7 @@ export class LunPaths implements RequestOwner, PathOwner {
     if (connection === undefined || connection.isOver !== undefined) this.#wait(request);
     else {
       request.via = path;
+      request.on = connection;
       connection.submit(request);
     }
   }
@@ -303,6 +313,11 @@ export class LunPaths implements RequestOwner, PathOwner {
     request.failed('EIO', why);
     return false;
   }
+}
+
+/** Its answer was lost with the connection, and the target may still do it, or others of this LUN. */
+function leavesGhosts({ lun }: LunRequest, on: Connection | undefined): boolean {
+  return on?.isOver !== undefined && on.mayStillWrite(lun);
 }
 
 function movedAll({ cdb, dataIn, dataOut, received, sent }: LunRequest): boolean {
