@@ -29,6 +29,11 @@ export interface IscsiOpen {
   readonly write: boolean;
   /** How long one command may take before it is aborted and sent again, in milliseconds. */
   readonly commandMs?: number;
+  /**
+   * Asked before a change is sent that was asked for before an outage, or sent before: whether the disk is still ours.
+   * A BlockError ESTALE fails the change; anything else makes it wait.
+   */
+  readonly stillOurs?: () => Promise<void>;
   /** The LUN was resized; the device keeps its size until it is opened again. @param size bytes */
   readonly onResize?: (size: number) => void;
   /** Something about the paths changed: see `IscsiDevice.paths`. */
@@ -78,6 +83,7 @@ export class IscsiDataPort {
         log: this.#log,
         patienceMs: request.patienceMs ?? PATIENCE_MS,
         expectWwid: request.expectWwid,
+        stillOurs: request.stillOurs,
         onResize: (size) => request.onResize?.(size),
         onPaths: () => request.onPaths?.(),
       },

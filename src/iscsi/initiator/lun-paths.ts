@@ -10,6 +10,7 @@
  * - Nobody sees an error while a command is younger than the patience; then ETIMEDOUT. Another disk under our
  *   number, and no path to ours: ESTALE at once.
  */
+import { BlockError } from '../../errors/index.ts';
 import type { Lun, Sense } from '../wire/index.ts';
 import type { Connection } from './connection.ts';
 import { IscsiError } from './iscsi-error.ts';
@@ -40,6 +41,8 @@ export interface LunPathsOptions {
   readonly patienceMs: number;
   /** The disk that it must be; undefined: whatever is there the first time. */
   readonly expectWwid: string | undefined;
+  /** As IscsiOpen.stillOurs. */
+  readonly stillOurs: (() => Promise<void>) | undefined;
   /** @param size bytes */
   readonly onResize: (size: number) => void;
   readonly onPaths: () => void;
@@ -60,6 +63,7 @@ export class LunPaths implements RequestOwner, PathOwner {
   #outageSince: number | undefined;
   #cancelSweep: (() => void) | undefined;
   #fencing = false;
+  #asking: Promise<void> | undefined;
   #closed = false;
   #opening: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
@@ -139,16 +143,16 @@ export class LunPaths implements RequestOwner, PathOwner {
         request.failed(outcome.errno, outcome.detail);
         return;
       case 'again':
-        if (this.#mayRetry(request, 'aborted by the target')) this.#send(request);
+        if (this.#mayRetry(request, 'aborted by the target')) this.#sendLate(request);
         return;
       case 'look':
         if (!this.#mayRetry(request, 'the LUN keeps changing, or is not ready')) return;
         request.via?.look();
-        this.#send(request);
+        this.#sendLate(request);
         return;
       case 'later':
         if (this.#isLate(request, 'the target stays busy')) return;
-        this.#timers.after(BUSY_RETRY_MS, () => this.#send(request));
+        this.#timers.after(BUSY_RETRY_MS, () => this.#sendLate(request));
         return;
     }
   }
@@ -161,7 +165,7 @@ export class LunPaths implements RequestOwner, PathOwner {
       this.#choose();
     }
     if (reason.failure === 'refused' && !this.#mayRetry(request, reason.message)) return;
-    if (!this.#isLate(request, reason.message)) this.#send(request);
+    if (!this.#isLate(request, reason.message)) this.#sendLate(request);
   }
 
   judge(look: LunLook): 'ready' | 'other-disk' {
@@ -260,7 +264,7 @@ export class LunPaths implements RequestOwner, PathOwner {
     this.#active = path;
     this.#outageSince = undefined;
     this.#options.log.info({ path: path.name, wwid: this.#wwid }, 'path in use');
-    for (const request of this.#waiting.splice(0)) this.#send(request);
+    for (const request of this.#waiting.splice(0)) this.#sendLate(request);
   }
 
   #send(request: LunRequest): void {
@@ -271,6 +275,30 @@ export class LunPaths implements RequestOwner, PathOwner {
       request.via = path;
       request.on = connection;
       connection.submit(request);
+    }
+  }
+
+  /** It waited, or was sent before: meanwhile another server may have taken the disk over, and what it has there now is not ours. */
+  #sendLate(request: LunRequest): void {
+    const { stillOurs } = this.#options;
+    const reads = request.dataOut === undefined;
+    if (stillOurs === undefined || reads || this.#active === undefined) this.#send(request);
+    else {
+      this.#asking ??= stillOurs().finally(() => {
+        this.#asking = undefined;
+      });
+      this.#asking.then(
+        () => this.#send(request),
+        (error: unknown) => this.#notSure(request, error),
+      );
+    }
+  }
+
+  #notSure(request: LunRequest, error: unknown): void {
+    const { errno, message } = BlockError.from(error, 'write', 0, 0);
+    if (errno === 'ESTALE') request.failed(errno, message);
+    else if (!this.#isLate(request, message)) {
+      this.#timers.after(BUSY_RETRY_MS, () => this.#sendLate(request));
     }
   }
 

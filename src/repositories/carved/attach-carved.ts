@@ -56,6 +56,8 @@ export interface AttachCarvedRequest {
   readonly description: CarvedDescription;
   /** Another server has taken the device over; nothing works any more. Called once. */
   readonly onOwnerLost?: (owner: string) => void;
+  /** Given a question, for a device that may keep changes for long before it makes them: as in CarvedVolumeDataOptions. */
+  readonly onOwned?: (stillOurs: () => Promise<void>) => void;
   /** Where this host caches the device: a way to read past it. */
   readonly readFresh?: ReadFresh;
   /** Bytes, of a new device; by its size unless given. */
@@ -226,6 +228,7 @@ async function open(
       request.onOwnerLost?.(owner);
     },
   });
+  request.onOwned?.(() => ownership.verify());
   if (found.attached && found.owner !== connection.initiatorName) {
     log.warn({ owner: found.owner }, 'the device is taken over: waiting for its owner to notice');
     const wait = request.timing?.takeOverWaitMs ?? TAKE_OVER_WAIT_MS;
@@ -288,6 +291,7 @@ async function assemble(
     dataStart,
     extentCount: state.extentCount,
     isTaken: (extent) => state.isMapped(extent) || isInRegion(ownership.superblock, extent),
+    verify: () => ownership.verify(),
     flush: () => journal.flush(),
   });
   const queue = new CommitQueue({ state, journal, ownership, pool, words });

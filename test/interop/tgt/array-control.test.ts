@@ -38,7 +38,7 @@ describeWith([program('tgtd', 'tgt'), program('tgtadm', 'tgt')], 'tgt', () => {
     const connection = {
       repositoryId: 'tgt-test',
       // Whoever is fenced waits that long for a path.
-        settings: { folder: join(daemon.folder, 'volumes'), ipcSocket, controlPort, patience: 2 },
+      settings: { folder: join(daemon.folder, 'volumes'), ipcSocket, controlPort, patience: 2 },
       secrets: {},
       initiatorName: INITIATOR,
     };
