@@ -31,7 +31,7 @@ export interface IscsiOpen {
   readonly commandMs?: number;
   /**
    * Asked before a change is sent that was asked for before an outage, or sent before: whether the disk is still ours.
-   * A BlockError ESTALE fails the change; anything else makes it wait.
+   * A BlockError ESTALE or ESHUTDOWN fails the change; anything else makes it wait.
    */
   readonly stillOurs?: () => Promise<void>;
   /** The LUN was resized; the device keeps its size until it is opened again. @param size bytes */

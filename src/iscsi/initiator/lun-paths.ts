@@ -296,7 +296,7 @@ export class LunPaths implements RequestOwner, PathOwner {
 
   #notSure(request: LunRequest, error: unknown): void {
     const { errno, message } = BlockError.from(error, 'write', 0, 0);
-    if (errno === 'ESTALE') request.failed(errno, message);
+    if (errno === 'ESTALE' || errno === 'ESHUTDOWN') request.failed(errno, message);
     else if (!this.#isLate(request, message)) {
       this.#timers.after(BUSY_RETRY_MS, () => this.#sendLate(request));
     }
