@@ -17,6 +17,7 @@ import { readDeviceContent } from './device-content.ts';
 import { ExtentPool } from './extent-pool.ts';
 import type { FindingCode } from './findings.ts';
 import { growDevice, isInRegion } from './grow-device.ts';
+import { claimOnHost } from './host-claim.ts';
 import { Journal } from './journal.ts';
 import { defaultExtentSize, isExtentSize, planLayout } from './layout.ts';
 import {
@@ -88,14 +89,18 @@ export async function attachCarved(request: AttachCarvedRequest): Promise<Carved
     attached.add(name);
     claims.push(name);
   };
+  let unclaim: (() => void) | undefined;
   const release = (): void => {
     for (const name of claims.splice(0)) attached.delete(name);
+    unclaim?.();
+    unclaim = undefined;
   };
   try {
     checkRequest(request);
     claim(`repository ${connection.repositoryId}`);
     const found = await findOwn(request);
     claim(`device ${found.formatId}`);
+    unclaim = await claimOnHost(connection.initiatorName, found.formatId);
     return await open(request, found, release);
   } catch (error) {
     release();

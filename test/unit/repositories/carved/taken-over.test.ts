@@ -121,3 +121,23 @@ it('extents that were freed before are not trimmed', async () => {
   expect(after.filter((change) => change !== 'flush')).toEqual([]);
   await closeOther?.();
 });
+
+it('a second process of the same host does not take it for its own past', async () => {
+  const device = memory(SIZE);
+  const control = await attachForTest({
+    repositoryId: REPOSITORY,
+    create: true,
+    device: handle(device),
+  });
+  vi.resetModules();
+  const again: typeof import('../../../support/carved.ts') = await import(
+    '../../../support/carved.ts'
+  );
+  const second = () =>
+    again.attachForTest({ device: again.handle(device), repositoryId: REPOSITORY });
+  const before = contentOf(device);
+  expect(await again.codeOf(second())).toBe('EXCLUSIVE_ATTACHED');
+  expect(contentOf(device).equals(before)).toBe(true);
+  await control.close();
+  await (await second()).close();
+});
