@@ -39,8 +39,11 @@ async function attachLun(
   const news: LunNews = { grownTo: undefined };
   const { signal } = options;
   const { repositoryId } = connection;
+  // Until carving knows whose the LUN is, nobody can tell.
+  let stillOurs = async (): Promise<void> => undefined;
   const lun = await openLun(connection, parts, {
     ...{ repositoryId, write: true, signal },
+    stillOurs: () => stillOurs(),
     onResize: (size) => {
       news.grownTo = size;
       parts.log.info({ repositoryId, size }, 'the LUN was resized');
@@ -50,6 +53,9 @@ async function attachLun(
     const { vendor, product, revision: version, serial, device, locator } = lun;
     const carved = await attachCarved({
       ...{ device, connection, parts, options, adapterKind: ISCSI_ADAPTER },
+      onOwned: (verify) => {
+        stillOurs = verify;
+      },
       locatorAddress: locator.address,
       description: { vendor, product, version, serial },
     });
@@ -69,7 +75,7 @@ class LunData implements VolumeData {
   constructor(connection: Connection, { log, clock }: AdapterParts, ask: AskControl) {
     this.#connection = connection;
     this.#port = new IscsiDataPort({ log, timers: { ...REAL_TIME, now: clock } });
-    const openDevice = (locator: VolumeLocator) => this.#openLun(locator);
+    const openDevice = this.#openLun.bind(this);
     this.#carved = carvedVolumeData({ openDevice, ask, clock });
   }
 
@@ -84,12 +90,12 @@ class LunData implements VolumeData {
   }
 
   /** Through the settings' portals: a locator may be older than they are. */
-  #openLun(locator: VolumeLocator): Promise<BlockDevice> {
+  #openLun(locator: VolumeLocator, stillOurs: () => Promise<void>): Promise<BlockDevice> {
     const { iqn, lun, wwid: expectWwid } = lunAddressOf(locator);
     const settings = iscsiSettings(this.#connection);
     const portals = settings.portals.map(portalText);
     return this.#port.open({
-      ...{ ...accessOf(settings), portals, iqn, lun, expectWwid, write: true },
+      ...{ ...accessOf(settings), portals, iqn, lun, expectWwid, write: true, stillOurs },
     });
   }
 }

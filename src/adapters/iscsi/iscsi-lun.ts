@@ -22,6 +22,8 @@ export interface OpenLunOptions {
   readonly repositoryId: string;
   readonly write: boolean;
   readonly signal: AbortSignal;
+  /** As IscsiOpen.stillOurs. */
+  readonly stillOurs?: () => Promise<void>;
   /** @param size bytes */
   readonly onResize?: (size: number) => void;
   readonly onPaths?: () => void;

@@ -65,7 +65,7 @@ export class TgtData implements VolumeData {
       });
       return releasing(device, release);
     } catch (error) {
-      await release();
+      await release().catch(() => undefined);
       throw BlockError.from(error, 'open', 0, 0);
     }
   }
@@ -87,7 +87,7 @@ function releasing(device: BlockDevice, release: () => Promise<void>): BlockDevi
   const close = device.close.bind(device);
   let closing: Promise<void> | undefined;
   device.close = () => {
-    closing ??= close().then(release);
+    closing ??= close().finally(release);
     return closing;
   };
   return device;

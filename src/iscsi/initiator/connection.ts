@@ -68,6 +68,7 @@ export class Connection implements FullFeature {
     this.#expStatSN = link.expStatSN;
     this.#management = new Management(options, {
       tasks: () => this.#slots.all(),
+      find: (itt) => this.#slots.find(itt),
       send: (make) => {
         const { buffer, at } = link.outbox.begin();
         writeRequest(buffer, at, make(this.#cmdSN, this.#expStatSN));
@@ -198,7 +199,7 @@ export class Connection implements FullFeature {
       case 'async-message':
         return this.#management.asyncMessage(pdu, data);
       case 'reject':
-        return this.#management.rejected(pdu, data, (itt) => this.#slots.find(itt));
+        return this.#management.rejected(pdu, data);
     }
   }
 

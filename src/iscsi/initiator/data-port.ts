@@ -29,6 +29,11 @@ export interface IscsiOpen {
   readonly write: boolean;
   /** How long one command may take before it is aborted and sent again, in milliseconds. */
   readonly commandMs?: number;
+  /**
+   * Asked before a change is sent that was asked for before an outage, or sent before: whether the disk is still ours.
+   * A BlockError ESTALE or ESHUTDOWN fails the change; anything else makes it wait.
+   */
+  readonly stillOurs?: () => Promise<void>;
   /** The LUN was resized; the device keeps its size until it is opened again. @param size bytes */
   readonly onResize?: (size: number) => void;
   /** Something about the paths changed: see `IscsiDevice.paths`. */
@@ -40,6 +45,7 @@ export class IscsiDataPort {
   readonly #timers: Timers;
   readonly #pool: SessionPool;
   readonly #open = new Set<IscsiDevice>();
+  readonly #opening = new Set<LunPaths>();
   #closed = false;
 
   constructor(parts: { readonly log: IscsiLog; readonly timers?: Timers }) {
@@ -77,10 +83,12 @@ export class IscsiDataPort {
         log: this.#log,
         patienceMs: request.patienceMs ?? PATIENCE_MS,
         expectWwid: request.expectWwid,
+        stillOurs: request.stillOurs,
         onResize: (size) => request.onResize?.(size),
         onPaths: () => request.onPaths?.(),
       },
     );
+    this.#opening.add(paths);
     try {
       await paths.open();
       const { path, look } = paths.ready ?? {};
@@ -92,18 +100,22 @@ export class IscsiDataPort {
         this.#open.delete(device);
         await release();
       });
+      if (this.#closed) throw new IscsiError('ended', 'the data port is closed');
       this.#open.add(device);
       return device;
     } catch (error) {
       paths.close();
       await release();
       throw blockErrorOf(error);
+    } finally {
+      this.#opening.delete(paths);
     }
   }
 
-  /** Ends every session. Devices that are still open fail from then on. */
+  /** Ends every session. Devices that are still open, or being opened, fail from then on. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const paths of this.#opening) paths.close();
     for (const device of this.#open) device.abandon();
     await this.#pool.close();
   }

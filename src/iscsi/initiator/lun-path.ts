@@ -1,9 +1,9 @@
 /** One way to a LUN: a session, and what was last seen of the LUN through it. */
 import { type Lun, SENSE_KEY, type Sense } from '../wire/index.ts';
 import type { Connection } from './connection.ts';
-import { IscsiError } from './iscsi-error.ts';
+import type { IscsiError } from './iscsi-error.ts';
 import { RECHECK_MS } from './limits.ts';
-import { type LunLook, LunUnusable, lookAtLun } from './lun-facts.ts';
+import { type LunLook, lookAtLun } from './lun-facts.ts';
 import { sameLun } from './management.ts';
 import type { Session, SessionUser } from './session.ts';
 import type { Timers } from './timers.ts';
@@ -124,8 +124,10 @@ export class LunPath implements SessionUser {
       this.#become(judged, failure);
       if (judged !== 'ready') this.#recheckLater(connection);
     } catch (error) {
-      if (this.#connection !== connection || error instanceof IscsiError) return; // `down` follows
-      this.#become('no-lun', error instanceof LunUnusable ? error : new Error(String(error)));
+      if (this.#connection !== connection) return;
+      if (connection.isOver !== undefined) return; // `down` follows
+      // Also of a question that was aborted because the target did not answer it, or another session reset the LUN.
+      this.#become('no-lun', error instanceof Error ? error : new Error(String(error)));
       this.#recheckLater(connection);
     }
   }

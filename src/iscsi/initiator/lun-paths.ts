@@ -6,11 +6,13 @@
  *   and whenever the LUN says that something changed.
  * - A write whose answer was lost with its connection may still be in the target's hands, and be done after it
  *   was sent again on another path, on top of a later write. So before anything is sent on the other path the LUN is reset,
- *   which ends every command that it still has. The same path needs none: its next login does that (session.ts).
+ *   which ends every command that it still has; also when the other path is in use already. The same path needs none: its next login does that (session.ts).
  * - Nobody sees an error while a command is younger than the patience; then ETIMEDOUT. Another disk under our
  *   number, and no path to ours: ESTALE at once.
  */
+import { BlockError } from '../../errors/index.ts';
 import type { Lun, Sense } from '../wire/index.ts';
+import type { Connection } from './connection.ts';
 import { IscsiError } from './iscsi-error.ts';
 import { BUSY_RETRY_MS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
 import type { LunLook } from './lun-facts.ts';
@@ -39,6 +41,8 @@ export interface LunPathsOptions {
   readonly patienceMs: number;
   /** The disk that it must be; undefined: whatever is there the first time. */
   readonly expectWwid: string | undefined;
+  /** As IscsiOpen.stillOurs. */
+  readonly stillOurs: (() => Promise<void>) | undefined;
   /** @param size bytes */
   readonly onResize: (size: number) => void;
   readonly onPaths: () => void;
@@ -59,6 +63,7 @@ export class LunPaths implements RequestOwner, PathOwner {
   #outageSince: number | undefined;
   #cancelSweep: (() => void) | undefined;
   #fencing = false;
+  #asking: Promise<void> | undefined;
   #closed = false;
   #opening: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
@@ -106,9 +111,11 @@ export class LunPaths implements RequestOwner, PathOwner {
     } else this.#send(request);
   }
 
-  /** Nothing may be in flight. What still waits fails. */
+  /** Nothing may be in flight. What still waits fails, an `open` too. */
   close(): void {
     this.#closed = true;
+    this.#opening?.reject(new IscsiError('ended', 'the device is closed'));
+    this.#opening = undefined;
     this.#active = undefined;
     this.#cancelSweep?.();
     for (const path of this.#paths) path.close();
@@ -136,23 +143,29 @@ export class LunPaths implements RequestOwner, PathOwner {
         request.failed(outcome.errno, outcome.detail);
         return;
       case 'again':
-        if (this.#mayRetry(request, 'aborted by the target')) this.#send(request);
+        if (this.#mayRetry(request, 'aborted by the target')) this.#sendLate(request);
         return;
       case 'look':
         if (!this.#mayRetry(request, 'the LUN keeps changing, or is not ready')) return;
         request.via?.look();
-        this.#send(request);
+        this.#sendLate(request);
         return;
       case 'later':
         if (this.#isLate(request, 'the target stays busy')) return;
-        this.#timers.after(BUSY_RETRY_MS, () => this.#send(request));
+        this.#timers.after(BUSY_RETRY_MS, () => this.#sendLate(request));
         return;
     }
   }
 
   lost(request: LunRequest, reason: IscsiError): void {
+    const { via, on } = request;
+    // Of a path that was left for a better one. Of the one in use `down` follows, and nothing goes to it meanwhile.
+    if (via !== undefined && via !== this.#active && leavesGhosts(request, on)) {
+      via.ghosts = true;
+      this.#choose();
+    }
     if (reason.failure === 'refused' && !this.#mayRetry(request, reason.message)) return;
-    if (!this.#isLate(request, reason.message)) this.#send(request);
+    if (!this.#isLate(request, reason.message)) this.#sendLate(request);
   }
 
   judge(look: LunLook): 'ready' | 'other-disk' {
@@ -219,10 +232,10 @@ export class LunPaths implements RequestOwner, PathOwner {
 
   #choose(): void {
     const best = this.#paths.find((path) => path.state === 'ready' || path.relooking);
-    if (best?.state === 'ready' && best === this.#active) return;
+    const haunted = this.#paths.filter(({ ghosts }) => ghosts);
+    if (best?.state === 'ready' && best === this.#active && haunted.length === 0) return;
     this.#active = undefined;
     if (best?.state === 'ready' && !this.#fencing) {
-      const haunted = this.#paths.filter(({ ghosts }) => ghosts);
       if (haunted.length > 0) void this.#fence(best, haunted);
       else this.#activate(best);
     }
@@ -251,7 +264,7 @@ export class LunPaths implements RequestOwner, PathOwner {
     this.#active = path;
     this.#outageSince = undefined;
     this.#options.log.info({ path: path.name, wwid: this.#wwid }, 'path in use');
-    for (const request of this.#waiting.splice(0)) this.#send(request);
+    for (const request of this.#waiting.splice(0)) this.#sendLate(request);
   }
 
   #send(request: LunRequest): void {
@@ -260,7 +273,32 @@ export class LunPaths implements RequestOwner, PathOwner {
     if (connection === undefined || connection.isOver !== undefined) this.#wait(request);
     else {
       request.via = path;
+      request.on = connection;
       connection.submit(request);
+    }
+  }
+
+  /** It waited, or was sent before: meanwhile another server may have taken the disk over, and what it has there now is not ours. */
+  #sendLate(request: LunRequest): void {
+    const { stillOurs } = this.#options;
+    const reads = request.dataOut === undefined;
+    if (stillOurs === undefined || reads || this.#active === undefined) this.#send(request);
+    else {
+      this.#asking ??= stillOurs().finally(() => {
+        this.#asking = undefined;
+      });
+      this.#asking.then(
+        () => this.#send(request),
+        (error: unknown) => this.#notSure(request, error),
+      );
+    }
+  }
+
+  #notSure(request: LunRequest, error: unknown): void {
+    const { errno, message } = BlockError.from(error, 'write', 0, 0);
+    if (errno === 'ESTALE' || errno === 'ESHUTDOWN') request.failed(errno, message);
+    else if (!this.#isLate(request, message)) {
+      this.#timers.after(BUSY_RETRY_MS, () => this.#sendLate(request));
     }
   }
 
@@ -303,6 +341,11 @@ export class LunPaths implements RequestOwner, PathOwner {
     request.failed('EIO', why);
     return false;
   }
+}
+
+/** Its answer was lost with the connection, and the target may still do it, or others of this LUN. */
+function leavesGhosts({ lun }: LunRequest, on: Connection | undefined): boolean {
+  return on?.isOver !== undefined && on.mayStillWrite(lun);
 }
 
 function movedAll({ cdb, dataIn, dataOut, received, sent }: LunRequest): boolean {

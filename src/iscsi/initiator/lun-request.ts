@@ -1,7 +1,9 @@
 /** A command of a device, on whatever path. */
 import type { Errno } from '../../errors/index.ts';
 import type { Cdb, Lun, Sense } from '../wire/index.ts';
+import type { Connection } from './connection.ts';
 import type { IscsiError } from './iscsi-error.ts';
+import type { LunPath } from './lun-path.ts';
 import { Task } from './task.ts';
 
 /** Who sends it: the paths of its LUN. */
@@ -12,10 +14,11 @@ export interface RequestOwner {
 
 export abstract class LunRequest extends Task {
   readonly #owner: RequestOwner;
-  /** Of the paths alone: until when it may be tried, in milliseconds, how often it was, and on which path the last time. */
+  /** Of the paths alone: until when it may be tried, in milliseconds, how often it was, and where the last time. */
   deadline = 0;
   retries = 0;
-  via: { look(): void } | undefined;
+  via: LunPath | undefined;
+  on: Connection | undefined;
 
   constructor(
     owner: RequestOwner,

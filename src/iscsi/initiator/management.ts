@@ -34,6 +34,8 @@ type ManagementPdu = NopOut | TaskManagementRequest | LogoutRequest;
 export interface ManagementParts {
   /** Commands in flight. */
   tasks(): Iterable<Task>;
+  /** The one of them that was sent with this tag. */
+  find(itt: number): Task | undefined;
   send(make: (cmdSN: number, expStatSN: number) => ManagementPdu): void;
   giveBack(task: Task, reason: IscsiError): void;
   attention(lun: Lun, sense: Sense): void;
@@ -41,13 +43,19 @@ export interface ManagementParts {
   end(reason: IscsiError): void;
 }
 
+/** A task as it was sent that time: once it was answered it may be sent again, or be somebody's no more. */
+interface Sent {
+  readonly task: Task;
+  readonly itt: number;
+}
+
 interface Function {
   readonly fn: number;
   readonly startedAt: number;
-  readonly task: Task | undefined;
+  readonly task: Sent | undefined;
   readonly lun: Lun;
   /** Commands with an earlier number are what a reset aborts. */
-  readonly before: readonly Task[];
+  readonly before: readonly Sent[];
   readonly settle: ((done: boolean | IscsiError) => void) | undefined;
 }
 
@@ -156,13 +164,13 @@ export class Management {
   }
 
   /** @param data the header that was rejected */
-  rejected(pdu: Reject, data: Buffer, find: (itt: number) => Task | undefined): string | undefined {
+  rejected(pdu: Reject, data: Buffer): string | undefined {
     const header = data.length < BHS_SIZE ? undefined : decodeRequest(data, 0);
     const reason = `the target rejected a ${header?.kind ?? 'PDU'} (reason ${pdu.reason})`;
     // An answer with CHECK CONDITION follows for data that arrived damaged.
     if (pdu.reason === DATA_DIGEST_ERROR) return undefined;
     if (header?.kind === 'scsi-command') {
-      const task = find(header.itt);
+      const task = this.#parts.find(header.itt);
       if (task !== undefined) this.#parts.giveBack(task, new IscsiError('refused', reason));
       return undefined;
     }
@@ -190,9 +198,9 @@ export class Management {
   }
 
   #aborted({ task, lun }: Function, done: boolean, response: number): void {
-    if (task === undefined || !task.aborting) return; // answered in the meantime
+    if (task === undefined || !this.#isOut(task)) return; // answered in the meantime
     if (done || response === TASK_MANAGEMENT_RESPONSE.taskDoesNotExist) {
-      this.#parts.giveBack(task, new IscsiError('timeout', 'the command took too long'));
+      this.#parts.giveBack(task.task, new IscsiError('timeout', 'the command took too long'));
     } else {
       this.#startReset(lun, undefined);
     }
@@ -201,8 +209,7 @@ export class Management {
   #reset(fn: Function, done: boolean): void {
     if (done) {
       const reason = new IscsiError('timeout', 'the LUN was reset');
-      const running = new Set(this.#parts.tasks());
-      for (const task of fn.before) if (running.has(task)) this.#parts.giveBack(task, reason);
+      for (const sent of fn.before) if (this.#isOut(sent)) this.#parts.giveBack(sent.task, reason);
     }
     if (fn.settle !== undefined) fn.settle(done);
     else if (!done) {
@@ -210,8 +217,13 @@ export class Management {
     }
   }
 
+  #isOut({ task, itt }: Sent): boolean {
+    return this.#parts.find(itt) === task;
+  }
+
   #startReset(lun: Lun, settle: ((done: boolean | IscsiError) => void) | undefined): void {
-    const before = [...this.#parts.tasks()].filter((task) => sameLun(task.lun, lun));
+    const tasks = [...this.#parts.tasks()].filter((task) => sameLun(task.lun, lun));
+    const before = tasks.map(sentNow);
     this.#function({ fn: TASK_MANAGEMENT.logicalUnitReset, lun, task: undefined, before, settle });
   }
 
@@ -228,7 +240,7 @@ export class Management {
       referencedTag: task?.itt ?? NO_TAG,
       cmdSN,
       expStatSN,
-      refCmdSN: task?.cmdSN ?? 0,
+      refCmdSN: task?.task.cmdSN ?? 0,
     }));
   }
 
@@ -249,7 +261,8 @@ export class Management {
       if (task.aborting || now - task.sentAt < this.#commandMs) continue;
       task.aborting = true;
       const fn = TASK_MANAGEMENT.abortTask;
-      this.#function({ fn, lun: task.lun, task, before: [], settle: undefined });
+      const { lun } = task;
+      this.#function({ fn, lun, task: sentNow(task), before: [], settle: undefined });
     }
   };
 
@@ -284,6 +297,8 @@ export class Management {
     return undefined;
   }
 }
+
+const sentNow = (task: Task): Sent => ({ task, itt: task.itt });
 
 const LOGOUT = 'the target does not answer the logout';
 

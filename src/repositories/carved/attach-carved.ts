@@ -17,6 +17,7 @@ import { readDeviceContent } from './device-content.ts';
 import { ExtentPool } from './extent-pool.ts';
 import type { FindingCode } from './findings.ts';
 import { growDevice, isInRegion } from './grow-device.ts';
+import { claimOnHost } from './host-claim.ts';
 import { Journal } from './journal.ts';
 import { defaultExtentSize, isExtentSize, planLayout } from './layout.ts';
 import {
@@ -56,6 +57,8 @@ export interface AttachCarvedRequest {
   readonly description: CarvedDescription;
   /** Another server has taken the device over; nothing works any more. Called once. */
   readonly onOwnerLost?: (owner: string) => void;
+  /** Given a question, for a device that may keep changes for long before it makes them: as in CarvedVolumeDataOptions. */
+  readonly onOwned?: (stillOurs: () => Promise<void>) => void;
   /** Where this host caches the device: a way to read past it. */
   readonly readFresh?: ReadFresh;
   /** Bytes, of a new device; by its size unless given. */
@@ -86,14 +89,18 @@ export async function attachCarved(request: AttachCarvedRequest): Promise<Carved
     attached.add(name);
     claims.push(name);
   };
+  let unclaim: (() => void) | undefined;
   const release = (): void => {
     for (const name of claims.splice(0)) attached.delete(name);
+    unclaim?.();
+    unclaim = undefined;
   };
   try {
     checkRequest(request);
     claim(`repository ${connection.repositoryId}`);
     const found = await findOwn(request);
     claim(`device ${found.formatId}`);
+    unclaim = await claimOnHost(connection.initiatorName, found.formatId);
     return await open(request, found, release);
   } catch (error) {
     release();
@@ -226,6 +233,7 @@ async function open(
       request.onOwnerLost?.(owner);
     },
   });
+  request.onOwned?.(() => ownership.verify());
   if (found.attached && found.owner !== connection.initiatorName) {
     log.warn({ owner: found.owner }, 'the device is taken over: waiting for its owner to notice');
     const wait = request.timing?.takeOverWaitMs ?? TAKE_OVER_WAIT_MS;
@@ -288,6 +296,7 @@ async function assemble(
     dataStart,
     extentCount: state.extentCount,
     isTaken: (extent) => state.isMapped(extent) || isInRegion(ownership.superblock, extent),
+    verify: () => ownership.verify(),
     flush: () => journal.flush(),
   });
   const queue = new CommitQueue({ state, journal, ownership, pool, words });

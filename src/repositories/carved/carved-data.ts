@@ -11,8 +11,14 @@ import { type CarvedQuestion, type OpenedVolume, readOpened } from './questions.
 import { DeviceWords, VolumeWords } from './shared-words.ts';
 
 export interface CarvedVolumeDataOptions {
-  /** Opens the whole device for reading and writing, in this thread. */
-  readonly openDevice: (locator: VolumeLocator) => Promise<BlockDevice>;
+  /**
+   * Opens the whole device for reading and writing, in this thread. Where it may keep changes for long before it makes
+   * them, it asks `stillOurs` then, and lets those fail for which that throws ESTALE.
+   */
+  readonly openDevice: (
+    locator: VolumeLocator,
+    stillOurs: () => Promise<void>,
+  ) => Promise<BlockDevice>;
   readonly ask: AskControl;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
@@ -105,7 +111,12 @@ class CarvedVolumeData implements VolumeData {
   }
 
   async #openDevice(opened: OpenedVolume, locator: VolumeLocator): Promise<SharedDevice> {
-    const device = await this.#options.openDevice(locator);
+    const words = new DeviceWords(opened.deviceWords);
+    const lease = new OwnerLease(words, this.#options.clock);
+    const stillOurs = async (): Promise<void> => {
+      if (!lease.holds()) await this.#renew(lease);
+    };
+    const device = await this.#options.openDevice(locator, stillOurs);
     try {
       const { size } = device.geometry;
       const { newest } = await readSuperblocks((to, offset) => device.read(to, offset), size);
@@ -117,8 +128,6 @@ class CarvedVolumeData implements VolumeData {
       throw error;
     }
     const { attachToken } = opened;
-    const words = new DeviceWords(opened.deviceWords);
-    const lease = new OwnerLease(words, this.#options.clock);
     return { attachToken, device, words, lease, users: 0 };
   }
 

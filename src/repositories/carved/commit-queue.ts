@@ -119,13 +119,17 @@ export class CommitQueue {
   }
 
   async #append(records: readonly MetadataRecord[]): Promise<void> {
-    const { journal, words } = this.#options;
+    const { journal, ownership, words } = this.#options;
     try {
       await journal.append(records);
     } catch (error) {
       // What the device would say after a crash is not known: nobody may write to what may no longer be theirs.
       words.state = 'halted';
-      await this.#repair().catch(() => undefined);
+      // It may have failed because the device is another server's now, and so would be the checkpoints.
+      await ownership
+        .verify()
+        .then(() => this.#repair())
+        .catch(() => undefined);
       throw error;
     }
     this.#show(records);

@@ -25,6 +25,8 @@ export interface ExtentPoolOptions {
   readonly extentCount: number;
   /** Whether a volume, or the metadata, has the extent. */
   readonly isTaken: (extent: number) => boolean;
+  /** Whether the device is still ours: an extent that nobody has here may be somebody's there. */
+  readonly verify: () => Promise<void>;
   /** Of the journal: what was written before is on stable storage. */
   readonly flush: () => Promise<void>;
 }
@@ -169,7 +171,8 @@ export class ExtentPool {
 
   /** @param allocate the device must have the space for good */
   async zero(runs: readonly Run[], allocate: boolean): Promise<void> {
-    const { extentSize, dataStart } = this.#options;
+    const { extentSize, dataStart, verify } = this.#options;
+    await verify();
     const options = { fua: false, noHole: allocate, fast: false };
     await forEachOf(runs, ZEROES_AT_ONCE, async ({ first, count }) => {
       const offset = dataStart + first * extentSize;
@@ -210,11 +213,16 @@ export class ExtentPool {
   /** A kindness to a thin array: it does not matter when it fails. */
   async #trim(runs: readonly Run[]): Promise<void> {
     if (!this.#device.capabilities.trim) return;
-    const { extentSize, dataStart } = this.#options;
-    await forEachOf(runs, ZEROES_AT_ONCE, async ({ first, count }) => {
-      const offset = dataStart + first * extentSize;
-      await this.#device.trim(offset, count * extentSize, { fua: false });
-    }).catch(() => undefined);
+    const { extentSize, dataStart, verify } = this.#options;
+    try {
+      await verify();
+      await forEachOf(runs, ZEROES_AT_ONCE, async ({ first, count }) => {
+        const offset = dataStart + first * extentSize;
+        await this.#device.trim(offset, count * extentSize, { fua: false });
+      });
+    } catch {
+      // They are dirty, trimmed or not.
+    }
   }
 
   #setDirty(extent: number): void {
