@@ -1,0 +1,140 @@
+/**
+ * LIO, the Linux kernel's own iSCSI target, in a machine of its own: fileio disks on a tmpfs, told what to do through
+ * configfs (Linux: Documentation/target/scripts.rst), reached through ports of loopback. Delay and loss on the way are netem's,
+ * in the machine's own kernel, for what it sends and for what it receives.
+ */
+import { ensureDebianImage, type Machine } from '../../../src/service/demo/index.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { freePort } from '../../support/tgtd.ts';
+import { startKernelGuest } from './kernel-guest.ts';
+
+const STEP_MS = 60_000;
+const TARGET = '/sys/kernel/config/target';
+const PORT = 3260;
+const LOAD = ['target_core_file', 'iscsi_target_mod'];
+const NETEM = ['sch_netem', 'ifb', 'sch_ingress', 'act_mirred', 'cls_matchall'];
+
+export interface LioSecrets {
+  readonly user: string;
+  readonly password: string;
+  readonly incoming?: { readonly user: string; readonly password: string };
+}
+
+export class LioGuest {
+  /** Two of them: the same portal of the target on two ways. */
+  readonly portals: readonly [string, string];
+  readonly #machine: Machine;
+  readonly #remove: () => Promise<void>;
+  #disks = 0;
+
+  private constructor(machine: Machine, ports: readonly number[], remove: () => Promise<void>) {
+    const [first, second] = ports.map((port) => `127.0.0.1:${port}`);
+    this.portals = [first ?? '', second ?? ''];
+    this.#machine = machine;
+    this.#remove = remove;
+  }
+
+  static async start(): Promise<LioGuest> {
+    const { path, remove } = await temporaryFolder('lio');
+    try {
+      const ports = [await freePort(), await freePort()];
+      const machine = await startKernelGuest(await ensureDebianImage(), path, {
+        programs: ['tc'],
+        modules: [...LOAD, ...NETEM],
+        forwards: ports.map((from, index) => ({ from, to: PORT + index })),
+        memoryMiB: 1024,
+      });
+      const guest = new LioGuest(machine, ports, remove);
+      await guest.shell(`mount -t configfs none /sys/kernel/config && mkdir -p ${TARGET}/iscsi`);
+      await guest.shell('mkdir /luns && mount -t tmpfs -o size=768m none /luns');
+      return guest;
+    } catch (error) {
+      await remove();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#machine.kill();
+    await this.#remove();
+  }
+
+  shell(command: string): Promise<string> {
+    return this.#machine.console.run(command, STEP_MS);
+  }
+
+  /** Thin: takes UNMAP, and WRITE SAME with UNMAP. @returns its folder in configfs */
+  async disk(name: string, size: number, blockSize = 512): Promise<string> {
+    const at = `${TARGET}/core/fileio_${this.#disks}/${name}`;
+    this.#disks += 1;
+    const control = `fd_dev_name=/luns/${name},fd_dev_size=${size},fd_buffered_io=1`;
+    await this.shell(
+      [
+        `truncate -s ${size} /luns/${name} && mkdir -p ${at} && cd ${at}`,
+        `echo ${control} > control && echo sn-${name} > wwn/vpd_unit_serial && echo 1 > enable`,
+        `echo ${blockSize} > attrib/block_size`,
+        'for flag in emulate_tpu emulate_tpws unmap_zeroes_data; do echo 1 > attrib/$flag; done',
+        'cd /',
+      ].join(' && '),
+    );
+    return at;
+  }
+
+  /** Lets every initiator in that knows the secrets. @returns its folder in configfs */
+  async target(iqn: string, disks: readonly string[], secrets?: LioSecrets): Promise<string> {
+    const at = `${TARGET}/iscsi/${iqn}/tpgt_1`;
+    const flags = { generate_node_acls: 1, cache_dynamic_acls: 1, demo_mode_write_protect: 0 };
+    const lines = [`mkdir -p ${at} && cd ${at}`, `mkdir np/0.0.0.0:${PORT} np/0.0.0.0:${PORT + 1}`];
+    for (const [flag, value] of Object.entries(flags)) lines.push(`echo ${value} > attrib/${flag}`);
+    lines.push(`echo ${secrets === undefined ? 0 : 1} > attrib/authentication`);
+    const auth = {
+      userid: secrets?.user,
+      password: secrets?.password,
+      userid_mutual: secrets?.incoming?.user,
+      password_mutual: secrets?.incoming?.password,
+    };
+    for (const [name, value] of Object.entries(auth)) {
+      if (value !== undefined) lines.push(`echo -n ${value} > auth/${name}`);
+    }
+    lines.push('echo 1 > enable', 'cd /');
+    await this.shell(lines.join(' && '));
+    for (const [number, disk] of disks.entries()) await this.addLun(at, number, disk);
+    return at;
+  }
+
+  async addLun(target: string, number: number, disk: string): Promise<void> {
+    const lun = `${target}/lun/lun_${number}`;
+    await this.shell(`mkdir -p ${lun} && ln -s ${disk} ${lun}/disk`);
+  }
+
+  async removeLun(target: string, number: number): Promise<void> {
+    const lun = `${target}/lun/lun_${number}`;
+    await this.shell(`rm ${lun}/disk && rmdir ${lun}`);
+  }
+
+  /** Both ways; `undefined` takes it away. @param netem as tc-netem(8) takes it */
+  async disturb(netem: string | undefined): Promise<void> {
+    if (netem === undefined) {
+      await this.shell('tc qdisc del dev eth0 root && tc qdisc del dev eth0 ingress');
+      return;
+    }
+    await this.shell(
+      [
+        'ifconfig ifb0 up && tc qdisc add dev eth0 handle ffff: ingress',
+        'tc filter add dev eth0 parent ffff: matchall action mirred egress redirect dev ifb0',
+        `tc qdisc replace dev ifb0 root netem ${netem}`,
+        `tc qdisc replace dev eth0 root netem ${netem}`,
+      ].join(' && '),
+    );
+  }
+
+  /** What netem threw away so far, on the way in and on the way out. */
+  async dropped(): Promise<readonly [inward: number, outward: number]> {
+    const of = async (device: string): Promise<number> => {
+      const [, count] =
+        /dropped (\d+)/.exec(await this.shell(`tc -s qdisc show dev ${device} root`)) ?? [];
+      return Number(count ?? 0);
+    };
+    return [await of('ifb0'), await of('eth0')];
+  }
+}
