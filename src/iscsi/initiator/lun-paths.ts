@@ -12,7 +12,7 @@
  */
 import type { Lun, Sense } from '../wire/index.ts';
 import { IscsiError } from './iscsi-error.ts';
-import { BUSY_RETRY_MS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
+import { BUSY_RETRY_MS, COMMAND_DOUBTS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
 import type { LunLook } from './lun-facts.ts';
 import type { LunIdentity } from './lun-identity.ts';
 import { LunPath, type PathOwner, type PathState } from './lun-path.ts';
@@ -140,8 +140,12 @@ export class LunPaths implements RequestOwner, PathOwner {
         return;
       case 'look':
         if (!this.#mayRetry(request, 'the LUN keeps changing, or is not ready')) return;
-        request.via?.look();
-        this.#send(request);
+        this.#lookAndSend(request);
+        return;
+      case 'doubt':
+        request.doubts += 1;
+        if (request.doubts > COMMAND_DOUBTS) request.failed(outcome.errno, outcome.detail);
+        else this.#lookAndSend(request);
         return;
       case 'later':
         if (this.#isLate(request, 'the target stays busy')) return;
@@ -262,6 +266,11 @@ export class LunPaths implements RequestOwner, PathOwner {
       request.via = path;
       connection.submit(request);
     }
+  }
+
+  #lookAndSend(request: LunRequest): void {
+    request.via?.look();
+    this.#send(request);
   }
 
   #wait(request: LunRequest): void {

@@ -15,6 +15,7 @@ export abstract class LunRequest extends Task {
   /** Of the paths alone: until when it may be tried, in milliseconds, how often it was, and on which path the last time. */
   deadline = 0;
   retries = 0;
+  doubts = 0;
   via: { look(): void } | undefined;
 
   constructor(
