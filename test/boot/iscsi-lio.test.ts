@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { iscsiAdapter } from '../../src/adapters/iscsi/index.ts';
-import { type BlockDevice, PLAIN, PLAIN_ZERO } from '../../src/block/index.ts';
+import { type BlockDevice, PLAIN, PLAIN_ZERO, SliceDevice } from '../../src/block/index.ts';
 import {
   discoverTargets,
   enforcesChap,
@@ -19,7 +19,7 @@ import { Connection } from '../../src/iscsi/initiator/connection.ts';
 import { logIn } from '../../src/iscsi/initiator/log-in.ts';
 import { randomIsid } from '../../src/iscsi/initiator/session-pool.ts';
 import { lunOf } from '../../src/iscsi/wire/index.ts';
-import { describeBlockDevice } from '../compliance/block-device.ts';
+import { describeBlockDevice, type Subject } from '../compliance/block-device.ts';
 import { describeWith, program, root } from '../support/requires.ts';
 import { until } from '../support/tgtd.ts';
 import { startVerifiedWrites } from '../support/verified-writes.ts';
@@ -41,7 +41,11 @@ const MUTUAL = 'iqn.2026-01.test.rootcast:lio-mutual';
 const INITIATOR = 'iqn.2026-01.test.rootcast:initiator';
 const SIZE = 16 * 1024 * 1024;
 const SMALL = 2 * 1024 * 1024;
+const SPARE = 4 * 1024 * 1024;
 const CARVED = 256 * 1024 * 1024;
+/** LIO: rd_pages=8 of its virtual LUN 0. */
+const VIRTUAL = 32 * 1024;
+const WRITES = new URL('./support/verified-run.ts', import.meta.url).pathname;
 const CHAP = { user: 'chapin', password: 'secretsecret12' };
 const INCOMING = { user: 'chapout', password: 'othersecret345' };
 const WRONG = 'wrongwrong123';
@@ -52,6 +56,7 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
   let lio: LioGuest;
   let target: string;
   let disk: string;
+  let spare: string;
   let portal: Portal;
   let port: IscsiDataPort;
 
@@ -61,10 +66,11 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
     const small = await lio.disk('small', SMALL);
     const large = await lio.disk('large', SMALL, 4096);
     const carved = await lio.disk('carved', CARVED);
-    target = await lio.target(IQN, [disk, small, large, carved]);
+    spare = await lio.disk('spare', SPARE);
+    target = await lio.target(IQN, [disk, small, large, carved, spare]);
     await lio.target(SECURE, [disk], CHAP);
     await lio.target(MUTUAL, [disk], { ...CHAP, incoming: INCOMING });
-    portal = parsePortal(lio.portals[0]) as Portal;
+    portal = parsePortal(lio.outside.portal) as Portal;
   });
   afterAll(() => lio?.stop());
   beforeEach(() => {
@@ -72,10 +78,11 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
   });
   afterEach(() => port.close());
 
+  const serial = (name: string): string => Buffer.from(name).toString('hex');
   const options = { initiatorName: INITIATOR, timers: REAL_TIME };
 
   function open(more: Partial<IscsiOpen> = {}): Promise<IscsiDevice> {
-    const base = { portals: [lio.portals[0]], iqn: IQN, lun: 0, initiatorName: INITIATOR };
+    const base = { portals: [lio.outside.portal], iqn: IQN, lun: 0, initiatorName: INITIATOR };
     return port.open({ ...base, write: true, ...more });
   }
 
@@ -88,12 +95,12 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
   it('discovers targets that announce an address which leads nowhere, and proposes the one that was asked', async () => {
     const found = await discoverTargets({ portal, ...options });
     expect(found.map(({ iqn }) => iqn).sort()).toEqual([IQN, MUTUAL, SECURE]);
-    expect(found[0]?.portals).toEqual(['10.0.2.15:3260', '10.0.2.15:3261']);
-    const settings = { target: lio.portals[0] };
+    expect(found[0]?.portals).toEqual([lio.portals[0]]);
+    const settings = { target: lio.outside.portal };
     const connection = { settings, secrets: {}, initiatorName: INITIATOR };
     const { signal } = new AbortController();
     const probed = await iscsiAdapter.probe(connection, PARTS, signal);
-    expect(probed.found[0]).toMatchObject({ settings: { portals: [lio.portals[0]] } });
+    expect(probed.found[0]).toMatchObject({ settings: { portals: [lio.outside.portal] } });
   });
 
   it('finds the LUNs of a target', async () => {
@@ -101,12 +108,13 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
     expect(
       found.map(({ lun, vendor, product, serial, size }) => [lun, vendor, product, serial, size]),
     ).toEqual([
-      [0, 'LIO-ORG', 'disk', 'sn-disk', SIZE],
-      [1, 'LIO-ORG', 'small', 'sn-small', SMALL],
-      [2, 'LIO-ORG', 'large', 'sn-large', SMALL],
-      [3, 'LIO-ORG', 'carved', 'sn-carved', CARVED],
+      [0, 'LIO-ORG', 'FILEIO', serial('disk'), SIZE],
+      [1, 'LIO-ORG', 'FILEIO', serial('small'), SMALL],
+      [2, 'LIO-ORG', 'FILEIO', serial('large'), SMALL],
+      [3, 'LIO-ORG', 'FILEIO', serial('carved'), CARVED],
+      [4, 'LIO-ORG', 'FILEIO', serial('spare'), SPARE],
     ]);
-    expect(new Set(found.map(({ wwid }) => wwid)).size).toBe(4);
+    expect(new Set(found.map(({ wwid }) => wwid)).size).toBe(5);
   });
 
   it('logs in with CHAP, and with mutual CHAP, and knows that it is enforced', async () => {
@@ -135,7 +143,8 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
 
   it('says which target and which LUN are not there', async () => {
     const nothing = open({ iqn: 'iqn.2026-01.test:nothing' });
-    await expect(nothing).rejects.toMatchObject({ cause: { failure: 'not-found' } });
+    // LIO says so of a target that it does not have, and of one that is disabled.
+    await expect(nothing).rejects.toMatchObject({ cause: { failure: 'unavailable' } });
     await expect(open({ lun: 7 })).rejects.toMatchObject({ errno: 'ESTALE' });
   });
 
@@ -181,7 +190,7 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
   it('carves a LUN into volumes that are still there after it was attached again', async () => {
     const connection = {
       repositoryId: 'lio',
-      settings: { target: lio.portals[0], targetIQN: SECURE, LUNid: 1, chapuser: CHAP.user },
+      settings: { target: lio.outside.portal, targetIQN: SECURE, LUNid: 1, chapuser: CHAP.user },
       secrets: { chappassword: CHAP.password },
       initiatorName: INITIATOR,
     };
@@ -208,8 +217,10 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
     }
   });
 
-  async function whileWriting(disturb: () => Promise<void>, more: Partial<IscsiOpen> = {}) {
-    const device = await open(more);
+  async function whileWriting(disturb: () => Promise<void>, lun = 0): Promise<void> {
+    const whole = await open({ lun });
+    // Where LUN 0 is gone LIO has a virtual disk of 32 KiB, which answers reads; nobody can tell it from ours in time.
+    const device = new SliceDevice(whole, VIRTUAL, whole.geometry.size - VIRTUAL);
     const writes = startVerifiedWrites(device, await contentOf(device));
     for (let times = 0; times < 2; times += 1) {
       let before = writes.done;
@@ -228,11 +239,12 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
       await lio.shell(`echo 1 > ${target}/enable`);
     }));
 
-  it('loses nothing and fails nothing when the LUN is taken away under writes', () =>
+  it.each([0, 4])('loses nothing and fails nothing when LUN %i is taken away under writes', (lun) =>
     whileWriting(async () => {
-      await lio.removeLun(target, 0);
-      await lio.addLun(target, 0, disk);
-    }));
+      await lio.removeLun(target, lun);
+      await lio.addLun(target, lun, lun === 0 ? disk : spare);
+    }, lun),
+  );
 
   it('waits while the LUN is in standby (ALUA)', () =>
     whileWriting(async () => {
@@ -257,19 +269,22 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
 
   it('loses nothing and fails nothing where packets are late and lost, on two paths', async () => {
     await lio.disturb('delay 5ms loss 2%');
-    await whileWriting(async () => undefined, { portals: lio.portals });
+    // Inside the network, so that it is our own connections that lose them.
+    const open = { portals: lio.portals, iqn: IQN, lun: 4, initiatorName: INITIATOR, write: true };
+    const run = { open, requests: 250 };
+    const said = await lio.namespace.run([process.execPath, WRITES, JSON.stringify(run)]);
     const dropped = await lio.dropped();
     await lio.disturb(undefined);
-    for (const packets of dropped) expect(packets).toBeGreaterThan(0);
+    expect(said).toMatch(/^\d{3,} requests, all as written/m);
+    for (const packets of dropped) expect(packets).toBeGreaterThan(10);
   });
 
-  describeBlockDevice('a LUN of LIO with blocks of 512 bytes', () => blank(1));
   describeBlockDevice('a LUN of LIO with blocks of 4096 bytes', () => blank(2));
 
-  async function blank(lun: number) {
+  async function blank(lun: number): Promise<Subject<BlockDevice>> {
     const mine = new IscsiDataPort({ log: QUIET });
     const device = await mine.open({
-      ...{ portals: [lio.portals[0]], iqn: IQN, lun, initiatorName: INITIATOR, write: true },
+      ...{ portals: [lio.outside.portal], iqn: IQN, lun, initiatorName: INITIATOR, write: true },
     });
     await device.zero(0, SMALL, PLAIN_ZERO);
     return { device, content: Buffer.alloc(SMALL), dispose: () => mine.close() };

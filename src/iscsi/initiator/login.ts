@@ -231,10 +231,11 @@ export class Login {
       }
       case LOGIN_STATUS.authenticationFailure:
         return this.#mayBeHash()
-          ? failed('chap-algorithms', 'it knows none of our hashes')
+          ? failed('chap-algorithms', 'it knows none of our hashes, or no secret of ours')
           : failed('authentication', 'CHAP user or password is wrong, or CHAP is required');
       case LOGIN_STATUS.initiatorError:
-        if (this.#mayBeHash()) return failed('chap-algorithms', 'it knows none of our hashes');
+        if (this.#mayBeHash())
+          return failed('chap-algorithms', 'it knows none of our hashes, or no secret of ours');
         return failed('refused', `login status ${hex(status)}`);
       case LOGIN_STATUS.authorizationFailure:
         return failed('authorization', 'this initiator is not allowed');

@@ -20,8 +20,6 @@ export interface MachineOptions {
   /** Folder for the machine's own files (UEFI variables). */
   readonly folder: string;
   readonly memoryMiB: number;
-  /** On QEMU's own network: ports of 127.0.0.1 that lead to TCP ports of the machine. */
-  readonly forwards?: readonly { readonly from: number; readonly to: number }[];
   /** Boot this kernel at once instead of asking the network. */
   readonly direct?: { readonly kernel: string; readonly initrd: string; readonly append: string };
 }
@@ -45,7 +43,7 @@ export class Machine {
       ...['-accel', 'tcg,thread=single', '-cpu', 'qemu64,-svm', '-smp', '1'],
       ...['-m', String(options.memoryMiB), '-nodefaults', '-nographic'],
       ...['-serial', 'stdio', '-monitor', 'none', '-device', 'virtio-rng-pci,romfile='],
-      ...['-netdev', network === 'user' ? userNetwork(options) : await tapNetwork(network)],
+      ...['-netdev', network === 'user' ? 'user,id=boot' : await tapNetwork(network)],
       ...['-device', networkCard(options)],
       ...bootArguments(options),
     ];
@@ -70,11 +68,6 @@ export class Machine {
     this.#child.process.once('exit', () => resolve());
     await promise.finally(() => clearTimeout(timer));
   }
-}
-
-function userNetwork({ forwards = [] }: MachineOptions): string {
-  const ports = forwards.map(({ from, to }) => `,hostfwd=tcp:127.0.0.1:${from}-:${to}`);
-  return `user,id=boot${ports.join('')}`;
 }
 
 async function tapNetwork(namespace: NetworkNamespace): Promise<string> {

@@ -5,7 +5,12 @@
  */
 import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type DebianImage, Machine, runProgram } from '../../../src/service/demo/index.ts';
+import {
+  type DebianImage,
+  Machine,
+  type NetworkNamespace,
+  runProgram,
+} from '../../../src/service/demo/index.ts';
 import { findProgram } from '../../support/requires.ts';
 import { type ArchiveFile, cpioArchive } from './cpio.ts';
 import { kernelModules } from './kernel-modules.ts';
@@ -22,11 +27,12 @@ export interface KernelGuest {
   readonly programs: readonly string[];
   /** Modules of the image's kernel that its initramfs does not have; they are loaded. */
   readonly modules?: readonly string[];
-  readonly forwards?: readonly { readonly from: number; readonly to: number }[];
+  /** Default: QEMU's own network, with us at HOST_AS_SEEN_BY_THE_GUEST. */
+  readonly network?: { readonly namespace: NetworkNamespace; readonly address: string };
   readonly memoryMiB?: number;
 }
 
-const INIT = (modules: readonly string[]): string => `#!/bin/sh
+const INIT = (modules: readonly string[], address: string): string => `#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mkdir -p /dev /proc /sys /mnt /tmp
 mount -t devtmpfs dev /dev
@@ -34,7 +40,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 for module in virtio_pci virtio_net nbd crc32c_generic ${modules.join(' ')}; do modprobe $module; done
 ifconfig lo up
-ifconfig eth0 ${GUEST_ADDRESS} up
+ifconfig eth0 ${address} netmask 255.255.255.0 up
 stty -F /dev/ttyS0 -echo -onlcr
 exec < /dev/ttyS0 > /dev/ttyS0 2>&1
 echo GUEST-READY
@@ -44,12 +50,12 @@ while :; do setsid sh; done
 export async function startKernelGuest(
   image: DebianImage,
   folder: string,
-  { programs, modules = [], forwards = [], memoryMiB = 512 }: KernelGuest,
+  { programs, modules = [], network, memoryMiB = 512 }: KernelGuest,
 ): Promise<Machine> {
   const archive = new Map<string, ArchiveFile>();
   await addHostPrograms(archive, programs);
   for (const { path, content } of await kernelModules(image, modules)) add(archive, path, content);
-  add(archive, 'rootcast-init', Buffer.from(INIT(modules)));
+  add(archive, 'rootcast-init', Buffer.from(INIT(modules, network?.address ?? GUEST_ADDRESS)));
   const files = [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const initrd = join(folder, 'guest-initrd.img');
   // The kernel unpacks one archive after the other; an uncompressed one must begin on four bytes.
@@ -59,12 +65,11 @@ export async function startKernelGuest(
   );
   const append = 'console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init';
   const machine = await Machine.start({
-    network: 'user',
+    network: network?.namespace ?? 'user',
     firmware: 'bios',
     mac: '52:54:00:4e:42:44',
     folder,
     memoryMiB,
-    forwards,
     direct: { kernel: image.kernel, initrd, append },
   });
   try {

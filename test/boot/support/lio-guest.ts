@@ -1,11 +1,16 @@
 /**
  * LIO, the Linux kernel's own iSCSI target, in a machine of its own: fileio disks on a tmpfs, told what to do through
- * configfs (Linux: Documentation/target/scripts.rst), reached through ports of loopback. Delay and loss on the way are netem's,
- * in the machine's own kernel, for what it sends and for what it receives.
+ * configfs (Linux: Documentation/target/scripts.rst). It is in a network of its own, where delay and loss are netem's, in the
+ * machine's kernel, for what it sends and for what it receives; we reach it from outside through a relay.
  */
-import { ensureDebianImage, type Machine } from '../../../src/service/demo/index.ts';
+import { join } from 'node:path';
+import {
+  ensureDebianImage,
+  type Machine,
+  NetworkNamespace,
+} from '../../../src/service/demo/index.ts';
+import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
-import { freePort } from '../../support/tgtd.ts';
 import { startKernelGuest } from './kernel-guest.ts';
 
 const STEP_MS = 60_000;
@@ -20,43 +25,63 @@ export interface LioSecrets {
   readonly incoming?: { readonly user: string; readonly password: string };
 }
 
+const ADDRESS = '10.77.0.2';
+
 export class LioGuest {
-  /** Two of them: the same portal of the target on two ways. */
-  readonly portals: readonly [string, string];
+  /** Where it listens, in its network. */
+  readonly portals: readonly string[] = [`${ADDRESS}:${PORT}`, `${ADDRESS}:${PORT + 1}`];
+  readonly namespace: NetworkNamespace;
+  /** The first portal, from outside. */
+  readonly outside: TcpProxy;
   readonly #machine: Machine;
-  readonly #remove: () => Promise<void>;
+  readonly #stop: () => Promise<void>;
   #disks = 0;
 
-  private constructor(machine: Machine, ports: readonly number[], remove: () => Promise<void>) {
-    const [first, second] = ports.map((port) => `127.0.0.1:${port}`);
-    this.portals = [first ?? '', second ?? ''];
+  private constructor(
+    namespace: NetworkNamespace,
+    machine: Machine,
+    outside: TcpProxy,
+    stop: () => Promise<void>,
+  ) {
+    this.namespace = namespace;
+    this.outside = outside;
     this.#machine = machine;
-    this.#remove = remove;
+    this.#stop = stop;
   }
 
   static async start(): Promise<LioGuest> {
-    const { path, remove } = await temporaryFolder('lio');
+    const stops: (() => Promise<void>)[] = [];
+    const stop = async (): Promise<void> => {
+      for (const one of stops.splice(0).reverse()) await one();
+    };
     try {
-      const ports = [await freePort(), await freePort()];
+      const { path, remove } = await temporaryFolder('lio');
+      stops.push(remove);
+      const namespace = await NetworkNamespace.create();
+      stops.push(() => namespace.close());
       const machine = await startKernelGuest(await ensureDebianImage(), path, {
         programs: ['tc'],
         modules: [...LOAD, ...NETEM],
-        forwards: ports.map((from, index) => ({ from, to: PORT + index })),
+        network: { namespace, address: ADDRESS },
         memoryMiB: 1024,
       });
-      const guest = new LioGuest(machine, ports, remove);
+      stops.push(() => machine.kill());
+      const socket = join(path, 'portal');
+      await namespace.relay(socket, ADDRESS, PORT);
+      const outside = await TcpProxy.start({ path: socket });
+      stops.push(() => outside.stop());
+      const guest = new LioGuest(namespace, machine, outside, stop);
       await guest.shell(`mount -t configfs none /sys/kernel/config && mkdir -p ${TARGET}/iscsi`);
       await guest.shell('mkdir /luns && mount -t tmpfs -o size=768m none /luns');
       return guest;
     } catch (error) {
-      await remove();
+      await stop();
       throw error;
     }
   }
 
-  async stop(): Promise<void> {
-    await this.#machine.kill();
-    await this.#remove();
+  stop(): Promise<void> {
+    return this.#stop();
   }
 
   shell(command: string): Promise<string> {
@@ -67,11 +92,13 @@ export class LioGuest {
   async disk(name: string, size: number, blockSize = 512): Promise<string> {
     const at = `${TARGET}/core/fileio_${this.#disks}/${name}`;
     this.#disks += 1;
+    // LIO makes the WWID of the hexadecimal digits in it.
+    const serial = Buffer.from(name).toString('hex');
     const control = `fd_dev_name=/luns/${name},fd_dev_size=${size},fd_buffered_io=1`;
     await this.shell(
       [
         `truncate -s ${size} /luns/${name} && mkdir -p ${at} && cd ${at}`,
-        `echo ${control} > control && echo sn-${name} > wwn/vpd_unit_serial && echo 1 > enable`,
+        `echo ${control} > control && echo ${serial} > wwn/vpd_unit_serial && echo 1 > enable`,
         `echo ${blockSize} > attrib/block_size`,
         'for flag in emulate_tpu emulate_tpws unmap_zeroes_data; do echo 1 > attrib/$flag; done',
         'cd /',
@@ -120,7 +147,7 @@ export class LioGuest {
     }
     await this.shell(
       [
-        'ifconfig ifb0 up && tc qdisc add dev eth0 handle ffff: ingress',
+        'modprobe -r ifb && modprobe ifb numifbs=1 && ifconfig ifb0 up && tc qdisc add dev eth0 handle ffff: ingress',
         'tc filter add dev eth0 parent ffff: matchall action mirred egress redirect dev ifb0',
         `tc qdisc replace dev ifb0 root netem ${netem}`,
         `tc qdisc replace dev eth0 root netem ${netem}`,
