@@ -61,7 +61,11 @@ export class TcpProxy {
   /** Breaks every connection and takes no new one until `mend`. */
   cut(): void {
     this.#refuses = true;
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) {
+      // Only TCP has a reset.
+      if (socket.remoteFamily === undefined) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 
   /** Nothing goes through any more, and nobody is told; no new connection until `mend`. */

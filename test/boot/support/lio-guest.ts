@@ -52,7 +52,10 @@ export class LioGuest {
   static async start(): Promise<LioGuest> {
     const stops: (() => Promise<void>)[] = [];
     const stop = async (): Promise<void> => {
-      for (const one of stops.splice(0).reverse()) await one();
+      const ended = [];
+      for (const one of stops.splice(0).reverse())
+        ended.push(...(await Promise.allSettled([one()])));
+      for (const end of ended) if (end.status === 'rejected') throw end.reason;
     };
     try {
       const { path, remove } = await temporaryFolder('lio');
