@@ -34,7 +34,8 @@ describeWith(NEEDS, 'the Linux kernel as NBD client', () => {
   let server: NbdServer | undefined;
 
   beforeAll(async () => {
-    guest = await startKernelGuest(await ensureDebianImage(), folder, ['mke2fs', 'e2fsck']);
+    const programs = ['mke2fs', 'e2fsck'];
+    guest = await startKernelGuest(await ensureDebianImage(), folder, { programs });
   });
 
   afterEach(async () => {

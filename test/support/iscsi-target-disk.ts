@@ -35,6 +35,8 @@ export class TargetDisk {
   readonly seen: Cdb['op'][] = [];
   /** Unit attentions, and other answers to come first. */
   readonly pending: DiskAnswer[] = [];
+  /** The answer to every write. */
+  refusal: DiskAnswer | undefined;
 
   constructor(options: DiskOptions) {
     this.options = options;
@@ -56,6 +58,7 @@ export class TargetDisk {
       const first = this.pending.shift();
       if (first !== undefined) return first;
     }
+    if (this.refusal !== undefined && cdb.op.startsWith('write-')) return this.refusal;
     if (this.options.lacks?.includes(cdb.op) === true) return sense(ILLEGAL, 0x2000);
     switch (cdb.op) {
       case 'test-unit-ready':

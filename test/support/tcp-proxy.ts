@@ -1,6 +1,8 @@
 /** A way to a server that a test can cut, stall and open again. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
+type ProxyTarget = { readonly host: string; readonly port: number } | { readonly path: string };
+
 export class TcpProxy {
   readonly port: number;
   readonly #server: Server;
@@ -13,7 +15,7 @@ export class TcpProxy {
     this.port = port;
   }
 
-  static async start(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
+  static async start(target: ProxyTarget): Promise<TcpProxy> {
     let proxy: TcpProxy | undefined;
     const server = createServer((near) => proxy?.accept(near, target));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -32,7 +34,7 @@ export class TcpProxy {
     return this.#bytes;
   }
 
-  private accept(near: Socket, target: { readonly host: string; readonly port: number }): void {
+  private accept(near: Socket, target: ProxyTarget): void {
     if (this.#refuses) {
       near.destroy();
       return;
@@ -59,7 +61,11 @@ export class TcpProxy {
   /** Breaks every connection and takes no new one until `mend`. */
   cut(): void {
     this.#refuses = true;
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) {
+      // Only TCP has a reset.
+      if (socket.remoteFamily === undefined) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 
   /** Nothing goes through any more, and nobody is told; no new connection until `mend`. */

@@ -77,6 +77,9 @@ export const BUSY_RETRY_MS = 100;
 /** How often one command is sent again for reasons that are the target's own (aborted, attention, rejected). */
 export const COMMAND_RETRIES = 16;
 
+/** How often one command is sent again because its failure contradicts what is known of the LUN. */
+export const COMMAND_DOUBTS = 3;
+
 /** Wait before a path whose LUN is missing, not ready or another disk is looked at again, in milliseconds. */
 export const RECHECK_MS = 1_000;
 

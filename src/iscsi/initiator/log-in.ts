@@ -12,7 +12,7 @@ import { type Portal, portalText } from './portal.ts';
 import type { Timers } from './timers.ts';
 import { openSocket } from './transport.ts';
 
-export interface LogInOptions extends Omit<LoginOptions, 'chapAlgorithms'> {
+export interface LogInOptions extends Omit<LoginOptions, 'chapAlgorithms' | 'asksForChap'> {
   readonly portal: Portal;
   readonly isid: Isid;
   readonly timers: Timers;
@@ -53,22 +53,30 @@ export async function logIn<T extends FullFeature>(
 ): Promise<T> {
   const [all = '', common = ''] = CHAP_OFFERS;
   try {
-    return await logInOffering(all, options, make);
+    return await logInOffering({ ...options, chapAlgorithms: all }, make);
   } catch (error) {
-    const unknown = error instanceof IscsiError && error.failure === 'chap-algorithms';
-    if (!unknown) throw error;
-    return await logInOffering(common, options, make);
+    if (!(error instanceof IscsiError)) throw error;
+    if (error.failure === 'chap-algorithms') {
+      return await logInOffering({ ...options, chapAlgorithms: common }, make);
+    }
+    // LIO closes the connection without an answer when it requires CHAP and we do not offer it.
+    if (error instanceof Unanswered && options.chap === undefined) {
+      return await logInOffering({ ...options, chapAlgorithms: common, asksForChap: true }, make);
+    }
+    throw error;
   }
 }
 
+/** The target took the connection, and closed it instead of answering the first request. */
+class Unanswered extends IscsiError {}
+
 async function logInOffering<T extends FullFeature>(
-  chapAlgorithms: string,
-  options: LogInOptions,
+  options: AttemptOptions,
   make: (loggedIn: LoggedIn) => T,
 ): Promise<T> {
   let portal = options.portal;
   for (let moves = 0; moves <= LOGIN_REDIRECTS; moves += 1) {
-    const outcome = await new Attempt({ ...options, chapAlgorithms }, portal, make).run();
+    const outcome = await new Attempt(options, portal, make).run();
     if (outcome.kind === 'done') return outcome.receiver;
     portal = outcome.portal;
   }
@@ -140,7 +148,9 @@ class Attempt<T extends FullFeature> implements PduReceiver {
       drained: () => this.#receiver?.drained(),
       ended: (reason) => {
         if (this.#receiver !== undefined) this.#receiver.ended(reason);
-        else this.#settle?.(reason);
+        else if (this.#first && reason.failure === 'ended') {
+          this.#settle?.(new Unanswered('ended', reason.message, { cause: reason }));
+        } else this.#settle?.(reason);
       },
     });
     this.#socket = socket;

@@ -33,6 +33,8 @@ export interface LoginOptions extends DigestWishes {
   readonly challenges: OwnChallenges;
   /** For CHAP_A: numbers with commas. */
   readonly chapAlgorithms: string;
+  /** CHAP is offered though there is no secret, to hear whether the target insists on it. */
+  readonly asksForChap?: boolean;
 }
 
 export type LoginStep =
@@ -74,10 +76,10 @@ export class Login {
   }
 
   start(): LoginStep {
-    const { initiatorName, targetName, chap } = this.#options;
+    const { initiatorName, targetName, chap, asksForChap } = this.#options;
     // A target that must prove itself may not talk us out of it; otherwise it is the target's choice whom to let in.
-    const methods =
-      chap === undefined ? 'None' : chap.incoming === undefined ? 'CHAP,None' : 'CHAP';
+    const none = chap === undefined && asksForChap !== true;
+    const methods = none ? 'None' : chap?.incoming === undefined ? 'CHAP,None' : 'CHAP';
     const identity: TextPair[] = [
       ['InitiatorName', initiatorName],
       ...(targetName === undefined
@@ -88,7 +90,7 @@ export class Login {
           ] satisfies TextPair[])),
       ['AuthMethod', methods],
     ];
-    return this.#send(identity, chap === undefined);
+    return this.#send(identity, none);
   }
 
   /** @param data the text of this PDU */
@@ -134,8 +136,11 @@ export class Login {
   }
 
   #method(answers: Answers, transit: boolean): LoginStep {
-    const { chap } = this.#options;
+    const { chap, asksForChap } = this.#options;
     const method = answers.get('AuthMethod') ?? 'None';
+    if (method === 'CHAP' && asksForChap === true) {
+      return failed('authentication', 'it requires CHAP, and there is no secret');
+    }
     if (method === 'CHAP' && chap !== undefined && !transit) {
       this.#phase = 'challenge';
       return this.#send([['CHAP_A', this.#options.chapAlgorithms]], false);
@@ -226,10 +231,11 @@ export class Login {
       }
       case LOGIN_STATUS.authenticationFailure:
         return this.#mayBeHash()
-          ? failed('chap-algorithms', 'it knows none of our hashes')
+          ? failed('chap-algorithms', 'it knows none of our hashes, or no secret of ours')
           : failed('authentication', 'CHAP user or password is wrong, or CHAP is required');
       case LOGIN_STATUS.initiatorError:
-        if (this.#mayBeHash()) return failed('chap-algorithms', 'it knows none of our hashes');
+        if (this.#mayBeHash())
+          return failed('chap-algorithms', 'it knows none of our hashes, or no secret of ours');
         return failed('refused', `login status ${hex(status)}`);
       case LOGIN_STATUS.authorizationFailure:
         return failed('authorization', 'this initiator is not allowed');

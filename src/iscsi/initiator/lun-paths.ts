@@ -14,7 +14,7 @@ import { BlockError } from '../../errors/index.ts';
 import type { Lun, Sense } from '../wire/index.ts';
 import type { Connection } from './connection.ts';
 import { IscsiError } from './iscsi-error.ts';
-import { BUSY_RETRY_MS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
+import { BUSY_RETRY_MS, COMMAND_DOUBTS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
 import type { LunLook } from './lun-facts.ts';
 import type { LunIdentity } from './lun-identity.ts';
 import { LunPath, type PathOwner, type PathState } from './lun-path.ts';
@@ -147,8 +147,12 @@ export class LunPaths implements RequestOwner, PathOwner {
         return;
       case 'look':
         if (!this.#mayRetry(request, 'the LUN keeps changing, or is not ready')) return;
-        request.via?.look();
-        this.#sendLate(request);
+        this.#lookAndSend(request);
+        return;
+      case 'doubt':
+        request.doubts += 1;
+        if (request.doubts > COMMAND_DOUBTS) request.failed(outcome.errno, outcome.detail);
+        else this.#lookAndSend(request);
         return;
       case 'later':
         if (this.#isLate(request, 'the target stays busy')) return;
@@ -300,6 +304,11 @@ export class LunPaths implements RequestOwner, PathOwner {
     else if (!this.#isLate(request, message)) {
       this.#timers.after(BUSY_RETRY_MS, () => this.#sendLate(request));
     }
+  }
+
+  #lookAndSend(request: LunRequest): void {
+    request.via?.look();
+    this.#sendLate(request);
   }
 
   #wait(request: LunRequest): void {

@@ -19,6 +19,7 @@ export abstract class LunRequest extends Task {
   retries = 0;
   via: LunPath | undefined;
   on: Connection | undefined;
+  doubts = 0;
 
   constructor(
     owner: RequestOwner,

@@ -10,6 +10,11 @@ export type Outcome =
   | { readonly kind: 'later' }
   /** Something about the LUN changed: look which disk it is, and how large, then the same command. */
   | { readonly kind: 'look' }
+  /**
+   * This cannot be, as we know the LUN: look as above and try again before it is believed. (LIO puts a tiny, write
+   * protected disk in the place of a LUN 0 that was taken away, and sends no unit attention.)
+   */
+  | { readonly kind: 'doubt'; readonly errno: Errno; readonly detail: string }
   | { readonly kind: 'failed'; readonly errno: Errno; readonly detail: string };
 
 const GOOD: Outcome = { kind: 'good' };
@@ -56,7 +61,7 @@ function outcomeOfSense(sense: Sense | undefined, changes: boolean): Outcome {
     case SENSE_KEY.dataProtect:
       return sense.asc === ASC.spaceAllocationFailed
         ? failed('ENOSPC', 'the array has no space left')
-        : failed('EROFS', words('write protected', sense));
+        : doubt('EROFS', words('write protected', sense));
     case SENSE_KEY.volumeOverflow:
       return failed('ENOSPC', words('volume overflow', sense));
     case SENSE_KEY.mediumError:
@@ -73,12 +78,16 @@ function outcomeOfIllegal(sense: Sense, changes: boolean): Outcome {
     case ASC.logicalUnitNotSupported:
       return LOOK;
     case ASC.lbaOutOfRange:
-      return failed(changes ? 'ENOSPC' : 'EINVAL', 'beyond the end of the LUN');
+      return doubt(changes ? 'ENOSPC' : 'EINVAL', 'beyond the end of the LUN');
     case ASC.invalidOpcode:
       return failed('ENOTSUP', 'the LUN does not know this command');
     default:
       return failed('EINVAL', words('illegal request', sense));
   }
+}
+
+function doubt(errno: Errno, detail: string): Outcome {
+  return { kind: 'doubt', errno, detail };
 }
 
 function failed(errno: Errno, detail: string): Outcome {

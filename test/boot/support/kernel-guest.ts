@@ -5,9 +5,15 @@
  */
 import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type DebianImage, Machine, runProgram } from '../../../src/service/demo/index.ts';
+import {
+  type DebianImage,
+  Machine,
+  type NetworkNamespace,
+  runProgram,
+} from '../../../src/service/demo/index.ts';
 import { findProgram } from '../../support/requires.ts';
 import { type ArchiveFile, cpioArchive } from './cpio.ts';
+import { kernelModules } from './kernel-modules.ts';
 
 const FOLDER = 0o040755;
 const PROGRAM = 0o100755;
@@ -16,15 +22,25 @@ const PROGRAM = 0o100755;
 const GUEST_ADDRESS = '10.0.2.15';
 export const HOST_AS_SEEN_BY_THE_GUEST = '10.0.2.2';
 
-const INIT = `#!/bin/sh
+export interface KernelGuest {
+  /** Programs of this host that it brings along. */
+  readonly programs: readonly string[];
+  /** Modules of the image's kernel that its initramfs does not have; they are loaded. */
+  readonly modules?: readonly string[];
+  /** Default: QEMU's own network, with us at HOST_AS_SEEN_BY_THE_GUEST. */
+  readonly network?: { readonly namespace: NetworkNamespace; readonly address: string };
+  readonly memoryMiB?: number;
+}
+
+const INIT = (modules: readonly string[], address: string): string => `#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mkdir -p /dev /proc /sys /mnt /tmp
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-for module in virtio_pci virtio_net nbd crc32c_generic; do modprobe $module; done
+for module in virtio_pci virtio_net nbd crc32c_generic ${modules.join(' ')}; do modprobe $module; done
 ifconfig lo up
-ifconfig eth0 ${GUEST_ADDRESS} up
+ifconfig eth0 ${address} netmask 255.255.255.0 up
 stty -F /dev/ttyS0 -echo -onlcr
 exec < /dev/ttyS0 > /dev/ttyS0 2>&1
 echo GUEST-READY
@@ -34,10 +50,13 @@ while :; do setsid sh; done
 export async function startKernelGuest(
   image: DebianImage,
   folder: string,
-  programs: readonly string[],
+  { programs, modules = [], network, memoryMiB = 512 }: KernelGuest,
 ): Promise<Machine> {
-  const files = await hostPrograms(programs);
-  files.push({ path: 'rootcast-init', mode: PROGRAM, content: Buffer.from(INIT) });
+  const archive = new Map<string, ArchiveFile>();
+  await addHostPrograms(archive, programs);
+  for (const { path, content } of await kernelModules(image, modules)) add(archive, path, content);
+  add(archive, 'rootcast-init', Buffer.from(INIT(modules, network?.address ?? GUEST_ADDRESS)));
+  const files = [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const initrd = join(folder, 'guest-initrd.img');
   // The kernel unpacks one archive after the other; an uncompressed one must begin on four bytes.
   await writeFile(
@@ -46,11 +65,11 @@ export async function startKernelGuest(
   );
   const append = 'console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init';
   const machine = await Machine.start({
-    network: 'user',
+    network: network?.namespace ?? 'user',
     firmware: 'bios',
     mac: '52:54:00:4e:42:44',
     folder,
-    memoryMiB: 512,
+    memoryMiB,
     direct: { kernel: image.kernel, initrd, append },
   });
   try {
@@ -62,27 +81,29 @@ export async function startKernelGuest(
   return machine;
 }
 
+function add(archive: Map<string, ArchiveFile>, path: string, content: Buffer): void {
+  for (const above of foldersAbove(path)) {
+    archive.set(above, { path: above, mode: FOLDER, content: Buffer.alloc(0) });
+  }
+  archive.set(path, { path, mode: PROGRAM, content });
+}
+
 /** Programs of this host, each with its own loader and libraries, so that they shadow nothing. */
-async function hostPrograms(programs: readonly string[]): Promise<ArchiveFile[]> {
-  const archive = new Map<string, ArchiveFile>();
-  const add = (path: string, content: Buffer): void => {
-    for (const above of foldersAbove(path)) {
-      archive.set(above, { path: above, mode: FOLDER, content: Buffer.alloc(0) });
-    }
-    archive.set(path, { path, mode: PROGRAM, content });
-  };
+async function addHostPrograms(
+  archive: Map<string, ArchiveFile>,
+  programs: readonly string[],
+): Promise<void> {
   for (const name of programs) {
     const path = findProgram(name);
     if (path === undefined) throw new Error(`${name} is not installed`);
-    add(`opt/host/bin/${name}`, await readFile(await realpath(path)));
+    add(archive, `opt/host/bin/${name}`, await readFile(await realpath(path)));
     const libraries = await runProgram(['ldd', path]);
     for (const [, library] of libraries.matchAll(/(\/\S+) \(0x/g)) {
       if (library === undefined) continue;
-      add(`opt/host/lib/${basename(library)}`, await readFile(await realpath(library)));
+      add(archive, `opt/host/lib/${basename(library)}`, await readFile(await realpath(library)));
     }
-    add(`usr/local/sbin/${name}`, Buffer.from(wrapper(name)));
+    add(archive, `usr/local/sbin/${name}`, Buffer.from(wrapper(name)));
   }
-  return [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function wrapper(name: string): string {

@@ -77,6 +77,33 @@ describe('CHAP', () => {
     expect(target.logins).toBe(0);
   });
 
+  it('is known to be missing when the target closes the connection without a word, as LIO does', async () => {
+    const target = await bench.target({
+      chap: CHAP,
+      intercept: (pdu, data, connection) => {
+        const none = pdu.kind === 'login-request' && data.includes('AuthMethod=None');
+        if (none) connection.socket.destroy();
+        return none;
+      },
+    });
+    await expect(bench.open([target])).rejects.toMatchObject({
+      errno: 'EPERM',
+      cause: { failure: 'authentication' },
+    });
+    const options = { iqn: IQN, initiatorName: INITIATOR, chap: CHAP, timers: REAL_TIME };
+    expect(await enforcesChap({ portals: [portalOf(target)], ...options })).toBe(true);
+  });
+
+  it('is not suspected where every login is left without an answer', async () => {
+    const target = await bench.target({
+      intercept: (_, __, connection) => {
+        connection.socket.destroy();
+        return true;
+      },
+    });
+    await expect(bench.open([target])).rejects.toMatchObject({ cause: { failure: 'ended' } });
+  });
+
   it('never answers a challenge of our own', async () => {
     // The target takes the challenge that we sent it on one connection and gives it to us on the next.
     let stolen: Buffer | undefined;

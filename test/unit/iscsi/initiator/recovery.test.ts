@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { PLAIN } from '../../../../src/block/index.ts';
 import type { IscsiDevice } from '../../../../src/iscsi/index.ts';
+import { COMMAND_DOUBTS } from '../../../../src/iscsi/initiator/limits.ts';
 import type { IscsiTarget } from '../../../support/iscsi-target.ts';
 import { until } from '../../../support/tgtd.ts';
 import { benchOfTargets, ManualTime, SIZE } from './bench.ts';
@@ -25,6 +26,8 @@ describe('a command is sent again', () => {
     ['it was aborted for damage', { status: 2, sense: 0x0b4705 }],
     ['the LUN is becoming ready', { status: 2, sense: 0x020401 }],
     ['there is no such LUN for a moment', { status: 2, sense: 0x052500 }],
+    ['another LUN, write protected, is there for a moment', { status: 2, sense: 0x072700 }],
+    ['another LUN, a smaller one, is there for a moment', { status: 2, sense: 0x052100 }],
   ])('when %s', async (_, answer) => {
     const target = await bench.target();
     const device = await bench.open([target]);
@@ -37,9 +40,7 @@ describe('a command is sent again', () => {
   it.each([
     ['EIO', 'medium error', 0x031100],
     ['EIO', 'hardware error', 0x044400],
-    ['EROFS', 'write protected', 0x072700],
     ['ENOSPC', 'space allocation', 0x072707],
-    ['ENOSPC', 'beyond the end', 0x052100],
     ['ENOTSUP', 'unknown command', 0x052000],
     ['EINVAL', 'invalid field', 0x052400],
   ])('but not at %s: %s', async (errno, _, sense) => {
@@ -54,6 +55,21 @@ describe('a command is sent again', () => {
     await expect(async () => device.write(block(5), 0, PLAIN)).rejects.toMatchObject({
       errno: 'EPERM',
     });
+  });
+
+  it.each([
+    ['EROFS', 'write protected', 0x072700],
+    ['ENOSPC', 'beyond the end', 0x052100],
+  ])('and only when it stays so %s: %s', async (errno, _, sense) => {
+    const target = await bench.target();
+    const device = await bench.open([target]);
+    target.disk.refusal = { status: 2, sense };
+    target.disk.seen.length = 0;
+    await expect(async () => device.write(block(5), 0, PLAIN)).rejects.toMatchObject({ errno });
+    const looks = target.disk.seen.filter((op) => op === 'test-unit-ready');
+    expect(looks).toHaveLength(COMMAND_DOUBTS);
+    target.disk.refusal = undefined;
+    await device.write(block(5), 0, PLAIN);
   });
 
   it('and is not believed when it is "recovered" without its data', async () => {
