@@ -4,7 +4,13 @@
  * made. Whatever tag is still there after a crash names what must go.
  */
 import { ArrayError } from '../errors/index.ts';
-import type { ArrayControl, ArrayVolume, CallOptions, VolumeData } from '../repositories/index.ts';
+import type {
+  ArrayControl,
+  ArrayRef,
+  ArrayVolume,
+  CallOptions,
+  VolumeData,
+} from '../repositories/index.ts';
 import type { NodeStore, NodeVolume } from './nodes.ts';
 
 /** Both ports of an attached repository. */
@@ -14,6 +20,9 @@ export interface RepositoryPorts {
   /** In this thread. */
   readonly data: VolumeData;
 }
+
+/** Of a leftover: what may have our tag although no record has it, and is kept. No tag begins like that. */
+const ADOPTION = 'adoption:';
 
 export interface NewVolume {
   readonly tag: string;
@@ -59,6 +68,34 @@ export class ArrayVolumes {
     }
   }
 
+  /**
+   * Writes the tag on what is there. A crash before `adopted` takes it off again: it is not ours to delete.
+   * @throws ArrayError
+   */
+  async adopt(
+    { repositoryId, array }: RepositoryPorts,
+    ref: ArrayRef,
+    tag: string,
+  ): Promise<ArrayVolume> {
+    const leftover = ADOPTION + tag;
+    this.#store.addLeftover(leftover, repositoryId);
+    this.#making.add(leftover);
+    return await array.adoptVolume({ ref, tag, opId: this.#newId() });
+  }
+
+  /** It has a record now. */
+  adopted(tag: string): void {
+    this.kept(ADOPTION + tag);
+  }
+
+  /** Without a record it is a stranger's, as it was. @throws ArrayError; it is tried again at the next sweep */
+  async release({ array }: RepositoryPorts, tag: string): Promise<void> {
+    this.#making.delete(ADOPTION + tag);
+    const found = await array.findVolume({ tag });
+    if (found !== undefined) await array.releaseVolume({ ref: found.ref, opId: this.#newId() });
+    this.#store.removeLeftover(ADOPTION + tag);
+  }
+
   /** It is not there, and nobody knows whether it will be: it stays a leftover until the next sweep. */
   mayCome(tag: string): void {
     this.#uncertain.add(tag);
@@ -101,7 +138,8 @@ export class ArrayVolumes {
       if (this.#making.has(tag)) continue;
       this.#uncertain.delete(tag);
       try {
-        await this.delete(ports, tag);
+        if (tag.startsWith(ADOPTION)) await this.release(ports, tag.slice(ADOPTION.length));
+        else await this.delete(ports, tag);
       } catch (error) {
         failures.push({ tag, error });
       }
