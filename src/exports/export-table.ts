@@ -16,6 +16,8 @@ export class ExportTable implements ExportProvider {
   readonly #source: PlanSource;
   readonly #build: StackBuilder;
   readonly #live = new Map<string, LiveStack>();
+  /** Stacks that nobody uses any more, while they are closed. */
+  readonly #closing = new Map<string, Set<Promise<void>>>();
 
   constructor(source: PlanSource, build: StackBuilder) {
     this.#source = source;
@@ -51,7 +53,7 @@ export class ExportTable implements ExportProvider {
         // The overlay may be deleted as soon as it is released: first the devices, then the release.
         try {
           await own.close();
-          if (this.#leave(plan.key, live)) await live.close();
+          if (this.#leave(plan.key, live)) await this.#close(plan.key, live);
         } finally {
           this.#source.release(plan.key);
         }
@@ -66,7 +68,10 @@ export class ExportTable implements ExportProvider {
    * @throws what a flush throws; requests are held in any case, until `resume`
    */
   async hold(keys: readonly string[], options: { readonly flush: boolean }): Promise<void> {
-    const held = keys.map((key) => this.#live.get(key)?.hold(options));
+    const held = keys.flatMap((key) => [
+      this.#live.get(key)?.hold(options),
+      ...(this.#closing.get(key) ?? []),
+    ]);
     for (const result of await Promise.allSettled(held)) {
       if (result.status === 'rejected') throw result.reason;
     }
@@ -92,6 +97,18 @@ export class ExportTable implements ExportProvider {
       }),
     );
     return failed;
+  }
+
+  async #close(key: string, live: LiveStack): Promise<void> {
+    const closing = this.#closing.get(key) ?? new Set();
+    const closed = live.close();
+    this.#closing.set(key, closing.add(closed));
+    try {
+      await closed;
+    } finally {
+      closing.delete(closed);
+      if (closing.size === 0) this.#closing.delete(key);
+    }
   }
 
   /** True when the last user left and the device is the caller's to close. */

@@ -42,8 +42,10 @@ export class LiveStack {
    */
   async hold({ flush }: { readonly flush: boolean }): Promise<void> {
     const epoch = this.#epoch;
+    // An exchange that took longer than anybody waited for ends with letting requests go.
+    await this.#turn;
     const stack = await this.#stack.catch(() => undefined);
-    if (stack === undefined || !this.#isVolume) return;
+    if (stack === undefined || !this.#isVolume || epoch !== this.#epoch) return;
     this.#swap ??= new SwapDevice(stack.device);
     const { current } = this.#swap;
     // Most of the bytes leave while requests still run: what is left to be held for is short.
@@ -60,28 +62,38 @@ export class LiveStack {
    * @throws when it is refused, or the new stack cannot be built: requests fail from then on, since what
    *   they went to may be a part of a snapshot
    */
-  async resume(plan: VolumePlan | 'refused' | undefined): Promise<void> {
+  resume(plan: VolumePlan | 'refused' | undefined): Promise<void> {
     this.#epoch += 1;
-    const swap = this.#swap;
-    if (swap === undefined) return;
-    try {
-      if (plan === 'refused') {
-        const error = new Error('what the volume is made of now cannot be told');
-        swap.refuse(error);
-        throw error;
+    return this.#inTurn(async () => {
+      const swap = await this.#swapped();
+      if (swap === undefined || this.#closed) return;
+      try {
+        if (plan === 'refused') {
+          const error = new Error('what the volume is made of now cannot be told');
+          swap.refuse(error);
+          throw error;
+        }
+        if (plan !== undefined) await this.#exchange(swap, plan);
+      } finally {
+        swap.release();
       }
-      if (plan !== undefined) await this.#inTurn(() => this.#exchange(swap, plan));
-    } finally {
-      swap.release();
-    }
+    });
+  }
+
+  async #swapped(): Promise<SwapDevice | undefined> {
+    if (!this.#isVolume) return undefined;
+    const stack = await this.#stack.catch(() => undefined);
+    if (stack !== undefined) this.#swap ??= new SwapDevice(stack.device);
+    return this.#swap;
   }
 
   async #exchange(swap: SwapDevice, plan: VolumePlan): Promise<void> {
-    if (this.#closed) return;
     const before = await this.#stack;
     let after: Stack | undefined;
     try {
       after = await this.#build(plan);
+      // One that was opened while the others were held already runs still.
+      await swap.hold();
       swap.exchange(after.device);
     } catch (error) {
       swap.refuse(error);
@@ -92,10 +104,21 @@ export class LiveStack {
     await before.close();
   }
 
+  /**
+   * What was acknowledged is on stable storage afterwards: a snapshot that is taken now does not find it here
+   * any more, and must have it.
+   * @throws what the flush throws; everything is closed in any case
+   */
   close(): Promise<void> {
     return this.#inTurn(async () => {
       this.#closed = true;
-      await (await this.#stack).close();
+      const stack = await this.#stack;
+      try {
+        const { write, flush } = stack.device.capabilities;
+        if (this.#isVolume && write && flush) await stack.device.flush();
+      } finally {
+        await stack.close();
+      }
     });
   }
 

@@ -10,7 +10,8 @@
  *
  * Copying over a volume that is being read is safe here: every reader of the hidden node sees it through its
  * one child, and what is copied over is exactly what the child has for itself, so that nobody reads it from the
- * hidden node; and until the transaction readers go on to read it from the child's own volume. The merged
+ * hidden node; and until the transaction readers go on to read it from the child's own volume. A hidden node that
+ * somebody still has open without that child, because he was not told in time, is left alone. The merged
  * node has an id of its own, because caches believe that an id always means the same.
  */
 import { type BlockDevice, PLAIN } from '../block/index.ts';
@@ -132,6 +133,7 @@ export class NodeCollector {
   }
 
   async #mergeOne(): Promise<boolean> {
+    const { open } = this.#parts;
     const pinned = this.#pinned();
     for (const hidden of this.#hidden()) {
       const [child, ...others] = this.#store.childrenOf(hidden.id);
@@ -142,6 +144,8 @@ export class NodeCollector {
         child.repositoryId === hidden.repositoryId &&
         !pinned.has(hidden.id) &&
         !pinned.has(child.id) &&
+        // A worker that was too slow may have it open as it was before others stood on it.
+        !open.readsWithout(isAt(hidden.data), isAt(child.data)) &&
         !this.#failed.has(hidden.id);
       if (!may) continue;
       const ended = Promise.withResolvers<void>();
@@ -246,15 +250,13 @@ export class NodeCollector {
     });
     this.#parts.chains.merged(hidden.id, child.id, made.id);
     await this.#heads.refresh([...open.reading(isAt(child.data)), ...open.opening]);
-    const map = hidden.map === undefined ? [] : [hidden.map.tag];
-    await this.#heads.deleteVolumes(hidden.repositoryId, map);
-    await this.#deleteUnread(child);
+    await this.#deleteUnread(child, hidden.map === undefined ? [] : [hidden.map.tag]);
   }
 
   /** What is still read stays a leftover, until the repository is attached the next time. */
-  async #deleteUnread(node: VolumeNode): Promise<void> {
+  async #deleteUnread(node: VolumeNode, others: readonly string[] = []): Promise<void> {
     if (this.#parts.open.reading(isAt(node.data)).length > 0) return;
-    await this.#heads.deleteVolumes(node.repositoryId, tagsOf(node));
+    await this.#heads.deleteVolumes(node.repositoryId, [...others, ...tagsOf(node)]);
   }
 
   #doom(node: VolumeNode): void {

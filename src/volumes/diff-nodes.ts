@@ -39,7 +39,7 @@ export class NodeDiff {
   /**
    * In order; `data`, or `hole` where `to` reads as zeroes. May stop early: what lies behind the last one
    * up to where fewer than `limit` were found is equal.
-   * @param from undefined, or of another tree: everything that `to` holds
+   * @param from undefined: everything that `to` holds; of another tree: all of `to`, holes too
    * @throws Fault NOT_FOUND, BlockError
    */
   async between(
@@ -57,8 +57,8 @@ export class NodeDiff {
       for (let at = start; at < stop; ) {
         const next = sources.runEnd(at, stop);
         const kind = sources.sourceAt(at) === 0 ? 'hole' : 'data';
-        // Of all that there is, holes need no telling.
-        const isTold = path !== undefined || kind === 'data';
+        // Of all that there is, holes need no telling; but of what another one has there nobody knows.
+        const isTold = from !== undefined || kind === 'data';
         if (isTold && !append(found, at, next - at, kind, range.limit)) return false;
         at = next;
       }

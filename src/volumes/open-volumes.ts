@@ -2,6 +2,7 @@
  * Which volumes and snapshots workers have open, what those are made of, and the moment in which that is
  * exchanged under all of them.
  */
+import { setImmediate } from 'node:timers/promises';
 import { KeyedMutex } from '../base/index.ts';
 import { Fault } from '../errors/index.ts';
 import type { VolumeLocator } from '../repositories/index.ts';
@@ -30,11 +31,12 @@ export interface Barrier {
   /**
    * They go on. One without content goes on with what it had; `refused`: it must not, and its requests fail.
    * Never throws: a worker that cannot open what is new fails the requests and tells it to the log.
+   * @returns whether every worker said in time that it goes on; else one may still read what it had
    */
   resume(
     keys: readonly string[],
     contents: ReadonlyMap<string, VolumeContent | 'refused'>,
-  ): Promise<void>;
+  ): Promise<boolean>;
 }
 
 export const volumeKey = (volumeId: string): string => `volume:${volumeId}`;
@@ -42,6 +44,10 @@ export const snapshotKey = (snapshotId: string): string => `snapshot:${snapshotI
 
 interface Entry {
   content: VolumeContent;
+  /** What it is made of has changed, and could not be told: the next use makes it anew. */
+  isOutdated: boolean;
+  /** What it was made of, where a worker has not said that it reads that no more. */
+  readonly before: VolumeContent[];
   uses: number;
   readonly closed: (content: VolumeContent) => Promise<void>;
 }
@@ -80,11 +86,22 @@ export class OpenVolumes {
     return [...this.#opening];
   }
 
-  /** The keys of what is open and reads one of these layers or overlays, by the locator of its data. */
+  /** The keys of what is open and reads, or may still read, one of these layers or overlays: by its data. */
   reading(isRead: (data: VolumeLocator) => boolean): readonly string[] {
-    return [...this.#entries].flatMap(([key, { content }]) =>
-      locatorsOf(content).some(isRead) ? [key] : [],
+    return [...this.#entries].flatMap(([key, entry]) =>
+      contentsOf(entry).some((content) => locatorsOf(content).some(isRead)) ? [key] : [],
     );
+  }
+
+  /** Whether something that is open reads the one without the other, which stands above it. */
+  readsWithout(
+    isBelow: (data: VolumeLocator) => boolean,
+    isAbove: (data: VolumeLocator) => boolean,
+  ): boolean {
+    return [...this.#entries.values()].flatMap(contentsOf).some((content) => {
+      const locators = locatorsOf(content);
+      return locators.some(isBelow) && !locators.some(isAbove);
+    });
   }
 
   /**
@@ -101,7 +118,17 @@ export class OpenVolumes {
   ): Promise<VolumeContent> {
     return this.lock([key], async () => {
       const known = this.#entries.get(key);
-      const entry = known ?? { content: await this.#make(key, how.make), uses: 0, ...how };
+      const content =
+        known === undefined || known.isOutdated ? await this.#make(key, how.make) : known.content;
+      const entry = known ?? {
+        content,
+        isOutdated: false,
+        before: [],
+        uses: 0,
+        closed: how.closed,
+      };
+      entry.content = content;
+      entry.isOutdated = false;
       this.#entries.set(key, entry);
       entry.uses += 1;
       return entry.content;
@@ -138,6 +165,18 @@ export class OpenVolumes {
     while (this.#releases.size > 0) await Promise.all(this.#releases);
   }
 
+  /**
+   * When the workers have left: what one of them could not give back any more is closed like the rest.
+   * @returns what that has failed with
+   */
+  async end(): Promise<readonly unknown[]> {
+    await this.idle();
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    const ended = await Promise.allSettled(entries.map(({ closed, content }) => closed(content)));
+    return ended.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  }
+
   /** @throws Fault IN_USE */
   refuseOpen(key: string, what: string): void {
     if (!this.isOpen(key)) return;
@@ -160,23 +199,46 @@ export class OpenVolumes {
   ): Promise<T> {
     const open = keys.filter((key) => this.#entries.has(key));
     if (open.length === 0) return work();
+    // A plan that was given out is on its way to a worker, and must be there first.
+    await setImmediate();
     await this.#barrier.hold(open, options);
     const contents = new Map<string, VolumeContent | 'refused'>();
+    const before = new Map(open.map((key) => [key, this.content(key)]));
     try {
       const result = await work();
-      for (const key of open) {
-        const entry = this.#entries.get(key);
-        if (entry === undefined) continue;
-        // What it was made of may be a part of a snapshot by now.
-        contents.set(key, 'refused');
-        entry.content = await after(key, entry.content);
-        contents.set(key, entry.content);
-      }
+      for (const key of open) await this.#renew(key, contents, after);
       return result;
     } finally {
-      await this.#barrier.resume(open, contents);
+      const isTold = await this.#barrier.resume(open, contents);
+      if (!isTold) for (const [key, content] of before) this.#mayRead(key, content);
     }
   }
+
+  async #renew(
+    key: string,
+    contents: Map<string, VolumeContent | 'refused'>,
+    after: (key: string, before: VolumeContent) => VolumeContent | Promise<VolumeContent>,
+  ): Promise<void> {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    // What it was made of may be a part of a snapshot by now.
+    contents.set(key, 'refused');
+    if (entry.isOutdated) return;
+    entry.isOutdated = true;
+    entry.content = await after(key, entry.content);
+    entry.isOutdated = false;
+    contents.set(key, entry.content);
+  }
+
+  #mayRead(key: string, content: VolumeContent | undefined): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || content === undefined || content === entry.content) return;
+    entry.before.push(content);
+  }
+}
+
+function contentsOf({ content, before }: Entry): readonly VolumeContent[] {
+  return [content, ...before];
 }
 
 function locatorsOf(content: VolumeContent): readonly VolumeLocator[] {

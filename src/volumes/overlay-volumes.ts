@@ -61,20 +61,27 @@ export async function createOverlay(
   refuseTooLarge(size);
   const named = (tag: string) => ({ tag, name: `layer-${tag}`, thin: true });
   const mapSize = roundedSize(ports, overlayMapBytes(size));
-  const map = await arrays.create(ports, { ...named(mapTag(id)), size: mapSize });
-  const data = await arrays.create(ports, { ...named(dataTag(id)), size });
-  const mapVolume = nodeVolume(mapTag(id), map);
-  await withVolume(ports, mapVolume, { write: true }, (device) =>
-    formatOverlay(device, { size, bootId }),
-  );
-  return {
-    ...node,
-    repositoryId: ports.repositoryId,
-    data: nodeVolume(dataTag(id), data),
-    map: mapVolume,
-    sealed: false,
-    snapshotId: undefined,
-  };
+  try {
+    const map = await arrays.create(ports, { ...named(mapTag(id)), size: mapSize });
+    const data = await arrays.create(ports, { ...named(dataTag(id)), size });
+    const mapVolume = nodeVolume(mapTag(id), map);
+    await withVolume(ports, mapVolume, { write: true }, (device) =>
+      formatOverlay(device, { size, bootId }),
+    );
+    return {
+      ...node,
+      repositoryId: ports.repositoryId,
+      data: nodeVolume(dataTag(id), data),
+      map: mapVolume,
+      sealed: false,
+      snapshotId: undefined,
+    };
+  } catch (error) {
+    // On a full array every attempt would leave a volume until the next attach.
+    const tags = [mapTag(id), dataTag(id)];
+    await Promise.allSettled(tags.map((tag) => arrays.delete(ports, tag)));
+    throw error;
+  }
 }
 
 function refuseTooLarge(size: number): void {

@@ -104,11 +104,16 @@ export class VolumeHeads {
     const ports = portsOf(volume.repositoryId);
     const node = { id: newId(), parentId: head.id, size: size ?? head.size, volumeId };
     const overlay = await createOverlay(arrays, ports, node, bootId);
-    const parts = await openOverlayParts(ports, overlay, this.#parts);
-    const baseChain = isLayer(head) ? undefined : chains.baseChain(head);
-    // Where workers have it open they flush it while they hold.
-    if (!open.isOpen(volumeKey(volumeId))) await settleNode(ports, head, bootId);
-    return { volumeId, head, overlay, parts, baseChain };
+    try {
+      const parts = await openOverlayParts(ports, overlay, this.#parts);
+      const baseChain = isLayer(head) ? undefined : chains.baseChain(head);
+      // Where workers have it open they flush it while they hold.
+      if (!open.isOpen(volumeKey(volumeId))) await settleNode(ports, head, bootId);
+      return { volumeId, head, overlay, parts, baseChain };
+    } catch (error) {
+      await this.discard([overlay]);
+      throw error;
+    }
   }
 
   /** Within a transaction. @param snapshotId undefined: the sealed node is hidden */

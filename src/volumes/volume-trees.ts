@@ -137,7 +137,10 @@ export class VolumeTrees {
       const [{ head } = noHead(volume)] = sealings;
       const node = { id: newId(), size: head.size, parentId: head.id, volumeId };
       const ports = portsOf(volume.repositoryId);
-      const clone = await createOverlay(arrays, ports, node, bootId);
+      const clone = await createOverlay(arrays, ports, node, bootId).catch(async (error) => {
+        await this.heads.discard(sealings.map(({ overlay }) => overlay));
+        throw error;
+      });
       return this.#orDiscard([clone], () =>
         this.#seal(
           sealings,

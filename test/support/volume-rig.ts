@@ -44,6 +44,8 @@ export class VolumeRig {
   readonly #barrier: WorkerBarrier;
   /** The worker with this number answers nothing. */
   silent: number | undefined;
+  /** What the silent one does not hear; undefined: anything. */
+  deafTo: 'hold' | 'resume' | undefined;
   #lastId = 0;
 
   private constructor(options: RigOptions) {
@@ -255,7 +257,9 @@ export class VolumeRig {
 
   #tellAll(message: ToWorker): void {
     for (const [worker, table] of this.#tables.entries()) {
-      if (worker !== this.silent) void this.#tell(worker, table, structuredClone(message));
+      const isHeard = this.deafTo !== undefined && message.kind !== this.deafTo;
+      if (worker !== this.silent || isHeard)
+        void this.#tell(worker, table, structuredClone(message));
     }
   }
 

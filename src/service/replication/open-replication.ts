@@ -24,6 +24,7 @@ export function openReplication(
   };
   return new ReplicationThread(start, {
     plan: (what, options) => exports.openNamed(what, options),
+    now: (plan) => exports.now(plan),
     released: (key) => void exports.release(key),
     storage,
     answer: (repositoryId, question) => repositories.answer(repositoryId, question),

@@ -31,6 +31,8 @@ export interface ReplicationOwner {
    * @throws Fault NOT_FOUND, UNAVAILABLE, IN_USE
    */
   plan(what: VolumeName | SnapshotName, options: { readonly write: boolean }): Promise<VolumePlan>;
+  /** What it is made of by now: it may have been exchanged while others were planned. */
+  now(plan: VolumePlan): VolumePlan;
   released(key: string): void;
   readonly storage: Pick<Storage, 'diff'>;
   /** A repository's data port asks its control port. @throws BlockError */
@@ -145,7 +147,7 @@ export class ReplicationThread implements Replicator {
     const plans: VolumePlan[] = [];
     try {
       for (const [what, write] of wanted) plans.push(await this.#owner.plan(what, { write }));
-      return plans;
+      return plans.map((plan) => this.#owner.now(plan));
     } catch (error) {
       for (const { key } of plans) this.#owner.released(key);
       throw error;

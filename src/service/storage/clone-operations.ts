@@ -1,6 +1,7 @@
 /** Clones: the array's own where it has them, overlays or copies where it has not. */
-import type { Call, Storage, StoredVolume } from '../../control/index.ts';
+import type { Call, Storage, StoredVolume, VolumeName } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
+import type { ArraySnapshot, ArrayVolume } from '../../repositories/index.ts';
 import { copyDevice, type NodeVolume, volumeKey } from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
 import { objectOf } from './handles.ts';
@@ -66,17 +67,20 @@ export class CloneOperations {
   ): Promise<T> {
     const { native, open, catalog, arrays } = this.#parts;
     const ports = this.#sources.portsOf({ repositoryId });
-    const request = { tag: volumeId, name, source: objectOf(source.handle).ref, kind };
-    const keys = 'snapshotId' in source ? [] : [volumeKey(source.volumeId)];
-    try {
-      const clone = await open.lock(keys, () =>
-        open.exchange(
-          keys,
-          { flush: true },
-          () => native.clone(ports, request, call),
-          (_key, before) => before,
-        ),
+    const cloneOf = (object: Pick<NodeVolume, 'ref'>): Promise<ArrayVolume> =>
+      native.clone(ports, { tag: volumeId, name, source: object.ref, kind }, call);
+    const cloneNow = (): Promise<ArrayVolume> => {
+      if ('snapshotId' in source) return cloneOf(objectOf(source.handle));
+      // Copying takes as long as it takes: nobody is held for that.
+      if (kind === 'full') return this.#ofMoment(source, call, cloneOf);
+      const keys = [volumeKey(source.volumeId)];
+      const work = (): Promise<ArrayVolume> => cloneOf(objectOf(source.handle));
+      return open.lock(keys, () =>
+        open.exchange(keys, { flush: true }, work, (_key, before) => before),
       );
+    };
+    try {
+      const clone = await cloneNow();
       return catalog.transaction(() => {
         arrays.kept(volumeId);
         return keep(storedArray(volumeId, clone));
@@ -84,6 +88,28 @@ export class CloneOperations {
     } catch (error) {
       await this.#volumes.undo(ports, volumeId);
       throw error;
+    }
+  }
+
+  /** With the array's own snapshot of the volume, which is there as long as the work takes. */
+  async #ofMoment<T>(
+    source: VolumeName,
+    call: Call,
+    work: (snapshot: ArraySnapshot) => Promise<T>,
+  ): Promise<T> {
+    const snapshotId = this.#parts.newId();
+    this.#parts.arrays.doomed(snapshotId, source.repositoryId);
+    const taken = nothingTaken();
+    const keys = [volumeKey(source.volumeId)];
+    const of = [{ volume: source, snapshotId, name: snapshotId }];
+    const take = (): Promise<void> => this.#moments.take(of, taken, call.signal);
+    try {
+      await this.#parts.trees.snapshot([], { keys, work: take }, () => {});
+      const snapshot = taken.snapshots.get(snapshotId);
+      if (snapshot === undefined) throw new TypeError('a snapshot that was not made');
+      return await work(snapshot);
+    } finally {
+      await this.#moments.undo(of, taken);
     }
   }
 
@@ -129,22 +155,10 @@ export class CloneOperations {
       await this.#volumes.refuseMapped(source);
       return trees.copy({ of: this.#volumes.layered(source) }, target, call);
     }
-    // The array's own snapshot, as long as it is copied.
-    const snapshotId = this.#parts.newId();
-    this.#parts.arrays.doomed(snapshotId, source.repositoryId);
     const from = this.#sources.portsOf(source);
-    const taken = nothingTaken();
-    const keys = [volumeKey(source.volumeId)];
-    const of = [{ volume: source, snapshotId, name: snapshotId }];
-    const work = (): Promise<void> => this.#moments.take(of, taken, call.signal);
-    try {
-      await trees.snapshot([], { keys, work }, () => {});
-      const snapshot = taken.snapshots.get(snapshotId);
-      if (snapshot === undefined) throw new TypeError('a snapshot that was not made');
-      await this.#copyNative(from, snapshot, target, call);
-    } finally {
-      await this.#moments.undo(of, taken);
-    }
+    await this.#ofMoment(source, call, (snapshot) =>
+      this.#copyNative(from, snapshot, target, call),
+    );
   }
 
   async #copyNative(

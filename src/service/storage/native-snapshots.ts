@@ -52,7 +52,10 @@ export class NativeSnapshots {
         if (!isLost(error)) throw error;
         for (const { tag } of batch) {
           const found = await snapshots.findSnapshot({ tag });
-          if (found === undefined) throw error;
+          if (found === undefined) {
+            for (const one of batch) this.#arrays.mayCome(one.tag);
+            throw error;
+          }
           made.push(found);
         }
       }
@@ -92,8 +95,9 @@ export class NativeSnapshots {
     } catch (error) {
       if (!isLost(error)) throw error;
       const found = await ports.array.findVolume({ tag: request.tag });
-      if (found === undefined) throw error;
-      return found;
+      if (found !== undefined) return found;
+      this.#arrays.mayCome(request.tag);
+      throw error;
     }
   }
 

@@ -75,7 +75,7 @@ export function openStorage(options: StorageOptions): OpenStorage {
     connections: (volumeId) => options.connections(exports.nameOfVolume(volumeId) ?? ''),
   });
   const close = async (): Promise<void> => {
-    await open.idle();
+    for (const error of await open.end()) troubled('closing what was still open', error);
     await trees.collector.close();
     await repositories.closeAll();
   };

@@ -64,7 +64,9 @@ export class SnapshotOperations {
         );
       });
     } catch (error) {
-      void this.#moments.undo(native, taken);
+      // What has a record was committed before something else failed.
+      const lost = native.filter(({ snapshotId }) => !catalog.snapshots.byId(snapshotId));
+      void this.#moments.undo(lost, taken);
       throw error;
     }
   }

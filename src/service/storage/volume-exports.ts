@@ -61,8 +61,25 @@ export class VolumeExports {
           ? await this.#openVolume(volume)
           : await this.#openSnapshot(snapshot);
       this.#heads.set(head.key, head);
+      this.#refuseOutdated(name, head.key);
       return { ...head, volume: content };
     });
+  }
+
+  /** While it was opened it may have been deleted, or become a replica. @throws Fault EXPORT_NOT_FOUND */
+  #refuseOutdated(name: string, key: string): void {
+    try {
+      this.#find(name);
+    } catch (error) {
+      this.release(key);
+      throw error;
+    }
+  }
+
+  /** What one that is open is made of by now: it may have been exchanged since its plan was given. */
+  now(plan: VolumePlan): VolumePlan {
+    const volume = this.#parts.open.content(plan.key);
+    return volume === undefined ? plan : { ...plan, volume };
   }
 
   /**

@@ -115,22 +115,26 @@ export class VolumeOperations {
     { repositoryId, nativeId, volumeId }: Argument<'adopt'>,
     keep: (volume: StoredVolume) => T,
   ): Promise<T> {
-    const { repositories, newId, catalog } = this.#parts;
-    const { array } = repositories.of(repositoryId);
+    const { repositories, arrays, catalog } = this.#parts;
+    const ports = repositories.of(repositoryId);
     let found: ArrayVolume | undefined;
-    for await (const volume of volumesOf(array)) {
+    for await (const volume of volumesOf(ports.array)) {
       if (volume.ref.nativeId === nativeId) found = volume;
     }
     if (found === undefined) {
       const details = { field: 'nativeId', value: nativeId };
       throw new Fault('NOT_FOUND', `the array has no volume ${nativeId}`, details);
     }
-    const request = { ref: found.ref, tag: volumeId, opId: newId() };
-    const adopted = await array.adoptVolume(request);
     try {
-      return catalog.transaction(() => keep(storedArray(volumeId, adopted)));
+      const adopted = await arrays.adopt(ports, found.ref, volumeId);
+      return catalog.transaction(() => {
+        arrays.adopted(volumeId);
+        return keep(storedArray(volumeId, adopted));
+      });
     } catch (error) {
-      await array.releaseVolume({ ref: adopted.ref, opId: newId() });
+      await arrays.release(ports, volumeId).catch((failure: unknown) => {
+        this.#parts.troubled(`releasing ${volumeId} in repository ${repositoryId}`, failure);
+      });
       throw error;
     }
   }

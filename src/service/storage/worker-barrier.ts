@@ -52,7 +52,7 @@ export class WorkerBarrier implements Barrier {
   async resume(
     keys: readonly string[],
     contents: ReadonlyMap<string, VolumeContent | 'refused'>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const plans = new Map<string, VolumePlan | 'refused'>();
     for (const [key, content] of contents) {
       const plan = content === 'refused' ? content : this.#options.planOf(key, content);
@@ -61,8 +61,9 @@ export class WorkerBarrier implements Barrier {
     const [number, turn] = this.#begin();
     this.#pool?.tellAll({ kind: 'resume', turn: number, keys, plans });
     // What is old may be deleted when nobody has it open any more.
-    await this.#inTime(turn);
+    const isTold = await this.#inTime(turn);
     this.#turns.delete(number);
+    return isTold;
   }
 
   /** What a worker says. */

@@ -22,7 +22,8 @@
  * through the flush journal, if there is one (journal/flush-journal.ts), and the steps are taken later,
  * by a checkpoint. A flush that finds nothing written since the one before has nothing to do. Flushes
  * of all workers run one after the other, and
- * one that waited needs no run of its own when a flush that began after its call has completed.
+ * one that waited needs no run of its own when a flush that began after its call has completed: unless the volumes' flush
+ * covers what its own handle wrote only.
  *
  * A volume that failed to flush may have lost writes for good, so flushing has failed for good too,
  * also for the next process: the kernel reports a lost write once, and a later sync would succeed. So
@@ -62,6 +63,8 @@ export class DurableMap implements JournalUser {
   readonly #data: BlockDevice;
   readonly #map: BlockDevice;
   readonly #journal: FlushJournal | undefined;
+  /** Whether a flush of one thread is one of what the others wrote: not over NFS. */
+  readonly #coversOthers: boolean;
   readonly #group = new GroupCommit(() => this.#flushInTurn());
   #record = Buffer.alloc(0);
   #checkpoint: Promise<void> | undefined;
@@ -77,6 +80,7 @@ export class DurableMap implements JournalUser {
     this.#data = data;
     this.#map = map;
     this.#journal = access?.journal;
+    this.#coversOthers = data.capabilities.multiConn && map.capabilities.multiConn;
     this.#journal?.prepare();
     this.key = access?.key ?? '';
   }
@@ -115,7 +119,7 @@ export class DurableMap implements JournalUser {
     await state.flushMutex.lock();
     try {
       this.#refuseAfterFailure();
-      if (state.isFlushed(needed)) return;
+      if (this.#coversOthers && state.isFlushed(needed)) return;
       const number = state.startFlush();
       if (!(await this.#commitToJournal())) await this.#flush();
       state.completeFlush(number);

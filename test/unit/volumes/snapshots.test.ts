@@ -112,3 +112,38 @@ describe.each([
     await it.idle();
   });
 });
+
+test('what differs from a snapshot of before a split is told with what became zero', async () => {
+  const { rig: it } = await rig(false);
+  await it.withExport('volume/one/v', (device) => fillAt(device, 1, 0, 65_536));
+  await it.snapshot({ v: 's1' });
+  await it.split('v');
+  await it.withExport('volume/one/v', async (device) => {
+    await device.zero(0, 65_536, PLAIN_ZERO);
+  });
+  await it.snapshot({ v: 's2' });
+  const [from, to] = [it.snapshotName('s1'), it.snapshotName('s2')];
+  const range = { offset: 0, length: SIZE, limit: 1000 };
+  const told = await it.storage.storage.diff({ from, to, ...range });
+  expect(told[0]).toEqual({ offset: 0, length: 65_536, kind: 'hole' });
+  // Replication takes what is not told for equal.
+  expect(told.reduce((sum, { length }) => sum + length, 0)).toBe(SIZE);
+});
+
+test('a full clone by the array does not hold whoever writes to the volume', async () => {
+  const { rig: it, array } = await rig(true);
+  const open = await it.connect('volume/one/v', 0);
+  await fillAt(open.device, 1, 0);
+  const before = array.names();
+  let written: unknown = 'not tried';
+  array.before = (call) => {
+    if (call === 'clone') written = open.device.write(Buffer.alloc(4096, 2), 0, PLAIN);
+  };
+  await it.clone({ volume: 'v' }, 'c', 'full');
+  array.before = () => {};
+  expect(written).toBeUndefined();
+  expect(await byteAt(open.device, 0)).toBe(2);
+  expect(await it.withExport('volume/one/c', (device) => byteAt(device, 0))).toBe(1);
+  expect(array.names()).toEqual([...before, 'volume c'].sort());
+  await open.close();
+});

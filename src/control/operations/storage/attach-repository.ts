@@ -9,6 +9,7 @@ import type {
 import { attachNow } from '../../storage/attach.ts';
 import { repositorySubject } from '../../storage/names.ts';
 import { measureSpace } from '../../storage/observe-repositories.ts';
+import { refuseLayers } from '../../storage/refuse-layers.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { taskView } from '../task-view.ts';
 import { findRepository } from './find-storage.ts';
@@ -61,6 +62,7 @@ export async function detachRepository(
 ): Promise<RepositoryView> {
   const { id } = findRepository(control.catalog, name);
   return inTurn(control, [id], async () => {
+    if (!force) refuseLayers(control, { id, name, isOpen: true });
     if (control.storage.isAttached(id)) await control.storage.detach(id, { force });
     return control.change((record) => {
       const { reason: _, ...repository } = findRepository(control.catalog, name);

@@ -2,6 +2,7 @@ import { Fault } from '../../../errors/index.ts';
 import type { RepositoryRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import { repositorySubject } from '../../storage/names.ts';
+import { refuseLayers } from '../../storage/refuse-layers.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { toldNames } from '../../values/told-names.ts';
 import { findRepository } from './find-storage.ts';
@@ -47,6 +48,7 @@ export async function forgetRepository(control: Control, name: string): Promise<
       }
       refuseMembers(control, repository);
       refuseVdisks(control, repository);
+      refuseLayers(control, { ...repository, isOpen: false });
       const volumes = control.catalog.volumes.count(id);
       const snapshots = control.catalog.snapshots.count(id);
       erase(control, repository);
@@ -67,8 +69,10 @@ function erase({ catalog, spaces }: Control, { id }: RepositoryRecord): void {
   spaces.delete(id);
 }
 
-function refuseFull({ catalog }: Control, { id, name }: RepositoryRecord): void {
+function refuseFull(control: Control, { id, name }: RepositoryRecord): void {
+  const { catalog } = control;
   refuseVdisks({ catalog }, { id, name });
+  refuseLayers(control, { id, name, isOpen: false });
   const volumes = catalog.volumes.count(id);
   const snapshots = catalog.snapshots.count(id);
   if (volumes + snapshots === 0) {

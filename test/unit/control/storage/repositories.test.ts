@@ -394,3 +394,25 @@ describe('what happens by itself', () => {
     expect(levelOf('critical', 10, { warningPercent: 5, criticalPercent: 50 })).toBe('warning');
   });
 });
+
+test('a repository with layers of a vDisk is neither deleted nor forgotten; nor detached while they are read', async () => {
+  await ended(service.control, create());
+  const { id } = service.control.catalog.repositories.all()[0] ?? { id: '' };
+  service.control.catalog.layers.insert({
+    ...{ id: 'layer-1', parentId: undefined, volumeId: `${id}/base`, contentId: 'c', size: 4096 },
+    ...{ dataBytes: 0, ownBytes: 0, verifiedAt: undefined, damagedChunks: 0, createdAt: 1 },
+  });
+  await expect(deleteRepository(service.control, 'san1')).rejects.toMatchObject({
+    code: 'IN_USE',
+    details: { field: 'repository.layers' },
+  });
+  const { dataPlane } = service.control;
+  const inUse = dataPlane.layersInUse.bind(dataPlane);
+  dataPlane.layersInUse = () => ({ open: new Set(['layer-1']), stoodOn: new Set() });
+  const detaching = detachRepository(service.control, 'san1');
+  await expect(detaching).rejects.toMatchObject({ details: { field: 'repository.layers' } });
+  dataPlane.layersInUse = inUse;
+  await detachRepository(service.control, 'san1');
+  const forgetting = forgetRepository(service.control, 'san1');
+  await expect(forgetting).rejects.toMatchObject({ details: { field: 'repository.layers' } });
+});

@@ -203,3 +203,37 @@ describe('a write that failed', () => {
     await b.zero(0, BLOCK, PLAIN_ZERO);
   });
 });
+
+test('where a flush covers its own handle only, one of another thread does not count', async () => {
+  const base = new MemoryDevice({ size: SIZE });
+  const { data, map } = await overlayVolumes(SIZE);
+  const state = await recoverOverlay({
+    ...{ map, size: SIZE, bootId: 'boot-1', quotaBytes: undefined, workers: 2 },
+  });
+  const flushed = [0, 0];
+  const overlays = [0, 1].map((worker) => {
+    const own = new FaultyDevice(handle(data), ({ operation }) => {
+      if (operation === 'flush') flushed[worker] = (flushed[worker] ?? 0) + 1;
+      return undefined;
+    });
+    // As a file on NFS: what this thread has written only this thread can make stable.
+    const capabilities = { ...own.capabilities, multiConn: false };
+    Object.defineProperty(own, 'capabilities', { value: capabilities });
+    return openOverlay({
+      ...{ state, base: handle(base), data: own, map: handle(map), worker, onFull: () => {} },
+    });
+  });
+  const [first, second] = overlays;
+  await first?.write(block(1), 0, PLAIN);
+  await second?.write(block(2), BLOCK, PLAIN);
+  await Promise.all([second?.flush(), second?.flush(), first?.flush(), first?.flush()]);
+  expect(flushed[0]).toBeGreaterThan(0);
+  expect(flushed[1]).toBeGreaterThan(0);
+  expect(first?.capabilities.multiConn).toBe(false);
+  // Begun before another thread's, which ends first.
+  flushed[0] = 0;
+  await first?.write(block(3), 0, PLAIN);
+  const ends = [second?.flush(), first?.flush(), second?.flush()];
+  await Promise.all(ends);
+  expect(flushed[0]).toBeGreaterThan(0);
+});
