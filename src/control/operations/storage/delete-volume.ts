@@ -70,9 +70,7 @@ function refuseWanted({ catalog }: Control, { name }: RepositoryRecord, volume: 
       expected,
     });
   };
-  if (volume.role === 'replica') {
-    refuse('is a replica', 'replica', 'its replication to be ended first');
-  }
+  // A replica whose replication was ended by force is of no other use than this.
   refuseReplicated(catalog, { volumeId: volume.id });
   const groups = catalog.volumeGroups.ofVolume(volume.id).map((group) => group.name);
   if (groups.length > 0) {
