@@ -1,9 +1,13 @@
 import { Fault } from '../../../errors/index.ts';
+import { layerVolumes } from '../../catalog/disks.ts';
 import type { RepositoryRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import { repositorySubject } from '../../storage/names.ts';
 import { inTurn } from '../../storage/turns.ts';
+import { toldNames } from '../../values/told-names.ts';
 import { findRepository } from './find-storage.ts';
+
+type NamedRepository = Pick<RepositoryRecord, 'id' | 'name'>;
 
 /**
  * An empty one: it is detached and forgotten. The storage keeps the mark that it is ours, and is taken up with
@@ -13,7 +17,9 @@ import { findRepository } from './find-storage.ts';
 export async function deleteRepository(control: Control, name: string): Promise<void> {
   const { id } = findRepository(control.catalog, name);
   await inTurn(control, [id], async () => {
-    refuseFull(control, findRepository(control.catalog, name));
+    const found = findRepository(control.catalog, name);
+    refuseFull(control, found);
+    refuseLeftovers(control, found);
     if (control.storage.isAttached(id)) await control.storage.detach(id, { force: false });
     control.change((record) => {
       const repository = findRepository(control.catalog, name);
@@ -45,6 +51,7 @@ export async function forgetRepository(control: Control, name: string): Promise<
         });
       }
       refuseMembers(control, repository);
+      refuseVdisks(control, repository);
       const volumes = control.catalog.volumes.count(id);
       const snapshots = control.catalog.snapshots.count(id);
       erase(control, repository);
@@ -71,6 +78,7 @@ function refuseFull({ catalog }: Control, { id, name }: RepositoryRecord): void 
   if (volumes + snapshots === 0) {
     // A replication into it has not made its volumes yet.
     refuseMembers({ catalog }, { id, name });
+    refuseVdisks({ catalog }, { id, name });
     return;
   }
   throw new Fault(
@@ -84,10 +92,36 @@ function refuseFull({ catalog }: Control, { id, name }: RepositoryRecord): void 
   );
 }
 
-function refuseMembers(
-  { catalog }: Pick<Control, 'catalog'>,
-  { id, name }: Pick<RepositoryRecord, 'id' | 'name'>,
-): void {
+/** Layers of vDisks are no volumes of the catalog. */
+function refuseVdisks({ catalog }: Pick<Control, 'catalog'>, { id, name }: NamedRepository): void {
+  const names = catalog.vdisks
+    .all()
+    .filter(({ repositoryId }) => repositoryId === id)
+    .map((vdisk) => vdisk.name);
+  const isHere = (volumeId: string): boolean => volumeId.startsWith(`${id}/`);
+  if (names.length === 0 && ![...layerVolumes(catalog)].some(isHere)) return;
+  const what = names.length === 0 ? 'layers of vDisks' : `the vDisks ${toldNames(names)}`;
+  throw new Fault('IN_USE', `repository ${name} has ${what}`, {
+    field: 'repository.vdisks',
+    value: names,
+    expected: 'one without vDisks (rootcast vdisk delete)',
+  });
+}
+
+/** What is deleted in the background, or was left by a crash: nobody would know of it any more. */
+function refuseLeftovers({ catalog }: Control, { id, name }: NamedRepository): void {
+  const hidden = catalog.volumeNodes.hidden().filter(({ repositoryId }) => repositoryId === id);
+  const count = hidden.length + catalog.arrayLeftovers.ofRepository(id).length;
+  if (count === 0) return;
+  throw new Fault('IN_USE', `${count} objects of repository ${name} are still to be deleted`, {
+    field: 'repository.volumes',
+    value: count,
+    expected:
+      'a moment of patience; what a crash left is deleted when it is attached next; or to forget it',
+  });
+}
+
+function refuseMembers({ catalog }: Pick<Control, 'catalog'>, { id, name }: NamedRepository): void {
   const isOurs = (volumeId: string): boolean => catalog.volumes.byId(volumeId)?.repositoryId === id;
   const groups = catalog.volumeGroups
     .all()
