@@ -7,6 +7,7 @@ import { Catalog } from '../../../src/control/catalog/catalog.ts';
 import { openDatabase } from '../../../src/control/catalog/database.ts';
 import { INHERITS_ALL } from '../../../src/control/catalog/machine-settings.ts';
 import { MIGRATIONS, migrate, schemaVersion } from '../../../src/control/catalog/migrations.ts';
+import type { RepositoryRecord } from '../../../src/control/catalog/storage/records.ts';
 import { openCatalog } from '../../../src/control/index.ts';
 
 let folder: string;
@@ -23,11 +24,11 @@ const vdisk = {
   repositoryId: undefined,
   createdAt: 1,
 };
-const REPOSITORY = {
+const REPOSITORY: RepositoryRecord = {
   ...{ id: 'r', name: 'san1', description: '', kind: 'iscsi', settings: {}, state: 'detached' },
   ...{ reason: undefined, info: undefined, capabilities: undefined, warningPercent: 80 },
   ...{ criticalPercent: 90, spaceLevel: 'normal', createdAt: 1 },
-} as const;
+};
 const QUERY = { limit: 9, before: undefined, subject: undefined, byActors: false };
 
 const names = (database: DatabaseSync) =>
