@@ -19,6 +19,7 @@ import {
 } from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
 import { arrayHandle, LAYERS, objectOf } from './handles.ts';
+import { knownTags } from './known-tags.ts';
 import { unsupported } from './native-snapshots.ts';
 import type { StorageParts } from './storage-parts.ts';
 
@@ -104,8 +105,12 @@ export class VolumeOperations {
   async listForeign(repositoryId: string): Promise<readonly ForeignVolume[]> {
     const { array } = this.#parts.repositories.of(repositoryId);
     const foreign: ForeignVolume[] = [];
-    for await (const { tag, ref, size, wwid } of volumesOf(array)) {
-      if (tag !== undefined) continue;
+    const found: ArrayVolume[] = [];
+    for await (const volume of volumesOf(array)) found.push(volume);
+    // Afterwards: what was made meanwhile is known by now.
+    const known = knownTags(this.#parts.catalog, repositoryId);
+    for (const { tag, ref, size, wwid } of found) {
+      if (tag !== undefined && known.has(tag)) continue;
       foreign.push({ nativeId: ref.nativeId, name: ref.name, size, wwid });
     }
     return foreign;
@@ -125,14 +130,33 @@ export class VolumeOperations {
       const details = { field: 'nativeId', value: nativeId };
       throw new Fault('NOT_FOUND', `the array has no volume ${nativeId}`, details);
     }
-    const request = { ref: found.ref, tag: volumeId, opId: newId() };
-    const adopted = await array.adoptVolume(request);
+    this.#refuseKnown(repositoryId, found);
+    // One that was ours, and that nobody here knows any more, keeps its tag.
+    const tag = found.tag ?? volumeId;
+    const adopted = await array.adoptVolume({ ref: found.ref, tag, opId: newId() });
     try {
-      return catalog.transaction(() => keep(storedArray(volumeId, adopted)));
+      return catalog.transaction(() => {
+        this.#refuseKnown(repositoryId, adopted);
+        return keep(storedArray(tag, adopted));
+      });
     } catch (error) {
+      if (found.tag !== undefined) throw error;
       await array.releaseVolume({ ref: adopted.ref, opId: newId() });
       throw error;
     }
+  }
+
+  #isKnown(repositoryId: string, tag: string | undefined): boolean {
+    return tag !== undefined && knownTags(this.#parts.catalog, repositoryId).has(tag);
+  }
+
+  #refuseKnown(repositoryId: string, { tag, ref }: ArrayVolume): void {
+    if (!this.#isKnown(repositoryId, tag)) return;
+    throw new Fault('ALREADY_EXISTS', `volume ${ref.name} is ours already`, {
+      field: 'nativeId',
+      value: ref.nativeId,
+      expected: 'one of `rootcast volume foreign`',
+    });
   }
 
   async live(volume: VolumeName): Promise<VolumeLive> {
