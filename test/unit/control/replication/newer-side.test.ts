@@ -100,6 +100,7 @@ describe('an old source that somebody still writes', () => {
     rig.clock.advance(LINK_EVERY_MS);
     await rig.observe();
     expect(control.catalog.replications.byName('dr')?.diverged).toBeUndefined();
+    expect(rig.failures).toEqual([]);
   });
 });
 
