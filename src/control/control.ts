@@ -110,6 +110,8 @@ export class Control {
   readonly replicaRuns = new Map<string, string>();
   /** What changes a repository, a volume or its snapshots, one after the other (storage/turns.ts). */
   readonly storageTurns = new KeyedMutex();
+  /** Volumes and snapshots that are being deleted (storage/dying.ts). */
+  readonly dying = new Set<string>();
   /** What repositories said of their space last, by id (observe-repositories.ts). */
   readonly spaces = new Map<string, MeasuredSpace>();
   readonly #onEvent: (event: EventRecord) => void;

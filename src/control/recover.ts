@@ -1,10 +1,11 @@
 import type { Removal } from './catalog/records.ts';
 import { type Control, recordEvent } from './control.ts';
+import { payHookDebts } from './storage/hook-debts.ts';
 import { renewLocks } from './versions/lease-lock.ts';
 
 /**
- * Once at start, before anything is served: tasks that a crash interrupted become failed, and
- * deletions it cut short are carried out.
+ * Once at start, before anything is served: tasks that a crash interrupted become failed, deletions it
+ * cut short are carried out, and hooks that are still owed are called.
  */
 export async function recoverControl(control: Control): Promise<void> {
   control.change((record) => {
@@ -17,6 +18,7 @@ export async function recoverControl(control: Control): Promise<void> {
       });
     }
   });
+  payHookDebts(control);
   // Whoever wrote while the service was away is given the time to connect again.
   renewLocks(control.catalog, control.clock.now(), control.maintenanceLeaseMs, () => true);
   await removeAllFromDisk(control, control.catalog.removals.all());

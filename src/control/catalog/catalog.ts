@@ -18,6 +18,7 @@ import { ReplicaTable } from './replica-table.ts';
 import { PointTable } from './replication/point-table.ts';
 import { ReplicationTable } from './replication/replication-table.ts';
 import { GroupTable } from './storage/group-table.ts';
+import { HookDebtTable } from './storage/hook-debt-table.ts';
 import { HookTable } from './storage/hook-table.ts';
 import { HostTable } from './storage/host-table.ts';
 import { RepositoryTable } from './storage/repository-table.ts';
@@ -55,6 +56,7 @@ export class Catalog {
   readonly volumeGroups: GroupTable;
   readonly schedules: ScheduleTable;
   readonly hooks: HookTable;
+  readonly hookDebts: HookDebtTable;
   readonly replications: ReplicationTable;
   readonly points: PointTable;
   readonly replicas: ReplicaTable;
@@ -84,6 +86,7 @@ export class Catalog {
     this.volumeGroups = new GroupTable(database);
     this.schedules = new ScheduleTable(database);
     this.hooks = new HookTable(database);
+    this.hookDebts = new HookDebtTable(database);
     this.replications = new ReplicationTable(database);
     this.points = new PointTable(database);
     this.replicas = new ReplicaTable(database);

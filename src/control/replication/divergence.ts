@@ -6,6 +6,7 @@ import type { Control } from '../control.ts';
 import { snapshotNameOf } from '../storage/names.ts';
 import type { Call } from '../storage-port.ts';
 import { changeReplication } from './change-replication.ts';
+import { refuseWriters } from './fence.ts';
 import { current, lastCommon, partsOf, snapshotOf, targetSide } from './situation.ts';
 import { snapshotSide } from './take-point.ts';
 
@@ -13,6 +14,8 @@ import { snapshotSide } from './take-point.ts';
  * Compares the old source with the last common point, and records what was found. What it is compared by is a
  * snapshot of it that is deleted again.
  * @returns true: it was changed since, or there is nothing to compare it with
+ * @throws Fault IN_USE: somebody can still write it (a host that its array has it mapped to), so that what is found
+ *   now is nothing to rely on
  */
 export async function lookForDivergence(
   control: Control,
@@ -21,6 +24,7 @@ export async function lookForDivergence(
 ): Promise<boolean> {
   const replication = current(control.catalog, id);
   if (replication.diverged !== undefined) return replication.diverged;
+  await refuseWriters(control, id, targetSide(replication));
   const point = lastCommon(control.catalog, id);
   const diverged = point === undefined || (await differs(control, id, point, call));
   changeReplication(

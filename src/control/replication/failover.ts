@@ -8,7 +8,12 @@
  */
 
 import { Fault } from '../../errors/index.ts';
-import type { PointRecord, ReplicationRecord } from '../catalog/replication/records.ts';
+import {
+  otherSide,
+  type PointRecord,
+  type ReplicationRecord,
+  type Side,
+} from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
 import { withHooks } from '../storage/hooks.ts';
 import { volumeNameOf } from '../storage/names.ts';
@@ -22,6 +27,7 @@ import { discardPoint, sendPoint } from './send-point.ts';
 import {
   current,
   newestPoint,
+  noPoint,
   occasionOf,
   partsOf,
   sendingPoint,
@@ -93,13 +99,7 @@ async function forced(
   const replication = current(catalog, id);
   const side = targetSide(replication);
   const point = newestPoint(catalog, id, side);
-  if (point === undefined) {
-    throw new Fault('NOT_FOUND', `replication ${replication.name} has no complete point`, {
-      field: 'replication.points',
-      value: 0,
-      expected: 'a replication of which a point is complete',
-    });
-  }
+  if (point === undefined) throw noPoint(replication.name);
   const call: Call = { signal, progress: () => undefined };
   await revertHeads(control, id, point, side, call);
   const stale = sendingPoint(catalog, id);
@@ -168,16 +168,51 @@ async function failOverLinks(
   id: string,
   kind: 'planned' | 'forced',
 ): Promise<undefined> {
-  const replication = current(control.catalog, id);
-  const side = targetSide(replication);
-  if (kind === 'planned') {
-    await fence(control, id, replication.sourceSide);
-    changeReplication(control, id, { state: 'promoting' });
-    await eachLink(control, id, replication.sourceSide, (links, volume) =>
-      links.demote(volumeNameOf(volume)),
-    );
+  const { sourceSide, state } = current(control.catalog, id);
+  const side = otherSide(sourceSide);
+  if (kind === 'forced') {
+    await promoteLinks(control, id, side, true);
+    switchSides(control, id, kind, undefined);
+    await endWriters(control, id);
+    return;
   }
-  await promoteLinks(control, id, side, kind === 'forced');
+  await fence(control, id, sourceSide);
+  changeReplication(control, id, { state: 'promoting' });
+  try {
+    await eachLink(control, id, sourceSide, (links, volume) => links.demote(volumeNameOf(volume)));
+    await promoteLinks(control, id, side, false);
+  } catch (error) {
+    await takeLinksBack(control, id, sourceSide, state);
+    throw error;
+  }
   switchSides(control, id, kind, undefined);
-  if (kind === 'forced') await endWriters(control, id);
+}
+
+/**
+ * Some members may have changed sides. The source is written again only when no array says any more that the other
+ * side is; otherwise nobody writes until somebody has looked.
+ */
+async function takeLinksBack(
+  control: Control,
+  id: string,
+  source: Side,
+  state: ReplicationRecord['state'],
+): Promise<void> {
+  try {
+    await eachLink(control, id, otherSide(source), async (links, volume) => {
+      const status = await links.status(volumeNameOf(volume));
+      if (status?.role === 'primary') await links.demote(volumeNameOf(volume));
+    });
+    await eachLink(control, id, source, async (links, volume) => {
+      const status = await links.status(volumeNameOf(volume));
+      if (status?.role !== 'primary') await links.promote(volumeNameOf(volume), { force: false });
+    });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const reason = `a failover came to nothing, and the source could not be taken back: ${why}`;
+    changeReplication(control, id, { state: 'broken', reason });
+    return;
+  }
+  unfence(control, id, source);
+  changeReplication(control, id, { state });
 }

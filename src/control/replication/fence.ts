@@ -5,6 +5,7 @@ import type { Side } from '../catalog/replication/records.ts';
 import type { VolumeRecord, VolumeRole } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
 import { volumeNameOf } from '../storage/names.ts';
+import { inTurn } from '../storage/turns.ts';
 import { toldNames } from '../values/told-names.ts';
 import { volumesOf } from './situation.ts';
 
@@ -22,10 +23,7 @@ export function setRole({ catalog }: Control, id: string, side: Side, role: Volu
 export async function fence(control: Control, id: string, side: Side): Promise<void> {
   control.catalog.transaction(() => setRole(control, id, side, 'replica'));
   try {
-    const members = control.catalog.replications.members(id);
-    for (const volume of volumesOf(control.catalog, members, side)) {
-      await refuseWriters(control, volume);
-    }
+    await refuseWriters(control, id, side);
   } catch (error) {
     unfence(control, id, side);
     throw error;
@@ -36,7 +34,18 @@ export function unfence(control: Control, id: string, side: Side): void {
   control.catalog.transaction(() => setRole(control, id, side, 'volume'));
 }
 
-async function refuseWriters({ storage }: Control, volume: VolumeRecord): Promise<void> {
+/**
+ * In each volume's turn: a mapping that was allowed before the fence and is still on its way is seen.
+ * @throws Fault IN_USE: somebody could still write a volume of the side, whatever its role says
+ */
+export async function refuseWriters(control: Control, id: string, side: Side): Promise<void> {
+  const members = control.catalog.replications.members(id);
+  for (const volume of volumesOf(control.catalog, members, side)) {
+    await inTurn(control, [volume.id], () => refuseWriter(control, volume));
+  }
+}
+
+async function refuseWriter({ storage }: Control, volume: VolumeRecord): Promise<void> {
   const name = volumeNameOf(volume);
   const { connections } = await storage.volumeLive(name);
   if (connections > 0) throw inUse(volume, `${connections} open connections`);
@@ -47,7 +56,7 @@ async function refuseWriters({ storage }: Control, volume: VolumeRecord): Promis
 
 function inUse({ name }: VolumeRecord, by: string): Fault {
   return new Fault('IN_USE', `volume ${name} can still be written: ${by}`, {
-    field: 'replication.source',
+    field: 'replication.volumes',
     value: name,
     expected: 'a volume that nobody has open and that is mapped to no host for writing',
   });

@@ -23,10 +23,12 @@ export async function makeHeads(control: Control, id: string, call: Call): Promi
     const volumeId = control.newId();
     const { size, thin } = source;
     const request = { repositoryId: replication.repositories.right, volumeId, size, thin };
+    refuseNameTaken(control, request.repositoryId, member.rightName);
     await storage.createVolume(
       { ...request, name: member.rightName },
       (stored) =>
         control.change((record) => {
+          refuseNameTaken(control, request.repositoryId, member.rightName);
           keepReplica(control, request.repositoryId, volumeId, member.rightName, stored);
           catalog.replications.setRight(id, member.position, volumeId);
           record({
@@ -39,6 +41,17 @@ export async function makeHeads(control: Control, id: string, call: Call): Promi
       call,
     );
   }
+}
+
+/** Somebody may have made a volume of this name since the replication was. */
+function refuseNameTaken({ catalog }: Control, repositoryId: string, name: string): void {
+  if (catalog.volumes.byName(repositoryId, name) === undefined) return;
+  throw new Fault('ALREADY_EXISTS', `the replica's repository has a volume ${name} already`, {
+    field: 'volume.name',
+    value: name,
+    expected:
+      'no volume of this name (rename that one: rootcast volume set), for the replica to have it',
+  });
 }
 
 export function keepReplica(
@@ -90,6 +103,8 @@ export async function revertHeads(
 ): Promise<void> {
   const { catalog, storage } = control;
   if (current(catalog, id).headPointId === point.id) return;
+  // Whatever ends it in between: some of them hold this point then, and some another.
+  changeReplication(control, id, { headPointId: undefined });
   for (const member of catalog.replications.members(id)) {
     const volume = volumeOf(catalog, member, side);
     const pointMember = point.members[member.position];

@@ -4,18 +4,19 @@
  */
 
 import { Fault } from '../../errors/index.ts';
-import { otherSide, type Side } from '../catalog/replication/records.ts';
+import { otherSide, type ReplicationRecord, type Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
 import { volumeNameOf } from '../storage/names.ts';
 import type { Call } from '../storage-port.ts';
 import type { ReportProgress } from '../tasks/task-runner.ts';
 import { changeReplication } from './change-replication.ts';
 import { lookForDivergence } from './divergence.ts';
-import { fence, setRole } from './fence.ts';
+import { fence, refuseWriters, setRole, unfence } from './fence.ts';
+import { revertHeads } from './heads.ts';
 import { eachLink } from './link-run.ts';
 import { type RunResult, runOnce } from './run-replication.ts';
 import { discardPoint } from './send-point.ts';
-import { current, sendingPoint } from './situation.ts';
+import { current, newestPoint, noPoint, sendingPoint, targetSide } from './situation.ts';
 
 /** @throws Fault IN_USE: it is not failed over, or the old source holds what was never sent */
 export async function reverse(
@@ -32,6 +33,8 @@ export async function reverse(
       expected: 'one that is (rootcast replication failover)',
     });
   }
+  // It is written by the run, and by nobody else: also when it was looked at before.
+  await refuseWriters(control, id, targetSide(replication));
   if (replication.mode === 'engine') {
     const call: Call = { signal, progress: () => undefined };
     if (await lookForDivergence(control, id, call)) throw diverged(replication.name);
@@ -64,7 +67,7 @@ function protect(control: Control, id: string, message: string): void {
 
 /**
  * What the side holds that the other has not is thrown away, whichever was written last.
- * @throws Fault IN_USE: it is open
+ * @throws Fault IN_USE: somebody could still write it; NOT_FOUND: the other side has no complete point to go on from
  */
 export async function resync(
   control: Control,
@@ -76,6 +79,13 @@ export async function resync(
   const { catalog } = control;
   const replication = current(catalog, id);
   if (replication.sourceSide === discard) await fence(control, id, discard);
+  else await refuseWriters(control, id, discard);
+  try {
+    await readyKept(control, replication, discard, signal);
+  } catch (error) {
+    if (replication.sourceSide === discard) unfence(control, id, discard);
+    throw error;
+  }
   const stale = sendingPoint(catalog, id);
   if (stale !== undefined) discardPoint(control, stale);
   control.change(() => {
@@ -98,6 +108,20 @@ export async function resync(
     `replication ${replication.name}: what only ${side} held is thrown away, and the other side is sent`,
   );
   return await runOnce(control, id, report, signal);
+}
+
+/** What is kept may be a replica, whose heads are on their way to a point: it is its last complete one. */
+async function readyKept(
+  control: Control,
+  { id, name, mode, failover, sourceSide }: ReplicationRecord,
+  discard: Side,
+  signal: AbortSignal,
+): Promise<void> {
+  if (mode === 'array' || failover !== 'none' || sourceSide !== discard) return;
+  const kept = otherSide(discard);
+  const point = newestPoint(control.catalog, id, kept);
+  if (point === undefined) throw noPoint(name);
+  await revertHeads(control, id, point, kept, { signal, progress: () => undefined });
 }
 
 export function sideOfRepository(control: Control, id: string, repositoryName: string): Side {

@@ -100,6 +100,14 @@ export function lastCommon(catalog: Catalog, replicationId: string): PointRecord
     );
 }
 
+export function noPoint(replication: string): Fault {
+  return new Fault('NOT_FOUND', `replication ${replication} has no complete point`, {
+    field: 'replication.points',
+    value: 0,
+    expected: 'a replication of which a point is complete',
+  });
+}
+
 export function sendingPoint(catalog: Catalog, replicationId: string): PointRecord | undefined {
   return catalog.points.ofReplication(replicationId).find(({ state }) => state === 'sending');
 }

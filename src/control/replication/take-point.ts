@@ -97,6 +97,7 @@ export async function takePoint(
   // Before: a number is never given twice, also when the snapshots came to nothing.
   changeReplication(control, replicationId, { lastPoint: number });
   const description = `point ${number} of replication ${replication.name}`;
+  let takenAt = control.clock.now();
   const keep = (stored: readonly StoredSnapshot[]): PointRecord => {
     const point: PointRecord = {
       id: control.newId(),
@@ -107,7 +108,7 @@ export async function takePoint(
       basePointId: base?.id,
       headsReady: false,
       damaged: false,
-      takenAt: Math.min(...stored.map(({ createdAt }) => createdAt)),
+      takenAt,
       completedAt: undefined,
       members: stored.map(({ snapshotId, size }, position) => ({
         position,
@@ -126,10 +127,16 @@ export async function takePoint(
     return point;
   };
   const occasion = occasionOf(control, replication, 'snapshot', { ROOTCAST_SNAPSHOT: name });
-  const { value } = await withHooks(control, occasion, call.signal, ({ isQuiesced }) => {
-    const request = { side: sourceSide, name, description, isQuiesced };
-    return snapshotSide(control, replication, request, keep, call);
-  });
+  // As with other snapshots: two that freeze the same application would thaw it for each other.
+  const turns = occasion.volumes.map((volume) => `hooks/${volume.id}`);
+  const { value } = await inTurn(control, turns, () =>
+    withHooks(control, occasion, call.signal, ({ isQuiesced }) => {
+      // By our clock, which its age is told by; that of an array may be another.
+      takenAt = control.clock.now();
+      const request = { side: sourceSide, name, description, isQuiesced };
+      return snapshotSide(control, replication, request, keep, call);
+    }),
+  );
   return value;
 }
 

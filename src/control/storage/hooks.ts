@@ -46,6 +46,7 @@ export async function withHooks<T>(
   signal.throwIfAborted();
   const results: HookResultView[] = [];
   const done = new Map<string, boolean>();
+  const debt = owe(control, occasion);
   let end: { readonly value: T } | { readonly error: unknown };
   try {
     await callBefore(control, occasion, signal, { results, done });
@@ -56,11 +57,35 @@ export async function withHooks<T>(
     end = { error };
   }
   const failed = await callAfter(control, occasion, 'value' in end, results);
+  if (debt !== undefined) settle(control, debt);
   if ('error' in end) throw end.error;
   if (failed !== undefined) {
     throw hookFault(failed.hook, failed.result, `the ${occasion.of} is done`);
   }
   return { value: end.value, hooks: results };
+}
+
+/** Before anything is frozen. @returns undefined: nothing is called afterwards. @throws Fault (the catalog) */
+function owe(control: Control, occasion: HookOccasion): string | undefined {
+  if (hooksOf(control, occasion, `after-${occasion.of}`).length === 0) return undefined;
+  const { catalog, clock } = control;
+  const { of, subject, volumes, group, facts } = occasion;
+  const volumeIds = volumes.map(({ id }) => id);
+  const debt = {
+    id: control.newId(),
+    occasion: { of, subject, volumeIds, groupId: group?.id, facts },
+    createdAt: clock.now(),
+  };
+  catalog.transaction(() => catalog.hookDebts.insert(debt));
+  return debt.id;
+}
+
+function settle({ catalog }: Control, debt: string): void {
+  try {
+    catalog.transaction(() => catalog.hookDebts.delete(debt));
+  } catch {
+    // The catalog cannot be written: it is called once more at the next start, which thaws what is thawed.
+  }
 }
 
 async function callBefore(
@@ -81,7 +106,7 @@ async function callBefore(
 }
 
 /** @returns the first that failed and whose policy is abort */
-async function callAfter(
+export async function callAfter(
   control: Control,
   occasion: HookOccasion,
   succeeded: boolean,
@@ -124,16 +149,24 @@ async function call(
     output: hide(end.output, hidden),
     durationMs: Math.max(0, clock.now() - startedAt),
   };
-  const how = result.succeeded ? 'succeeded' : 'failed';
-  control.change((record) =>
-    record({
-      kind: `hook.${how}`,
-      subject: occasion.subject,
-      message: `hook ${name} (${moment}) ${how}: ${result.how}`,
-      data: { ...result, output: result.output.slice(0, MAX_HOOK_EVENT_OUTPUT) },
-    }),
-  );
+  tellCalled(control, occasion.subject, result);
   return result;
+}
+
+function tellCalled(control: Control, subject: string, result: HookResultView): void {
+  const how = result.succeeded ? 'succeeded' : 'failed';
+  try {
+    control.change((record) =>
+      record({
+        kind: `hook.${how}`,
+        subject,
+        message: `hook ${result.hook} (${result.moment}) ${how}: ${result.how}`,
+        data: { ...result, output: result.output.slice(0, MAX_HOOK_EVENT_OUTPUT) },
+      }),
+    );
+  } catch {
+    // A full disk keeps no application frozen: the hooks that are left are called all the same. The task tells it.
+  }
 }
 
 function factsOf(

@@ -9,6 +9,7 @@ import { attachNow, markUnreachable } from './attach.ts';
 import { repositorySubject } from './names.ts';
 import { inTurn } from './turns.ts';
 import { levelOf, usedPercent } from './watermarks.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 interface Retry {
   readonly at: number;
@@ -114,7 +115,8 @@ export class RepositoryObserver {
  * @throws Fault what Storage.space throws
  */
 export async function measureSpace(control: Control, repositoryId: string): Promise<void> {
-  const space = await control.storage.space(repositoryId);
+  const secrets = control.catalog.secrets.of(repositoryId);
+  const space = await withoutSecrets(secrets, () => control.storage.space(repositoryId));
   control.change((record) => {
     const before = control.catalog.repositories.byId(repositoryId);
     if (before === undefined) return;

@@ -4,6 +4,7 @@ import type { Control } from '../control.ts';
 import { refuseReplicated } from '../replication/refuse-replicated.ts';
 import type { Call } from '../storage-port.ts';
 import { toldNames } from '../values/told-names.ts';
+import { whileDying } from './dying.ts';
 import { addressOf, repositoryName, snapshotNameOf, snapshotSubject } from './names.ts';
 import { inTurn } from './turns.ts';
 
@@ -18,10 +19,8 @@ export async function removeSnapshot(control: Control, id: string, call: Call): 
     refuseHeld(snapshot);
     refuseReplicated(control.catalog, { snapshotId: id });
     try {
-      await control.storage.deleteSnapshot(
-        snapshotNameOf(snapshot),
-        () => forget(control, id),
-        call,
+      await whileDying(control, id, () =>
+        control.storage.deleteSnapshot(snapshotNameOf(snapshot), () => forget(control, id), call),
       );
     } catch (error) {
       throw namingClones(control, snapshot, error);

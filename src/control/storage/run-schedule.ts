@@ -106,11 +106,13 @@ async function takePart(
 /** Only what this schedule took itself, and nobody holds. */
 async function prune(
   control: Control,
-  { id, keep }: ScheduleRecord,
+  { id }: ScheduleRecord,
   volumeIds: readonly string[],
   call: Call,
   run: Run,
 ): Promise<void> {
+  // As it is by now: somebody may have wanted more of them to stay since the run began.
+  const keep = control.catalog.schedules.byId(id)?.keep ?? {};
   for (const volumeId of volumeIds) {
     const taken = control.catalog.snapshots.ofSchedule(id, volumeId);
     for (const snapshot of expired(taken, keep)) {

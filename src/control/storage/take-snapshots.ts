@@ -102,7 +102,8 @@ function keep(
         consistency: before.isQuiesced(volumeId) ? 'application' : 'crash',
         scheduleId: scheduleOf(control, plan),
         held: false,
-        createdAt: made.createdAt,
+        // By our clock: retention goes by it, and one of an array that is set back would have the newest deleted.
+        createdAt: control.clock.now(),
       };
       catalog.snapshots.insert(snapshot);
       catalog.volumes.update({ ...volume, headSnapshotId: snapshotId });

@@ -97,7 +97,7 @@ interface End {
   readonly volume: ArrayRef;
 }
 
-/** The arrays mirror our tag, or the name at least. */
+/** The arrays mirror our tag, or the name at least; what has only the name may be anything, unless it is a copy. */
 async function copyOf(there: ArrayControl, source: ArrayRef, tag: string) {
   const tagged = await there.findVolume({ tag });
   if (tagged !== undefined) return tagged;
@@ -108,7 +108,10 @@ async function copyOf(there: ArrayControl, source: ArrayRef, tag: string) {
       ...(cursor === undefined ? {} : { cursor }),
     });
     const named = page.items.find(({ ref }) => ref.name === source.name);
-    if (named !== undefined) return named;
+    if (named !== undefined) {
+      const link = await there.replication?.status(named.ref);
+      return link?.role === 'secondary' ? named : undefined;
+    }
     cursor = page.cursor;
   } while (cursor !== undefined);
   return undefined;

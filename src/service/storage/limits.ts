@@ -8,3 +8,6 @@ export const SNAPSHOT_TIME_MAX = 20_000;
 
 /** Volumes of a repository that LIST shows: a client reads all of them before it chooses. */
 export const LISTED_VOLUMES = 1000;
+
+/** Records of volumes that are read at once, where all of a repository are gone through. */
+export const VOLUMES_READ_AT_ONCE = 1000;

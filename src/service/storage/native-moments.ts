@@ -24,11 +24,11 @@ export function nothingTaken(): Taken {
 
 /** Snapshots that arrays take while we hold their volumes. */
 export class NativeMoments {
-  readonly #parts: Pick<StorageParts, 'repositories' | 'native'>;
+  readonly #parts: Pick<StorageParts, 'repositories' | 'native' | 'troubled'>;
   readonly #volumes: Pick<VolumeOperations, 'undo'>;
 
   constructor(
-    parts: Pick<StorageParts, 'repositories' | 'native'>,
+    parts: Pick<StorageParts, 'repositories' | 'native' | 'troubled'>,
     volumes: Pick<VolumeOperations, 'undo'>,
   ) {
     this.#parts = parts;
@@ -54,11 +54,17 @@ export class NativeMoments {
     }
   }
 
-  /** When the array has answered for the last of them: what comes late is deleted as well. */
+  /** When the array has answered for the last of them: what comes late is deleted as well. Never throws. */
   async undo(of: readonly Wanted[], { calls }: Taken): Promise<void> {
     await Promise.allSettled(calls);
     for (const { volume, snapshotId } of of) {
-      await this.#volumes.undo(this.#parts.repositories.of(volume.repositoryId), snapshotId);
+      const { repositories, troubled } = this.#parts;
+      try {
+        await this.#volumes.undo(repositories.of(volume.repositoryId), snapshotId);
+      } catch (error) {
+        // It was detached meanwhile: what is there is deleted when it is attached again.
+        troubled(`deleting ${snapshotId}`, error);
+      }
     }
   }
 }

@@ -19,6 +19,7 @@ import {
 } from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
 import { arrayHandle, LAYERS, objectOf } from './handles.ts';
+import { knownTags } from './known-tags.ts';
 import { unsupported } from './native-snapshots.ts';
 import type { StorageParts } from './storage-parts.ts';
 
@@ -104,8 +105,12 @@ export class VolumeOperations {
   async listForeign(repositoryId: string): Promise<readonly ForeignVolume[]> {
     const { array } = this.#parts.repositories.of(repositoryId);
     const foreign: ForeignVolume[] = [];
-    for await (const { tag, ref, size, wwid } of volumesOf(array)) {
-      if (tag !== undefined) continue;
+    const found: ArrayVolume[] = [];
+    for await (const volume of volumesOf(array)) found.push(volume);
+    // Afterwards: what was made meanwhile is known by now.
+    const known = knownTags(this.#parts.catalog, repositoryId);
+    for (const { tag, ref, size, wwid } of found) {
+      if (tag !== undefined && known.has(tag)) continue;
       foreign.push({ nativeId: ref.nativeId, name: ref.name, size, wwid });
     }
     return foreign;
@@ -115,7 +120,7 @@ export class VolumeOperations {
     { repositoryId, nativeId, volumeId }: Argument<'adopt'>,
     keep: (volume: StoredVolume) => T,
   ): Promise<T> {
-    const { repositories, arrays, catalog } = this.#parts;
+    const { repositories, catalog, newId } = this.#parts;
     const ports = repositories.of(repositoryId);
     let found: ArrayVolume | undefined;
     for await (const volume of volumesOf(ports.array)) {
@@ -125,8 +130,29 @@ export class VolumeOperations {
       const details = { field: 'nativeId', value: nativeId };
       throw new Fault('NOT_FOUND', `the array has no volume ${nativeId}`, details);
     }
+    this.#refuseKnown(repositoryId, found);
+    // One that was ours, and that nobody here knows any more, keeps its tag, whatever becomes of this.
+    const { tag } = found;
+    if (tag !== undefined) {
+      const adopted = await ports.array.adoptVolume({ ref: found.ref, tag, opId: newId() });
+      return catalog.transaction(() => {
+        this.#refuseKnown(repositoryId, adopted);
+        return keep(storedArray(tag, adopted));
+      });
+    }
+    return await this.#adoptStranger(ports, found.ref, volumeId, keep);
+  }
+
+  async #adoptStranger<T>(
+    ports: AttachedArray,
+    ref: ArrayVolume['ref'],
+    volumeId: string,
+    keep: (volume: StoredVolume) => T,
+  ): Promise<T> {
+    const { arrays, catalog } = this.#parts;
+    const { repositoryId } = ports;
     try {
-      const adopted = await arrays.adopt(ports, found.ref, volumeId);
+      const adopted = await arrays.adopt(ports, ref, volumeId);
       return catalog.transaction(() => {
         arrays.adopted(volumeId);
         return keep(storedArray(volumeId, adopted));
@@ -137,6 +163,19 @@ export class VolumeOperations {
       });
       throw error;
     }
+  }
+
+  #isKnown(repositoryId: string, tag: string | undefined): boolean {
+    return tag !== undefined && knownTags(this.#parts.catalog, repositoryId).has(tag);
+  }
+
+  #refuseKnown(repositoryId: string, { tag, ref }: ArrayVolume): void {
+    if (!this.#isKnown(repositoryId, tag)) return;
+    throw new Fault('ALREADY_EXISTS', `volume ${ref.name} is ours already`, {
+      field: 'nativeId',
+      value: ref.nativeId,
+      expected: 'one of `rootcast volume foreign`',
+    });
   }
 
   async live(volume: VolumeName): Promise<VolumeLive> {

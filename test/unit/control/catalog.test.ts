@@ -7,6 +7,7 @@ import { Catalog } from '../../../src/control/catalog/catalog.ts';
 import { openDatabase } from '../../../src/control/catalog/database.ts';
 import { INHERITS_ALL } from '../../../src/control/catalog/machine-settings.ts';
 import { MIGRATIONS, migrate, schemaVersion } from '../../../src/control/catalog/migrations.ts';
+import type { RepositoryRecord } from '../../../src/control/catalog/storage/records.ts';
 import { openCatalog } from '../../../src/control/index.ts';
 
 let folder: string;
@@ -23,7 +24,20 @@ const vdisk = {
   repositoryId: undefined,
   createdAt: 1,
 };
+const REPOSITORY: RepositoryRecord = {
+  ...{ id: 'r', name: 'san1', description: '', kind: 'iscsi', settings: {}, state: 'detached' },
+  ...{ reason: undefined, info: undefined, capabilities: undefined, warningPercent: 80 },
+  ...{ criticalPercent: 90, spaceLevel: 'normal', createdAt: 1 },
+};
 const QUERY = { limit: 9, before: undefined, subject: undefined, byActors: false };
+
+const names = (database: DatabaseSync) =>
+  database
+    .prepare(
+      "SELECT name FROM sqlite_master WHERE type IN ('table', 'index', 'trigger') ORDER BY name",
+    )
+    .all()
+    .map((row) => String(row['name']));
 
 describe('migrations', () => {
   test('are numbered from 1 without gaps', () => {
@@ -78,6 +92,62 @@ describe('migrations', () => {
       settings: { ...INHERITS_ALL, vdiskId: 'v', cacheMode: 'server-persistent', quotaBytes: null },
     });
     expect(catalog.events.find(QUERY)).toMatchObject([{ actor: 'service', kind: 'k' }]);
+    catalog.close();
+  });
+
+  test('keep what schema 2 said, the last without repositories: of vDisks, their layers and what is to be deleted', () => {
+    const path = join(folder, 'catalog.sqlite');
+    const old = new DatabaseSync(path);
+    migrate(old, MIGRATIONS.slice(0, 2));
+    old.exec(`
+      INSERT INTO vdisks (id, name, description, created_at) VALUES ('v', 'debian', 'mother', 1);
+      INSERT INTO machines (id, name, mac, vdisk_id, kernel_arguments, enrolment, created_at)
+        VALUES ('a', 'pc-1', '52:54:00:00:00:01', 'v', 'quiet', 'added', 1);
+      INSERT INTO events (at, kind, subject, message, data) VALUES (1, 'k', 's', 'm', '{}');
+      INSERT INTO tasks (id, kind, subject, actor, state, percent, message, created_at)
+        VALUES ('t', 'vdisk.import', 'vdisk/debian', 'api', 'running', 0, 'started', 1);`);
+    const tables = names(old);
+    old.close();
+    const catalog = openCatalog(path);
+    expect(catalog.vdisks.all()).toMatchObject([
+      { name: 'debian', description: 'mother', repositoryId: undefined },
+    ]);
+    expect(catalog.machines.all()).toMatchObject([{ name: 'pc-1', own: { vdiskId: 'v' } }]);
+    expect(catalog.tasks.running()).toMatchObject([{ id: 't' }]);
+    // What is new is empty, and can be used at once.
+    expect(catalog.repositories.all()).toEqual([]);
+    expect(catalog.hookDebts.all()).toEqual([]);
+    expect(catalog.replications.all()).toEqual([]);
+    catalog.repositories.insert(REPOSITORY);
+    catalog.arrayLeftovers.add('tag', REPOSITORY.id);
+    catalog.close();
+    const after = new DatabaseSync(path);
+    expect(schemaVersion(after)).toBe(MIGRATIONS.length);
+    expect(names(after)).toEqual(expect.arrayContaining([...tables]));
+    expect(after.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
+    expect(after.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }]);
+    after.close();
+  });
+
+  test.each([3, 4, 5])('keep what schema %i said of repositories and volumes', (number) => {
+    const path = join(folder, 'catalog.sqlite');
+    const old = new DatabaseSync(path);
+    migrate(old, MIGRATIONS.slice(0, number));
+    old.exec(`
+      INSERT INTO repositories VALUES
+        ('r', 'san1', '', 'iscsi', '{"target":"a"}', 'attached', NULL, NULL, NULL, 80, 90, 'normal', 1);
+      INSERT INTO secrets VALUES ('r', 'chappassword', 'correct-horse');
+      INSERT INTO volumes VALUES
+        ('vol', 'r', 'db', '', 4096, 1, NULL, '{"kind":"layers"}', 'volume', NULL, NULL, NULL, 1);
+      INSERT INTO volume_snapshots VALUES
+        ('snap', 'r', 'vol', 'db', 'monday', '', NULL, NULL, 4096, '{}', 1, 'crash', NULL, 1, 1);`);
+    old.close();
+    const catalog = openCatalog(path);
+    expect(catalog.repositories.all()).toMatchObject([{ name: 'san1', settings: { target: 'a' } }]);
+    expect(catalog.secrets.of('r')).toEqual({ chappassword: 'correct-horse' });
+    expect(catalog.volumes.byName('r', 'db')).toMatchObject({ id: 'vol', role: 'volume' });
+    expect(catalog.snapshots.byName('vol', 'monday')).toMatchObject({ held: true });
+    expect(catalog.volumeNodes.hidden()).toEqual([]);
     catalog.close();
   });
 

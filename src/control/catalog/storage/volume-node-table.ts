@@ -31,6 +31,7 @@ export class VolumeNodeTable {
   readonly #children: StatementSync;
   readonly #chain: StatementSync;
   readonly #hidden: StatementSync;
+  readonly #ofRepository: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.#save = database.prepare(`
@@ -53,6 +54,9 @@ export class VolumeNodeTable {
       SELECT volume_nodes.* FROM below JOIN volume_nodes USING (id) ORDER BY depth DESC`);
     this.#hidden = database.prepare(`
       SELECT * FROM volume_nodes WHERE volume_id IS NULL AND snapshot_id IS NULL ORDER BY id`);
+    this.#ofRepository = database.prepare(
+      'SELECT * FROM volume_nodes WHERE repository_id = ? ORDER BY id',
+    );
   }
 
   /** Adds it, or replaces all but its id and repository. */
@@ -87,6 +91,10 @@ export class VolumeNodeTable {
   /** The node and all that it stands on, the lowest first. */
   chain(id: string): readonly VolumeNodeRecord[] {
     return this.#chain.all(id).map(record);
+  }
+
+  ofRepository(repositoryId: string): readonly VolumeNodeRecord[] {
+    return this.#ofRepository.all(repositoryId).map(record);
   }
 
   /** Neither a volume's nor a snapshot. */

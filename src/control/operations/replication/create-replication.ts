@@ -5,6 +5,7 @@ import type { Control } from '../../control.ts';
 import { DEFAULT_POINTS_KEPT, MAX_REPLICATION_MEMBERS, MAX_REPLICATIONS } from '../../limits.ts';
 import { partsOf, subjectOf } from '../../replication/situation.ts';
 import type { CreateReplicationInput, ReplicationView } from '../../schemas/replication.ts';
+import { refuseDying } from '../../storage/dying.ts';
 import { volumeNameOf } from '../../storage/names.ts';
 import { parseName } from '../../values/name.ts';
 import {
@@ -105,11 +106,13 @@ function refuseMore({ catalog }: Control, name: string): void {
 }
 
 function refuseMember(
-  { catalog }: Control,
+  control: Control,
   volume: VolumeRecord,
   targetId: string,
   rightName: string,
 ): void {
+  const { catalog } = control;
+  refuseDying(control, volume.id, `volume ${volume.name}`, 'volumes');
   const other = catalog.replications.byVolume(volume.id);
   if (other !== undefined || volume.role === 'replica') {
     const by = other === undefined ? 'is a replica' : `is in replication ${other.name}`;

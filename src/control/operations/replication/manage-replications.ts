@@ -103,7 +103,8 @@ export function resumeReplication(control: Control, name: string): ReplicationVi
 }
 
 /**
- * The replica's volumes become ordinary ones, as they were at their last point; snapshots of points stay.
+ * The replica's volumes become ordinary ones, as they were at their last point; snapshots of points stay. Without a
+ * complete point they stay replicas.
  * @throws Fault NOT_FOUND; what stands against bringing them to their last point, unless `force`: then they stay
  *   replicas, that is of no use but to be deleted
  */
@@ -117,12 +118,11 @@ export async function deleteReplication(
   await control.replicationTurns.run(id, async () => {
     const replication = current(control.catalog, id);
     const side = targetSide(replication);
-    let isOrdinary = true;
+    let isOrdinary = false;
     try {
-      await release(control, replication, side);
+      isOrdinary = await release(control, replication, side);
     } catch (error) {
       if (!force) throw error;
-      isOrdinary = false;
     }
     control.change((record) => {
       if (isOrdinary) setRole(control, id, side, 'volume');
@@ -137,22 +137,24 @@ export async function deleteReplication(
   });
 }
 
+/** @returns false: what the volumes of the replica hold is a part of something, and stays nobody's but to be deleted */
 async function release(
   control: Control,
   replication: ReplicationRecord,
   side: Side,
-): Promise<void> {
+): Promise<boolean> {
   const { id, mode, sourceSide, failover } = replication;
   if (mode === 'array') {
     await eachLink(control, id, sourceSide, (links, volume) => links.disable(volumeNameOf(volume)));
-    return;
+    return true;
   }
   // After a failover it is the old source: what it holds is its own.
-  if (failover !== 'none') return;
+  if (failover !== 'none') return true;
   const point = newestPoint(control.catalog, id, side);
-  if (point === undefined) return;
+  if (point === undefined) return false;
   const signal = new AbortController().signal;
   await revertHeads(control, id, point, side, { signal, progress: () => undefined });
+  return true;
 }
 
 /** Schedules and people may delete them from now on. */

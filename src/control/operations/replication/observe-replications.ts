@@ -97,7 +97,9 @@ export class ReplicationObserver {
           });
         }
       } catch (error) {
-        if (!this.#abort.signal.aborted) this.#failed(error);
+        // Somebody still has the old source for writing: there is a next look.
+        const isWritten = error instanceof Fault && error.code === 'IN_USE';
+        if (!isWritten && !this.#abort.signal.aborted) this.#failed(error);
       }
     }
   }

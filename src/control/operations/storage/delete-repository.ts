@@ -7,6 +7,8 @@ import { inTurn } from '../../storage/turns.ts';
 import { toldNames } from '../../values/told-names.ts';
 import { findRepository } from './find-storage.ts';
 
+type NamedRepository = Pick<RepositoryRecord, 'id' | 'name'>;
+
 /**
  * An empty one: it is detached and forgotten. The storage keeps the mark that it is ours, and is taken up with
  * mode `existing` again.
@@ -15,7 +17,9 @@ import { findRepository } from './find-storage.ts';
 export async function deleteRepository(control: Control, name: string): Promise<void> {
   const { id } = findRepository(control.catalog, name);
   await inTurn(control, [id], async () => {
-    refuseFull(control, findRepository(control.catalog, name));
+    const found = findRepository(control.catalog, name);
+    refuseFull(control, found);
+    refuseLeftovers(control, found);
     if (control.storage.isAttached(id)) await control.storage.detach(id, { force: false });
     control.change((record) => {
       const repository = findRepository(control.catalog, name);
@@ -121,10 +125,20 @@ function refuseVdisks(
   });
 }
 
-function refuseMembers(
-  { catalog }: Pick<Control, 'catalog'>,
-  { id, name }: Pick<RepositoryRecord, 'id' | 'name'>,
-): void {
+/** What is deleted in the background, or was left by a crash: nobody would know of it any more. */
+function refuseLeftovers({ catalog }: Control, { id, name }: NamedRepository): void {
+  const hidden = catalog.volumeNodes.hidden().filter(({ repositoryId }) => repositoryId === id);
+  const count = hidden.length + catalog.arrayLeftovers.ofRepository(id).length;
+  if (count === 0) return;
+  throw new Fault('IN_USE', `${count} objects of repository ${name} are still to be deleted`, {
+    field: 'repository.volumes',
+    value: count,
+    expected:
+      'a moment of patience; what a crash left is deleted when it is attached next; or to forget it',
+  });
+}
+
+function refuseMembers({ catalog }: Pick<Control, 'catalog'>, { id, name }: NamedRepository): void {
   const isOurs = (volumeId: string): boolean => catalog.volumes.byId(volumeId)?.repositoryId === id;
   const groups = catalog.volumeGroups
     .all()

@@ -3,6 +3,7 @@ import type { RepositoryRecord, VolumeRecord } from '../../catalog/storage/recor
 import type { Control } from '../../control.ts';
 import { refuseReplicated } from '../../replication/refuse-replicated.ts';
 import type { TaskView } from '../../schemas/activity.ts';
+import { whileDying } from '../../storage/dying.ts';
 import { addressOf, requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { toldNames } from '../../values/told-names.ts';
@@ -30,13 +31,17 @@ export function deleteVolume(control: Control, repositoryName: string, name: str
     inTurn(control, [volume.id], async () => {
       signal.throwIfAborted();
       const current = currentVolume(control, volume.id);
+      // Something may want it since it was asked for; from now on nothing can.
+      refuseWanted(control, repository, current);
       const snapshotsLeft = control.catalog.snapshots.countOfVolume(volume.id);
       const call = callOf(report, signal, 'deleting');
       try {
-        await control.storage.deleteVolume(
-          volumeNameOf(current),
-          () => forget(control, repository, volume.id),
-          call,
+        await whileDying(control, volume.id, () =>
+          control.storage.deleteVolume(
+            volumeNameOf(current),
+            () => forget(control, repository, volume.id),
+            call,
+          ),
         );
       } catch (error) {
         throw namingClones(control, current, error);
@@ -70,9 +75,7 @@ function refuseWanted({ catalog }: Control, { name }: RepositoryRecord, volume: 
       expected,
     });
   };
-  if (volume.role === 'replica') {
-    refuse('is a replica', 'replica', 'its replication to be ended first');
-  }
+  // A replica whose replication was ended by force is of no other use than this.
   refuseReplicated(catalog, { volumeId: volume.id });
   const groups = catalog.volumeGroups.ofVolume(volume.id).map((group) => group.name);
   if (groups.length > 0) {

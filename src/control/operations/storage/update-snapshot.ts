@@ -1,5 +1,6 @@
 import type { Control } from '../../control.ts';
 import type { SnapshotView, UpdateSnapshotInput } from '../../schemas/snapshot.ts';
+import { refuseDying } from '../../storage/dying.ts';
 import { snapshotSubject } from '../../storage/names.ts';
 import { parseName } from '../../values/name.ts';
 import { toldChanges } from '../told-changes.ts';
@@ -28,6 +29,7 @@ export function updateSnapshot(
         refuseTaken(taken, 'snapshot', name, 'snapshot.name');
       }
     }
+    refuseDying(control, snapshot.id, `snapshot ${snapshot.name}`, 'snapshot.name');
     const after = { ...snapshot, name, description, held };
     snapshots.update(after);
     record({

@@ -8,6 +8,7 @@ import type {
   UpdateVolumeGroupInput,
   VolumeGroupView,
 } from '../../schemas/host.ts';
+import { refuseDying } from '../../storage/dying.ts';
 import { addressOf } from '../../storage/names.ts';
 import { parseName } from '../../values/name.ts';
 import { iso } from '../time-view.ts';
@@ -103,11 +104,15 @@ export function deleteVolumeGroup(control: Control, name: string): void {
 
 /** Ids. @throws Fault INVALID_INPUT, NOT_FOUND */
 export function membersOf(
-  { catalog }: Control,
+  control: Control,
   addresses: readonly string[],
   field: string,
 ): readonly string[] {
-  return addresses.map((address) => findAddressed(catalog, address, field).volume.id);
+  return addresses.map((address) => {
+    const { id } = findAddressed(control.catalog, address, field).volume;
+    refuseDying(control, id, `volume ${address}`, field);
+    return id;
+  });
 }
 
 function groupView({ catalog }: Control, group: GroupRecord): VolumeGroupView {

@@ -16,6 +16,8 @@ interface Side {
   readonly peers: readonly string[];
   readonly promote?: () => ArrayLink;
   readonly copies?: readonly string[];
+  /** What its array says of every volume; undefined: it is in no link. */
+  readonly role?: ArrayLink['role'] | undefined;
 }
 
 const link = (role: ArrayLink['role'], state: ArrayLink['state']): ArrayLink => ({
@@ -38,7 +40,7 @@ function arraysOf(sides: Readonly<Record<string, Side | undefined>>) {
         peers: async () => side.peers,
         enable: act('enable', link('primary', 'initializing')),
         disable: async () => void calls.push(['disable']),
-        status: async () => (side.copies === undefined ? undefined : link('primary', 'in-sync')),
+        status: async () => (side.role === undefined ? undefined : link(side.role, 'in-sync')),
         syncNow: async () => void calls.push(['sync']),
         promote: async () => side.promote?.() ?? link('primary', 'in-sync'),
         demote: act('demote', link('secondary', 'demoted')),
@@ -78,7 +80,10 @@ describe('links between arrays', () => {
   });
 
   it('tell role, state and moment, and call the array by its own name', async () => {
-    const { arrays, calls } = arraysOf({ a: { peers: ['b'], copies: [] }, b: { peers: ['a'] } });
+    const { arrays, calls } = arraysOf({
+      a: { peers: ['b'], copies: [], role: 'primary' },
+      b: { peers: ['a'] },
+    });
     const links = arrayLinks(arrays);
     expect(await links.enable(volume('a'))).toMatchObject({ state: 'initializing' });
     expect(calls).toMatchObject([['enable', { volume: ref('a-db'), opId: expect.any(String) }]]);
@@ -113,8 +118,19 @@ describe('links between arrays', () => {
     const target = { repositoryId: 'b', volumeId: 'copy' };
     const none = arrayLinks(arraysOf({ b: { peers: ['a'] } }).arrays);
     expect(await none.adoptCopy(volume('a'), target, keep)).toBeUndefined();
-    const there = arrayLinks(arraysOf({ b: { peers: ['a'], copies: ['b-copy'] } }).arrays);
+    const copy = { peers: ['a'], copies: ['b-copy'], role: 'secondary' } as const;
+    const there = arrayLinks(arraysOf({ b: copy }).arrays);
     const kept = await there.adoptCopy(volume('a'), target, keep);
     expect(kept).toMatchObject({ size: 4096, handle: { ref: { nativeId: 'b-copy' } } });
   });
+
+  it.each([undefined, 'primary'] as const)(
+    'leave what only has the same name to whoever has it (its link: %s)',
+    async (role) => {
+      const stranger = { peers: ['a'], copies: ['somebody-elses'], role };
+      const links = arrayLinks(arraysOf({ b: stranger }).arrays);
+      const target = { repositoryId: 'b', volumeId: 'copy' };
+      expect(await links.adoptCopy(volume('a'), target, (stored) => stored)).toBeUndefined();
+    },
+  );
 });
