@@ -10,11 +10,9 @@ const STATES: Readonly<Record<string, HealthState>> = {
   HEALTH_ERR: 'failed',
 };
 
-/** `ceph version 16.2.15 (…) pacific (stable)`, of the programs; the daemons' is told by `ceph versions`. */
+/** `ceph version 16.2.15 (…) pacific (stable)`, of the programs that we run; the daemons may have others. */
 export async function versionOf(cluster: Cluster): Promise<string> {
-  const printed = await cluster
-    .ceph(['version'], { what: 'ask for the version' })
-    .catch(async () => cluster.rbd(['--version'], { what: 'ask for the version' }));
+  const printed = await cluster.rbd(['--version'], { what: 'ask for the version' });
   return /ceph version (\S+)/.exec(printed)?.[1] ?? 'unknown';
 }
 

@@ -242,6 +242,7 @@ export class ArrayBench {
     await this.detachAll();
     const { renew } = this.subject;
     if (renew !== undefined) {
+      if ((await this.listAll(false)).length === 0) return;
       await this.#close(this.attachment);
       await renew();
       this.#attachment = await this.subject.attach();
