@@ -58,6 +58,7 @@ describeWith(NEEDS, 'ceph', () => {
       attach: () => attachCeph({ ...connection, settings: settings() }),
       // Every test but the first has a namespace for itself: deleting what one has made is dozens of processes.
       async renew() {
+        await rm(flag, { force: true });
         namespaces += 1;
         await cluster.rbd('namespace', 'create', place());
       },
