@@ -42,7 +42,8 @@ async function open(config: DeviceConfig): Promise<BlockDevice> {
   const settings = { server: host, serverpath: path, port: nfsPort, mountPort };
   const connection = { repositoryId: 'bench', settings, secrets: {}, initiatorName: '' };
   const parts = { log, clock: () => performance.now() };
-  const volumes = nfsAdapter.openData(connection, parts, async () => undefined);
+  // What the control port would count readers and writers in: there is nobody else.
+  const volumes = nfsAdapter.openData(connection, parts, async () => new SharedArrayBuffer(64));
   const locator = { adapter: 'nfs', repository: 'bench', volume: file, address: { path: file } };
   return volumes.open(locator, { write: false });
 }

@@ -64,7 +64,7 @@ export interface Health {
   readonly state: string;
   readonly messages: readonly string[];
   readonly paths: readonly { readonly name: string; readonly up: boolean }[];
-  readonly space: Space;
+  readonly space: Space | null;
 }
 
 export interface Volume {

@@ -130,7 +130,8 @@ export interface Storage {
   /** @throws Fault IN_USE while a volume of it is open, unless `force` */
   detach(repositoryId: string, options: { readonly force: boolean }): Promise<void>;
   isAttached(repositoryId: string): boolean;
-  space(repositoryId: string): Promise<RepositorySpaceNow>;
+  /** undefined: the array cannot tell. */
+  space(repositoryId: string): Promise<RepositorySpaceNow | undefined>;
   health(repositoryId: string): Promise<ArrayHealth>;
 
   createVolume<T>(

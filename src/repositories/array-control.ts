@@ -107,7 +107,8 @@ export interface CreateVolume extends Mutation {
 
 export interface ArrayControl {
   readonly info: ArrayInfo;
-  space(): Promise<RepositorySpace & { readonly provisioned?: number }>;
+  /** undefined: the array cannot tell, but takes data all the same. */
+  space(): Promise<(RepositorySpace & { readonly provisioned?: number }) | undefined>;
   health(): Promise<ArrayHealth>;
 
   /** The tag is there with the same size and thinness: that one. @throws ALREADY_EXISTS_DIFFERENT, NO_SPACE, LIMIT_REACHED */

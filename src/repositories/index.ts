@@ -62,12 +62,13 @@ export {
   readDeviceContent,
 } from './carved/index.ts';
 export { deleteVolumes } from './delete-volumes.ts';
-export type {
-  RepositorySpace,
-  Volume,
-  VolumeControl,
-  VolumeData,
-  VolumeLocator,
+export {
+  freeBytesOf,
+  type RepositorySpace,
+  type Volume,
+  type VolumeControl,
+  type VolumeData,
+  type VolumeLocator,
 } from './ports.ts';
 export {
   type Change,

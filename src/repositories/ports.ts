@@ -33,6 +33,11 @@ export interface RepositorySpace {
   readonly free: number;
 }
 
+/** What new data may be checked against, in bytes: where nobody knows the space, the array itself refuses what it cannot take. */
+export function freeBytesOf(space: RepositorySpace | undefined): number {
+  return space?.free ?? Number.POSITIVE_INFINITY;
+}
+
 /** Every method fails with a Fault: NOT_FOUND, ALREADY_EXISTS, INVALID_INPUT, NO_SPACE, PERMISSION_DENIED. */
 export interface VolumeControl {
   /**
@@ -45,7 +50,8 @@ export interface VolumeControl {
   deleteVolume(id: string): Promise<void>;
   showVolume(id: string): Promise<Volume>;
   listVolumes(): Promise<readonly Volume[]>;
-  space(): Promise<RepositorySpace>;
+  /** undefined: nobody can tell. */
+  space(): Promise<RepositorySpace | undefined>;
 }
 
 export interface VolumeData {

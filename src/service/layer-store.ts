@@ -183,8 +183,8 @@ export class LayerStore implements ImageStore {
   }
 
   async space(): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
-    const { total, free } = await this.#parts.repository.volumes.space();
-    return { totalBytes: total, freeBytes: free };
+    const space = await this.#parts.repository.volumes.space(); // of a folder, which always knows
+    return { totalBytes: space?.total ?? 0, freeBytes: space?.free ?? 0 };
   }
 
   async #seal(

@@ -62,7 +62,7 @@ export class FakeStorage implements Storage {
   /** Volumes that are open: not deleted, not reverted. */
   readonly open = new Set<string>();
   foreign: ForeignVolume[] = [];
-  spaceNow: RepositorySpaceNow = { total: 1000, free: 900 };
+  spaceNow: RepositorySpaceNow | undefined = { total: 1000, free: 900 };
   changes: ChangedRange[] = [];
   emulates = false;
   /** Thrown by the method of that name, once each time that it is called. */
@@ -141,7 +141,7 @@ export class FakeStorage implements Storage {
     return this.attached.has(repositoryId);
   }
 
-  async space(): Promise<RepositorySpaceNow> {
+  async space(): Promise<RepositorySpaceNow | undefined> {
     await this.#begin('space');
     return this.spaceNow;
   }

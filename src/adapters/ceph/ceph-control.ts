@@ -17,6 +17,7 @@ import { Images } from './images.ts';
 import {
   DEAD_CLIENT_SECONDS,
   NAME_CHARACTERS,
+  OWNER_CHECK_MS,
   SIZE_GRANULARITY,
   SIZE_MAXIMUM,
   SNAPSHOTS_PER_VOLUME,
@@ -99,6 +100,7 @@ export class CephControl implements ArrayControl {
       const ownership = await Ownership.take(cluster, images, owner, options);
       await cluster.block(dead, DEAD_CLIENT_SECONDS);
       const replication = await Replication.of(cluster, images);
+      cluster.guardWith(oncePer(OWNER_CHECK_MS, parts.clock, () => ownership.check()));
       const servers = new Servers(cluster, images, parts.log, () => ownership.check());
       const info = await infoOf(cluster, replication !== undefined);
       options.signal?.throwIfAborted();
@@ -177,6 +179,17 @@ export class CephControl implements ArrayControl {
     await this.#ownership.release().catch(() => undefined);
     await this.#cluster.close();
   }
+}
+
+/** Runs it unless it has succeeded within so many milliseconds. */
+function oncePer(ms: number, clock: () => number, run: () => Promise<void>): () => Promise<void> {
+  let succeeded = Number.NEGATIVE_INFINITY;
+  return async () => {
+    const now = clock();
+    if (now - succeeded < ms) return;
+    await run();
+    succeeded = now;
+  };
 }
 
 /** How the data path says it: EPERM is for good, everything else may be tried again. */

@@ -75,6 +75,10 @@ export class CephData implements VolumeData {
       exportName: EXPORT_NAME,
     } as const;
     const session = { client: await connectNbd(target), generation: served.generation };
+    if (this.#closed) {
+      session.client.destroy();
+      throw new BlockError('EPERM', 'open', 0, 0, 'the repository is closed');
+    }
     this.#sessions.add(session);
     return session;
   }

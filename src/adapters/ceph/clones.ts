@@ -44,7 +44,7 @@ export class Clones implements CloneControl {
     const { image, fresh } = await this.#parts.maker.make(
       {
         ...{ tag, name, thin: true, copied: true },
-        find: () => this.#parts.volumes.byTag(tag),
+        find: (names) => this.#parts.volumes.byTag(tag, names),
         make: async (part) => {
           const source = await this.#images.ofRef(request.source);
           if (request.kind === 'linked') await this.#checkDepth(source);

@@ -10,11 +10,9 @@ const STATES: Readonly<Record<string, HealthState>> = {
   HEALTH_ERR: 'failed',
 };
 
-/** `ceph version 16.2.15 (…) pacific (stable)`, of the programs; the daemons' is told by `ceph versions`. */
+/** `ceph version 16.2.15 (…) pacific (stable)`, of the programs that we run; the daemons may have others. */
 export async function versionOf(cluster: Cluster): Promise<string> {
-  const printed = await cluster
-    .ceph(['version'], { what: 'ask for the version' })
-    .catch(async () => cluster.rbd(['--version'], { what: 'ask for the version' }));
+  const printed = await cluster.rbd(['--version'], { what: 'ask for the version' });
   return /ceph version (\S+)/.exec(printed)?.[1] ?? 'unknown';
 }
 
@@ -24,17 +22,14 @@ export async function fsidOf(cluster: Cluster): Promise<string> {
 
 /**
  * What the pool holds and may still hold, as the manager reckons it: after replication, and of the fullest OSD.
- * @throws ArrayError UNREACHABLE: without a manager nobody knows
+ * @returns undefined: without a manager nobody knows, but the OSDs take data all the same
  */
-export async function spaceOf(cluster: Cluster): Promise<RepositorySpace> {
+export async function spaceOf(cluster: Cluster): Promise<RepositorySpace | undefined> {
   const call = { what: 'ask for the space' };
   const answer = asShape(await cluster.cephJson(['df'], call), call.what);
   const all = asShape(answer['stats'], call.what);
   const pool = shapesOf(answer['pools'], call.what).find((each) => each['name'] === cluster.pool);
-  if (pool === undefined || count(all, 'total_bytes') === 0) {
-    const message = `the capacity of pool ${cluster.pool} is unknown: no manager daemon tells it`;
-    throw new ArrayError('UNREACHABLE', message);
-  }
+  if (pool === undefined || count(all, 'total_bytes') === 0) return undefined;
   const stats = asShape(pool['stats'], call.what);
   const free = count(stats, 'max_avail');
   return { total: free + count(stats, 'stored'), free };

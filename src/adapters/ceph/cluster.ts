@@ -24,6 +24,7 @@ export class Cluster {
   readonly folder: PrivateFolder;
   readonly settings: CephSettings;
   readonly #env: Readonly<Record<string, string>>;
+  #guard: (() => Promise<void>) | undefined;
   #closed = false;
 
   private constructor(folder: PrivateFolder, settings: CephSettings) {
@@ -87,6 +88,11 @@ export class Cluster {
     }
   }
 
+  /** @param guard runs before every call that changes something. @throws ArrayError: it is not made */
+  guardWith(guard: () => Promise<void>): void {
+    this.#guard = guard;
+  }
+
   /** Again: fine. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -102,6 +108,7 @@ export class Cluster {
     if (call.signal?.aborted === true) {
       throw new ArrayError('CANCELLED', `${call.what}: cancelled before it began`);
     }
+    if (call.mutating === true) await this.#guard?.();
     const common = ['--conf', this.folder.conf, '--id', user];
     const end = await runProgram(program, [...common, ...args], {
       timeoutMs: call.long === true ? LONG_CALL_MS : CALL_MS,

@@ -66,3 +66,6 @@ export const NBD_COMPLAINT_BYTES = 4096;
 /** An image is open when a watcher is seen in this many looks, this many milliseconds apart. */
 export const WATCHER_LOOKS = 4;
 export const WATCHER_LOOK_MS = 150;
+
+/** Before a call that changes something, the owner of the pool is looked up unless that was done within so many milliseconds. */
+export const OWNER_CHECK_MS = 1000;

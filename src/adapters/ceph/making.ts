@@ -17,7 +17,7 @@ export interface Wanted {
   /** It is a copy, and has its source's metadata. */
   readonly copied: boolean;
   /** The one that has the tag already. */
-  readonly find: () => Promise<Image | undefined>;
+  readonly find: (names: readonly string[]) => Promise<Image | undefined>;
   /** Makes the image of this name, with its content. */
   readonly make: (part: string) => Promise<void>;
 }
@@ -42,10 +42,10 @@ export class Maker {
 
   make(wanted: Wanted, options?: CallOptions): Promise<Made> {
     return this.#turns.run(wanted.tag, async () => {
-      const there = await wanted.find();
+      const names = await this.#images.allNames();
+      const there = await wanted.find(names);
       if (there !== undefined) return { image: there, fresh: false };
       const complete = objectName(wanted.name, wanted.tag);
-      const names = await this.#images.allNames();
       // What was released keeps its name.
       if (names.includes(complete)) {
         const message = `an image ${complete} is there, and is not ours`;

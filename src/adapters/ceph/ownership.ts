@@ -1,7 +1,7 @@
 /**
  * Whose pool (or namespace) it is: an empty image whose metadata says which repository lives here, which server has it
- * attached, and the fencing epoch, that grows when another server takes over. Creating an image is atomic, so of
- * two that make the pool theirs, one does.
+ * attached, and the fencing epoch, that grows when another server takes over. Two that make the pool theirs at the same
+ * time both write who they are; the one that is not there any more is fenced.
  */
 import { ArrayError } from '../../errors/index.ts';
 import type { Cluster } from './cluster.ts';
@@ -76,9 +76,11 @@ export class Ownership {
     }
     this.#epoch = Number(meta.get(KEY.epoch) ?? 0) + (other ? 1 : 0);
     await this.#images.setMeta(MARKER, KEY.epoch, String(this.#epoch));
-    await this.#images.setMeta(MARKER, KEY.owner, this.#owner.server);
-    // The other server reads the epoch before it opens anything more; what it has open is cut off.
+    // The other server looks at the epoch when it has opened anything more; what it has open is cut off. The pool is
+    // ours only then: should we die before, whoever takes over begins anew.
     if (other) await this.#cutOffAll();
+    await this.#images.setMeta(MARKER, KEY.owner, this.#owner.server);
+    await this.check();
   }
 
   async #cutOffAll(): Promise<void> {
@@ -95,7 +97,9 @@ export class Ownership {
   async check(): Promise<void> {
     const meta = await this.#images.meta(MARKER);
     const epoch = Number(meta.get(KEY.epoch) ?? 0);
-    if (epoch === this.#epoch && meta.get(KEY.owner) === this.#owner.server) return;
+    const { repositoryId, server } = this.#owner;
+    const ours = meta.get(KEY.repository) === repositoryId && meta.get(KEY.owner) === server;
+    if (ours && epoch === this.#epoch) return;
     throw new ArrayError('FENCED', `another server has taken over pool ${this.#cluster.place}`);
   }
 

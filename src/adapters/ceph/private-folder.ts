@@ -86,13 +86,14 @@ export class PrivateFolder {
     for (const name of await readdir(tmpdir())) {
       if (!name.startsWith(prefix)) continue;
       const path = join(tmpdir(), name);
-      if ((await stat(path)).uid !== process.getuid?.() || (await ownerLives(path))) continue;
+      const owner = await stat(path).catch(() => undefined); // gone since
+      if (owner?.uid !== process.getuid?.() || (await ownerLives(path))) continue;
       for (const file of (await readdir(path)).filter((each) => NOTE.test(each))) {
-        const note = noteOf(await readFile(join(path, file), 'utf8'));
-        if (note === undefined) continue;
-        watchers.push(...note.watchers);
-        // A pid may be somebody else's by now: only a process that has this folder in its arguments is ended.
-        if (commandLine(note.pid).includes(path)) process.kill(note.pid, 'SIGKILL');
+        watchers.push(...(noteOf(await readFile(join(path, file), 'utf8'))?.watchers ?? []));
+      }
+      // Found by this folder in their arguments: one that had just been started is not noted yet.
+      for (const pid of await readdir('/proc')) {
+        if (/^[0-9]+$/.test(pid) && commandLine(Number(pid)).includes(`${path}/`)) end(Number(pid));
       }
       await rm(path, { recursive: true, force: true });
     }
@@ -122,6 +123,14 @@ function startOf(pid: number): string | undefined {
     return line.slice(line.lastIndexOf(')') + 2).split(' ')[19];
   } catch {
     return undefined;
+  }
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
   }
 }
 

@@ -108,8 +108,11 @@ export class RbdDevice implements BlockDevice {
 
   close(): Promise<void> {
     return this.#gate.close(async () => {
-      await this.#device.close();
-      await this.#parts.released();
+      try {
+        await this.#device.close();
+      } finally {
+        await this.#parts.released();
+      }
     });
   }
 
@@ -140,17 +143,19 @@ export class RbdDevice implements BlockDevice {
     return this.#gate.track(this.#attempt(operation, offset, length, work));
   }
 
+  /** @param since when it was first not answered */
   #attempt<T>(
     operation: BlockOperation,
     offset: number,
     length: number,
     work: (device: BlockDevice) => MaybePromise<T>,
+    since?: number,
   ): MaybePromise<T> {
     if (this.#fenced !== undefined) throw this.#fencedError(operation, offset, length);
     const session = this.#session;
     const recover = (error: unknown): Promise<T> => {
       if (session.client.ended === undefined && !isShutdown(error)) throw error;
-      return this.#recover(session, error, operation, offset, length, work);
+      return this.#recover(session, error, operation, offset, length, work, since);
     };
     try {
       const result = work(this.#device);
@@ -167,6 +172,7 @@ export class RbdDevice implements BlockDevice {
     offset: number,
     length: number,
     work: (device: BlockDevice) => MaybePromise<T>,
+    since = this.#parts.clock(),
   ): Promise<T> {
     // The client leaves after ESHUTDOWN, so what comes behind the first one sees a connection that has ended.
     if (isShutdown(error)) this.#fenced ??= error as BlockError;
@@ -176,7 +182,13 @@ export class RbdDevice implements BlockDevice {
       });
       await this.#reviving;
     }
-    return this.#attempt(operation, offset, length, work);
+    // One that ends every server that it reaches would do so for ever.
+    const { clock, patienceMs } = this.#parts;
+    if (clock() - since > patienceMs) {
+      const detail = `not answered within ${patienceMs / 1000} s`;
+      throw new BlockError('ETIMEDOUT', operation, offset, length, detail, { cause: error });
+    }
+    return this.#attempt(operation, offset, length, work, since);
   }
 
   async #revive(operation: BlockOperation, offset: number, length: number): Promise<void> {

@@ -69,6 +69,8 @@ export class Servers {
       const server = this.#byKey.get(key) ?? this.#new(key, imageId, snapshotId);
       if (server.process?.alive !== true) {
         try {
+          // It died, and nobody has noticed yet: what it was writing must not arrive any more.
+          if (server.process !== undefined) await this.#block(server);
           await this.#start(server);
         } catch (error) {
           if (server.uses === 0) this.#drop(server);
@@ -136,7 +138,15 @@ export class Servers {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([...this.#byIndex.values()].map((server) => this.#stop(server)));
+    // One that is being started is ended when it has been.
+    const ended = await Promise.allSettled(
+      [...this.#byIndex.values()].map((server) =>
+        this.#turns.run(server.key, () => this.#stop(server)),
+      ),
+    );
+    for (const end of ended) {
+      if (end.status === 'rejected') this.#log.warn({ error: end.reason }, 'ending a qemu-nbd');
+    }
     this.#byIndex.clear();
     this.#byKey.clear();
   }
@@ -168,7 +178,7 @@ export class Servers {
 
   async #start(server: Server): Promise<void> {
     if (this.#closed) throw new ArrayError('UNREACHABLE', 'the repository is closed');
-    const [image] = await Promise.all([this.#images.byId(server.imageId), this.#stillOurs()]);
+    const image = await this.#images.byId(server.imageId);
     if (image === undefined) {
       throw new ArrayError('NOT_FOUND', `there is no image of id ${server.imageId}`);
     }
@@ -181,16 +191,27 @@ export class Servers {
     const { namespace, user } = settings;
     const socket = folder.socketPath(index);
     const source = { pool, namespace, image: image.name, snapshot, user };
-    server.process = await QemuNbd.start({
+    const process = await QemuNbd.start({
       ...source,
       readOnly: !writable,
       conf: folder.conf,
       socket,
     });
-    // Noted before anybody writes: whoever finds it dead must know which client of the cluster it was.
-    const after = writable ? await this.#images.watchers(image.name) : [];
-    server.watchers = after.filter((watcher) => !before.includes(watcher));
-    await folder.note(index, { pid: server.process.pid, watchers: server.watchers });
+    try {
+      // Noted before anybody writes: whoever finds it dead must know which client of the cluster it was.
+      const after = writable ? await this.#images.watchers(image.name) : [];
+      const watchers = after.filter((watcher) => !before.includes(watcher));
+      await folder.note(index, { pid: process.pid, watchers });
+      // Asked when it has the image open: who takes over says so first, and then cuts off whoever has images open.
+      await this.#stillOurs();
+      if (this.#closed) throw new ArrayError('UNREACHABLE', 'the repository is closed');
+      if (server.cut) throw new ArrayError('FENCED', 'this client was fenced');
+      server.watchers = watchers;
+    } catch (error) {
+      await process.kill(); // nobody has written by way of it
+      throw error;
+    }
+    server.process = process;
     server.writable = writable;
     server.size = image.size;
     server.generation += 1;

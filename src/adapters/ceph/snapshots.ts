@@ -151,8 +151,10 @@ export class Snapshots implements SnapshotControl {
       this.#images.meta(image.name),
       this.#images.userSnapshots(image.name),
     ]);
-    const key = [...meta].find(([name, value]) => name.startsWith(META.snapshot) && value === tag);
-    const snapshot = snapshots.find(({ id: each }) => META.snapshot + String(each) === key?.[0]);
+    // The tag of one that is gone may have stayed behind.
+    const snapshot = snapshots.find(
+      ({ id: each }) => meta.get(META.snapshot + String(each)) === tag,
+    );
     return snapshot === undefined ? undefined : this.#objects.snapshot(image, snapshot, meta);
   }
 

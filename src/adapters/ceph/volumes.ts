@@ -13,7 +13,7 @@ import type { Cluster } from './cluster.ts';
 import { type Image, type Images, ignoring } from './images.ts';
 import { CALLS_AT_ONCE, PAGE_ITEMS, SIZE_GRANULARITY, SIZE_MAXIMUM } from './limits.ts';
 import type { Maker } from './making.ts';
-import { checkName, MARKER, META, tagSuffix } from './names.ts';
+import { checkName, isVolumeName, MARKER, META, tagSuffix } from './names.ts';
 import type { Objects } from './objects.ts';
 import type { TagIndex } from './tag-index.ts';
 
@@ -57,7 +57,7 @@ export class Volumes {
       const call = { what: `create volume ${name}`, mutating: true, long: !thin };
       await this.#cluster.rbd(args, { ...call, ...options });
     };
-    const find = (): Promise<Image | undefined> => this.byTag(tag);
+    const find = (names: readonly string[]): Promise<Image | undefined> => this.byTag(tag, names);
     const wanted = { tag, name, thin, copied: false, find, make };
     const { image, fresh } = await this.#maker.make(wanted, options);
     return fresh ? this.#objects.volume(image) : this.#same(image, request, size);
@@ -144,10 +144,13 @@ export class Volumes {
   }
 
   /** What we made has the tag's hash in its name; what was adopted stands in the index. */
-  async byTag(tag: string): Promise<Image | undefined> {
+  async byTag(tag: string, known?: readonly string[]): Promise<Image | undefined> {
     const suffix = tagSuffix(tag);
-    const [names, id] = await Promise.all([this.#images.names(), this.#index.get('volume', tag)]);
-    for (const name of names.filter((each) => each.endsWith(suffix))) {
+    const [names, id] = await Promise.all([
+      known ?? this.#images.allNames(),
+      this.#index.get('volume', tag),
+    ]);
+    for (const name of names.filter((each) => isVolumeName(each) && each.endsWith(suffix))) {
       if ((await this.#tagOf(name)) === tag) return this.#images.byName(name);
     }
     const image = id === undefined ? undefined : await this.#images.byId(id);

@@ -52,12 +52,13 @@ export const nfsAdapter: Adapter = {
     });
   },
 
-  openData(connection, parts): VolumeData {
+  openData(connection, parts, ask): VolumeData {
     return new NfsVolumeData({
       settings: complete(connection),
       time: realTime(parts.clock),
       random: Math.random,
       log: parts.log,
+      ask,
     });
   },
 };

@@ -26,6 +26,7 @@ import { fillWithZeroes } from './fill.ts';
 import { folderHealth } from './health.ts';
 import { VOLUMES_IN_PAGE } from './limits.ts';
 import { checkOwner, type Marker } from './marker.ts';
+import { OpenFiles } from './questions.ts';
 import { createVerifier, RepositoryFiles } from './repository-file.ts';
 import { isStatus, NFS_STATUS } from './share/nfs-error.ts';
 import type { NfsShare } from './share/share.ts';
@@ -73,6 +74,7 @@ export class NfsArrayControl implements ArrayControl {
   readonly #share: NfsShare;
   readonly #files: RepositoryFiles;
   readonly #index: VolumeIndex;
+  readonly #openFiles = new OpenFiles();
   /** One change at a time: names and tags are looked up and then taken. */
   readonly #mutex = new KeyedMutex();
 
@@ -267,8 +269,10 @@ export class NfsArrayControl implements ArrayControl {
     });
   }
 
-  async close(): Promise<void> {
-    await this.#share.close();
+  answer = async (question: unknown): Promise<unknown> => this.#openFiles.answer(question);
+
+  close(): Promise<void> {
+    return this.#share.close();
   }
 
   get #repository(): string {

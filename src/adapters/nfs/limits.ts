@@ -80,6 +80,9 @@ export const UNCOMMITTED_BYTES = 96 * 1024 * 1024;
 /** Milliseconds after which written data is committed even though nobody asked. */
 export const COMMIT_IDLE_MS = 5000;
 
+/** How often a thread that waits for the unstable data of another one looks for itself, in milliseconds. */
+export const SHARING_LOOK_MS = 250;
+
 /** Free segments kept for the next write. */
 export const SPARE_SEGMENTS = 4;
 

@@ -1,13 +1,21 @@
 /** The data port: one share for each thread, connected when a volume is first opened; a file for all its handles. */
+import { randomUUID } from 'node:crypto';
 import type { BlockDevice } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
-import type { AdapterLog, VolumeData, VolumeLocator } from '../../repositories/index.ts';
+import type {
+  AdapterLog,
+  AskControl,
+  VolumeData,
+  VolumeLocator,
+} from '../../repositories/index.ts';
 import { DataFile } from './file/data-file.ts';
 import { NfsDevice } from './file/device.ts';
+import { Sharing } from './file/sharing.ts';
 import { WriteMemory } from './file/write-memory.ts';
 import { COMMIT_IDLE_MS, TRANSFER_BYTES, TRANSFER_DEFAULT_BYTES } from './limits.ts';
 import { mountShare } from './mount-share.ts';
 import { NFS_ADAPTER } from './names.ts';
+import { sharingOf } from './questions.ts';
 import { RepositoryFiles } from './repository-file.ts';
 import type { Time } from './rpc/time.ts';
 import { type NfsSettings, shareOptions } from './settings.ts';
@@ -18,6 +26,9 @@ import type { FoundFile } from './wire/attributes.ts';
 
 interface SharedFile {
   readonly file: DataFile;
+  readonly sharing: Sharing;
+  /** Others may be told that this port has it open no more. Again: fine. */
+  readonly leave: () => Promise<void>;
   users: number;
   /** Set when the last user has gone. */
   closing: Promise<void> | undefined;
@@ -29,12 +40,14 @@ export interface NfsVolumeDataParts {
   /** In [0, 1). */
   readonly random: () => number;
   readonly log: AdapterLog;
+  readonly ask: AskControl;
   readonly memory?: WriteMemory;
 }
 
 export class NfsVolumeData implements VolumeData {
   readonly #parts: NfsVolumeDataParts;
   readonly #memory: WriteMemory;
+  readonly #port = randomUUID();
   readonly #files = new Map<string, Promise<SharedFile>>();
   #share: Promise<NfsShare> | undefined;
   #cancelCommit: (() => void) | undefined;
@@ -67,6 +80,13 @@ export class NfsVolumeData implements VolumeData {
     const share = await this.#share?.catch(() => undefined);
     this.#share = undefined;
     await share?.close();
+    // What handles that are still open keep can be written by nobody any more: nobody may wait for it.
+    const files = await Promise.allSettled(this.#files.values());
+    for (const file of files) {
+      if (file.status === 'rejected') continue;
+      file.value.sharing.settled();
+      await file.value.leave();
+    }
   }
 
   /** The number of a file is given to another one soon: the sidecar says which it is. */
@@ -146,12 +166,49 @@ export class NfsVolumeData implements VolumeData {
     found: FoundFile,
     write: boolean,
   ): Promise<SharedFile> {
+    const { sharing, leave } = await this.#join(path, found.attributes.fileId);
+    try {
+      const file = await this.#openFile(share, path, found, { write, sharing });
+      this.#commitNowAndThen();
+      return { file, sharing, leave, users: 1, closing: undefined };
+    } catch (error) {
+      await leave();
+      throw error;
+    }
+  }
+
+  /** From now on everybody who has the file open knows of us. Settles when nothing of theirs can get lost any more. */
+  async #join(
+    path: string,
+    file: string,
+  ): Promise<{ sharing: Sharing; leave: () => Promise<void> }> {
+    const { ask, settings, time } = this.#parts;
+    const port = this.#port;
+    const sharing = new Sharing(sharingOf(await ask({ ask: 'join', port, file })));
+    let left = false;
+    const leave = async (): Promise<void> => {
+      if (left) return;
+      left = true;
+      await ask({ ask: 'leave', port, file }).catch(() => undefined); // detached: nobody counts any more
+    };
+    if (await sharing.othersAreStable(settings.patience, time.now)) return { sharing, leave };
+    await leave();
+    const message = `${path} is open elsewhere, and what was written there cannot be made stable`;
+    throw new BlockError('ETIMEDOUT', 'open', 0, 0, message);
+  }
+
+  async #openFile(
+    share: NfsShare,
+    path: string,
+    found: FoundFile,
+    { write, sharing }: { readonly write: boolean; readonly sharing: Sharing },
+  ): Promise<DataFile> {
     const { settings, log } = this.#parts;
     const limits = await share.limits();
-    const open = await share.open(path, found, write);
-    const file = new DataFile({
+    return new DataFile({
       share,
-      open,
+      open: await share.open(path, found, write),
+      sharing,
       memory: this.#memory,
       readMost: transferBytes(settings.readMost, limits.readMost, limits.readBest),
       writeMost: transferBytes(settings.writeMost, limits.writeMost, limits.writeBest),
@@ -161,14 +218,15 @@ export class NfsVolumeData implements VolumeData {
           'written data is lost: it cannot be made stable any more',
         ),
     });
-    this.#commitNowAndThen();
-    return { file, users: 1, closing: undefined };
   }
 
   async #release(key: string, shared: SharedFile): Promise<void> {
     shared.users -= 1;
     if (shared.users > 0) return;
-    shared.closing = shared.file.close().finally(() => this.#files.delete(key));
+    shared.closing = shared.file
+      .close()
+      .finally(shared.leave)
+      .finally(() => this.#files.delete(key));
     await shared.closing;
   }
 

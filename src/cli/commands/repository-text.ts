@@ -102,7 +102,7 @@ export function repositoryText(repository: Repository): string {
 export function healthText({ state, messages, paths, space }: Health): string {
   const head = facts([
     ['state', state],
-    ['space', spaceText(space)],
+    ['space', space === null ? 'unknown' : spaceText(space)],
     ...messages.map((message) => ['message', message] as const),
   ]);
   if (paths.length === 0) return head;

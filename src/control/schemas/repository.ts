@@ -251,6 +251,6 @@ export const HealthView = Type.Object({
   state: words(['good', 'degraded', 'failed', 'unknown']),
   messages: Type.Array(Type.String(), { description: 'worst first' }),
   paths: Type.Array(Type.Object({ name: Type.String(), up: Type.Boolean() })),
-  space: SpaceView,
+  space: nullable(SpaceView),
 });
 export type HealthView = Static<typeof HealthView>;

@@ -111,7 +111,8 @@ export class RepositoryObserver {
 }
 
 /**
- * Asks for the space, keeps it, and tells when it has crossed a mark, or answers again.
+ * Asks for the space, keeps it, and tells when it has crossed a mark, or answers again. Space that the array cannot tell
+ * crosses no mark: what was known of it is forgotten.
  * @throws Fault what Storage.space throws
  */
 export async function measureSpace(control: Control, repositoryId: string): Promise<void> {
@@ -120,9 +121,11 @@ export async function measureSpace(control: Control, repositoryId: string): Prom
   control.change((record) => {
     const before = control.catalog.repositories.byId(repositoryId);
     if (before === undefined) return;
-    control.spaces.set(repositoryId, { ...space, measuredAt: control.clock.now() });
-    const percent = usedPercent(space);
-    const spaceLevel = levelOf(before.spaceLevel, percent, before);
+    if (space === undefined) control.spaces.delete(repositoryId);
+    else control.spaces.set(repositoryId, { ...space, measuredAt: control.clock.now() });
+    const percent = space === undefined ? undefined : usedPercent(space);
+    const spaceLevel =
+      percent === undefined ? 'normal' : levelOf(before.spaceLevel, percent, before);
     const answersAgain = before.state === 'unreachable';
     if (spaceLevel === before.spaceLevel && !answersAgain) return;
     const after: RepositoryRecord = {
@@ -140,8 +143,11 @@ export async function measureSpace(control: Control, repositoryId: string): Prom
     record({
       kind: `repository.space-${spaceLevel}`,
       subject,
-      message: `${percent} % of repository ${before.name} is in use`,
-      data: { ...space, usedPercent: percent, before: before.spaceLevel },
+      message:
+        percent === undefined
+          ? `the space of repository ${before.name} is unknown`
+          : `${percent} % of repository ${before.name} is in use`,
+      data: { ...space, usedPercent: percent ?? null, before: before.spaceLevel },
     });
   });
 }

@@ -95,7 +95,7 @@ export class ServiceStorage implements Storage {
     return this.#options.repositories.has(repositoryId);
   }
 
-  space(repositoryId: string): Promise<RepositorySpaceNow> {
+  space(repositoryId: string): Promise<RepositorySpaceNow | undefined> {
     return inFaults(() => this.#options.repositories.of(repositoryId).array.space());
   }
 

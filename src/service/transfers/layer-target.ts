@@ -2,9 +2,11 @@
  * Where the versions of a bundle go: layers beside those that are here. What is here already is not made
  * again, and stays as long as it is needed, whatever happens to its versions meanwhile.
  */
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { BootFileNames, Catalog, LayerRecord } from '../../control/index.ts';
+import { freeBytesOf } from '../../repositories/index.ts';
 import {
   type BundleBootFiles,
   type BundleHead,
@@ -93,7 +95,7 @@ export class LayerTarget implements BundleTarget<ReceivedLayer, ExistingLayer> {
     const { volumes, data: volumeData } = repository;
     this.#promisedBytes += dataBytes;
     const needed = this.#promisedBytes + SPACE_RESERVE_BYTES;
-    const { free } = await volumes.space();
+    const free = freeBytesOf(await volumes.space());
     if (needed > free) throw noSpace('the bundle', needed, free);
     const parts = { layersFolder, volumes, volumeData, newId, depthMax, signal: this.#signal };
     const layer = await ReceivedLayer.begin(parts, size, parent);

@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import type { BlockDevice } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { VolumeControl, VolumeData } from '../../repositories/index.ts';
+import { freeBytesOf, type VolumeControl, type VolumeData } from '../../repositories/index.ts';
 import { type BootFiles, copyBootFile, findBootFiles } from '../boot-files/index.ts';
 import {
   IMAGE_FORMATS,
@@ -165,7 +165,7 @@ async function importDisk(reader: ImageReader, half: HalfLayer, job: Job): Promi
 /** Before anything is written: the most that the image can need, from its tables alone. */
 async function checkSpaceFirst(windows: ImageWindows, job: Job): Promise<void> {
   const needed = (await windows.dataBytes()) + SPACE_RESERVE_BYTES;
-  const { free } = await job.dependencies.volumes.space();
+  const free = freeBytesOf(await job.dependencies.volumes.space());
   if (needed > free) throw noSpace(nameOf(job.request), needed, free);
 }
 
@@ -182,7 +182,7 @@ async function copyWithManifest(
       checkCancelled: () => checkCancelled(job),
       progress: (bytesDone) => job.progress({ bytesDone, bytesTotal: size }),
       checkSpace: async () => {
-        const { free } = await job.dependencies.volumes.space();
+        const free = freeBytesOf(await job.dependencies.volumes.space());
         if (free < SPACE_RESERVE_BYTES)
           throw noSpace(nameOf(job.request), SPACE_RESERVE_BYTES, free);
       },

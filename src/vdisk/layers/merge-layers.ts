@@ -11,7 +11,7 @@
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { Fault } from '../../errors/index.ts';
-import type { VolumeControl } from '../../repositories/index.ts';
+import { freeBytesOf, type VolumeControl } from '../../repositories/index.ts';
 import { type ChainDifference, DifferenceMap } from '../chain/index.ts';
 import { ManifestWriter } from '../manifest/index.ts';
 import { bothOf, eitherOf } from './chunk-windows.ts';
@@ -143,7 +143,7 @@ async function planMerge(
 }
 
 async function checkSpace({ name, work }: Merge, needed: number): Promise<void> {
-  const { free } = await work.volumes.space();
+  const free = freeBytesOf(await work.volumes.space());
   if (needed > free) throw noSpace(name, needed, free);
 }
 

@@ -11,7 +11,12 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type BlockDevice, ZEROES } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { VolumeControl, VolumeData, VolumeLocator } from '../../repositories/index.ts';
+import {
+  freeBytesOf,
+  type VolumeControl,
+  type VolumeData,
+  type VolumeLocator,
+} from '../../repositories/index.ts';
 import type { VersionSink } from '../bundle/index.ts';
 import { DISK_SIZE_UNIT } from '../import/index.ts';
 import {
@@ -171,7 +176,7 @@ export class ReceivedLayer implements VersionSink, LayerBelow {
     if (this.#unflushed < FLUSH_EVERY_BYTES) return;
     this.#unflushed = 0;
     await device.flush();
-    const { free } = await this.#parts.volumes.space();
+    const free = freeBytesOf(await this.#parts.volumes.space());
     if (free < SPACE_RESERVE_BYTES) throw noSpace('the bundle', SPACE_RESERVE_BYTES, free);
   }
 

@@ -240,6 +240,14 @@ export class ArrayBench {
   /** After a test: deletes what is ours, dependents first. Fails when something cannot be deleted. */
   async clean(): Promise<void> {
     await this.detachAll();
+    const { renew } = this.subject;
+    if (renew !== undefined) {
+      if ((await this.listAll(false)).length === 0) return;
+      await this.#close(this.attachment);
+      await renew();
+      this.#attachment = await this.subject.attach();
+      return;
+    }
     for (let round = 0; round < CLEANING_ROUNDS; round += 1) {
       const left = [...(await this.listSnapshots()), ...(await this.listAll(true))];
       if (left.length === 0) return;

@@ -22,6 +22,11 @@ export interface ArraySubject {
   attach(): Promise<Attachment>;
   /** Removes whatever stands behind it, after the last attachment was closed. */
   dispose?(): Promise<void>;
+  /**
+   * From now on `attach` gives another array, an empty one. Where deleting what a test has made takes longer than that: a
+   * call of the array may be a process.
+   */
+  renew?(): Promise<void>;
   /** Bytes of an ordinary volume of the suite; 1 MiB unless given. Rounded up to the array's granularity. */
   readonly volumeBytes?: number;
   /** Snapshots of one volume in the test of many; 40 unless given, never more than the array's limit. */

@@ -42,7 +42,7 @@ describeWith(NEEDS, 'NFS', () => {
           create = false;
           return {
             control,
-            data: nfsAdapter.openData(connection, PARTS, async () => undefined),
+            data: nfsAdapter.openData(connection, PARTS, async (asked) => control.answer?.(asked)),
           };
         },
         async foreign(name: string, size: number) {

@@ -73,7 +73,9 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
 
     beforeAll(async () => {
       control = await attach(connection(version));
-      data = nfsAdapter.openData(connection(version), PARTS, async () => undefined);
+      data = nfsAdapter.openData(connection(version), PARTS, async (asked) =>
+        control.answer?.(asked),
+      );
     });
     afterAll(async () => {
       await data?.close?.();
@@ -233,7 +235,7 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
       const mount = await connectedMount(version, settings);
       const broken = { ...to, settings: { ...settings, ...mount.settings } };
       const over = await nfsAdapter.attach(broken, PARTS, { signal: SIGNAL });
-      const lineData = nfsAdapter.openData(broken, PARTS, async () => undefined);
+      const lineData = nfsAdapter.openData(broken, PARTS, async (asked) => over.answer?.(asked));
       try {
         for (let number = 0; number < 6; number += 1) {
           const tag = `line${version}-${number}`;
@@ -285,7 +287,7 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
       expect(await codeOf(full.createVolume({ ...wish, thin: false }))).toBe('NO_SPACE');
       expect(await full.findVolume({ tag })).toBeUndefined();
       const thin = await full.createVolume({ ...wish, thin: true });
-      const port = nfsAdapter.openData(small, PARTS, async () => undefined);
+      const port = nfsAdapter.openData(small, PARTS, async (asked) => full.answer?.(asked));
       const opened = await port.open(thin.locator, { write: true });
       const fill = async (): Promise<void> => {
         for (let at = 0; at < wish.size; at += 1024 * 1024) {
@@ -316,7 +318,8 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
       };
       const settings = nfsSettings(connection(version).settings);
       const { log } = PARTS;
-      const port = new NfsVolumeData({ settings, time, random: Math.random, log });
+      const ask = async (question: unknown) => control.answer?.(question);
+      const port = new NfsVolumeData({ settings, time, random: Math.random, log, ask });
       const made = await volume(65_536);
       const opened = await port.open(made.locator, { write: true });
       await opened.write(Buffer.alloc(4096, 1), 0, PLAIN);

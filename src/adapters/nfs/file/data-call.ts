@@ -184,10 +184,11 @@ export class ZeroCall extends WriteCall {
     file: CallFile,
     offset: number,
     length: number,
+    stable: number,
     resolve: () => void,
     reject: (error: Error) => void,
   ) {
-    super(file, ZEROES.subarray(0, length), undefined, offset, UNSTABLE, resolve, reject);
+    super(file, ZEROES.subarray(0, length), undefined, offset, stable, resolve, reject);
     this.#zeroes = ZEROES.subarray(0, length + paddingOf(length));
   }
 

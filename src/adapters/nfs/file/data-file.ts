@@ -31,8 +31,9 @@ import {
   ZeroCall,
 } from './data-call.ts';
 import { rewriteLost } from './rewrite-lost.ts';
+import type { Sharing } from './sharing.ts';
 import { Uncommitted } from './uncommitted.ts';
-import type { Segment, WriteMemory } from './write-memory.ts';
+import type { WriteMemory } from './write-memory.ts';
 
 export interface DataFileParts {
   readonly share: NfsShare;
@@ -41,6 +42,8 @@ export interface DataFileParts {
   /** Bytes of one READ and one WRITE. */
   readonly readMost: number;
   readonly writeMost: number;
+  /** Absent: nobody else opens the file. */
+  readonly sharing?: Sharing;
   /** Acknowledged data could not be brought back. */
   readonly onBroken: (error: Error) => void;
 }
@@ -52,11 +55,18 @@ export class DataFile implements CallFile, Recoverable {
   readonly #share: NfsShare;
   readonly #open: OpenHandle;
   readonly #memory: WriteMemory;
+  readonly #sharing: Sharing | undefined;
   readonly #onBroken: (error: Error) => void;
   readonly #ranges = new RangeLock();
   readonly #kept: Uncommitted;
   readonly #commit = new GroupCommit(() => this.#commitAll());
   readonly #leave: (() => void)[];
+  /** UNSTABLE writes that are not answered yet. */
+  #unstableCalls = 0;
+  #noneUnderWay: (() => void) | undefined;
+  #settling = false;
+  /** Of others upon this one, to settle. */
+  #calls = 0;
   #behind = false;
   #broken: Error | undefined;
 
@@ -64,6 +74,7 @@ export class DataFile implements CallFile, Recoverable {
     this.#share = parts.share;
     this.#open = parts.open;
     this.#memory = parts.memory;
+    this.#sharing = parts.sharing;
     this.#onBroken = parts.onBroken;
     this.codec = parts.open.codec;
     this.readMost = parts.readMost;
@@ -97,7 +108,7 @@ export class DataFile implements CallFile, Recoverable {
   /** At most writeMost bytes. Overlapping writes are made in the order in which they were asked for. */
   write(source: Buffer, offset: number, fua: boolean): Promise<void> {
     return this.#ranges.run(offset, offset + source.length, () =>
-      this.#write(source, offset, fua ? DATA_SYNC : UNSTABLE),
+      this.#write(source, offset, fua),
     ) as Promise<void>;
   }
 
@@ -108,7 +119,7 @@ export class DataFile implements CallFile, Recoverable {
       offset + length,
       () =>
         new Promise<void>((resolve, reject) => {
-          this.#start(new ZeroCall(this, offset, length, resolve, reject));
+          this.#start(new ZeroCall(this, offset, length, this.#stability(false), resolve, reject));
         }),
     ) as Promise<void>;
   }
@@ -135,13 +146,15 @@ export class DataFile implements CallFile, Recoverable {
     } finally {
       for (const leave of this.#leave) leave();
       this.#kept.clear();
+      this.#sharing?.settled();
       await this.#open.close();
     }
   }
 
   async recover(): Promise<void> {
-    this.#broken ??= this.#open.broken;
-    if (this.#broken !== undefined || this.#kept.count === 0) return;
+    const broken = this.#broken ?? this.#open.broken;
+    if (broken !== undefined) return this.#breakFor(broken);
+    if (this.#kept.count === 0) return;
     try {
       await rewriteLost(this, this.#kept, (call) => this.#share.urgent(call));
     } catch (error) {
@@ -155,11 +168,45 @@ export class DataFile implements CallFile, Recoverable {
     this.#broken = error;
     if (this.#kept.count > 0) this.#onBroken(error);
     this.#kept.clear();
+    this.#sharing?.settled();
   }
 
-  #write(source: Buffer, offset: number, stable: number): Promise<void> {
+  #stability(fua: boolean): number {
+    if (fua) return DATA_SYNC;
+    return this.#sharing?.mayBeUnstable(this.#calledUpon) === false ? DATA_SYNC : UNSTABLE;
+  }
+
+  /** Another thread opens the file, and waits until nothing is unstable; or asks again when its patience is over. */
+  readonly #calledUpon = (): void => {
+    this.#calls += 1;
+    if (this.#settling) return;
+    this.#settling = true;
+    const calls = this.#calls;
+    const over = (): void => {
+      this.#settling = false;
+      if (calls !== this.#calls) this.#calledUpon();
+    };
+    this.#settle().then(over, over);
+  };
+
+  async #settle(): Promise<void> {
+    while (this.#sharing?.alone === false) {
+      const broken = this.#broken ?? this.#open.broken;
+      if (broken !== undefined) return this.#breakFor(broken); // there is nothing to wait for any more
+      if (this.#unstableCalls > 0) {
+        await new Promise<void>((resolve) => {
+          this.#noneUnderWay = resolve;
+        });
+      }
+      await this.flush();
+      if (this.#unstableCalls === 0 && this.#kept.count === 0) return this.#sharing.settled();
+    }
+  }
+
+  #write(source: Buffer, offset: number, fua: boolean): Promise<void> {
     const segment = this.#memory.reserve(writeFrameBytes(this, source.length));
-    if (segment === undefined) return this.#writeLater(source, offset, stable);
+    if (segment === undefined) return this.#writeLater(source, offset, fua);
+    const stable = this.#stability(fua);
     return new Promise((resolve, reject) => {
       const at = segment.used - writeFrameBytes(this, source.length) + writeHeadBytes(this);
       const data = segment.buffer.subarray(at, at + source.length);
@@ -168,14 +215,15 @@ export class DataFile implements CallFile, Recoverable {
     });
   }
 
-  async #writeLater(source: Buffer, offset: number, stable: number): Promise<void> {
+  async #writeLater(source: Buffer, offset: number, fua: boolean): Promise<void> {
     await this.#memory.room();
-    await this.#write(source, offset, stable);
+    await this.#write(source, offset, fua);
   }
 
   #start(call: WriteCall): void {
+    if (call.stable === UNSTABLE) this.#unstableCalls += 1;
     if (this.#check(call)) this.#share.submit(call);
-    else this.#release(call.segment, false);
+    else this.#release(call, false);
   }
 
   /** A file that cannot be reached any more fails at once. */
@@ -219,13 +267,13 @@ export class DataFile implements CallFile, Recoverable {
 
   /** It was under way when what it relies on was lost. */
   #refuseBroken(call: DataCall, broken: Error): void {
-    if (call instanceof WriteCall) this.#release(call.segment, false);
+    if (call instanceof WriteCall) this.#release(call, false);
     call.reject(blockErrorOf(broken, operationOf(call), call.offset, call.count));
   }
 
   failed(call: DataCall, failure: RpcFailure): void {
     // What was sent may still be looked at by a socket.
-    if (call instanceof WriteCall) this.#release(call.segment, call.sent);
+    if (call instanceof WriteCall) this.#release(call, call.sent);
     call.reject(
       call.repeatable ? blockErrorOf(failure, operationOf(call), call.offset, call.count) : failure,
     );
@@ -259,8 +307,10 @@ export class DataFile implements CallFile, Recoverable {
     const stable = committed !== UNSTABLE;
     const forgotten = this.#kept.contradicts(verifierHigh, verifierLow);
     // A stable write hides older ones of its range, should they have to be written again.
-    if (count > 0 && (!stable || this.#kept.count > 0)) this.#kept.add(call);
-    else this.#release(call.segment, false);
+    if (count > 0 && (!stable || this.#kept.count > 0)) {
+      this.#kept.add(call);
+      this.#over(call);
+    } else this.#release(call, false);
     if (forgotten) void this.#share.recoverNow();
     if (count < call.count) this.#writeRest(call, count);
     else if (call.stable > committed) this.flush().then(call.resolve, call.reject);
@@ -280,7 +330,10 @@ export class DataFile implements CallFile, Recoverable {
       return;
     }
     const rest = Buffer.from(call.data.subarray(count));
-    this.#write(rest, call.offset + count, call.stable).then(call.resolve, call.reject);
+    this.#write(rest, call.offset + count, call.stable !== UNSTABLE).then(
+      call.resolve,
+      call.reject,
+    );
   }
 
   #refused(call: DataCall, status: number): void {
@@ -295,19 +348,30 @@ export class DataFile implements CallFile, Recoverable {
       // Those that went out with an older state need no more than the newer one.
       if (call.templates === this.templates) void this.#share.recoverNow();
       if (this.#check(call)) this.#share.resubmit(call, 0);
-      else if (call instanceof WriteCall) this.#release(call.segment, false);
+      else if (call instanceof WriteCall) this.#release(call, false);
       return;
     }
     const error = new NfsError(status, operationOf(call));
     // It was removed: nothing of it can be kept, and nothing need be.
     if (call instanceof CommitCall && isGone(status) && call.repeatable) this.#breakFor(error);
-    if (call instanceof WriteCall) this.#release(call.segment, false);
+    if (call instanceof WriteCall) this.#release(call, false);
     call.reject(
       call.repeatable ? blockErrorOf(error, operationOf(call), call.offset, call.count) : error,
     );
   }
 
-  #release(segment: Segment | undefined, spoilt: boolean): void {
+  /** It is not under way any more. */
+  #over(call: WriteCall): void {
+    if (call.stable !== UNSTABLE || !call.repeatable) return;
+    this.#unstableCalls -= 1;
+    if (this.#unstableCalls > 0) return;
+    this.#noneUnderWay?.();
+    this.#noneUnderWay = undefined;
+  }
+
+  #release(call: WriteCall, spoilt: boolean): void {
+    this.#over(call);
+    const { segment } = call;
     if (segment === undefined) return;
     if (spoilt) segment.spoilt = true;
     this.#memory.release(segment);

@@ -2,8 +2,7 @@
  * A file on an NFS server as a disk. Requests longer than the server takes at once are split, and the parts run at the
  * same time.
  *
- * There is no hole punching before NFSv4.2: `zero` writes zeroes, `trim` is not offered. Two handles in different
- * threads keep what the server may still lose apart: a flush covers the writes of its own thread (`multiConn` is false).
+ * There is no hole punching before NFSv4.2: `zero` writes zeroes, `trim` is not offered.
  */
 import { forEachOf, isPromise, type MaybePromise } from '../../../base/index.ts';
 import {
@@ -61,7 +60,7 @@ export class NfsDevice implements BlockDevice {
       fastZero: false,
       cache: false,
       extents: true,
-      multiConn: false,
+      multiConn: true, // what a thread writes is stable when it settles, unless it has the file alone (sharing.ts)
       rotational: false,
     });
   }

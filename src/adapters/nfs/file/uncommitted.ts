@@ -3,6 +3,7 @@
  * Overlapping writes are made one after the other (data-file.ts), so of two that overlap the later one here is the
  * later one for the caller too.
  */
+import { UNSTABLE } from '../wire/data.ts';
 import type { WriteCall } from './data-call.ts';
 import type { WriteMemory } from './write-memory.ts';
 
@@ -18,6 +19,8 @@ export class Uncommitted {
   readonly #memory: WriteMemory;
   #writes: WriteCall[] = [];
   #bytes = 0;
+  /** Of them, those that the server may lose. */
+  #unstable = 0;
   #sequence = 0;
 
   constructor(memory: WriteMemory) {
@@ -42,6 +45,7 @@ export class Uncommitted {
     write.sequence = this.#sequence;
     this.#writes.push(write);
     this.#bytes += write.written;
+    if (write.committed === UNSTABLE) this.#unstable += 1;
   }
 
   /** Whether a write answered with this verifier shows that the server has forgotten earlier ones. */
@@ -63,11 +67,12 @@ export class Uncommitted {
         this.#drop(write);
         continue;
       }
-      if (older) all = false;
+      if (older && write.committed === UNSTABLE) all = false;
       this.#writes[kept] = write;
       kept += 1;
     }
     this.#writes.length = kept;
+    if (this.#unstable === 0) this.clear(); // nothing is left to be hidden
     return all;
   }
 
@@ -79,7 +84,7 @@ export class Uncommitted {
       const start = write.offset;
       const end = write.offset + write.written;
       // What was written as stable is there: it only hides what is older.
-      if (write.committed === 0) {
+      if (write.committed === UNSTABLE) {
         for (const gap of covered.gaps(start, end)) pieces.push({ write, ...gap });
       }
       covered.add(start, end);
@@ -106,6 +111,7 @@ export class Uncommitted {
 
   #drop(write: WriteCall): void {
     this.#bytes -= write.written;
+    if (write.committed === UNSTABLE) this.#unstable -= 1;
     if (write.segment !== undefined) this.#memory.release(write.segment);
   }
 }

@@ -28,6 +28,6 @@ export async function repositoryHealth(control: Control, name: string): Promise<
     state,
     messages: [...messages],
     paths: paths.map((path) => ({ ...path })),
-    space: spaceView(space ?? { total: 0, free: 0, measuredAt: control.clock.now() }),
+    space: space === undefined ? null : spaceView(space),
   };
 }

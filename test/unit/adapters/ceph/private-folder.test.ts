@@ -21,7 +21,7 @@ afterEach(async () => {
 
 /** Stands for a qemu-nbd: a process with these arguments. */
 function start(...args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)', ...args]);
+  const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)', '--', ...args]);
   children.push(child);
   return child;
 }
@@ -54,8 +54,18 @@ describe("a repository's folder on this server", () => {
     const watchers = await PrivateFolder.clearDead('unit-test-dead');
     expect([...watchers].sort()).toEqual(['10.0.0.1:0/7', '10.0.0.1:0/8', '10.0.0.1:0/9']);
     await ended(server);
+    expect(server.signalCode).toBe('SIGKILL');
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
     expect(existsSync(folder.path)).toBe(false);
+  });
+
+  it('is cleared of a process, too, that had just been started and was not noted yet', async () => {
+    const folder = await PrivateFolder.make('unit-test-unnoted', text);
+    const server = start(`--socket=${folder.socketPath(1)}`);
+    await writeFile(join(folder.path, 'owner'), '');
+    expect(await PrivateFolder.clearDead('unit-test-unnoted')).toEqual([]);
+    await ended(server);
+    expect(server.signalCode).toBe('SIGKILL');
   });
 
   it('of another repository is left alone', async () => {

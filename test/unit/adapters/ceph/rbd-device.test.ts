@@ -18,6 +18,7 @@ class Held {
   readonly arrived: number[] = [];
   holding = false;
   refuse: BlockError | undefined;
+  onWrite = (): void => undefined;
   readonly #waiting: (() => void)[] = [];
 
   device(): BlockDevice {
@@ -31,6 +32,7 @@ class Held {
       close: async () => undefined,
       write: async (source: Buffer, offset: number, options: WriteOptions) => {
         this.arrived.push(offset);
+        this.onWrite();
         if (this.refuse !== undefined) throw this.refuse;
         const bytes = Buffer.from(source);
         if (this.holding) await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -58,7 +60,9 @@ async function serve(held: Held) {
   return { connect: () => connectNbd(`nbd://127.0.0.1:${address.port}/x`) };
 }
 
-async function rig(options: { patienceMs?: number; reconnects?: () => void } = {}) {
+async function rig(
+  options: { patienceMs?: number; reconnects?: () => void; clock?: () => number } = {},
+) {
   const held = new Held();
   const server = await serve(held);
   let client = await server.connect();
@@ -77,7 +81,7 @@ async function rig(options: { patienceMs?: number; reconnects?: () => void } = {
       released += 1;
     },
     patienceMs: options.patienceMs ?? 20_000,
-    clock: () => performance.now(),
+    clock: options.clock ?? (() => performance.now()),
   });
   closers.push(() => device.close());
   return { held, device, cut: () => client.destroy(), released: () => released };
@@ -105,6 +109,18 @@ describe('an image whose server dies', () => {
     await device.read(target, 4096);
     expect(target.equals(Buffer.alloc(512, 2))).toBe(true);
     held.letGo();
+  });
+
+  it('gives up a request that ends every server that gets it', async () => {
+    let time = 0;
+    const { held, device, cut } = await rig({ patienceMs: 5000, clock: () => time });
+    held.onWrite = () => {
+      time += 1000;
+      cut();
+    };
+    await expect(write(device, 0, 1)).rejects.toMatchObject({ errno: 'ETIMEDOUT' });
+    held.onWrite = () => undefined;
+    await write(device, 0, 2);
   });
 
   it('never has two writes of one place on their way, so that repeating keeps their order', async () => {

@@ -1,5 +1,6 @@
 /** A fake server, a repository on it, and time that runs faster than ours. */
 import type { WriteMemory } from '../../../../src/adapters/nfs/file/write-memory.ts';
+import { OpenFiles } from '../../../../src/adapters/nfs/questions.ts';
 import type { Time } from '../../../../src/adapters/nfs/rpc/time.ts';
 import { nfsSettings } from '../../../../src/adapters/nfs/settings.ts';
 import { NfsVolumeData } from '../../../../src/adapters/nfs/volume-data.ts';
@@ -24,6 +25,7 @@ export const QUIET = { info: () => undefined, warn: () => undefined, error: () =
 export class NfsBench {
   readonly server = new FakeNfsServer();
   readonly lost: string[] = [];
+  readonly #openFiles = new OpenFiles();
   readonly #open: { close?(): Promise<void> }[] = [];
 
   async start(): Promise<this> {
@@ -52,6 +54,7 @@ export class NfsBench {
       time: FAST_TIME,
       random: Math.random,
       log,
+      ask: async (question) => this.#openFiles.answer(question),
       ...(memory === undefined ? {} : { memory }),
     });
     this.#open.unshift(data);

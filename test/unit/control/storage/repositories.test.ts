@@ -374,6 +374,20 @@ describe('what happens by itself', () => {
     expect(storage.calls).toHaveLength(calls);
   });
 
+  test('space that the array cannot tell is unknown, not an alarm and not unreachable', async () => {
+    const { storage, clock } = service;
+    storage.spaceNow = { total: 1000, free: 50 };
+    clock.advance(SPACE_EVERY_MS);
+    await look();
+    storage.spaceNow = undefined;
+    clock.advance(SPACE_EVERY_MS);
+    await look();
+    expect(show()).toMatchObject({ state: 'attached', space: null, spaceLevel: 'normal' });
+    expect(kinds(service)).toEqual(['repository.space-critical', 'repository.space-normal']);
+    const health = await repositoryHealth(service.control, 'san1');
+    expect(health.space).toBeNull();
+  });
+
   test('one that answers no more is unreachable until it does', async () => {
     service.storage.failing.set('space', new Fault('UNREACHABLE', 'timed out'));
     service.clock.advance(SPACE_EVERY_MS);

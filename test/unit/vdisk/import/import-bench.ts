@@ -11,7 +11,8 @@ import type { MemoryFiles } from '../formats/memory-files.ts';
 
 export class ImportBench {
   readonly volumes = new Map<string, MemoryDevice>();
-  free = 2 ** 50;
+  /** undefined: nobody can tell. */
+  free: number | undefined = 2 ** 50;
   ids = 0;
   /** Wraps the device that the import writes to. */
   wrap: (device: BlockDevice) => BlockDevice = (device) => device;
@@ -49,7 +50,8 @@ export class ImportBench {
         deleteVolume: async (id) => {
           if (!this.volumes.delete(id)) throw new Fault('NOT_FOUND', `no volume ${id}`);
         },
-        space: async () => ({ total: 2 ** 50, free: this.free }),
+        space: async () =>
+          this.free === undefined ? undefined : { total: 2 ** 50, free: this.free },
       },
       volumeData: {
         open: async (locator) => {

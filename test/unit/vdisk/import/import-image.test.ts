@@ -192,6 +192,12 @@ describe('an import that fails leaves nothing', () => {
     await bench.import('/raw');
   });
 
+  it('nothing for the free space of a repository that cannot tell it', async () => {
+    files.files.set('/raw', Buffer.alloc(8 * M, 1));
+    bench.free = undefined;
+    await bench.import('/raw');
+  });
+
   it('a disk that becomes full in the middle', async () => {
     files.files.set('/raw', Buffer.alloc(8 * M, 1));
     bench.wrap = (device) =>
