@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith } from '../support/requires.ts';
 import { Bench } from './storage/bench.ts';
+import { faultTests } from './storage/faults.ts';
 import { STORAGE_NEEDS } from './storage/places.ts';
 import { volumeTests } from './storage/volumes.ts';
 
@@ -21,6 +22,7 @@ describeWith(STORAGE_NEEDS, 'repositories on real storage', () => {
   afterAll(() => opened?.close());
 
   volumeTests(bench);
+  faultTests(bench);
 
   test('no secret was in any answer or log', () => {
     const { places, console } = bench();

@@ -1,6 +1,6 @@
 /**
  * Writes of one block each that carry their number, in an order that everybody can work out: what a volume holds tells
- * exactly how far the writer was. Blocks are written once, in a permutation of the volume.
+ * exactly how far the writer was. Round after round, each in the same permutation of the volume.
  */
 import { connectNbd, type NbdClient } from '../../../src/nbd/index.ts';
 
@@ -8,8 +8,8 @@ const BLOCK = 4096;
 /** Neighbours in time are far apart on the disk; odd, so that it has no factor in common with a power of two. */
 const STEP = 1_237;
 
-export function blockOf(number: number, blocks: number): number {
-  return (number * STEP) % blocks;
+function blockOf(number: number, blocks: number): number {
+  return ((number % blocks) * STEP) % blocks;
 }
 
 function contentOf(number: number): Buffer {
@@ -19,7 +19,7 @@ function contentOf(number: number): Buffer {
 }
 
 export class NumberedWriter {
-  /** Writes 0 … acknowledged − 1 have been answered (of each lane's own). */
+  /** Writes 0 … acknowledged − 1 have been answered. */
   acknowledged = 0;
   /** Set when a write failed. */
   failure: unknown;
@@ -44,11 +44,15 @@ export class NumberedWriter {
   }
 
   async #write(client: NbdClient): Promise<void> {
-    while (!this.#stop && this.acknowledged < this.#blocks) {
+    while (!this.#stop) {
       const number = this.acknowledged;
       await client.write(contentOf(number), blockOf(number, this.#blocks) * BLOCK);
       this.acknowledged = number + 1;
     }
+  }
+
+  get failed(): boolean {
+    return this.failure !== undefined;
   }
 
   async stop(): Promise<void> {
@@ -61,15 +65,18 @@ export class NumberedWriter {
   /** How many writes `content` holds. @throws when it holds one without all before it, or half a one */
   static count(content: Buffer): number {
     const blocks = content.length / BLOCK;
-    const nothing = Buffer.alloc(BLOCK);
-    let count = 0;
-    for (let number = 0; number < blocks; number++) {
-      const at = blockOf(number, blocks) * BLOCK;
-      const block = content.subarray(at, at + BLOCK);
-      if (block.equals(nothing)) continue;
-      if (!block.equals(contentOf(number))) throw new Error(`write ${number} is torn`);
-      if (number !== count) throw new Error(`write ${number} is there without write ${count}`);
-      count += 1;
+    const held = Array.from({ length: blocks }, (_, at) => {
+      const block = content.subarray(at * BLOCK, (at + 1) * BLOCK);
+      const number = block.readUInt32BE() - 1;
+      const whole = number < 0 ? Buffer.alloc(BLOCK) : contentOf(number);
+      if (!block.equals(whole)) throw new Error(`write ${number} of block ${at} is torn`);
+      return number;
+    });
+    const count = 1 + held.reduce((most, number) => Math.max(most, number), -1);
+    for (let number = Math.max(0, count - blocks); number < count; number++) {
+      const there = held[blockOf(number, blocks)];
+      if (there !== number)
+        throw new Error(`write ${count - 1} is there, but not write ${number}: ${there}`);
     }
     return count;
   }

@@ -1,5 +1,5 @@
 /** Real storage of every kind, and how a user attaches each as a repository. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loopFileSystem } from '../../interop/local/loop-file-system.ts';
 import { CephCluster } from '../../support/ceph-cluster.ts';
@@ -42,10 +42,12 @@ export type SmallKind = (typeof SMALL_KINDS)[number];
 export interface Place {
   /** Arguments of `repository probe` and `repository create`. */
   readonly target: readonly string[];
-  /** A setting that probe is asked to find by itself. */
-  readonly found?: string;
+  /** Where other files can be put on the same file system, where it is one. */
+  readonly path?: string;
   /** What a snapshot says of itself. */
   readonly emulated: boolean;
+  /** A volume can be deleted before its snapshots; otherwise they are named, and must go first. */
+  readonly snapshotsOutlive: boolean;
 }
 
 export class Places {
@@ -135,7 +137,13 @@ export class Places {
       const mounted = await loopFileSystem(type, size);
       this.#stops.push(() => mounted.remove());
       const folder = join(mounted.path, 'volumes');
-      this.#set(kind, kind !== 'btrfs', ['--kind', 'local', '--set', `path=${folder}`]);
+      await mkdir(folder);
+      this.#set(
+        kind,
+        kind !== 'btrfs',
+        ['--kind', 'local', '--set', `path=${folder}`],
+        mounted.path,
+      );
     }
     await writeFile(join(path, 'chap'), CHAP.password, { mode: 0o600 });
   }
@@ -145,11 +153,16 @@ export class Places {
       ['nfs', ganesha.path()],
       ['small-nfs', ganesha.path('small')],
     ] as const) {
-      this.#set(kind, true, [
-        ...['--kind', 'nfs', '--set', `server=${ganesha.server}`, '--set', `serverpath=${path}`],
-        ...['--set', `port=${ganesha.port}`, '--set', `mountPort=${ganesha.mountPort}`],
-        ...['--set', PATIENCE],
-      ]);
+      this.#set(
+        kind,
+        true,
+        [
+          ...['--kind', 'nfs', '--set', `server=${ganesha.server}`, '--set', `serverpath=${path}`],
+          ...['--set', `port=${ganesha.port}`, '--set', `mountPort=${ganesha.mountPort}`],
+          ...['--set', PATIENCE],
+        ],
+        path,
+      );
     }
   }
 
@@ -166,8 +179,9 @@ export class Places {
     }
   }
 
-  #set(kind: Kind | SmallKind, emulated: boolean, target: readonly string[]): void {
-    this.#places.set(kind, { target, emulated });
+  #set(kind: Kind | SmallKind, emulated: boolean, target: readonly string[], path?: string): void {
+    const where = path === undefined ? {} : { path };
+    this.#places.set(kind, { ...where, target, emulated, snapshotsOutlive: kind !== 'ceph' });
   }
 }
 
