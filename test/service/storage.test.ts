@@ -7,6 +7,8 @@ import { describeWith } from '../support/requires.ts';
 import { Bench } from './storage/bench.ts';
 import { faultTests } from './storage/faults.ts';
 import { STORAGE_NEEDS } from './storage/places.ts';
+import { replicationTests } from './storage/replication.ts';
+import { vdiskTests } from './storage/vdisks.ts';
 import { volumeTests } from './storage/volumes.ts';
 
 describeWith(STORAGE_NEEDS, 'repositories on real storage', () => {
@@ -22,6 +24,8 @@ describeWith(STORAGE_NEEDS, 'repositories on real storage', () => {
   afterAll(() => opened?.close());
 
   volumeTests(bench);
+  vdiskTests(bench);
+  replicationTests(bench);
   faultTests(bench);
 
   test('no secret was in any answer or log', () => {

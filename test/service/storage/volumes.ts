@@ -163,28 +163,20 @@ function lifeOfVolumes(kind: Kind, bench: () => Bench): void {
       }
     }
     const told = ranges.reduce((sum, { length }) => sum + length, 0);
-    expect(told).toBeLessThan(SIZE);
+    const { capabilities } = await json<Shown>('repository', 'show', kind);
+    if (capabilities['changedBlocks'] !== 'no') expect(told).toBeLessThan(SIZE);
   });
 
   test('grows twice while it is attached, and never shrinks', async () => {
-    const { capabilities } = await json<Shown>('repository', 'show', kind);
-    const online = capabilities['resizeOnline'] !== 'no';
-    let attached = await connectNbd(bench().uri(`volume/${db}`));
+    const attached = await connectNbd(bench().uri(`volume/${db}`));
     for (const [size, fill] of [
       [24 * MIB, 'x'],
       [40 * MIB, 'y'],
     ] as const) {
-      if (!online) {
-        expect(await refused('volume', 'resize', db, String(size))).toContain('IN_USE');
-        await attached.disconnect();
-        await untilIdle(db);
-      }
       const { volume } = await json<Sized>('volume', 'resize', db, String(size));
       expect(volume.size).toBe(size);
-      if (online) {
-        await attached.write(Buffer.alloc(4096, fill), 4096);
-        Buffer.alloc(4096, fill).copy(content, 4096);
-      }
+      await attached.write(Buffer.alloc(4096, fill), 4096);
+      Buffer.alloc(4096, fill).copy(content, 4096);
       const again = await connectNbd(bench().uri(`volume/${db}`));
       expect(again.negotiated.size).toBe(size);
       const end = Buffer.alloc(4096, 0xee);
@@ -194,11 +186,7 @@ function lifeOfVolumes(kind: Kind, bench: () => Bench): void {
       await again.read(end, size - 8192);
       expect(end.equals(Buffer.alloc(4096, fill))).toBe(true);
       await again.flush();
-      if (online) {
-        await again.disconnect();
-      } else {
-        attached = again;
-      }
+      await again.disconnect();
     }
     await attached.flush();
     await attached.disconnect();
