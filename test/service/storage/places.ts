@@ -93,7 +93,7 @@ export class Places {
     const { path, remove } = await temporaryFolder('storage');
     this.#stops.push(remove);
     const started = await Promise.allSettled([
-      this.#keep(Ganesha.start(11)),
+      this.#keep(Ganesha.start(12)),
       this.#keep(Tgtd.start()),
       this.#keep(CephCluster.start({ manager: true })),
       this.#keep(TgtDaemon.start()),

@@ -31,7 +31,7 @@ export function vdiskTests(bench: () => Bench): void {
       const path = join(service.data, `${vdisk}.img`);
       writePatternImage(path, SIZE);
       await json('vdisk', 'import', path, '--name', vdisk, '--repository', kind);
-      expect((await diskOf(service, vdisk)).equals(expected(new Map()))).toBe(true);
+      expect((await diskOf(service, `vdisk/${vdisk}`)).equals(expected(new Map()))).toBe(true);
       expect(await refused('repository', 'detach', kind)).toContain('IN_USE');
 
       for (const number of [1, 2]) {
@@ -54,7 +54,7 @@ export function vdiskTests(bench: () => Bench): void {
       const shown = await json<VdiskAnswer>('vdisk', 'show', vdisk);
       expect(shown.production).toBe(version);
       const second = expected(new Map([[700, patternBlock(700, 9)]]));
-      expect((await diskOf(service, vdisk)).equals(second)).toBe(true);
+      expect((await diskOf(service, `vdisk/${vdisk}`)).equals(second)).toBe(true);
       await json('vdisk', 'verify', vdisk);
 
       for (const number of [1, 2]) await json('machine', 'delete', `${vdisk}-${number}`);
