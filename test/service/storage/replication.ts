@@ -50,13 +50,31 @@ export function replicationTests(bench: () => Bench): void {
     return found;
   }
 
-  async function write(volume: string, at: number, text: string, content: Buffer): Promise<void> {
-    const piece = Buffer.alloc(CHUNK, text);
+  /** After a change of sides a point goes the other way by itself. */
+  async function untilQuiet(name: string): Promise<void> {
+    await soon(`${name} sends nothing`, async () => {
+      const { state, reason, points } = await show(name);
+      if (state === 'error' || state === 'broken') throw new Error(`${name}: ${reason}`);
+      const newest = points.reduce((most, point) => (point.number > most.number ? point : most));
+      return state !== 'syncing' && newest.state === 'complete';
+    });
+  }
+
+  /** A piece at each place, over one connection. */
+  async function write(
+    volume: string,
+    places: number | readonly number[],
+    text: string,
+    content: Buffer,
+  ): Promise<void> {
     const client = await connectNbd(uri(volume));
-    await client.write(piece, at);
+    for (const at of [places].flat()) {
+      const piece = Buffer.alloc(CHUNK, `${text} ${at}`);
+      await client.write(piece, at);
+      piece.copy(content, at);
+    }
     await client.flush();
     await client.disconnect();
-    piece.copy(content, at);
     await soon(`nobody has ${volume} open`, async () => {
       const { connections } = await json<{ connections?: number }>('volume', 'show', volume);
       return (connections ?? 0) === 0;
@@ -73,7 +91,8 @@ export function replicationTests(bench: () => Bench): void {
     const content = Buffer.alloc(SIZE);
     const source = `${from}/${name}`;
     await json('volume', 'create', source, '--size', String(SIZE));
-    for (let at = 0; at < 8; at += 1) await write(source, at * 2 * MIB, `${name} ${at}`, content);
+    const places = Array.from({ length: 8 }, (_, index) => index * 2 * MIB);
+    await write(source, places, name, content);
     await json('replication', 'create', name, source, '--target', to);
     await untilComplete(name, 1);
     await expectContent(`${to}/${name}@${await pointName(to, name)}`, content);
@@ -100,11 +119,8 @@ export function replicationTests(bench: () => Bench): void {
       await expectContent('nfs/planned', content);
       await write('nfs/planned', 5 * MIB, 'at the replica', content);
       await json('replication', 'reverse', 'planned');
-      await json('replication', 'run', 'planned');
-      const reversed = await show('planned');
-      expect(reversed.reversed).toBe(true);
-      const newest = Math.max(...reversed.points.map(({ number }) => number));
-      await untilComplete('planned', newest);
+      await untilQuiet('planned');
+      expect((await show('planned')).reversed).toBe(true);
       await expectContent(`iscsi/planned@${await pointName('iscsi', 'planned')}`, content);
     });
 
@@ -130,7 +146,7 @@ export function replicationTests(bench: () => Bench): void {
         await ganesha.restart();
       }
       await json('replication', 'resync', 'forced', '--discard', 'nfs');
-      await json('replication', 'run', 'forced');
+      await untilQuiet('forced');
       const proof = await json<Proof>('replication', 'verify', 'forced', '--source');
       expect(proof.volumes.every(({ same }) => same)).toBe(true);
       await expectContent(`nfs/forced@${await pointName('nfs', 'forced')}`, content);
