@@ -2,6 +2,9 @@
 import { processIo, runCli } from '../../../src/cli/index.ts';
 import type { ServiceProcess } from '../../support/service-process.ts';
 
+/** Once: it listens to this process's own standard output. */
+const PROCESS_IO = processIo();
+
 export class Console {
   /** Everything that any command said: no secret may be in it. */
   said = '';
@@ -14,7 +17,7 @@ export class Console {
   async run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const out = { stdout: '', stderr: '' };
     const io = {
-      ...processIo(),
+      ...PROCESS_IO,
       terminal: undefined,
       stdout: (text: string) => {
         out.stdout += text;
