@@ -24,6 +24,11 @@ export interface RepositoryPorts {
 /** Of a leftover: what may have our tag although no record has it, and is kept. No tag begins like that. */
 const ADOPTION = 'adoption:';
 
+/** What is written on the array's object that a leftover stands for. */
+export function tagOfLeftover(leftover: string): string {
+  return leftover.startsWith(ADOPTION) ? leftover.slice(ADOPTION.length) : leftover;
+}
+
 export interface NewVolume {
   readonly tag: string;
   readonly name: string;

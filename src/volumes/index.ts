@@ -2,7 +2,13 @@
  * Volumes whose snapshots and clones layers make, on any array. Read first: nodes.ts, volume-trees.ts.
  * Imports base, errors, block, repositories and vdisk only.
  */
-export { ArrayVolumes, type NewVolume, nodeVolume, type RepositoryPorts } from './array-volumes.ts';
+export {
+  ArrayVolumes,
+  type NewVolume,
+  nodeVolume,
+  type RepositoryPorts,
+  tagOfLeftover,
+} from './array-volumes.ts';
 export { type CopyProgress, copyDevice } from './copy-device.ts';
 export { type DiffRange, NodeDiff } from './diff-nodes.ts';
 export { NodeChains } from './node-chains.ts';

@@ -1,11 +1,12 @@
 /** Which objects of an array somebody here knows: the catalog, its layers and those of vDisks. */
 import { type Catalog, layerVolumes, placeOf } from '../../control/index.ts';
+import { tagOfLeftover } from '../../volumes/index.ts';
 import { readHandle } from './handles.ts';
 import { VOLUMES_READ_AT_ONCE } from './limits.ts';
 
 /** Tags. What has another one was left behind: by a catalog that was lost or has forgotten the repository. */
 export function knownTags(catalog: Catalog, repositoryId: string): ReadonlySet<string> {
-  const tags = new Set<string>(catalog.arrayLeftovers.ofRepository(repositoryId));
+  const tags = new Set(catalog.arrayLeftovers.ofRepository(repositoryId).map(tagOfLeftover));
   for (const { data, map } of catalog.volumeNodes.ofRepository(repositoryId)) {
     tags.add(data.tag);
     if (map !== undefined) tags.add(map.tag);
