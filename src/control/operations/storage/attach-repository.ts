@@ -52,7 +52,7 @@ async function run(
 
 /**
  * Lets go of it; nothing on the storage changes. It is not attached again at the next start.
- * @throws Fault NOT_FOUND, IN_USE (a volume of it is open, without `force`)
+ * @throws Fault NOT_FOUND, IN_USE (a volume of it is open, or a vDisk that lies in it is read, without `force`)
  */
 export async function detachRepository(
   control: Control,
@@ -61,6 +61,7 @@ export async function detachRepository(
 ): Promise<RepositoryView> {
   const { id } = findRepository(control.catalog, name);
   return inTurn(control, [id], async () => {
+    if (!force) refuseWhileRead(control, id, name);
     if (control.storage.isAttached(id)) await control.storage.detach(id, { force });
     return control.change((record) => {
       const { reason: _, ...repository } = findRepository(control.catalog, name);
@@ -74,5 +75,17 @@ export async function detachRepository(
       });
       return repositoryView(control, detached);
     });
+  });
+}
+
+/** The layers of vDisks are no volumes of the catalog: who reads them is the data plane's to say. */
+function refuseWhileRead({ catalog, dataPlane }: Control, id: string, name: string): void {
+  const isRead = [...dataPlane.layersInUse().open]
+    .flatMap((top) => catalog.layers.chain(catalog.layers.resolve(top)))
+    .some(({ volumeId }) => volumeId.startsWith(`${id}/`));
+  if (!isRead) return;
+  throw new Fault('IN_USE', `a vDisk in ${name} is being read`, {
+    field: 'connections',
+    expected: 'no machine and no task that reads it, or force',
   });
 }
