@@ -237,6 +237,20 @@ describe('a repository', () => {
     expect(show().state).toBe('detached');
   });
 
+  test('is not detached while a vDisk that lies in it is read, unless by force', async () => {
+    const { catalog } = service.control;
+    const id = catalog.repositories.byName('san1')?.id;
+    const facts = { size: 1, dataBytes: 1, ownBytes: 1, damagedChunks: 0, createdAt: 0 };
+    const layer = { ...facts, parentId: undefined, contentId: 'c', verifiedAt: undefined };
+    catalog.layers.insert({ ...layer, id: 'base', volumeId: `${id}/base` });
+    catalog.layers.insert({ ...layer, id: 'top', parentId: 'base', volumeId: 'top' });
+    service.dataPlane.openLayers.add('top');
+    await expect(detachRepository(service.control, 'san1')).rejects.toThrow(refused('IN_USE'));
+    expect(show().state).toBe('attached');
+    await detachRepository(service.control, 'san1', { force: true });
+    expect(show().state).toBe('detached');
+  });
+
   test('says how it is', async () => {
     expect(await repositoryHealth(service.control, 'san1')).toMatchObject({
       state: 'degraded',
