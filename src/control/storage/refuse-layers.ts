@@ -11,7 +11,9 @@ export function refuseLayers(
   { id, name, isOpen }: { readonly id: string; readonly name: string; readonly isOpen: boolean },
 ): void {
   const layers = isOpen
-    ? [...dataPlane.layersInUse().open].flatMap((top) => catalog.layers.chain(top))
+    ? [...dataPlane.layersInUse().open].flatMap((top) =>
+        catalog.layers.chain(catalog.layers.resolve(top)),
+      )
     : catalog.layers.all();
   const here = new Set(
     layers.filter(({ volumeId }) => volumeId.startsWith(`${id}/`)).map((layer) => layer.id),

@@ -51,7 +51,6 @@ export function vdiskTests(bench: () => Bench): void {
       const version = await writeVersion(service, vdisk, (client) =>
         client.write(patternBlock(700, 9), 700 * BLOCK),
       );
-      await json('version', 'promote', vdisk, String(version));
       const shown = await json<VdiskAnswer>('vdisk', 'show', vdisk);
       expect(shown.production).toBe(version);
       const second = expected(new Map([[700, patternBlock(700, 9)]]));

@@ -53,7 +53,7 @@ async function run(
 
 /**
  * Lets go of it; nothing on the storage changes. It is not attached again at the next start.
- * @throws Fault NOT_FOUND, IN_USE (a volume of it is open, without `force`)
+ * @throws Fault NOT_FOUND, IN_USE (a volume of it is open, or a vDisk that lies in it is read, without `force`)
  */
 export async function detachRepository(
   control: Control,
