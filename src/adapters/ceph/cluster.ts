@@ -1,10 +1,10 @@
 /** Calls of `rbd` and `ceph` on one pool of one cluster. */
 import { readFile } from 'node:fs/promises';
-import { runProgram } from '../../base/index.ts';
+import { type ProgramEnd, type RunProgramOptions, runProgram } from '../../base/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import type { CallOptions } from '../../repositories/index.ts';
 import { errorOfEnd } from './exit-codes.ts';
-import { CALL_MS, CALL_OUTPUT_BYTES, CONNECT_SECONDS, LONG_CALL_MS } from './limits.ts';
+import { CALL_MS, CALL_OUTPUT_BYTES, CONNECT_SECONDS, CRASHES, LONG_CALL_MS } from './limits.ts';
 import { PrivateFolder } from './private-folder.ts';
 import type { CephSettings } from './settings.ts';
 import { parseJson } from './shape.ts';
@@ -110,7 +110,7 @@ export class Cluster {
     }
     if (call.mutating === true) await this.#guard?.();
     const common = ['--conf', this.folder.conf, '--id', user];
-    const end = await runProgram(program, [...common, ...args], {
+    const options: RunProgramOptions = {
       timeoutMs: call.long === true ? LONG_CALL_MS : CALL_MS,
       outputBytes: CALL_OUTPUT_BYTES,
       env: this.#env,
@@ -122,10 +122,19 @@ export class Cluster {
               const percent = [...said.matchAll(PROGRESS)].at(-1)?.[1];
               if (percent !== undefined) progress(Number(percent) / 100);
             },
-    });
+    };
+    let end = await runProgram(program, [...common, ...args], options);
+    // The programs crash now and then. What only looks may look again.
+    for (let again = 0; again < CRASHES && crashed(end) && call.mutating !== true; again += 1) {
+      end = await runProgram(program, [...common, ...args], options);
+    }
     if (end.outcome === 'exited' && end.code === 0) return end.stdout;
     throw errorOfEnd(end, call.what, call.mutating === true);
   }
+}
+
+function crashed(end: ProgramEnd): boolean {
+  return end.outcome === 'killed' && end.why === 'signal';
 }
 
 /** `client_mount_timeout`: how long to look for a monitor. Nothing goes into the system's log or run folders. */

@@ -69,3 +69,6 @@ export const WATCHER_LOOK_MS = 150;
 
 /** Before a call that changes something, the owner of the pool is looked up unless that was done within so many milliseconds. */
 export const OWNER_CHECK_MS = 1000;
+
+/** Crashes of a program, in a call that changes nothing, after which it is run again. */
+export const CRASHES = 2;
