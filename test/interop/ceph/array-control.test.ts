@@ -1,4 +1,7 @@
-/** RBD on a real cluster keeps the contract of an array. */
+/**
+ * RBD on a real cluster keeps the contract of an array. Minutes, because a test makes some 25 calls of `rbd`, so only with
+ * ROOTCAST_SLOW=1; data-path.test.ts and test/service/storage.test.ts meet a real cluster at each run.
+ */
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeArrayControl } from '../../compliance/array-control.ts';
@@ -6,7 +9,9 @@ import { CephCluster } from '../../support/ceph-cluster.ts';
 import { attachCeph, cephConnection } from '../../support/ceph-repository.ts';
 import { describeWith, findProgram, program } from '../../support/requires.ts';
 
+const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
 const NEEDS = [
+  SLOW,
   program('ceph-mon', 'ceph-mon'),
   program('ceph-osd', 'ceph-osd'),
   program('ceph-mgr', 'ceph-mgr'),
