@@ -38,7 +38,7 @@ export class NetemRouter {
     try {
       const namespace = await NetworkNamespace.create();
       stops.push(() => namespace.close());
-      // As on a real line: nothing larger than one segment is lost at once.
+      // As on a real line: one segment each. (The guest joins what comes together: a loss may be of a few in a row.)
       await namespace.run(['ip', 'link', 'set', 'boot0', 'gso_max_segs', '1']);
       const machine = await startKernelGuest(await ensureDebianImage(), path, {
         programs: ['tc'],

@@ -4,7 +4,7 @@
  *
  *   node test/boot/support/nfs-run.ts '{"where":{"server":…},"version":"3","requests":300,"losses":0}'
  */
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nfsAdapter } from '../../../src/adapters/nfs/index.ts';
 import { until } from '../../support/tgtd.ts';
@@ -34,12 +34,15 @@ const parts = {
   clock: () => performance.now(),
 };
 const name = `v${version}-${process.pid}`;
-const { server, port, mountPort, folder } = where;
+const { server, port, mountPort } = where;
+// A repository of its own: two that say they are the same initiator cannot attach one at the same time.
+const folder = join(where.folder, version);
+await mkdir(folder, { recursive: true });
 const connection = {
-  repositoryId: 'netem',
+  repositoryId: `netem-${version}`,
   settings: {
     ...{ server, port, mountPort, nfsversion: version },
-    serverpath: version === '3' ? folder : '/export',
+    serverpath: version === '3' ? folder : `/export/${version}`,
   },
   secrets: {},
   initiatorName: 'iqn.2026-01.test.rootcast:initiator',
