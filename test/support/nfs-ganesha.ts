@@ -22,6 +22,8 @@ export class Ganesha {
   readonly port = NFS_PORT;
   readonly mountPort = MOUNT_PORT;
   readonly namespace: string;
+  /** Our end of the cable to it, and its own end. */
+  readonly cable: readonly [outer: string, inner: string];
   readonly #folder: string;
   readonly #removeFolder: () => Promise<void>;
   #rpcbind: ChildProcess | undefined;
@@ -38,6 +40,7 @@ export class Ganesha {
     this.#folder = folder;
     this.#removeFolder = removeFolder;
     this.namespace = namespace;
+    this.cable = [`rcn${process.pid % 100_000}o`, `rcn${process.pid % 100_000}i`];
     this.server = server;
   }
 
@@ -65,7 +68,7 @@ export class Ganesha {
 
   async #makeNetwork(subnet: number): Promise<void> {
     const { namespace, server } = this;
-    const [outer, inner] = [`rcn${process.pid % 100_000}o`, `rcn${process.pid % 100_000}i`];
+    const [outer, inner] = this.cable;
     await succeed('ip', ['netns', 'add', namespace]);
     const peer = ['type', 'veth', 'peer', 'name', inner, 'netns', namespace];
     await succeed('ip', ['link', 'add', outer, ...peer]);
