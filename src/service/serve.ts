@@ -263,22 +263,24 @@ async function startDataPath(
     died: parts.fail,
     troubled: (subject, what, err) => parts.log.error({ err, subject }, what),
   });
-  const pool = await WorkerPool.start(
-    workers,
-    {
-      listen: splitHostPort(config.nbd.listen, 'nbd.listen'),
-      unix: config.nbd.unix,
-      tls: tlsFiles(config.nbd.tls),
-      coalesce: config.nbd.coalesce,
-      busyPoll: config.nbd.busyPoll,
-      connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
-      readCacheBytes: Math.floor(config.cache.read / workers),
-      logLevel: config.log.level,
-      bootId,
-    },
-    journals.ofWorker,
-    dataPlane,
-  );
+  const start = async (): Promise<WorkerPool> =>
+    WorkerPool.start(
+      workers,
+      {
+        listen: splitHostPort(config.nbd.listen, 'nbd.listen'),
+        unix: config.nbd.unix,
+        tls: tlsFiles(config.nbd.tls),
+        coalesce: config.nbd.coalesce,
+        busyPoll: config.nbd.busyPoll,
+        connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
+        readCacheBytes: Math.floor(config.cache.read / workers),
+        logLevel: config.log.level,
+        bootId,
+      },
+      journals.ofWorker,
+      dataPlane,
+    );
+  const pool = await opened.orClose(start);
   dataPlane.attach(pool);
   opened.reachWorkers(pool);
   return { dataPlane, pool, layers, overlays, storage, replicator };
