@@ -59,6 +59,11 @@ interface Disk {
   ending: boolean;
 }
 
+/** What fails at once does not leave those that were begun before without anybody who hears of them. */
+async function asPromise(begin: () => void | Promise<void>): Promise<void> {
+  await begin();
+}
+
 function fill(bytes: Buffer, value: number): void {
   for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(value, at);
 }
@@ -208,7 +213,7 @@ class Life {
       const jobs: (void | Promise<void>)[] = [];
       for (let at = 0; at < count * SECTOR; at += EXTENT) {
         const length = Math.min(EXTENT, count * SECTOR - at);
-        jobs.push(writer.write(source.subarray(0, length), at, PLAIN));
+        jobs.push(asPromise(() => writer.write(source.subarray(0, length), at, PLAIN)));
       }
       const written = Promise.allSettled(jobs);
       await eventLoopTurns(this.#below(3));
