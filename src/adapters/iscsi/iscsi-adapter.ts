@@ -8,6 +8,7 @@ import {
   type Adapter,
   type AdapterParts,
   type ArrayControl,
+  type ArrayHealth,
   type AskControl,
   attachCarved,
   type Connection,
@@ -18,7 +19,6 @@ import {
 import { accessOf } from './access.ts';
 import { openLun } from './iscsi-lun.ts';
 import { ISCSI_ADAPTER, lunAddressOf } from './locator.ts';
-import { LunControl, type LunNews } from './lun-control.ts';
 import { probeIscsi } from './probe.ts';
 import { ISCSI_SETTINGS, iscsiSettings } from './settings.ts';
 
@@ -31,12 +31,16 @@ export const iscsiAdapter: Adapter = {
   openData: (connection, parts, ask) => new LunData(connection, parts, ask),
 };
 
+/** What our initiator can, on any array. */
+const REACH = { discover: 'yes', chap: 'yes', mutualChap: 'yes', multiPath: 'yes' } as const;
+
 async function attachLun(
   connection: Connection,
   parts: AdapterParts,
   options: Parameters<Adapter['attach']>[2],
 ): Promise<ArrayControl> {
-  const news: LunNews = { grownTo: undefined };
+  /** Bytes, once the array has made it larger. */
+  let grownTo: number | undefined;
   const { signal } = options;
   const { repositoryId } = connection;
   // Until carving knows whose the LUN is, nobody can tell.
@@ -45,25 +49,36 @@ async function attachLun(
     ...{ repositoryId, write: true, signal },
     stillOurs: () => stillOurs(),
     onResize: (size) => {
-      news.grownTo = size;
+      grownTo = size;
       parts.log.info({ repositoryId, size }, 'the LUN was resized');
     },
   });
   try {
     const { vendor, product, revision: version, serial, device, locator } = lun;
-    const carved = await attachCarved({
+    return await attachCarved({
       ...{ device, connection, parts, options, adapterKind: ISCSI_ADAPTER },
       onOwned: (verify) => {
         stillOurs = verify;
       },
       locatorAddress: locator.address,
       description: { vendor, product, version, serial },
+      below: {
+        capabilities: { ...REACH, chapEnforced: lun.chapEnforced },
+        health: () => healthWithGrowth(lun.health(), grownTo),
+        close: () => lun.close(),
+      },
     });
-    return new LunControl(carved, lun, news);
   } catch (error) {
     await lun.close();
     throw error;
   }
+}
+
+/** @param grownTo bytes that the LUN has now; undefined: it is as it was */
+function healthWithGrowth(health: ArrayHealth, grownTo: number | undefined): ArrayHealth {
+  if (grownTo === undefined) return health;
+  const grown = `the LUN has ${grownTo} bytes now: detach the repository and attach it again to use them`;
+  return { ...health, messages: [...health.messages, grown] };
 }
 
 /** Volumes of the LUN, in one thread. */

@@ -11,7 +11,7 @@ import { ArrayError } from '../../errors/index.ts';
 import type { AdapterParts, Connection } from '../adapter.ts';
 import type { VolumeLocator } from '../ports.ts';
 import { Answers } from './answers.ts';
-import { CarvedControl, type CarvedDescription } from './carved-control.ts';
+import { type CarvedBelow, CarvedControl, type CarvedDescription } from './carved-control.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { readDeviceContent } from './device-content.ts';
 import { ExtentPool } from './extent-pool.ts';
@@ -55,6 +55,8 @@ export interface AttachCarvedRequest {
   /** What a worker needs to find the device; goes into every locator. */
   readonly locatorAddress: VolumeLocator['address'];
   readonly description: CarvedDescription;
+  /** Closed with the control port; not when attaching fails. */
+  readonly below?: CarvedBelow;
   /** Another server has taken the device over; nothing works any more. Called once. */
   readonly onOwnerLost?: (owner: string) => void;
   /** Given a question, for a device that may keep changes for long before it makes them: as in CarvedVolumeDataOptions. */
@@ -317,6 +319,7 @@ async function assemble(
     log: parts.log,
     granularity,
     description: request.description,
+    below: request.below,
     adapterKind: request.adapterKind,
     locatorAddress: request.locatorAddress,
     ownerCheckMs: request.timing?.ownerCheckMs ?? OWNER_CHECK_MS,

@@ -10,11 +10,12 @@ import type {
   ArrayVolume,
   CallOptions,
   CreateVolume,
+  HealthState,
   Mutation,
   Page,
 } from '../array-control.ts';
 import { checkArrayName, checkNotCancelled } from '../array-requests.ts';
-import { capabilities } from '../capabilities.ts';
+import { type CapabilitySet, capabilities } from '../capabilities.ts';
 import type { RepositorySpace, VolumeLocator } from '../ports.ts';
 import type { Answers } from './answers.ts';
 import type { CommitQueue } from './commit-queue.ts';
@@ -34,6 +35,15 @@ export interface CarvedDescription {
   readonly serial: string;
 }
 
+/** What carries the device, where it has a say of its own: the paths to a LUN. */
+export interface CarvedBelow {
+  /** Flags that it adds to those of carving. */
+  readonly capabilities: Partial<CapabilitySet>;
+  health(): ArrayHealth;
+  /** Called when the device is closed, also when that failed. */
+  close(): Promise<void>;
+}
+
 export interface CarvedParts {
   readonly device: BlockDevice;
   readonly state: MetadataState;
@@ -47,6 +57,7 @@ export interface CarvedParts {
   readonly log: AdapterLog;
   readonly granularity: number;
   readonly description: CarvedDescription;
+  readonly below: CarvedBelow | undefined;
   readonly adapterKind: string;
   readonly locatorAddress: VolumeLocator['address'];
   /** How often it looks whether the device is still ours, in milliseconds. */
@@ -55,13 +66,15 @@ export interface CarvedParts {
   readonly onClosed: () => void;
 }
 
-const CAPABILITIES = capabilities({
+const CAPABILITIES = {
   thin: 'yes',
   thick: 'yes',
   resizeOnline: 'yes',
   multiAttach: 'yes',
   immutableId: 'yes',
-});
+} as const;
+
+const WORSE: readonly HealthState[] = ['good', 'unknown', 'degraded', 'failed'];
 
 export class CarvedControl implements ArrayControl {
   readonly info: ArrayInfo;
@@ -77,7 +90,7 @@ export class CarvedControl implements ArrayControl {
     this.#parts = parts;
     this.info = Object.freeze({
       ...parts.description,
-      capabilities: CAPABILITIES,
+      capabilities: capabilities({ ...CAPABILITIES, ...parts.below?.capabilities }),
       limits: Object.freeze({
         volumes: CARVED_VOLUMES,
         sizeGranularity: parts.granularity,
@@ -109,7 +122,13 @@ export class CarvedControl implements ArrayControl {
     const failed = messages.length > 0;
     if (!failed && journal.broken) messages.push('a checkpoint of the metadata has failed');
     const state = failed ? 'failed' : messages.length > 0 ? 'degraded' : 'good';
-    return { state, messages, paths: [] };
+    const below = this.#parts.below?.health();
+    if (below === undefined) return { state, messages, paths: [] };
+    return {
+      state: WORSE.indexOf(below.state) > WORSE.indexOf(state) ? below.state : state,
+      messages: [...messages, ...below.messages],
+      paths: below.paths,
+    };
   }
 
   async createVolume(request: CreateVolume, options: CallOptions = {}): Promise<ArrayVolume> {
@@ -178,7 +197,7 @@ export class CarvedControl implements ArrayControl {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#close().finally(() => this.#parts.below?.close());
     return this.#closing;
   }
 
