@@ -17,8 +17,6 @@ export interface OpenRepositories {
   readonly replicator: ReplicationThread;
   /** Called when there are workers. */
   readonly reachWorkers: (pool: WorkerPool) => void;
-  /** What is opened next: when it cannot be, all of this is closed again, and no thread keeps the process. */
-  readonly orClose: <T>(open: () => Promise<T>) => Promise<T>;
 }
 
 /**
@@ -65,16 +63,7 @@ export function openRepositories(parts: {
     pool = started;
     barrier.attach({ size: started.size + 1, tellAll });
   };
-  const orClose = async <T>(open: () => Promise<T>): Promise<T> => {
-    try {
-      return await open();
-    } catch (error) {
-      await replicator.close();
-      await storage.close();
-      throw error;
-    }
-  };
-  return { storage, barrier, replicator, reachWorkers, orClose };
+  return { storage, barrier, replicator, reachWorkers };
 }
 
 /** What replication asks of the service. */

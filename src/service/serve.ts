@@ -137,12 +137,8 @@ async function compose(
 
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
-  const opened = await startDataPath(config, path);
+  const opened = await startDataPath(config, path, closers);
   const { dataPlane, pool, layers, overlays, storage, replicator } = opened;
-  closers.add('repositories', () => storage.close());
-  closers.add('write caches', () => dataPlane.settleOverlays());
-  closers.add('data workers', () => pool.drain(config.drainSeconds * 1000));
-  closers.add('replication', () => replicator.close());
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -210,6 +206,7 @@ async function startDataPath(
     readonly log: Log;
     readonly fail: (error: Error) => void;
   },
+  closers: Closers,
 ): Promise<{
   readonly dataPlane: ServiceDataPlane;
   readonly pool: WorkerPool;
@@ -220,22 +217,7 @@ async function startDataPath(
 }> {
   const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
-  const journals = await openFlushJournals({
-    repository,
-    bootId,
-    workers,
-    bytes: config.cache.journal,
-  });
-  for (const [key, err] of journals.unrestored) {
-    parts.log.error({ err, overlay: key }, 'restoring flushed writes from the journal');
-  }
-  if (journals.failure !== undefined) {
-    const err = journals.failure;
-    parts.log.error(
-      { err },
-      'no flush journal could be made: flushes are slower until the next start',
-    );
-  }
+  const journals = await openJournals(config, parts, workers);
   const layers = new LayerShelf(catalog, repository.volumes, folder.layers, (id) =>
     repository.isAttached(id),
   );
@@ -263,27 +245,55 @@ async function startDataPath(
     died: parts.fail,
     troubled: (subject, what, err) => parts.log.error({ err, subject }, what),
   });
-  const start = async (): Promise<WorkerPool> =>
-    WorkerPool.start(
-      workers,
-      {
-        listen: splitHostPort(config.nbd.listen, 'nbd.listen'),
-        unix: config.nbd.unix,
-        tls: tlsFiles(config.nbd.tls),
-        coalesce: config.nbd.coalesce,
-        busyPoll: config.nbd.busyPoll,
-        connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
-        readCacheBytes: Math.floor(config.cache.read / workers),
-        logLevel: config.log.level,
-        bootId,
-      },
-      journals.ofWorker,
-      dataPlane,
-    );
-  const pool = await opened.orClose(start);
+  // Before the workers: what is open must be closed again when they cannot start.
+  let started: WorkerPool | undefined;
+  closers.add('repositories', () => storage.close());
+  closers.add('write caches', () => dataPlane.settleOverlays());
+  closers.add('data workers', () => started?.drain(config.drainSeconds * 1000));
+  closers.add('replication', () => replicator.close());
+  const pool = await WorkerPool.start(
+    workers,
+    {
+      listen: splitHostPort(config.nbd.listen, 'nbd.listen'),
+      unix: config.nbd.unix,
+      tls: tlsFiles(config.nbd.tls),
+      coalesce: config.nbd.coalesce,
+      busyPoll: config.nbd.busyPoll,
+      connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
+      readCacheBytes: Math.floor(config.cache.read / workers),
+      logLevel: config.log.level,
+      bootId,
+    },
+    journals.ofWorker,
+    dataPlane,
+  );
+  started = pool;
   dataPlane.attach(pool);
   opened.reachWorkers(pool);
   return { dataPlane, pool, layers, overlays, storage, replicator };
+}
+
+/** What is wrong with them is said; the service goes on. */
+async function openJournals(
+  config: Config,
+  parts: { readonly repository: LayerRepositories; readonly bootId: string; readonly log: Log },
+  workers: number,
+): Promise<Awaited<ReturnType<typeof openFlushJournals>>> {
+  const { repository, bootId, log } = parts;
+  const journals = await openFlushJournals({
+    repository,
+    bootId,
+    workers,
+    bytes: config.cache.journal,
+  });
+  for (const [key, err] of journals.unrestored) {
+    log.error({ err, overlay: key }, 'restoring flushed writes from the journal');
+  }
+  if (journals.failure !== undefined) {
+    const err = journals.failure;
+    log.error({ err }, 'no flush journal could be made: flushes are slower until the next start');
+  }
+  return journals;
 }
 
 function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
