@@ -21,7 +21,7 @@ import { randomIsid } from '../../src/iscsi/initiator/session-pool.ts';
 import { lunOf } from '../../src/iscsi/wire/index.ts';
 import { describeBlockDevice, type Subject } from '../compliance/block-device.ts';
 import { describeWith, program, root } from '../support/requires.ts';
-import { until } from '../support/tgtd.ts';
+import { until } from '../support/until.ts';
 import { startVerifiedWrites } from '../support/verified-writes.ts';
 import { LioGuest } from './support/lio-guest.ts';
 

@@ -1,7 +1,7 @@
 /** Our NFS client and nfs-ganesha, where packets are late, are lost, or do not come through at all for a while. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeWith, program, root } from '../support/requires.ts';
-import { until } from '../support/tgtd.ts';
+import { until } from '../support/until.ts';
 import { NetemRouter } from './support/netem-router.ts';
 import type { NfsRun } from './support/nfs-run.ts';
 import type { RoutedGanesha } from './support/routed-ganesha.ts';

@@ -8,6 +8,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { succeed } from './run-program.ts';
 import { temporaryFolder } from './temporary-folder.ts';
+import { until } from './until.ts';
 
 /** Ports of one cluster: the monitor's two, and a range for the other daemons. */
 const DAEMON_PORTS = 40;
@@ -62,7 +63,7 @@ export class CephCluster {
 
   async startOsd(): Promise<void> {
     await this.#run('ceph-osd', ['-i', this.#osd]);
-    await until(async () => /1 up/.test(await this.ceph('osd', 'stat')), 'the OSD is up');
+    await until('the OSD is up', async () => /1 up/.test(await this.ceph('osd', 'stat')));
   }
 
   /** As a crash would; what it holds in memory is gone with it unless it is asked to end. */
@@ -102,10 +103,10 @@ export class CephCluster {
     if (!(await alive())) return;
     process.kill(Number(pid), 'SIGTERM');
     const asked = performance.now();
-    await until(async () => {
+    await until(`${daemon} has ended`, async () => {
       if (performance.now() - asked > END_MS / 2) process.kill(Number(pid), 'SIGKILL');
       return !(await alive());
-    }, `${daemon} has ended`);
+    });
   }
 
   async #start(port: number, options: CephOptions): Promise<void> {
@@ -193,16 +194,4 @@ function isFree(port: number): Promise<boolean> {
     server.once('error', () => resolve(false));
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
-}
-
-export async function until(
-  condition: () => Promise<boolean>,
-  what: string,
-  patienceMs = END_MS,
-): Promise<void> {
-  const deadline = performance.now() + patienceMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${patienceMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run, succeed } from './run-program.ts';
 import { temporaryFolder } from './temporary-folder.ts';
+import { until } from './until.ts';
 
 const NFS_PORT = 12_149;
 const MOUNT_PORT = 12_150;
@@ -57,7 +58,7 @@ export class Ganesha {
       const inside = ['unshare', '-m', '--propagation', 'private', 'sh', '-c', script];
       const args = ['netns', 'exec', namespace, ...inside];
       ganesha.#rpcbind = spawn('ip', args, { stdio: 'ignore' });
-      await until('rpcbind', () => reachable(ganesha.server, 111));
+      await until('rpcbind starts', () => reachable(ganesha.server, 111), START_MS);
       await ganesha.restart();
     } catch (error) {
       await ganesha.stop();
@@ -106,7 +107,7 @@ export class Ganesha {
   async restart(): Promise<void> {
     await this.kill();
     // Its write verifier is the second in which it starts: two starts in one look like none.
-    await until('the next second', async () => second() > this.#startedIn);
+    await until('the next second', () => second() > this.#startedIn, START_MS);
     this.#startedIn = second();
     this.#starts += 1;
     const log = join(this.#folder, `log.${this.#starts}`);
@@ -114,10 +115,14 @@ export class Ganesha {
     const config = ['-f', join(this.#folder, 'ganesha.conf'), '-p', join(this.#folder, 'pid')];
     const args = [...target, 'ganesha.nfsd', '-F', '-L', log, ...config];
     this.#process = spawn('nsenter', args, { stdio: 'ignore' });
-    await until('nfs-ganesha', async () => {
-      const said = await readFile(log, 'utf8').catch(() => '');
-      return said.includes('NFS SERVER INITIALIZED') && (await reachable(this.server, NFS_PORT));
-    });
+    await until(
+      'nfs-ganesha starts',
+      async () => {
+        const said = await readFile(log, 'utf8').catch(() => '');
+        return said.includes('NFS SERVER INITIALIZED') && (await reachable(this.server, NFS_PORT));
+      },
+      START_MS,
+    );
   }
 
   /** Time is the server's here: there is nothing to poll for. */
@@ -154,13 +159,6 @@ LOG { Default_Log_Level = EVENT; }
 
 function second(): number {
   return Math.floor(Date.now() / 1000);
-}
-
-async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + START_MS; !(await condition()); ) {
-    if (performance.now() > end) throw new Error(`${what} does not start`);
-    await sleep(20);
-  }
 }
 
 function reachable(host: string, port: number): Promise<boolean> {

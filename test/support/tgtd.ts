@@ -1,38 +1,18 @@
 /** A tgtd of its own for a test: control socket, portals and LUNs in a folder that goes with it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
+import { findProgram } from './requires.ts';
 import { run, succeed } from './run-program.ts';
 import { temporaryFolder } from './temporary-folder.ts';
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
-/** Asks again until it holds. */
-export async function until(
-  what: string,
-  holds: () => Promise<boolean> | boolean,
-  withinMs = 60_000,
-): Promise<void> {
-  const end = Date.now() + withinMs;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+import { until } from './until.ts';
 
 export class Tgtd {
   readonly folder: string;
   readonly port: number;
-  readonly #controlPort: number;
+  readonly ipcSocket: string;
+  readonly controlPort: number;
   readonly #remove: () => Promise<void>;
   readonly #portals: string[];
   #child: ChildProcess | undefined;
@@ -45,7 +25,8 @@ export class Tgtd {
   ) {
     this.folder = folder;
     this.port = port;
-    this.#controlPort = controlPort;
+    this.ipcSocket = join(folder, 'ipc');
+    this.controlPort = controlPort;
     this.#remove = remove;
     this.#portals = [`127.0.0.1:${port}`];
   }
@@ -65,10 +46,10 @@ export class Tgtd {
 
   /** After `kill`: the same process again, as empty as ever. */
   async boot(): Promise<void> {
-    const args = ['-f', '-C', String(this.#controlPort), '--iscsi', `portal=${this.#portals[0]}`];
-    this.#child = spawn('tgtd', args, { env: this.#env, stdio: 'ignore' });
+    const args = ['-f', '-C', String(this.controlPort), '--iscsi', `portal=${this.#portals[0]}`];
+    this.#child = spawn(findProgram('tgtd') ?? 'tgtd', args, { env: this.#env, stdio: 'ignore' });
     await until('tgtd answers', async () => {
-      const { code } = await this.#tgtadm(['--lld', 'iscsi', '--mode', 'target', '--op', 'show']);
+      const { code } = await this.tgtadm('--mode', 'target', '--op', 'show');
       return code === 0;
     });
     for (const portal of this.#portals.slice(1)) await this.addPortal(portal);
@@ -85,16 +66,16 @@ export class Tgtd {
   }
 
   get #env(): NodeJS.ProcessEnv {
-    return { ...process.env, TGT_IPC_SOCKET: join(this.folder, 'ipc') };
+    return { ...process.env, TGT_IPC_SOCKET: this.ipcSocket };
   }
 
-  #tgtadm(args: readonly string[]) {
-    const env = { TGT_IPC_SOCKET: join(this.folder, 'ipc') };
-    return run('tgtadm', ['-C', String(this.#controlPort), ...args], { env });
+  tgtadm(...args: readonly string[]): ReturnType<typeof run> {
+    const all = ['-C', String(this.controlPort), '--lld', 'iscsi', ...args];
+    return run('tgtadm', all, { env: { TGT_IPC_SOCKET: this.ipcSocket } });
   }
 
   async admin(...args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.#tgtadm(['--lld', 'iscsi', ...args]);
+    const { code, stdout, stderr } = await this.tgtadm(...args);
     if (code !== 0) throw new Error(`tgtadm ${args.join(' ')}: ${stderr}`);
     return stdout;
   }

@@ -7,7 +7,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nfsAdapter } from '../../../src/adapters/nfs/index.ts';
-import { until } from '../../support/tgtd.ts';
+import { until } from '../../support/until.ts';
 import { startVerifiedWrites } from '../../support/verified-writes.ts';
 import type { RoutedGanesha } from './routed-ganesha.ts';
 

@@ -4,7 +4,7 @@
  *   node test/boot/support/verified-run.ts '{"open":{"portals":[…],…},"requests":400}'
  */
 import { IscsiDataPort, type IscsiOpen } from '../../../src/iscsi/index.ts';
-import { until } from '../../support/tgtd.ts';
+import { until } from '../../support/until.ts';
 import { startVerifiedWrites } from '../../support/verified-writes.ts';
 
 const { open, requests } = JSON.parse(process.argv[2] ?? '') as {

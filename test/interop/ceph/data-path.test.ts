@@ -10,7 +10,7 @@ import { cephAdapter } from '../../../src/adapters/ceph/index.ts';
 import { type BlockDevice, PLAIN } from '../../../src/block/index.ts';
 import type { ArrayVolume, Connection } from '../../../src/repositories/index.ts';
 import { describeBlockDevice, readAll } from '../../compliance/block-device.ts';
-import { CephCluster, until } from '../../support/ceph-cluster.ts';
+import { CephCluster } from '../../support/ceph-cluster.ts';
 import {
   attachCeph,
   type CephRepository,
@@ -21,6 +21,7 @@ import {
 import { randomContent } from '../../support/content.ts';
 import { describeWith, program } from '../../support/requires.ts';
 import { seededRandom } from '../../support/seed.ts';
+import { until } from '../../support/until.ts';
 
 const NEEDS = [
   program('ceph-mon', 'ceph-mon'),
@@ -117,7 +118,7 @@ describeWith(NEEDS, "RBD's data path", () => {
 
     const more = (running: { answered(): number }, count: number): Promise<void> => {
       const from = running.answered();
-      return until(async () => running.answered() >= from + count, `${count} more writes`);
+      return until(`${count} more writes`, async () => running.answered() >= from + count);
     };
 
     it('loses no acknowledged write to kill -9 of qemu-nbd, and fails none', async () => {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PLAIN } from '../../../src/block/index.ts';
 import { ArrayError } from '../../../src/errors/index.ts';
 import type { ArrayRef, ArrayVolume, ReplicationControl } from '../../../src/repositories/index.ts';
-import { CephCluster, until } from '../../support/ceph-cluster.ts';
+import { CephCluster } from '../../support/ceph-cluster.ts';
 import {
   attachCeph,
   type CephRepository,
@@ -16,6 +16,7 @@ import {
   opId,
 } from '../../support/ceph-repository.ts';
 import { describeWith, program } from '../../support/requires.ts';
+import { until } from '../../support/until.ts';
 
 const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
 const NEEDS = [
@@ -123,13 +124,13 @@ describeWith(NEEDS, 'RBD mirroring', () => {
       'primary',
     );
     await replication(0).enable({ opId: opId(), volume: volume.ref });
-    await until(async () => (await refOn(1)) !== undefined, 'the copy is there', PATIENCE_MS);
+    await until('the copy is there', async () => (await refOn(1)) !== undefined, PATIENCE_MS);
     await until(
-      async () => (await replication(1).status(await there(1)))?.state === 'idle-consistent',
       'the copy is complete',
+      async () => (await replication(1).status(await there(1)))?.state === 'idle-consistent',
       PATIENCE_MS,
     );
-    await until(async () => (await read(1)) === 1, 'the copy is equal', PATIENCE_MS);
+    await until('the copy is equal', async () => (await read(1)) === 1, PATIENCE_MS);
     const link = await replication(1).status(await there(1));
     expect(link?.role).toBe('secondary');
     expect(link?.lastSyncAt).toBeGreaterThan(0);
@@ -145,7 +146,7 @@ describeWith(NEEDS, 'RBD mirroring', () => {
   it('sends what changed when it is asked to', async () => {
     await write(0, 2);
     await replication(0).syncNow({ opId: opId(), volume: volume.ref });
-    await until(async () => (await read(1)) === 2, 'the change is there', PATIENCE_MS);
+    await until('the change is there', async () => (await read(1)) === 2, PATIENCE_MS);
   });
 
   it('changes sides: not before the demotion has come over', async () => {
@@ -155,6 +156,7 @@ describeWith(NEEDS, 'RBD mirroring', () => {
     expect(demoted.role).toBe('secondary');
     await replication(0).demote({ opId: opId(), volume: volume.ref });
     await until(
+      'it is promoted',
       async () => {
         const promoted = replication(1).promote({
           opId: opId(),
@@ -165,7 +167,6 @@ describeWith(NEEDS, 'RBD mirroring', () => {
         expect(['done', 'DEMOTION_NOT_PROPAGATED']).toContain(code);
         return code === 'done';
       },
-      'it is promoted',
       PATIENCE_MS,
     );
     await write(1, 3);
@@ -181,8 +182,8 @@ describeWith(NEEDS, 'RBD mirroring', () => {
       await write(0, 4);
       await replication(0).demote({ opId: opId(), volume: await there(0) });
       await until(
-        async () => (await replication(0).status(await there(0)))?.state === 'split-brain',
         'the split is seen',
+        async () => (await replication(0).status(await there(0)))?.state === 'split-brain',
         PATIENCE_MS,
       );
       const promoted = replication(0).promote({
@@ -194,6 +195,7 @@ describeWith(NEEDS, 'RBD mirroring', () => {
       await replication(0).resync({ opId: opId(), volume: await there(0) });
       // Who looks into the image too early keeps the daemon from replacing it.
       await until(
+        'it is equal',
         async () => {
           const ref = await refOn(0).catch(() => undefined);
           const link =
@@ -203,7 +205,6 @@ describeWith(NEEDS, 'RBD mirroring', () => {
               .catch(() => undefined));
           return link?.state === 'idle-consistent';
         },
-        'it is equal',
         PATIENCE_MS,
       );
       expect(await read(0)).toBe(3);

@@ -7,7 +7,8 @@ import { type BlockDevice, PLAIN } from '../../../src/block/index.ts';
 import { IscsiDataPort, type IscsiDevice, type IscsiOpen } from '../../../src/iscsi/index.ts';
 import { describeWith, program } from '../../support/requires.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
-import { Tgtd, until } from '../../support/tgtd.ts';
+import { Tgtd } from '../../support/tgtd.ts';
+import { until } from '../../support/until.ts';
 import { startVerifiedWrites } from '../../support/verified-writes.ts';
 
 const IQN = 'iqn.2026-01.test.rootcast:outages';

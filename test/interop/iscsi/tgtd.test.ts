@@ -15,7 +15,8 @@ import {
 import { describeBlockDevice } from '../../compliance/block-device.ts';
 import { describeWith, program } from '../../support/requires.ts';
 import { succeed } from '../../support/run-program.ts';
-import { Tgtd, until } from '../../support/tgtd.ts';
+import { Tgtd } from '../../support/tgtd.ts';
+import { until } from '../../support/until.ts';
 import { startVerifiedWrites } from '../../support/verified-writes.ts';
 
 const IQN = 'iqn.2026-01.test.rootcast:disks';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { adapterOf } from '../../../src/service/storage/adapters.ts';
 import { describeArrayControl } from '../../compliance/array-control.ts';
 import { describeWith, findProgram, program } from '../../support/requires.ts';
-import { TgtDaemon } from '../../support/tgt-daemon.ts';
+import { Tgtd } from '../../support/tgtd.ts';
 
 const INITIATOR = 'iqn.2026-01.dev.rootcast:test';
 
@@ -24,7 +24,7 @@ exec ${real} "$@"
 
 describeWith([program('tgtd', 'tgt'), program('tgtadm', 'tgt')], 'tgt', () => {
   describeArrayControl('tgtd', async () => {
-    const daemon = await TgtDaemon.start();
+    const daemon = await Tgtd.start();
     const programs = join(daemon.folder, 'programs');
     const flag = join(daemon.folder, 'lose');
     await mkdir(programs);

@@ -11,9 +11,10 @@ import type {
   VolumeData,
 } from '../../../src/repositories/index.ts';
 import { readAll } from '../../compliance/block-device.ts';
+import { inquire, QemuInitiator } from '../../support/qemu-initiator.ts';
 import { describeWith, program } from '../../support/requires.ts';
 import { run } from '../../support/run-program.ts';
-import { inquire, QemuInitiator, TgtDaemon } from '../../support/tgt-daemon.ts';
+import { Tgtd } from '../../support/tgtd.ts';
 
 const OURS = 'iqn.2026-01.dev.rootcast:here';
 const HOST: HostIdentity = {
@@ -33,7 +34,7 @@ const NEEDS = [
 ];
 
 describeWith(NEEDS, 'tgtd as an array', () => {
-  let daemon: TgtDaemon;
+  let daemon: Tgtd;
   let control: ArrayControl;
   let data: VolumeData;
   let operations = 0;
@@ -49,7 +50,7 @@ describeWith(NEEDS, 'tgtd as an array', () => {
   };
 
   beforeAll(async () => {
-    daemon = await TgtDaemon.start();
+    daemon = await Tgtd.start();
     const { ipcSocket, controlPort } = daemon;
     const adapter = tgtAdapter(() => new QemuInitiator(daemon.folder));
     const connection = {
@@ -150,7 +151,7 @@ describeWith(NEEDS, 'tgtd as an array', () => {
     expect(before).toContain(String(volume.locator.address['wwid']).slice(1));
     await daemon.kill();
     expect((await control.health()).state).toBe('failed');
-    await daemon.begin();
+    await daemon.boot();
     const health = await control.health();
     expect(health.state).toBe('degraded');
     expect(health.messages.join()).toContain('made again');

@@ -6,7 +6,6 @@ import { CephCluster } from '../../support/ceph-cluster.ts';
 import { Ganesha } from '../../support/nfs-ganesha.ts';
 import { file, program, root } from '../../support/requires.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
-import { TgtDaemon } from '../../support/tgt-daemon.ts';
 import { Tgtd } from '../../support/tgtd.ts';
 
 const MIB = 2 ** 20;
@@ -96,12 +95,12 @@ export class Places {
       this.#keep(Ganesha.start(12)),
       this.#keep(Tgtd.start()),
       this.#keep(CephCluster.start({ manager: true })),
-      this.#keep(TgtDaemon.start()),
+      this.#keep(Tgtd.start()),
     ]);
     for (const one of started) if (one.status === 'rejected') throw one.reason;
     const [ganesha, tgtd, ceph, tgt] = started.map((one) =>
       one.status === 'fulfilled' ? one.value : undefined,
-    ) as [Ganesha, Tgtd, CephCluster, TgtDaemon];
+    ) as [Ganesha, Tgtd, CephCluster, Tgtd];
     this.#servers = { ganesha, tgtd, ceph };
     await fillTgtd(tgtd, { size: LUN_BYTES, smallSize: SMALL_LUN_BYTES });
     await this.#locals(path);

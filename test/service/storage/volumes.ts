@@ -1,7 +1,7 @@
 /** What a user does with a volume, the same on every kind of storage. */
 import { describe, expect, test } from 'vitest';
 import { connectNbd } from '../../../src/nbd/index.ts';
-import { until } from '../../support/tgtd.ts';
+import { until } from '../../support/until.ts';
 import { type Bench, MIB } from './bench.ts';
 import { contentAt, NumberedWriter } from './numbered-writer.ts';
 import { KINDS, type Kind } from './places.ts';

@@ -11,7 +11,7 @@ import type { ArrayControl, VolumeData } from '../../../../src/repositories/inde
 import { MIB, SILENT } from '../../../support/carved.ts';
 import { IscsiTarget } from '../../../support/iscsi-target.ts';
 import { TargetDisk } from '../../../support/iscsi-target-disk.ts';
-import { until } from '../../../support/tgtd.ts';
+import { until } from '../../../support/until.ts';
 
 const IQN = 'iqn.2026-01.test:target';
 const LEASES_MS = 60_000;

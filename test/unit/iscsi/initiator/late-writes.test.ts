@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { PLAIN } from '../../../../src/block/index.ts';
 import { IscsiDataPort } from '../../../../src/iscsi/index.ts';
 import type { IscsiTarget } from '../../../support/iscsi-target.ts';
-import { until } from '../../../support/tgtd.ts';
+import { until } from '../../../support/until.ts';
 import { benchOfTargets, INITIATOR, IQN, ManualTime, QUIET } from './bench.ts';
 
 const bench = benchOfTargets();

@@ -8,7 +8,7 @@ import type { IscsiDevice } from '../../../../src/iscsi/index.ts';
 import type { DataIn, R2t, ScsiResponse, TargetPdu } from '../../../../src/iscsi/wire/index.ts';
 import { NO_TAG } from '../../../../src/iscsi/wire/index.ts';
 import type { Sent, TargetConnection, TargetScript } from '../../../support/iscsi-target.ts';
-import { until } from '../../../support/tgtd.ts';
+import { until } from '../../../support/until.ts';
 import { benchOfTargets } from './bench.ts';
 
 const bench = benchOfTargets();

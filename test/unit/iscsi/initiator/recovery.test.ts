@@ -4,7 +4,7 @@ import { PLAIN } from '../../../../src/block/index.ts';
 import type { IscsiDevice } from '../../../../src/iscsi/index.ts';
 import { COMMAND_DOUBTS } from '../../../../src/iscsi/initiator/limits.ts';
 import type { IscsiTarget } from '../../../support/iscsi-target.ts';
-import { until } from '../../../support/tgtd.ts';
+import { until } from '../../../support/until.ts';
 import { benchOfTargets, ManualTime, SIZE } from './bench.ts';
 
 const bench = benchOfTargets();

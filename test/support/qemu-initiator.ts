@@ -1,73 +1,12 @@
-/** A real tgtd on loopback for a test, and a way to open its LUNs that is not ours: qemu's iSCSI initiator. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** Ways to open and look at a LUN that are not ours: qemu's iSCSI initiator, libiscsi's tools. */
+import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Initiator, OpenLun } from '../../src/adapters/tgt/index.ts';
 import type { BlockDevice } from '../../src/block/index.ts';
 import { BlockError } from '../../src/errors/index.ts';
 import { connectNbd, nbdDevice } from '../../src/nbd/index.ts';
-import { findProgram } from './requires.ts';
-import { run, succeed } from './run-program.ts';
-import { temporaryFolder } from './temporary-folder.ts';
-
-const START_MS = 20_000;
-
-export class TgtDaemon {
-  readonly folder: string;
-  readonly ipcSocket: string;
-  readonly controlPort = 7;
-  readonly portal: string;
-  readonly #remove: () => Promise<void>;
-  #child: ChildProcess | undefined;
-
-  private constructor(folder: string, portal: string, remove: () => Promise<void>) {
-    this.folder = folder;
-    this.portal = portal;
-    this.ipcSocket = join(folder, 'ipc');
-    this.#remove = remove;
-  }
-
-  static async start(): Promise<TgtDaemon> {
-    const { path, remove } = await temporaryFolder('tgt');
-    const daemon = new TgtDaemon(path, `127.0.0.1:${await freePort()}`, remove);
-    await daemon.begin();
-    return daemon;
-  }
-
-  async begin(): Promise<void> {
-    const args = ['-f', '-C', String(this.controlPort), '--iscsi', `portal=${this.portal}`];
-    this.#child = spawn(findProgram('tgtd') ?? 'tgtd', args, {
-      env: { ...process.env, TGT_IPC_SOCKET: this.ipcSocket },
-      stdio: 'ignore',
-    });
-    const deadline = performance.now() + START_MS;
-    while ((await this.tgtadm('--mode', 'sys', '--op', 'show')).code !== 0) {
-      if (performance.now() > deadline) throw new Error('tgtd does not answer');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  tgtadm(...args: readonly string[]): ReturnType<typeof run> {
-    const all = ['-C', String(this.controlPort), '--lld', 'iscsi', ...args];
-    return run('tgtadm', all, { env: { TGT_IPC_SOCKET: this.ipcSocket } });
-  }
-
-  /** As a crash does: it ignores SIGTERM while it has targets, and forgets them all. */
-  async kill(): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await ended;
-    this.#child = undefined;
-  }
-
-  async stop(): Promise<void> {
-    await this.kill();
-    await this.#remove();
-  }
-}
+import { succeed } from './run-program.ts';
 
 /** qemu-nbd's iSCSI driver behind our NBD client. It does not look at the disk's name: `iscsi-inq` does. */
 export class QemuInitiator implements Initiator {
@@ -162,16 +101,6 @@ function closing(device: BlockDevice, end: () => Promise<void>): BlockDevice {
     return over;
   };
   return device;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** What libiscsi's tools say: another opinion on who gets in and which disk it is. */
