@@ -3,13 +3,14 @@ import type { RepositoryRecord, VolumeRecord } from '../../catalog/storage/recor
 import type { Control } from '../../control.ts';
 import { refuseReplicated } from '../../replication/refuse-replicated.ts';
 import type { TaskView } from '../../schemas/activity.ts';
+import { currentVolume } from '../../storage/current-volume.ts';
 import { whileDying } from '../../storage/dying.ts';
 import { addressOf, requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { toldNames } from '../../values/told-names.ts';
 import { taskView } from '../task-view.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, currentVolume } from './volume-tasks.ts';
+import { callOf } from './volume-tasks.ts';
 
 export interface DeletedVolume {
   readonly deleted: string;
