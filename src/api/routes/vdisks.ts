@@ -10,7 +10,7 @@ import {
   VdiskView,
 } from '../../control/index.ts';
 import type { ApiInstance } from '../route-provider.ts';
-import { answers, NameParameter, Nothing } from './answers.ts';
+import { accepted, answers, NameParameter, Nothing } from './answers.ts';
 
 const tags = ['vdisks'];
 
@@ -39,11 +39,7 @@ export function vdiskRoutes(control: Control) {
           response: answers(202, TaskView),
         },
       },
-      (request, reply) => {
-        const task = importVdisk(control, request.body);
-        reply.code(202).header('location', `/v1/tasks/${task.id}`);
-        return task;
-      },
+      (request, reply) => accepted(reply, importVdisk(control, request.body)),
     );
     app.get(
       '/vdisks/:name',

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import type { Collection, Items, Machine } from '../answers.ts';
-import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part } from '../session.ts';
@@ -11,6 +10,7 @@ import {
   addInheritOption,
   addSettingOptions,
   given,
+  refuseNothing,
   type SettingOptions,
   settingFields,
 } from './setting-options.ts';
@@ -80,10 +80,7 @@ function setCommand(io: CliIo): Command {
     .option('--kernel-arguments <text>', "on the kernel command line, before a machine's own")
     .option('--discard-cache', 'another vDisk may cost persistent write caches')
     .action(async (name: string, options: CollectionOptions, self: Command) => {
-      const change = given({ name: options.name, ...fields(options) });
-      if (Object.keys(change).length === 0) {
-        throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
-      }
+      const change = refuseNothing(given({ name: options.name, ...fields(options) }));
       const session = openSession(self, io);
       const path = `/collections/${part(name)}`;
       session.show(await session.client.call<Collection>('PATCH', path, change), collectionText);

@@ -6,8 +6,8 @@ import { table } from '../format.ts';
 import { askSecret, readSecret } from '../secret-input.ts';
 import { openSession, part } from '../session.ts';
 import type { Hook } from '../storage-answers.ts';
-import { addListShowDelete, refuseNothing } from './host.ts';
-import { given } from './setting-options.ts';
+import { addListShowDelete } from './host.ts';
+import { given, refuseNothing } from './setting-options.ts';
 
 const MOMENTS = [
   'before-snapshot',

@@ -1,14 +1,12 @@
 /** `rootcast host` and `rootcast volume-group`. */
 import { Command } from 'commander';
 import type { Items, Task } from '../answers.ts';
-import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { table } from '../format.ts';
 import { openSession, part } from '../session.ts';
 import type { Host, SnapshotsTaken, VolumeGroup } from '../storage-answers.ts';
-import { given } from './setting-options.ts';
+import { another, given, refuseNothing } from './setting-options.ts';
 import { takenText } from './snapshot.ts';
-import { another } from './storage-address.ts';
 import { showTask, type Waiting } from './version.ts';
 
 interface HostOptions {
@@ -182,10 +180,4 @@ export function addListShowDelete<T extends { readonly name: string }>(
       await session.client.call('DELETE', `${path}/${part(name)}`);
       session.show({ deleted: name }, () => `${what} ${name} deleted\n`);
     });
-}
-
-/** @throws CliError EXIT_USAGE */
-export function refuseNothing(change: Record<string, unknown>): Record<string, unknown> {
-  if (Object.keys(change).length > 0) return change;
-  throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
 }

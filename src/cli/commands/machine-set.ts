@@ -11,7 +11,7 @@ import {
   machineFields,
 } from './machine-options.ts';
 import { machineListText, machineText } from './machine-text.ts';
-import { addInheritOption } from './setting-options.ts';
+import { addInheritOption, refuseNothing } from './setting-options.ts';
 
 interface SetOptions extends MachineOptions {
   readonly allIn?: string;
@@ -30,10 +30,7 @@ export function machineSetCommand(io: CliIo): Command {
     .action(async (names: string[], options: SetOptions, self: Command) => {
       const { allIn } = options;
       requireSelection({ names, allIn });
-      const change = machineFields(options);
-      if (Object.keys(change).length === 0) {
-        throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
-      }
+      const change = refuseNothing(machineFields(options));
       const [name] = names;
       const session = openSession(self, io);
       if (name !== undefined && names.length === 1) {

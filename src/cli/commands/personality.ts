@@ -7,6 +7,7 @@ import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { bytes, facts, table } from '../format.ts';
 import { openSession, part, type Session } from '../session.ts';
+import { another } from './setting-options.ts';
 
 interface PersonalityOptions {
   readonly set?: Readonly<Record<string, string>>;
@@ -73,10 +74,6 @@ function assignment(
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('NAME=VALUE is expected');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
-}
-
-function another(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
 }
 
 async function readValues(file: string, io: CliIo): Promise<object> {

@@ -5,7 +5,7 @@ import type { CliIo } from '../cli-io.ts';
 import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part } from '../session.ts';
 import { replicationActions } from './replication-actions.ts';
-import { given } from './setting-options.ts';
+import { given, refuseNothing } from './setting-options.ts';
 import { showTask, type Waiting } from './version.ts';
 
 interface Settings {
@@ -141,10 +141,7 @@ function setCommand(io: CliIo): Command {
     .description('change what is given, leave the rest; also while a point is being sent')
     .option('--name <name>', 'another name');
   return addSettings(command).action(async (name: string, options: Settings, self: Command) => {
-    const change = given({ name: options.name, ...fields(options) });
-    if (Object.keys(change).length === 0) {
-      throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
-    }
+    const change = refuseNothing(given({ name: options.name, ...fields(options) }));
     const session = openSession(self, io);
     const path = `/replications/${part(name)}`;
     session.show(await session.client.call<Replication>('PATCH', path, change), replicationText);

@@ -6,7 +6,7 @@ import type { CliIo } from '../cli-io.ts';
 import { askSecret, readSecret } from '../secret-input.ts';
 import type { Session } from '../session.ts';
 import type { RepositoryKind } from '../storage-answers.ts';
-import { another } from './storage-address.ts';
+import { another } from './setting-options.ts';
 
 type Texts = Readonly<Record<string, string>>;
 

@@ -14,7 +14,7 @@ import {
   repositoriesText,
   repositoryText,
 } from './repository-text.ts';
-import { given } from './setting-options.ts';
+import { given, refuseNothing } from './setting-options.ts';
 import { showTask, type Waiting } from './version.ts';
 
 interface KindOptions extends TargetOptions {
@@ -189,18 +189,17 @@ function set(io: CliIo): Command {
         const { settings, secrets } = await targetOf(session, before.kind, options);
         const { unsetSecret } = options;
         const removed = unsetSecret === undefined ? {} : { [unsetSecret]: null };
-        const change = given({
-          name: options.name,
-          ...commonFields(options),
-          settings: settings === undefined ? undefined : { ...before.settings, ...settings },
-          secrets:
-            secrets === undefined && unsetSecret === undefined
-              ? undefined
-              : { ...secrets, ...removed },
-        });
-        if (Object.keys(change).length === 0) {
-          throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
-        }
+        const change = refuseNothing(
+          given({
+            name: options.name,
+            ...commonFields(options),
+            settings: settings === undefined ? undefined : { ...before.settings, ...settings },
+            secrets:
+              secrets === undefined && unsetSecret === undefined
+                ? undefined
+                : { ...secrets, ...removed },
+          }),
+        );
         const changed = await session.client.call<Repository>('PATCH', pathOf(name), change);
         session.show(changed, repositoryText);
       },

@@ -1,5 +1,6 @@
 /** Options for the settings that machines, collections and the enrolment template have in common. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CliError, EXIT_USAGE } from '../cli-error.ts';
 
 const CACHE_MODES = ['server', 'server-persistent'];
 const CLASSES = ['production', 'test', 'maintenance'];
@@ -74,6 +75,17 @@ export function settingFields(options: SettingOptions): Record<string, unknown> 
 /** Without what was not given. */
 export function given(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** @returns what is to be set. @throws CliError EXIT_USAGE */
+export function refuseNothing(change: Record<string, unknown>): Record<string, unknown> {
+  if (Object.keys(change).length > 0) return change;
+  throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
+}
+
+/** Several in a row: `another` of an option that may be repeated. */
+export function another(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
 }
 
 /** The option's name of an API setting. */

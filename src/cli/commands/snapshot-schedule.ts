@@ -5,9 +5,8 @@ import type { CliIo } from '../cli-io.ts';
 import { table, time } from '../format.ts';
 import { openSession, part } from '../session.ts';
 import type { Schedule, ScheduleRun } from '../storage-answers.ts';
-import { addListShowDelete, refuseNothing } from './host.ts';
-import { given } from './setting-options.ts';
-import { another } from './storage-address.ts';
+import { addListShowDelete } from './host.ts';
+import { another, given, refuseNothing } from './setting-options.ts';
 import { showTask, type Waiting } from './version.ts';
 
 interface ScheduleOptions {

@@ -8,7 +8,7 @@ import { openSession, part, type Session } from '../session.ts';
 import type { Difference, HookResult, Snapshot, SnapshotsTaken } from '../storage-answers.ts';
 import { allPages } from './all-pages.ts';
 import { cloneCommand } from './clone.ts';
-import { given } from './setting-options.ts';
+import { given, refuseNothing } from './setting-options.ts';
 import { treeText } from './snapshot-tree.ts';
 import {
   parseSnapshotAddress,
@@ -125,10 +125,7 @@ function set(io: CliIo): Command {
     .action(async (address: SnapshotAddress, options: SetOptions, self: Command) => {
       const { name, description, hold, release } = options;
       const held = hold ?? (release === true ? false : undefined);
-      const change = given({ name, description, held });
-      if (Object.keys(change).length === 0) {
-        throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
-      }
+      const change = refuseNothing(given({ name, description, held }));
       const session = openSession(self, io);
       const path = snapshotPath(address);
       session.show(await session.client.call<Snapshot>('PATCH', path, change), snapshotText);

@@ -29,11 +29,6 @@ export function parseSnapshotAddress(text: string): SnapshotAddress {
   );
 }
 
-/** Several in a row: `another` of an option that may be repeated. */
-export function another(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
-}
-
 export function volumePath({ repository, volume }: VolumeAddress): string {
   return `/repositories/${part(repository)}/volumes/${part(volume)}`;
 }

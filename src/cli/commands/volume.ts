@@ -8,7 +8,7 @@ import { openSession, part } from '../session.ts';
 import type { ForeignVolume, Repository, SizedVolume, Volume } from '../storage-answers.ts';
 import { allPages } from './all-pages.ts';
 import { cloneCommand } from './clone.ts';
-import { given } from './setting-options.ts';
+import { given, refuseNothing } from './setting-options.ts';
 import {
   parseSnapshotAddress,
   parseVolumeAddress,
@@ -100,12 +100,10 @@ function set(io: CliIo): Command {
     .option('--name <name>', 'another name')
     .option('--description <text>', 'for people')
     .action(async (address: VolumeAddress, options: Record<string, unknown>, self: Command) => {
-      if (Object.keys(given(options)).length === 0) {
-        throw new CliError(EXIT_USAGE, 'nothing to set: give at least one option');
-      }
+      const change = refuseNothing(given(options));
       const session = openSession(self, io);
       const path = volumePath(address);
-      session.show(await session.client.call<Volume>('PATCH', path, options), volumeText);
+      session.show(await session.client.call<Volume>('PATCH', path, change), volumeText);
     });
 }
 

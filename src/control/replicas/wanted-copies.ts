@@ -9,10 +9,26 @@ export function layersOfVdisk(catalog: Catalog, vdiskId: string): readonly Layer
   const layers = new Map<string, LayerRecord>();
   for (const version of catalog.versions.ofVdisk(vdiskId)) {
     const top = isSealed(version) ? version.layerId : version.baseLayerId;
-    if (layers.has(top)) continue;
-    for (const layer of catalog.layers.chain(top)) layers.set(layer.id, layer);
+    for (const layer of newLayers(catalog, layers, top)) layers.set(layer.id, layer);
   }
   return [...layers.values()];
+}
+
+/** Down to what is known already: a chain for each version would be read again and again, every two seconds. */
+function newLayers(
+  catalog: Catalog,
+  known: ReadonlyMap<string, LayerRecord>,
+  top: string,
+): readonly LayerRecord[] {
+  const found: LayerRecord[] = [];
+  let id: string | undefined = top;
+  while (id !== undefined && !known.has(id)) {
+    const layer: LayerRecord | undefined = catalog.layers.byId(id);
+    if (layer === undefined) break;
+    found.push(layer);
+    id = layer.parentId;
+  }
+  return found.reverse();
 }
 
 /** Those that have no copy there yet; one that is at home there needs none. */

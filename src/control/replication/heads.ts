@@ -6,11 +6,11 @@
 import { Fault } from '../../errors/index.ts';
 import type { PointRecord, ReplicationRecord, Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
+import { currentVolume } from '../storage/current-volume.ts';
 import { repositoryName, snapshotNameOf, volumeNameOf, volumeSubject } from '../storage/names.ts';
 import { inTurn } from '../storage/turns.ts';
 import type { Call, StoredVolume } from '../storage-port.ts';
 import { changeReplication } from './change-replication.ts';
-import { currentVolume } from './current-volume.ts';
 import { current, snapshotOf, volumeOf } from './situation.ts';
 
 /** Volumes that are still to be made in the other repository: of a new replication, or what a crash left out. */

@@ -2,12 +2,12 @@
 
 import type { PointRecord, ReplicationRecord, Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
+import { currentVolume } from '../storage/current-volume.ts';
 import { withHooks } from '../storage/hooks.ts';
 import { volumeNameOf } from '../storage/names.ts';
 import { inTurn } from '../storage/turns.ts';
 import type { Call, StoredSnapshot } from '../storage-port.ts';
 import { changeReplication } from './change-replication.ts';
-import { currentVolume } from './current-volume.ts';
 import { current, occasionOf, volumeOf } from './situation.ts';
 
 export interface SideRequest {

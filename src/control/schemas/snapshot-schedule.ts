@@ -43,34 +43,25 @@ const PrefixField = Type.String({
 
 const EnabledField = Type.Boolean({ description: 'false: it takes none until it is enabled' });
 
+const SETTINGS = {
+  description: Type.Optional(DescriptionField),
+  volumes: Type.Optional(MembersField),
+  group: Type.Optional(NameField),
+  every: Type.Optional(EveryField),
+  at: Type.Optional(AtField),
+  keep: Type.Optional(KeepField),
+  prefix: Type.Optional(PrefixField),
+  enabled: Type.Optional(EnabledField),
+};
+
 export const AddSnapshotScheduleInput = Type.Object(
-  {
-    name: NameField,
-    description: Type.Optional(DescriptionField),
-    volumes: Type.Optional(MembersField),
-    group: Type.Optional(NameField),
-    every: Type.Optional(EveryField),
-    at: Type.Optional(AtField),
-    keep: Type.Optional(KeepField),
-    prefix: Type.Optional(PrefixField),
-    enabled: Type.Optional(EnabledField),
-  },
+  { name: NameField, ...SETTINGS },
   { additionalProperties: false },
 );
 export type AddSnapshotScheduleInput = Static<typeof AddSnapshotScheduleInput>;
 
 export const UpdateSnapshotScheduleInput = Type.Object(
-  {
-    name: Type.Optional(NameField),
-    description: Type.Optional(DescriptionField),
-    volumes: Type.Optional(MembersField),
-    group: Type.Optional(NameField),
-    every: Type.Optional(EveryField),
-    at: Type.Optional(AtField),
-    keep: Type.Optional(KeepField),
-    prefix: Type.Optional(PrefixField),
-    enabled: Type.Optional(EnabledField),
-  },
+  { name: Type.Optional(NameField), ...SETTINGS },
   { additionalProperties: false, minProperties: 1, description: 'at least one field to change' },
 );
 export type UpdateSnapshotScheduleInput = Static<typeof UpdateSnapshotScheduleInput>;

@@ -1,5 +1,6 @@
 import { Fault } from '../../errors/index.ts';
 import type { Control } from '../control.ts';
+import { placeOf } from '../replicas/copies-of-layer.ts';
 
 /**
  * Layers of vDisks lie in repositories, too, and no volume says so.
@@ -16,7 +17,7 @@ export function refuseLayers(
       )
     : catalog.layers.all();
   const here = new Set(
-    layers.filter(({ volumeId }) => volumeId.startsWith(`${id}/`)).map((layer) => layer.id),
+    layers.filter(({ volumeId }) => placeOf(volumeId).repositoryId === id).map((layer) => layer.id),
   );
   if (here.size === 0) return;
   const what = isOpen ? 'layers that vDisks are read from now' : 'layers of vDisks';

@@ -3,9 +3,9 @@ import type { SnapshotRecord } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
 import { refuseReplicated } from '../replication/refuse-replicated.ts';
 import type { Call } from '../storage-port.ts';
-import { toldNames } from '../values/told-names.ts';
 import { whileDying } from './dying.ts';
-import { addressOf, repositoryName, snapshotNameOf, snapshotSubject } from './names.ts';
+import { repositoryName, snapshotNameOf, snapshotSubject } from './names.ts';
+import { namingClones } from './naming-clones.ts';
 import { inTurn } from './turns.ts';
 
 /**
@@ -23,7 +23,11 @@ export async function removeSnapshot(control: Control, id: string, call: Call): 
         control.storage.deleteSnapshot(snapshotNameOf(snapshot), () => forget(control, id), call),
       );
     } catch (error) {
-      throw namingClones(control, snapshot, error);
+      throw namingClones(control, error, {
+        what: `snapshot ${snapshot.volumeName}@${snapshot.name}`,
+        field: 'snapshot.clones',
+        clones: () => control.catalog.volumes.clonesOfSnapshot(id),
+      });
     }
   });
 }
@@ -68,22 +72,4 @@ function refuseHeld({ held, volumeName, name }: SnapshotRecord): void {
     value: true,
     expected: 'one that is released (rootcast snapshot set --release)',
   });
-}
-
-/** The storage knows clones by its own names; people by theirs. */
-function namingClones({ catalog }: Control, snapshot: SnapshotRecord, error: unknown): unknown {
-  if (!(error instanceof Fault) || error.code !== 'IN_USE') return error;
-  const clones = catalog.volumes.clonesOfSnapshot(snapshot.id);
-  if (clones.length === 0) return error;
-  const names = clones.map(({ id }) => addressOf(catalog, id));
-  const message = `${toldNames(names)} stand on snapshot ${snapshot.volumeName}@${snapshot.name}: ${error.message}`;
-  const expected = 'no linked clone that stands on it (rootcast volume split, or delete)';
-  return new Fault(
-    'IN_USE',
-    message,
-    { field: 'snapshot.clones', value: names, expected },
-    {
-      cause: error,
-    },
-  );
 }

@@ -1,6 +1,7 @@
 import type { LayerRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import type { StoredLayer } from '../ports.ts';
+import { placeOf } from '../replicas/copies-of-layer.ts';
 
 /** Inside a change: the catalog knows the layer from now on. */
 export function insertLayer(
@@ -22,6 +23,6 @@ export function insertLayer(
   };
   control.catalog.layers.insert(record);
   // One that an array has made is a leftover until something names it.
-  control.catalog.arrayLeftovers.remove(volumeId.slice(volumeId.indexOf('/') + 1));
+  control.catalog.arrayLeftovers.remove(placeOf(volumeId).id);
   return record;
 }

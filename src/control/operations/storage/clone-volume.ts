@@ -3,6 +3,7 @@ import type { RepositoryRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { CloneInput, VolumeView } from '../../schemas/stored-volume.ts';
+import { currentVolume } from '../../storage/current-volume.ts';
 import {
   requireAttached,
   snapshotNameOf,
@@ -14,7 +15,7 @@ import type { SnapshotName, StoredVolume, VolumeName } from '../../storage-port.
 import { taskView } from '../task-view.ts';
 import { keepVolume, newVolume, refuseNewVolume } from './create-volume.ts';
 import { findRepository, findSnapshot, findVolume } from './find-storage.ts';
-import { callOf, currentVolume, refuseReplica } from './volume-tasks.ts';
+import { callOf, refuseReplica } from './volume-tasks.ts';
 
 interface Source {
   readonly repository: RepositoryRecord;

@@ -3,13 +3,15 @@ import type { RepositoryRecord, VolumeRecord } from '../../catalog/storage/recor
 import type { Control } from '../../control.ts';
 import { refuseReplicated } from '../../replication/refuse-replicated.ts';
 import type { TaskView } from '../../schemas/activity.ts';
+import { currentVolume } from '../../storage/current-volume.ts';
 import { whileDying } from '../../storage/dying.ts';
-import { addressOf, requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
+import { requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
+import { namingClones } from '../../storage/naming-clones.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { toldNames } from '../../values/told-names.ts';
 import { taskView } from '../task-view.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, currentVolume } from './volume-tasks.ts';
+import { callOf } from './volume-tasks.ts';
 
 export interface DeletedVolume {
   readonly deleted: string;
@@ -44,7 +46,11 @@ export function deleteVolume(control: Control, repositoryName: string, name: str
           ),
         );
       } catch (error) {
-        throw namingClones(control, current, error);
+        throw namingClones(control, error, {
+          what: `volume ${current.name}`,
+          field: 'volume.clones',
+          clones: () => control.catalog.volumes.clonesOfVolume(current.id),
+        });
       }
       return { deleted: `${repositoryName}/${name}`, snapshotsLeft } satisfies DeletedVolume;
     }),
@@ -87,16 +93,4 @@ function refuseWanted({ catalog }: Control, { name }: RepositoryRecord, volume: 
     const expected = 'no schedule that has it (rootcast snapshot-schedule set)';
     refuse(`is in snapshot schedule ${toldNames(schedules)}`, schedules, expected);
   }
-}
-
-/** The storage knows clones by its own names; people by theirs. */
-function namingClones({ catalog }: Control, volume: VolumeRecord, error: unknown): unknown {
-  if (!(error instanceof Fault) || error.code !== 'IN_USE') return error;
-  const clones = catalog.volumes.clonesOfVolume(volume.id);
-  if (clones.length === 0) return error;
-  const names = clones.map(({ id }) => addressOf(catalog, id));
-  const message = `${toldNames(names)} stand on volume ${volume.name}: ${error.message}`;
-  const expected = 'no linked clone that stands on it (rootcast volume split, or delete)';
-  const details = { field: 'volume.clones', value: names, expected };
-  return new Fault('IN_USE', message, details, { cause: error });
 }

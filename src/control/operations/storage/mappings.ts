@@ -2,12 +2,13 @@
 import type { Control } from '../../control.ts';
 import type { ForceInput } from '../../schemas/repository.ts';
 import type { MappingView, MapVolumeInput } from '../../schemas/stored-volume.ts';
+import { currentVolume } from '../../storage/current-volume.ts';
 import { requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { withoutSecrets } from '../../storage/without-secrets.ts';
 import type { VolumeMapping } from '../../storage-port.ts';
 import { findHost, findVolume } from './find-storage.ts';
-import { currentVolume, refuseReplica } from './volume-tasks.ts';
+import { refuseReplica } from './volume-tasks.ts';
 
 /** @throws Fault NOT_FOUND, UNREACHABLE, UNSUPPORTED */
 export async function listMappings(

@@ -3,6 +3,7 @@ import type { SnapshotRecord, VolumeRecord } from '../../catalog/storage/records
 import type { Control } from '../../control.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { RevertVolumeInput, VolumeView } from '../../schemas/stored-volume.ts';
+import { currentVolume } from '../../storage/current-volume.ts';
 import {
   requireAttached,
   snapshotNameOf,
@@ -13,7 +14,7 @@ import { inTurn } from '../../storage/turns.ts';
 import type { StoredVolume } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, currentVolume, refuseReplica, storedFacts } from './volume-tasks.ts';
+import { callOf, refuseReplica, storedFacts } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /**

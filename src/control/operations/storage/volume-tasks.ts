@@ -1,23 +1,12 @@
 /** What the tasks on volumes have in common. */
 import { Fault } from '../../../errors/index.ts';
 import type { VolumeRecord } from '../../catalog/storage/records.ts';
-import type { Control } from '../../control.ts';
 import type { Call, StoredVolume } from '../../storage-port.ts';
 import type { ReportProgress } from '../../tasks/task-runner.ts';
 
 /** As the storage takes it; 100 % is for when it is done. */
 export function callOf(report: ReportProgress, signal: AbortSignal, message: string): Call {
   return { signal, progress: (fraction) => report(Math.min(99, fraction * 100), message) };
-}
-
-/** What the volume is by now: other work on it may have ended since it was asked for. @throws Fault NOT_FOUND */
-export function currentVolume({ catalog }: Control, id: string): VolumeRecord {
-  const volume = catalog.volumes.byId(id);
-  if (volume !== undefined) return volume;
-  throw new Fault('NOT_FOUND', 'the volume was deleted meanwhile', {
-    field: 'volume.id',
-    value: id,
-  });
 }
 
 /**

@@ -16,6 +16,7 @@ import { Fault } from '../../../../src/errors/index.ts';
 import { kinds } from '../support/fake-service.ts';
 import {
   ended,
+  refused,
   result,
   type StorageService,
   storageService,
@@ -32,13 +33,6 @@ beforeEach(async () => {
   service.told.length = 0;
 });
 
-const refused = (code: string, field?: string) =>
-  expect.objectContaining({
-    code,
-    ...(field === undefined
-      ? {}
-      : { details: expect.objectContaining({ field, expected: expect.any(String) }) }),
-  });
 const create = (name: string, volumes: string[] = ['db']) =>
   createSnapshot(service.control, 'san1', { volumes, name });
 const take = async (name: string, volumes?: string[]) => {

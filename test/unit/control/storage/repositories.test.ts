@@ -16,6 +16,7 @@ import { Fault } from '../../../../src/errors/index.ts';
 import { fakeService, kinds } from '../support/fake-service.ts';
 import {
   ended,
+  refused,
   result,
   type StorageService,
   storageService,
@@ -37,12 +38,6 @@ beforeEach(() => {
       ...input,
     });
 });
-
-const refused = (code: string, field?: string, expected: unknown = expect.any(String)) =>
-  expect.objectContaining({
-    code,
-    ...(field === undefined ? {} : { details: expect.objectContaining({ field, expected }) }),
-  });
 
 describe('finding storage', () => {
   test('each kind has its settings', () => {

@@ -22,6 +22,7 @@ import { Fault } from '../../../../src/errors/index.ts';
 import { fakeService, kinds } from '../support/fake-service.ts';
 import {
   ended,
+  refused,
   result,
   type StorageService,
   storageService,
@@ -39,13 +40,6 @@ beforeEach(async () => {
   await withVolume(service, 'log');
 });
 
-const refused = (code: string, field?: string) =>
-  expect.objectContaining({
-    code,
-    ...(field === undefined
-      ? {}
-      : { details: expect.objectContaining({ field, expected: expect.any(String) }) }),
-  });
 const add = (input: object = {}) =>
   addSnapshotSchedule(service.control, {
     name: 'hourly',

@@ -20,6 +20,7 @@ import { kinds } from '../support/fake-service.ts';
 import {
   ended,
   GIB,
+  refused,
   result,
   type StorageService,
   storageService,
@@ -36,13 +37,6 @@ beforeEach(async () => {
   service.told.length = 0;
 });
 
-const refused = (code: string, field?: string) =>
-  expect.objectContaining({
-    code,
-    ...(field === undefined
-      ? {}
-      : { details: expect.objectContaining({ field, expected: expect.any(String) }) }),
-  });
 const create = (name: string, volumes: string[] = ['db']) =>
   createSnapshot(service.control, 'san1', { volumes, name });
 const take = async (name: string, volumes?: string[]) => {

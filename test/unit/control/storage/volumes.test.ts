@@ -33,6 +33,7 @@ import { kinds } from '../support/fake-service.ts';
 import {
   ended,
   GIB,
+  refused,
   result,
   type StorageService,
   storageService,
@@ -48,13 +49,6 @@ beforeEach(async () => {
   service.told.length = 0;
 });
 
-const refused = (code: string, field?: string) =>
-  expect.objectContaining({
-    code,
-    ...(field === undefined
-      ? {}
-      : { details: expect.objectContaining({ field, expected: expect.any(String) }) }),
-  });
 const names = () => listVolumes(service.control, 'san1').items.map(({ name }) => name);
 const snapshot = async (name: string, volume = 'db') =>
   result(service.control, createSnapshot(service.control, 'san1', { volumes: [volume], name }));

@@ -1,4 +1,5 @@
 /** A control plane with storage and hooks in memory, and a repository or two. */
+import { expect } from 'vitest';
 import {
   type Control,
   createRepository,
@@ -66,6 +67,13 @@ export async function result<T>(control: Control, task: TaskView): Promise<T> {
   if (state !== 'succeeded') throw new Error(`${task.kind} ${state}: ${message}`);
   return value as T;
 }
+
+/** A fault that says where and what was expected. @param expected any text unless given */
+export const refused = (code: string, field?: string, expected: unknown = expect.any(String)) =>
+  expect.objectContaining({
+    code,
+    ...(field === undefined ? {} : { details: expect.objectContaining({ field, expected }) }),
+  });
 
 export async function withRepository(service: StorageService, name = 'san1'): Promise<void> {
   const input = { name, kind: 'iscsi', settings: { target: '192.0.2.1' } };
