@@ -10,3 +10,4 @@ export { RangeLock } from './range-lock.ts';
 export { type ProgramEnd, type RunProgramOptions, runProgram } from './run-program.ts';
 export { SharedBitmap } from './shared-bitmap.ts';
 export { SharedMutex } from './shared-mutex.ts';
+export { writeNow } from './write-now.ts';
