@@ -49,11 +49,13 @@ export async function makeFile(
   }
 }
 
+/** @param replace as of `makeFile` */
 export async function writeText(
   path: { readonly folder: string; readonly file: string },
+  replace: boolean,
   text: string,
 ): Promise<void> {
-  await makeFile(path, true, async (unfinished) => {
+  await makeFile(path, replace, async (unfinished) => {
     const handle = await open(unfinished, 'wx', 0o640);
     try {
       await handle.writeFile(text);
