@@ -1,4 +1,5 @@
 /** Small named helpers, one concept each. Imports nothing of ours. */
+export { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
 export { forEachOf } from './for-each-of.ts';
 export { Gather } from './gather.ts';
 export { GroupCommit } from './group-commit.ts';
@@ -9,3 +10,4 @@ export { RangeLock } from './range-lock.ts';
 export { type ProgramEnd, type RunProgramOptions, runProgram } from './run-program.ts';
 export { SharedBitmap } from './shared-bitmap.ts';
 export { SharedMutex } from './shared-mutex.ts';
+export { writeNow } from './write-now.ts';

@@ -2,13 +2,13 @@
  * Reads and writes of one open descriptor, over Node's fs alone: what devices over files and block device nodes share.
  *
  * How a request runs is decided per request (io-mode.ts): synchronously while the file behaves like memory, through the
- * thread pool with callbacks otherwise.
+ * thread pool with callbacks otherwise. A range lock keeps overlapping changes in order when some of them wait.
  *
  * After a failed fdatasync every later one of this descriptor fails too: the kernel reports a lost write once and then
  * forgets it, so a retry that "succeeds" would be a lie.
  */
 import * as fs from 'node:fs';
-import { GroupCommit, type MaybePromise } from '../base/index.ts';
+import { chain, GroupCommit, type MaybePromise, RangeLock } from '../base/index.ts';
 import { BlockError } from '../errors/index.ts';
 import { type Clock, IoMode } from './io-mode.ts';
 import { SYNC_IO_BYTES, ZEROES_BYTES } from './limits.ts';
@@ -17,6 +17,7 @@ import { ZEROES } from './zeroes.ts';
 export class DescriptorIo {
   readonly #fd: number;
   readonly #mode: IoMode;
+  readonly #ranges = new RangeLock();
   readonly #sync = new GroupCommit(() => this.#fdatasync());
   #syncFailure: BlockError | undefined;
 
@@ -37,41 +38,31 @@ export class DescriptorIo {
     return this.#readLater(target, offset);
   }
 
-  /** @returns false when the write is too long, or the file too slow, to be made synchronously. */
-  tryWriteNow(source: Buffer, offset: number): boolean {
-    if (source.length > SYNC_IO_BYTES) return false;
-    const started = this.#mode.start();
-    if (started < 0) return false;
-    try {
-      for (let done = 0; done < source.length; ) {
-        done += fs.writeSync(this.#fd, source, done, source.length - done, offset + done);
-      }
-    } catch (error) {
-      throw BlockError.from(error, 'write', offset, source.length);
+  write(source: Buffer, offset: number, fua: boolean): MaybePromise<void> {
+    if (this.#ranges.idle && this.#tryWriteNow(source, offset)) {
+      return fua ? this.sync() : undefined;
     }
-    this.#mode.finish(started);
-    return true;
+    return this.change(offset, source.length, fua, () =>
+      this.#tryWriteNow(source, offset) ? undefined : this.#writeLater(source, offset),
+    );
   }
 
-  writeLater(source: Buffer, offset: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let done = 0;
-      const next = (): void => {
-        fs.write(this.#fd, source, done, source.length - done, offset + done, (error, count) => {
-          done += count;
-          if (error !== null) reject(BlockError.from(error, 'write', offset, source.length));
-          else if (done === source.length) resolve();
-          else next();
-        });
-      };
-      next();
-    });
+  /** Runs `work` after the changes of the range that were asked for earlier; with `fua` it is on stable storage then. */
+  change(
+    offset: number,
+    length: number,
+    fua: boolean,
+    work: () => MaybePromise<void>,
+  ): MaybePromise<void> {
+    const changed = this.#ranges.run(offset, offset + length, work);
+    return fua ? chain(changed, () => this.sync()) : changed;
   }
 
+  /** For the `work` of a change. */
   async writeZeroes(offset: number, length: number): Promise<void> {
     for (let done = 0; done < length; done += ZEROES_BYTES) {
       const piece = ZEROES.subarray(0, Math.min(ZEROES_BYTES, length - done));
-      if (!this.tryWriteNow(piece, offset + done)) await this.writeLater(piece, offset + done);
+      if (!this.#tryWriteNow(piece, offset + done)) await this.#writeLater(piece, offset + done);
     }
   }
 
@@ -112,6 +103,37 @@ export class DescriptorIo {
       };
       const next = (): void => {
         fs.read(this.#fd, target, done, target.length - done, offset + done, step);
+      };
+      next();
+    });
+  }
+
+  /** @returns false when the write is too long, or the file too slow, to be made synchronously. */
+  #tryWriteNow(source: Buffer, offset: number): boolean {
+    if (source.length > SYNC_IO_BYTES) return false;
+    const started = this.#mode.start();
+    if (started < 0) return false;
+    try {
+      for (let done = 0; done < source.length; ) {
+        done += fs.writeSync(this.#fd, source, done, source.length - done, offset + done);
+      }
+    } catch (error) {
+      throw BlockError.from(error, 'write', offset, source.length);
+    }
+    this.#mode.finish(started);
+    return true;
+  }
+
+  #writeLater(source: Buffer, offset: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let done = 0;
+      const next = (): void => {
+        fs.write(this.#fd, source, done, source.length - done, offset + done, (error, count) => {
+          done += count;
+          if (error !== null) reject(BlockError.from(error, 'write', offset, source.length));
+          else if (done === source.length) resolve();
+          else next();
+        });
       };
       next();
     });

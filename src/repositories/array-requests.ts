@@ -68,7 +68,7 @@ export function pageAfter<T>(
   limit: number,
 ): Page<T> {
   if (cursor !== undefined && !cursor.startsWith(CURSOR)) {
-    throw new ArrayError('CURSOR_EXPIRED', 'the list does not go on from there');
+    throw new ArrayError('CURSOR_EXPIRED', 'the list does not go on from there', { value: cursor });
   }
   const after = cursor?.slice(CURSOR.length);
   const rest = after === undefined ? sorted : sorted.filter((item) => idOf(item) > after);

@@ -5,7 +5,7 @@
  * complete and tagged: under its own name, nothing half done is ever seen.
  */
 import { createHash } from 'node:crypto';
-import { ArrayError } from '../../errors/index.ts';
+import { checkArrayName } from '../../repositories/index.ts';
 import { NAME_CHARACTERS } from './limits.ts';
 
 const PART = '.part';
@@ -43,14 +43,7 @@ export function isVolumeName(name: string): boolean {
   return name !== MARKER && !UNFINISHED.test(name);
 }
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-
 /** @throws ArrayError INVALID_ARGUMENT */
 export function checkName(name: string): void {
-  if (name.length <= NAME_CHARACTERS && NAME.test(name)) return;
-  throw new ArrayError('INVALID_ARGUMENT', 'this cannot be a name', {
-    field: 'name',
-    value: name,
-    expected: `1 to ${NAME_CHARACTERS} letters, digits, ".", "_" or "-", not first a mark`,
-  });
+  checkArrayName(name, { nameLength: NAME_CHARACTERS });
 }

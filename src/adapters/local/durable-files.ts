@@ -9,9 +9,9 @@ import { join } from 'node:path';
 /** Begins the names of files that are being made. What is left of them is removed when the folder is attached. */
 export const UNFINISHED = '.rootcast-unfinished-';
 
-/** A new name or a removed one survives the death of the host only after this. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+/** A file's content, or a folder's new and removed names, survive the death of the host only after this. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
   try {
     await handle.sync();
   } finally {
@@ -33,7 +33,7 @@ export async function makeFile(
   let named = false;
   try {
     await fill(unfinished);
-    await syncFile(unfinished);
+    await syncPath(unfinished);
     if (replace) {
       await rename(unfinished, final);
     } else {
@@ -41,7 +41,7 @@ export async function makeFile(
       named = true;
       await unlink(unfinished);
     }
-    await syncFolder(path.folder);
+    await syncPath(path.folder);
   } catch (error) {
     await rm(unfinished, { force: true });
     if (named) await rm(final, { force: true });
@@ -49,11 +49,13 @@ export async function makeFile(
   }
 }
 
+/** @param replace as of `makeFile` */
 export async function writeText(
   path: { readonly folder: string; readonly file: string },
+  replace: boolean,
   text: string,
 ): Promise<void> {
-  await makeFile(path, true, async (unfinished) => {
+  await makeFile(path, replace, async (unfinished) => {
     const handle = await open(unfinished, 'wx', 0o640);
     try {
       await handle.writeFile(text);
@@ -66,7 +68,7 @@ export async function writeText(
 /** One that is gone is fine. */
 export async function removeFile(folder: string, file: string): Promise<void> {
   await rm(join(folder, file), { force: true });
-  await syncFolder(folder);
+  await syncPath(folder);
 }
 
 export async function removeUnfinished(folder: string): Promise<void> {
@@ -84,13 +86,4 @@ export async function regularFile(folder: string, file: string) {
 export function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code === 'ENOENT') return undefined;
   throw error;
-}
-
-async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,9 +1,6 @@
-/**
- * A file as a disk. How its requests run is told in block/descriptor-io.ts; a range lock keeps overlapping changes
- * in order when some of them wait.
- */
+/** A file as a disk. How its requests run is told in block/descriptor-io.ts. */
 import * as fs from 'node:fs';
-import { isPromise, type MaybePromise, RangeLock } from '../../base/index.ts';
+import type { MaybePromise } from '../../base/index.ts';
 import {
   type BlockDevice,
   type Capabilities,
@@ -41,7 +38,6 @@ export class FileDevice implements BlockDevice {
   readonly #puncher: HolePuncher;
   readonly #onCannotPunch: () => void;
   readonly #gate = new Gate();
-  readonly #ranges = new RangeLock();
   #canPunch: boolean;
 
   /** @throws what fs.fstat throws; BlockError EINVAL when it is not a regular file */
@@ -85,13 +81,7 @@ export class FileDevice implements BlockDevice {
 
   write(source: Buffer, offset: number, options: WriteOptions): MaybePromise<void> {
     this.#gate.check('write', offset, source.length);
-    if (this.#ranges.idle && this.#io.tryWriteNow(source, offset)) {
-      return options.fua ? this.flush() : undefined;
-    }
-    const written = this.#ranges.run(offset, offset + source.length, () =>
-      this.#io.tryWriteNow(source, offset) ? undefined : this.#io.writeLater(source, offset),
-    );
-    return this.#gate.track(this.#thenSync(written, options.fua));
+    return this.#gate.track(this.#io.write(source, offset, options.fua));
   }
 
   flush(): MaybePromise<void> {
@@ -104,10 +94,10 @@ export class FileDevice implements BlockDevice {
     if (!this.#canPunch || this.#holdsNothing()) {
       return options.fua ? this.flush() : undefined;
     }
-    const trimmed = this.#ranges.run(offset, offset + length, async () => {
+    const trimmed = this.#io.change(offset, length, options.fua, async () => {
       await this.#punch('trim', offset, length);
     });
-    return this.#gate.track(this.#thenSync(trimmed, options.fua));
+    return this.#gate.track(trimmed);
   }
 
   zero(offset: number, length: number, options: ZeroOptions): MaybePromise<void> {
@@ -115,10 +105,10 @@ export class FileDevice implements BlockDevice {
     if (options.fast && (options.noHole || !this.#canPunch)) {
       throw new BlockError('ENOTSUP', 'zero', offset, length, 'not faster than writing zeroes');
     }
-    const zeroed = this.#ranges.run(offset, offset + length, () =>
+    const zeroed = this.#io.change(offset, length, options.fua, () =>
       this.#zeroRange(offset, length, options),
     );
-    return this.#gate.track(this.#thenSync(zeroed, options.fua));
+    return this.#gate.track(zeroed);
   }
 
   cache(offset: number, length: number): void {
@@ -137,11 +127,6 @@ export class FileDevice implements BlockDevice {
   /** Asked of the kernel each time: another handle may have written. Counts delayed allocations. */
   #holdsNothing(): boolean {
     return fs.fstatSync(this.#fd).blocks === 0;
-  }
-
-  #thenSync(work: MaybePromise<void>, fua: boolean): MaybePromise<void> {
-    if (!fua) return work;
-    return isPromise(work) ? work.then(() => this.#io.sync()) : this.#io.sync();
   }
 
   #zeroRange(offset: number, length: number, options: ZeroOptions): MaybePromise<void> {

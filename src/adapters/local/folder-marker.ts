@@ -36,7 +36,7 @@ export async function readMarker(folder: string): Promise<Marker | undefined> {
 }
 
 export async function writeMarker(folder: string, marker: Marker): Promise<void> {
-  await writeText({ folder, file: MARKER_FILE }, `${JSON.stringify(marker, undefined, 2)}\n`);
+  await writeText({ folder, file: MARKER_FILE }, true, `${JSON.stringify(marker, undefined, 2)}\n`);
 }
 
 /** @throws ArrayError FENCED, UNREACHABLE */

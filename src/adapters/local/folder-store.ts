@@ -2,7 +2,7 @@
  * The objects of a repository's folder: each a file and its sidecar. Which there are is read from the folder once and
  * kept; after anything that failed it is read again, so that a retry sees what became of the first try.
  */
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { ArrayError } from '../../errors/index.ts';
 import { makeFile, regularFile, removeFile, writeText } from './durable-files.ts';
 import { readSidecar, SIDECAR_ENDING, type Sidecar, textOf } from './sidecar.ts';
@@ -68,7 +68,7 @@ export class FolderStore {
   /** Another sidecar for the same object. */
   async change({ file }: Stored, sidecar: Sidecar): Promise<void> {
     const path = { folder: this.folder, file: file + SIDECAR_ENDING };
-    await this.#reading(() => writeText(path, textOf(sidecar)));
+    await this.#reading(() => writeText(path, true, textOf(sidecar)));
     (await this.#read()).set(sidecar.id, { file, sidecar });
   }
 
@@ -112,15 +112,8 @@ export class FolderStore {
   }
 
   async #writeNew(file: string, sidecar: Sidecar): Promise<void> {
-    const name = file + SIDECAR_ENDING;
-    await makeFile({ folder: this.folder, file: name }, false, async (unfinished) => {
-      const handle = await open(unfinished, 'wx', 0o640);
-      try {
-        await handle.writeFile(textOf(sidecar));
-      } finally {
-        await handle.close();
-      }
-    }).catch(taken(file));
+    const path = { folder: this.folder, file: file + SIDECAR_ENDING };
+    await writeText(path, false, textOf(sidecar)).catch(taken(file));
   }
 
   #read(): Promise<Map<string, Stored>> {

@@ -26,6 +26,7 @@ import {
 } from '../../repositories/index.ts';
 import { allocate } from './allocate.ts';
 import type { AttachedFolder, StoredVolume } from './attached-folder.ts';
+import { syncPath } from './durable-files.ts';
 import { LIST_PAGE_ITEMS, NEARLY_FULL_FRACTION, VOLUMES_SHOWN_AT_ONCE } from './limits.ts';
 import { localClones } from './local-clones.ts';
 import { localSnapshots } from './local-snapshots.ts';
@@ -160,8 +161,7 @@ export class LocalArray implements ArrayControl {
             });
           }
           await truncate(path, size);
-          const handle = await open(path, 'r');
-          await handle.sync().finally(() => handle.close());
+          await syncPath(path);
         }
         const sidecar = { ...volume.sidecar, size };
         if (volume.sidecar.size !== size) await this.#folder.store.change(volume, sidecar);

@@ -8,6 +8,7 @@ import {
   type Volume,
   type VolumeControl,
 } from '../../repositories/index.ts';
+import { syncPath } from './durable-files.ts';
 import { OTHER_WRITERS_WAIT_MS, VOLUMES_SHOWN_AT_ONCE } from './limits.ts';
 import { untilNobodyWrites } from './other-writers.ts';
 import { LOCAL_ADAPTER, VOLUME_ENDING, volumePath } from './volume-path.ts';
@@ -61,7 +62,7 @@ export class LocalVolumeControl implements VolumeControl {
     try {
       await handle.truncate(size);
       await handle.sync();
-      await syncFolder(this.#folder);
+      await syncPath(this.#folder);
     } catch (error) {
       await unlink(path);
       throw faultOf(error, `cannot create volume ${id}`);
@@ -75,7 +76,7 @@ export class LocalVolumeControl implements VolumeControl {
     checkVolumeId(id);
     try {
       await unlink(volumePath(this.#folder, id));
-      await syncFolder(this.#folder);
+      await syncPath(this.#folder);
     } catch (error) {
       throw faultOf(error, `cannot delete volume ${id}`);
     }
@@ -117,16 +118,6 @@ export class LocalVolumeControl implements VolumeControl {
 }
 
 const IGNORED_IN_LISTS: ReadonlySet<FaultCode> = new Set(['NOT_FOUND', 'INVALID_INPUT']);
-
-/** A new or removed name survives the death of the host only after this. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
 
 const CODES: Readonly<Record<string, FaultCode>> = {
   ENOENT: 'NOT_FOUND',

@@ -16,9 +16,11 @@ import {
   type CallOptions,
   type CreateVolume,
   capabilities,
+  checkNotCancelled,
   type Mutation,
   type Page,
   type RepositorySpace,
+  roundedSize,
 } from '../../repositories/index.ts';
 import { asArrayErrors } from './array-error-of.ts';
 import type { WriteMemory } from './file/write-memory.ts';
@@ -123,7 +125,7 @@ export class NfsArrayControl implements ArrayControl {
   createVolume(request: CreateVolume, options: CallOptions = {}): Promise<ArrayVolume> {
     const { tag, thin, name } = request;
     return this.#change(`creating volume ${name}`, options, async () => {
-      const size = this.#size(request.size);
+      const size = roundedSize(request.size, this.info.limits);
       const known = await this.#index.fileOf(tag);
       const file = known ?? volumeFile(name);
       const found = await this.#share.lookup(file);
@@ -175,7 +177,7 @@ export class NfsArrayControl implements ArrayControl {
   ): Promise<ArrayVolume> {
     const { ref } = request;
     return this.#change(`resizing volume ${ref.name}`, options, async () => {
-      const size = this.#size(request.size);
+      const size = roundedSize(request.size, this.info.limits);
       const found = await this.#find(ref);
       if (found === undefined) throw gone(ref);
       const sidecar = await this.#index.sidecarOf(ref.nativeId);
@@ -283,7 +285,7 @@ export class NfsArrayControl implements ArrayControl {
   #change<T>(what: string, { signal }: CallOptions, work: () => Promise<T>): Promise<T> {
     return this.#mutex.run('', () =>
       asArrayErrors(what, true, async () => {
-        if (signal?.aborted === true) throw new ArrayError('CANCELLED', 'the call was cancelled');
+        checkNotCancelled(signal);
         try {
           await checkOwner(this.#files, this.#parts.marker);
           return await work();
@@ -362,18 +364,6 @@ export class NfsArrayControl implements ArrayControl {
   async #forget(file: string): Promise<void> {
     await this.#share.remove(sidecarFile(file));
     this.#index.set(file, undefined);
-  }
-
-  #size(size: number): number {
-    const { sizeMaximum } = this.info.limits;
-    if (Number.isSafeInteger(size) && size >= 1 && size <= sizeMaximum) {
-      return Math.ceil(size / SIZE_GRANULARITY) * SIZE_GRANULARITY;
-    }
-    throw new ArrayError('OUT_OF_RANGE', `a volume cannot have ${size} bytes`, {
-      field: 'size',
-      value: size,
-      expected: `1 to ${sizeMaximum}`,
-    });
   }
 }
 

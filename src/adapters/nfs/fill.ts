@@ -2,7 +2,7 @@
 import { forEachOf } from '../../base/index.ts';
 import { ZEROES_BYTES } from '../../block/index.ts';
 import { ArrayError, BlockError } from '../../errors/index.ts';
-import type { CallOptions } from '../../repositories/index.ts';
+import { type CallOptions, checkNotCancelled } from '../../repositories/index.ts';
 import { DataFile } from './file/data-file.ts';
 import type { WriteMemory } from './file/write-memory.ts';
 import { PARTS_AT_ONCE, THICK_PIECE_BYTES } from './limits.ts';
@@ -36,7 +36,7 @@ export async function fillWithZeroes(
   const step = Math.min(data.writeMost, ZEROES_BYTES);
   try {
     for (let at = start; at < end; at += THICK_PIECE_BYTES) {
-      if (signal?.aborted === true) throw new ArrayError('CANCELLED', 'the call was cancelled');
+      checkNotCancelled(signal);
       const to = Math.min(end, at + THICK_PIECE_BYTES);
       await forEachOf(steps(at, to, step), PARTS_AT_ONCE, ([from, count]) =>
         data.zero(from, count),

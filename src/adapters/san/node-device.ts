@@ -3,7 +3,7 @@
  * own. Trim is not offered: it takes an ioctl that Node has not, and a program that does it could outlive us and discard
  * what has been written since.
  */
-import { chain, isPromise, type MaybePromise, RangeLock } from '../../base/index.ts';
+import type { MaybePromise } from '../../base/index.ts';
 import {
   type BlockDevice,
   type Capabilities,
@@ -39,7 +39,6 @@ export class NodeDevice implements BlockDevice {
   readonly #io: DescriptorIo;
   readonly #companion: NodeDeviceOptions['companion'];
   readonly #gate = new Gate();
-  readonly #ranges = new RangeLock();
 
   constructor(options: NodeDeviceOptions) {
     const { write, size, logicalBlock, rotational } = options;
@@ -85,15 +84,8 @@ export class NodeDevice implements BlockDevice {
   }
 
   write(source: Buffer, offset: number, options: WriteOptions): MaybePromise<void> {
-    const { length } = source;
-    this.#gate.check('write', offset, length);
-    if (this.#ranges.idle && this.#io.tryWriteNow(source, offset)) {
-      return options.fua ? this.flush() : undefined;
-    }
-    const written = this.#ranges.run(offset, offset + length, () =>
-      this.#io.tryWriteNow(source, offset) ? undefined : this.#io.writeLater(source, offset),
-    );
-    return this.#gate.track(this.#thenSync(written, options.fua));
+    this.#gate.check('write', offset, source.length);
+    return this.#gate.track(this.#io.write(source, offset, options.fua));
   }
 
   flush(): MaybePromise<void> {
@@ -111,10 +103,10 @@ export class NodeDevice implements BlockDevice {
     if (options.fast) {
       throw new BlockError('ENOTSUP', 'zero', offset, length, 'not faster than writing zeroes');
     }
-    const zeroed = this.#ranges.run(offset, offset + length, () =>
+    const zeroed = this.#io.change(offset, length, options.fua, () =>
       this.#io.writeZeroes(offset, length),
     );
-    return this.#gate.track(this.#thenSync(zeroed, options.fua));
+    return this.#gate.track(zeroed);
   }
 
   close(): Promise<void> {
@@ -122,10 +114,5 @@ export class NodeDevice implements BlockDevice {
       await this.#companion?.close();
       await this.#io.close();
     });
-  }
-
-  #thenSync(work: MaybePromise<void>, fua: boolean): MaybePromise<void> {
-    if (!fua) return work;
-    return isPromise(work) ? chain(work, () => this.#io.sync()) : this.#io.sync();
   }
 }

@@ -16,6 +16,7 @@ import {
   type CarvedControl,
   type Connection,
   carvedVolumeData,
+  checkNotCancelled,
   type ProbeAnswer,
   type ProbeFinding,
   readDeviceContent,
@@ -97,7 +98,7 @@ export class SanAdapter implements Adapter {
     const nodes = await listBlockNodes(this.#surroundings.folders);
     const paths = new Set(nodes.filter((node) => node.multipath).flatMap((node) => node.slaves));
     for (const node of nodes) {
-      if (signal.aborted) throw new ArrayError('CANCELLED', 'cancelled');
+      checkNotCancelled(signal);
       // A path of a multipath device is not a disk of its own.
       if (!paths.has(node.name)) found.push(await describe(node, parts));
     }

@@ -2,13 +2,15 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { type KeyedMutex, runProgram } from '../../base/index.ts';
 import { ArrayError } from '../../errors/index.ts';
-import type {
-  ArrayRef,
-  ArrayVolume,
-  CallOptions,
-  CreateVolume,
-  Mutation,
-  Page,
+import {
+  type ArrayRef,
+  type ArrayVolume,
+  type CallOptions,
+  type CreateVolume,
+  checkArrayName,
+  type Mutation,
+  type Page,
+  pageAfter,
 } from '../../repositories/index.ts';
 import {
   ALLOCATE_MS,
@@ -22,9 +24,6 @@ import {
 import { TGT_ADAPTER, type TgtSettings } from './settings.ts';
 import { type Targets, wwidOf } from './targets.ts';
 import { type StoredVolume, storeError, type VolumeStore } from './volume-store.ts';
-
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-const CURSOR = 'after:';
 
 export interface VolumeParts {
   readonly repositoryId: string;
@@ -49,15 +48,7 @@ export class Volumes {
   create(request: CreateVolume, options?: CallOptions): Promise<ArrayVolume> {
     const size = roundedSize(request.size);
     const { tag, name, thin } = request;
-    if (name.length > NAME_CHARACTERS || !NAME.test(name)) {
-      throw new ArrayError('INVALID_ARGUMENT', 'this cannot be a name', {
-        ...{
-          field: 'name',
-          value: name,
-          expected: `1 to ${NAME_CHARACTERS} letters, digits, "._-"`,
-        },
-      });
-    }
+    checkArrayName(name, { nameLength: NAME_CHARACTERS });
     return this.#turn(`create volume ${name}`, async () => {
       if (options?.signal?.aborted === true) {
         throw new ArrayError('CANCELLED', `creating ${name} was cancelled`);
@@ -162,19 +153,9 @@ export class Volumes {
     readonly ownedOnly: boolean;
     readonly cursor?: string;
   }): Promise<Page<ArrayVolume>> {
-    const { cursor = CURSOR } = query;
-    if (!cursor.startsWith(CURSOR)) {
-      throw new ArrayError('CURSOR_EXPIRED', 'this cursor was never given', { value: cursor });
-    }
-    const after = cursor.slice(CURSOR.length);
-    const rest = this.#store.all.filter(({ id }) => id > after);
-    const page = rest.slice(0, PAGE_ITEMS);
-    const last = page.at(-1);
-    const more = rest.length > page.length && last !== undefined;
-    return {
-      items: await Promise.all(page.map((volume) => this.#shown(volume))),
-      cursor: more ? CURSOR + last.id : undefined,
-    };
+    const page = pageAfter(this.#store.all, ({ id }) => id, query.cursor, PAGE_ITEMS);
+    const items = await Promise.all(page.items.map((volume) => this.#shown(volume)));
+    return { items, cursor: page.cursor };
   }
 
   #tagged(tag: string): StoredVolume | undefined {

@@ -3,9 +3,9 @@
  * headers and short data are put together in a slab, long data stands between its pieces, from where it is.
  */
 import type { Socket } from 'node:net';
+import { writeNow } from '../../base/index.ts';
 import { BHS_SIZE, crc32c, DIGEST_SIZE, padding } from '../wire/index.ts';
 import { COPIED_BYTES, SLAB_BYTES } from './limits.ts';
-import { writeNow } from './transport.ts';
 
 /** Whose data is sent from where it is: told when nothing refers to it any more. */
 export interface Sender {
@@ -125,7 +125,8 @@ export class Outbox {
     this.#parts = [];
     this.#senders = [];
     this.#bytes = 0;
-    const written = this.#socket.destroyed ? total : writeNow(this.#socket, parts);
+    const socket = this.#socket;
+    const written = socket.destroyed ? total : socket.connecting ? 0 : writeNow(socket, parts);
     if (written === total) {
       this.#start = 0;
       this.#used = 0;

@@ -1,5 +1,4 @@
-/** TCP sockets of the initiator: they read into memory of ours and write with one system call. */
-import { writeSync, writevSync } from 'node:fs';
+/** TCP sockets of the initiator: they read into memory of ours. */
 import { connect, type Socket } from 'node:net';
 import { IscsiError } from './iscsi-error.ts';
 import { READ_BUFFER_BYTES } from './limits.ts';
@@ -59,29 +58,4 @@ export function openSocket(
   socket.on('end', () => end('the target closed the connection'));
   socket.on('close', () => end('the connection is closed'));
   return socket;
-}
-
-interface HandleHolder {
-  readonly _handle?: { readonly fd?: number } | null;
-}
-
-/**
- * Writes the parts in order, past the stream machinery of Node, whose bookkeeping costs several microseconds a
- * write and holds the memory until a later turn. The descriptor is asked for each time, because a closed one's
- * number may be another file's; it is not a documented part of Node, and without it everything goes the stream's way.
- * @returns how many bytes have left; the rest is the caller's to write to the stream, which waits, reports and closes
- */
-export function writeNow(socket: Socket, parts: readonly Buffer[]): number {
-  // What the stream still holds comes first.
-  if (socket.writableLength > 0 || socket.connecting) return 0;
-  const descriptor = (socket as unknown as HandleHolder)._handle?.fd;
-  if (descriptor === undefined || descriptor < 0) return 0;
-  const [only] = parts;
-  try {
-    return parts.length === 1 && only !== undefined
-      ? writeSync(descriptor, only)
-      : writevSync(descriptor, parts);
-  } catch {
-    return 0; // EAGAIN, or a broken connection: the stream finds out which
-  }
 }

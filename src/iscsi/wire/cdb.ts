@@ -1,5 +1,5 @@
 /** Command descriptor blocks (SPC-4, SBC-3), both ways. Logical block addresses are numbers: safe integers. */
-import { type Violation, violation } from './decoded.ts';
+import { type Violation, violation } from '../../base/index.ts';
 
 /** Every block that we write fills this many bytes of the header, unused ones zero. */
 export const CDB_SIZE = 16;

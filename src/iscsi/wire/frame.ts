@@ -2,9 +2,10 @@
  * Where a PDU ends: header, additional headers, header digest, data, padding, data digest (RFC 7143, 11.2).
  * Both lengths are checked against their limits before anything is waited for.
  */
+
+import { type NeedMore, needMore, type Violation, violation } from '../../base/index.ts';
 import { BHS_SIZE, DIGEST_SIZE } from './constants.ts';
 import { crc32c } from './crc32c.ts';
-import { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
 
 export interface FrameRules {
   readonly headerDigest: boolean;

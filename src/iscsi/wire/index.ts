@@ -2,7 +2,6 @@
 export { CDB_SIZE, type Cdb, decodeCdb, encodeCdb } from './cdb.ts';
 export * from './constants.ts';
 export { crc32c } from './crc32c.ts';
-export type { NeedMore, Violation } from './decoded.ts';
 export {
   decodeFrame,
   type FrameHeader,

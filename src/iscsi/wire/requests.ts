@@ -2,8 +2,9 @@
  * The PDUs that an initiator sends (RFC 7143, 11.3 … 11.18), both ways: an initiator writes them, a target reads
  * them. Headers only: data is framed by frame.ts. Fields that the document calls reserved are written as zero and not read.
  */
+
+import { type Violation, violation } from '../../base/index.ts';
 import { BHS_SIZE, CONTINUE, FINAL, IMMEDIATE, OPCODE } from './constants.ts';
-import { type Violation, violation } from './decoded.ts';
 import type { Lun } from './lun.ts';
 
 /** The initiator's part of a session's identity: six bytes (10.1.2). */

@@ -2,8 +2,9 @@
  * The PDUs that a target sends (RFC 7143, 11.4 … 11.19), both ways: an initiator reads them, a target writes them.
  * Headers only. A field that its flag says is not there reads as zero.
  */
+
+import { type Violation, violation } from '../../base/index.ts';
 import { BHS_SIZE, CONTINUE, FINAL, OPCODE } from './constants.ts';
-import { type Violation, violation } from './decoded.ts';
 import type { Lun } from './lun.ts';
 import type { Isid } from './requests.ts';
 

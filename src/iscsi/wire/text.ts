@@ -1,5 +1,5 @@
 /** Negotiated text: `key=value` pairs, each ended by a zero byte (RFC 7143, 6.1). */
-import { type Violation, violation } from './decoded.ts';
+import { type Violation, violation } from '../../base/index.ts';
 import { TEXT_KEY_BYTES, TEXT_PAIRS, TEXT_VALUE_BYTES } from './limits.ts';
 
 export type TextPair = readonly [key: string, value: string];

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
+import type { NeedMore, Violation } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { NeedMore, Violation } from '../wire/index.ts';
 import { NbdViolation, type ServerViolation } from './violation.ts';
 
 /** Bytes of the handshake, decoded one message at a time. Transmission has its own reader. */

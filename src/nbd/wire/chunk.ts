@@ -1,6 +1,8 @@
 /**
  * What is inside a structured or extended reply chunk, both directions. Headers: reply.ts.
  */
+
+import { type Violation, violation } from '../../base/index.ts';
 import {
   NBD_REPLY_TYPE_BLOCK_STATUS,
   NBD_REPLY_TYPE_BLOCK_STATUS_EXT,
@@ -11,7 +13,6 @@ import {
   NBD_REPLY_TYPE_OFFSET_DATA,
   NBD_REPLY_TYPE_OFFSET_HOLE,
 } from './constants.ts';
-import { type Violation, violation } from './decoded.ts';
 import { MAX_EXTENTS_PER_CHUNK, MAX_STRING } from './limits.ts';
 import { displayText, readText } from './text.ts';
 import { readUint64, writeUint64 } from './uint64.ts';

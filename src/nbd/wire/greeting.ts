@@ -2,6 +2,8 @@
  * The fixed parts of the newstyle handshake: the server's greeting, the client's flags, and the
  * answer to NBD_OPT_EXPORT_NAME (the only one without an option reply header).
  */
+
+import { type NeedMore, needMore, type Violation, violation } from '../../base/index.ts';
 import {
   IHAVEOPT_HIGH,
   IHAVEOPT_LOW,
@@ -14,7 +16,6 @@ import {
   OLDSTYLE_HIGH,
   OLDSTYLE_LOW,
 } from './constants.ts';
-import { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
 import { readUint64, writeUint64 } from './uint64.ts';
 
 const GREETING_SIZE = 18;

@@ -1,6 +1,5 @@
 /** The pure codec of NBD, both directions. Numbers of the protocol: constants.ts. */
 export * from './chunk.ts';
-export * from './decoded.ts';
 export * from './errno.ts';
 export * from './greeting.ts';
 export * from './option.ts';

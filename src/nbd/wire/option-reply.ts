@@ -3,6 +3,8 @@
  *
  *   8 bytes magic | 4 option | 4 reply type | 4 length | length bytes of data
  */
+
+import { type NeedMore, needMore, type Violation, violation } from '../../base/index.ts';
 import {
   NBD_INFO_BLOCK_SIZE,
   NBD_INFO_DESCRIPTION,
@@ -26,7 +28,6 @@ import {
   OPTION_REPLY_MAGIC_HIGH,
   OPTION_REPLY_MAGIC_LOW,
 } from './constants.ts';
-import { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
 import { MAX_OPTION_REPLY_DATA } from './limits.ts';
 import { displayText, readText } from './text.ts';
 import { readUint64, writeUint64 } from './uint64.ts';

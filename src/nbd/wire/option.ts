@@ -3,6 +3,8 @@
  *
  *   8 bytes 'IHAVEOPT' | 4 option | 4 length | length bytes of data
  */
+
+import { type NeedMore, needMore, type Violation, violation } from '../../base/index.ts';
 import {
   IHAVEOPT_HIGH,
   IHAVEOPT_LOW,
@@ -17,7 +19,6 @@ import {
   NBD_OPT_STARTTLS,
   NBD_OPT_STRUCTURED_REPLY,
 } from './constants.ts';
-import { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
 import { MAX_OPTION_DATA, MAX_OPTION_SKIP } from './limits.ts';
 import { readText } from './text.ts';
 

@@ -8,13 +8,14 @@
  * Writers put bytes at a given place of a given buffer and return where they end, so that the server
  * can fill one slab with the headers of a whole batch. What is inside a chunk: chunk.ts.
  */
+
+import { type NeedMore, needMore, type Violation, violation } from '../../base/index.ts';
 import {
   NBD_EXTENDED_REPLY_MAGIC,
   NBD_REPLY_FLAG_DONE,
   NBD_SIMPLE_REPLY_MAGIC,
   NBD_STRUCTURED_REPLY_MAGIC,
 } from './constants.ts';
-import { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
 import { MAX_REPLY_PAYLOAD } from './limits.ts';
 import { joinUint64, readUint64, writeUint64 } from './uint64.ts';
 

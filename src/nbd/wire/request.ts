@@ -6,13 +6,14 @@
  *
  * The payload that may follow is not read here: whoever owns the buffers decides how to collect it.
  */
+
+import { type NeedMore, needMore, type Violation, violation } from '../../base/index.ts';
 import {
   NBD_CMD_FLAG_PAYLOAD_LEN,
   NBD_CMD_WRITE,
   NBD_EXTENDED_REQUEST_MAGIC,
   NBD_REQUEST_MAGIC,
 } from './constants.ts';
-import { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
 import { joinUint64, readUint64, writeUint64 } from './uint64.ts';
 
 export const COMPACT_REQUEST_SIZE = 28;

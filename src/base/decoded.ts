@@ -1,6 +1,6 @@
 /**
- * What every decoder of this folder returns: a message (with the `size` it took), the wish for more
- * bytes, or a named violation. Nothing here throws on what a peer sent.
+ * What a decoder of a wire protocol returns besides a message: the wish for more bytes, or a named violation.
+ * Nothing here throws on what a peer sent.
  */
 export interface NeedMore {
   readonly kind: 'need-more';
@@ -8,7 +8,7 @@ export interface NeedMore {
   readonly bytes: number;
 }
 
-/** The peer broke a MUST after which the stream cannot be trusted: drop the connection. */
+/** The peer broke the protocol so that the stream, or the answer, cannot be trusted. */
 export interface Violation<Name extends string> {
   readonly kind: 'violation';
   readonly violation: Name;
