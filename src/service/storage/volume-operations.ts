@@ -9,7 +9,12 @@ import type {
   VolumeName,
 } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { ArrayMapping, ArrayVolume, MaskingControl } from '../../repositories/index.ts';
+import {
+  type ArrayMapping,
+  type ArrayVolume,
+  everyVolume,
+  type MaskingControl,
+} from '../../repositories/index.ts';
 import {
   type NodeVolume,
   nodeVolume,
@@ -106,7 +111,7 @@ export class VolumeOperations {
     const { array } = this.#parts.repositories.of(repositoryId);
     const foreign: ForeignVolume[] = [];
     const found: ArrayVolume[] = [];
-    for await (const volume of volumesOf(array)) found.push(volume);
+    for await (const volume of everyVolume(array, { ownedOnly: false })) found.push(volume);
     // Afterwards: what was made meanwhile is known by now.
     const known = knownTags(this.#parts.catalog, repositoryId);
     for (const { tag, ref, size, wwid } of found) {
@@ -123,7 +128,7 @@ export class VolumeOperations {
     const { repositories, catalog, newId } = this.#parts;
     const ports = repositories.of(repositoryId);
     let found: ArrayVolume | undefined;
-    for await (const volume of volumesOf(ports.array)) {
+    for await (const volume of everyVolume(ports.array, { ownedOnly: false })) {
       if (volume.ref.nativeId === nativeId) found = volume;
     }
     if (found === undefined) {
@@ -276,16 +281,6 @@ export function storedArray(tag: string, volume: ArrayVolume): StoredVolume {
 
 export function storedLayers(size: number): StoredVolume {
   return { handle: LAYERS, size, thin: true, wwid: undefined };
-}
-
-async function* volumesOf(array: AttachedArray['array']): AsyncGenerator<ArrayVolume> {
-  for (let cursor: string | undefined; ; ) {
-    const from = cursor === undefined ? {} : { cursor };
-    const page = await array.listVolumes({ ownedOnly: false, ...from });
-    yield* page.items;
-    if (page.cursor === undefined) return;
-    cursor = page.cursor;
-  }
 }
 
 function told({ host, mode, lun, sessions, target }: ArrayMapping): VolumeMapping {
