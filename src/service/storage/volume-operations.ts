@@ -88,12 +88,11 @@ export class VolumeOperations {
     const ports = repositories.of(volume.repositoryId);
     const { tag, ref } = objectOf(volume.handle);
     const key = volumeKey(volume.volumeId);
-    refuseShrink(this.layered(volume).plain.size, roundedSize(ports, size));
+    const rounded = roundedSize(ports, size);
+    refuseShrink(this.layered(volume).plain.size, rounded);
     return open.lock([key], async () => {
       if (ports.capabilities.resizeOnline === 'no') open.refuseOpen(key, 'the volume');
-      const grow = async (): Promise<ArrayVolume> =>
-        ports.array.resizeVolume({ ref, size: roundedSize(ports, size), opId: newId() }, call);
-      const now = await grow();
+      const now = await ports.array.resizeVolume({ ref, size: rounded, opId: newId() }, call);
       const result = catalog.transaction(() => keep(storedArray(tag, now)));
       // Whoever connects from now on sees its new size; who is connected has what it had.
       const content = { kind: 'plain', locator: now.locator } as const;
