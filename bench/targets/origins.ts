@@ -10,41 +10,21 @@ import { findProgram, missingPrograms, programVersion } from './programs.ts';
 import { rootcastVersion } from './rootcast.ts';
 import { findFreePort, runningOn, startServer, startServerOnPort } from './server-process.ts';
 import { startProcess } from './stack.ts';
+import { startBefore } from './start-before.ts';
 import type { RunningTarget, Stage, Target } from './target.ts';
 import { type IscsiOrigin, startTgtd } from './tgtd.ts';
-
-/** Ends both, the server first. */
-async function before<Origin extends { stop(): Promise<void> }>(
-  origin: Origin,
-  start: (origin: Origin) => Promise<RunningTarget>,
-): Promise<RunningTarget> {
-  try {
-    const running = await start(origin);
-    return {
-      pid: running.pid,
-      uri: (machine) => running.uri(machine),
-      stop: async () => {
-        await running.stop();
-        await origin.stop();
-      },
-    };
-  } catch (error) {
-    await origin.stop();
-    throw error;
-  }
-}
 
 const onIscsi = (
   stage: Stage,
   start: (origin: IscsiOrigin) => Promise<RunningTarget>,
 ): Promise<RunningTarget> =>
-  startTgtd(stage.image, stage.scratch).then((origin) => before(origin, start));
+  startTgtd(stage.image, stage.scratch).then((origin) => startBefore(origin, start));
 
 const onNfs = (
   stage: Stage,
   start: (origin: NfsOrigin) => Promise<RunningTarget>,
 ): Promise<RunningTarget> =>
-  startGanesha(stage.image, stage.scratch).then((origin) => before(origin, start));
+  startGanesha(stage.image, stage.scratch).then((origin) => startBefore(origin, start));
 
 const QEMU = ['--read-only', '--persistent', '--shared=0', '--format=raw', '--cache=none'];
 

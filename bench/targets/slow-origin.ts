@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startNbdkit } from './nbdkit.ts';
+import { startBefore } from './start-before.ts';
 import type { RunningTarget, Stage } from './target.ts';
 
 /** Added to each read. */
@@ -42,19 +43,6 @@ export async function startBeforeSlowOrigin(
   start: (originUri: string) => Promise<RunningTarget>,
 ): Promise<RunningTarget> {
   const origin = await startSlowOrigin(stage);
-  try {
-    const running = await start(origin.uri);
-    return {
-      pid: running.pid,
-      uri: (machine) => running.uri(machine),
-      originRequests: async () => origin.requests(),
-      stop: async () => {
-        await running.stop();
-        await origin.stop();
-      },
-    };
-  } catch (error) {
-    await origin.stop();
-    throw error;
-  }
+  const running = await startBefore(origin, ({ uri }) => start(uri));
+  return { ...running, originRequests: async () => origin.requests() };
 }

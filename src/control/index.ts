@@ -67,8 +67,9 @@ export type {
 export { recoverControl } from './recover.ts';
 export type { LayerCopyRequest, LayerReplicas } from './replica-port.ts';
 export {
-  copiesOf,
   copiesToRead,
+  copyToRead,
+  homeOf,
   isReachable,
   type LayerCopy,
   placeOf,

@@ -3,7 +3,7 @@
  *
  * `emulated`: the array cannot, and Rootcast does it above the array (layers for snapshots and clones, copies
  * for replication). An adapter says `no` or `yes`, or `emulated` for what it does itself by other means; what
- * becomes of a `no` is decided above it (emulate.ts).
+ * becomes of a `no` is decided above it (service/storage/emulated-capabilities.ts).
  */
 export const CAPABILITY_FLAGS = [
   'discover',

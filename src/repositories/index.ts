@@ -62,6 +62,7 @@ export {
   readDeviceContent,
 } from './carved/index.ts';
 export { deleteVolumes } from './delete-volumes.ts';
+export { everyVolume } from './every-volume.ts';
 export {
   freeBytesOf,
   type RepositorySpace,

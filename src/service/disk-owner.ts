@@ -68,13 +68,8 @@ export function ownerToRenew(disk: MachineDisk): OverlayOwner | undefined {
 
 /** Everybody who may have an overlay, with names for the log. */
 export function listOwners(catalog: Catalog): (OverlayOwner & { readonly name: string })[] {
-  const versions = catalog.versions.allByVdisk();
-  const layerIds = new Map<string, ReadonlySet<string>>();
-  for (const [vdiskId, all] of versions) {
-    const sealed = all.flatMap((version) => ('layerId' in version ? [version.layerId] : []));
-    const ids = sealed.flatMap((id) => [id, ...catalog.layers.aliasesOf(id)]);
-    layerIds.set(vdiskId, new Set(ids));
-  }
+  const vdisks = catalog.vdisks.all();
+  const layerIds = new Map(vdisks.map(({ id }) => [id, catalog.layers.namesInVdisk(id)]));
   const machines = catalog.machines.all().map(({ id, name, vdiskId, quotaBytes }) => ({
     name: `${MACHINE}${name}`,
     ownerId: id,

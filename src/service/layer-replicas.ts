@@ -13,7 +13,7 @@ import type {
 import { Fault } from '../errors/index.ts';
 import type { VolumeLocator } from '../repositories/index.ts';
 import { type LayerChain, type LayerSource, verifyLayer } from '../vdisk/index.ts';
-import { copyDevice } from '../volumes/index.ts';
+import { copyDevice, withVolume } from '../volumes/index.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { LayerShelf } from './layer-shelf.ts';
 import { inFaults, type LayerRepositories } from './storage/index.ts';
@@ -87,23 +87,17 @@ export class LayerReplicaStore implements LayerReplicas {
   }
 
   /** On stable storage when it settles. */
-  async #fill(chain: LayerChain, locator: VolumeLocator, copying: Copying): Promise<void> {
-    const { data } = this.#parts.repository;
+  #fill(chain: LayerChain, locator: VolumeLocator, copying: Copying): Promise<void> {
+    const { repository } = this.#parts;
     const { volume, size } = topOf(chain);
-    const from = await data.open(volume, { write: false });
-    try {
-      const to = await data.open(locator, { write: true });
-      try {
+    return withVolume(repository, { locator: volume }, { write: false }, (from) =>
+      withVolume(repository, { locator }, { write: true }, async (to) => {
         const unit = Math.max(from.geometry.minimumIo, to.geometry.minimumIo);
         const whole = Math.floor(size / unit) * unit;
         await copyDevice(new SliceDevice(from, 0, whole), to, copying);
         if (whole < size) await copyTail(from, to, { at: whole, length: size - whole, unit });
-      } finally {
-        await to.close();
-      }
-    } finally {
-      await from.close();
-    }
+      }),
+    );
   }
 
   /** @throws Fault IMAGE_INVALID */

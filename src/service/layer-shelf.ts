@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import {
   type Catalog,
-  copiesOf,
   copiesToRead,
+  copyToRead,
+  homeOf,
   isReachable,
   type LayerCopy,
   type LayerRecord,
@@ -80,7 +81,7 @@ export class LayerShelf implements LayerNames {
   /** The same, the layer itself from where it is at home: a replica says nothing of that. */
   async chainFromHome(layerId: string): Promise<LayerChain> {
     const copies = (layer: LayerRecord): readonly [LayerCopy, ...LayerCopy[]] =>
-      layer.id === layerId ? [copiesOf(this.#catalog, layer)[0]] : this.#toRead(layer);
+      layer.id === layerId ? [homeOf(layer)] : this.#toRead(layer);
     return (await this.#find(layerId, copies)).chain;
   }
 
@@ -137,7 +138,9 @@ export class LayerShelf implements LayerNames {
    *   UNREACHABLE when no copy of a layer can be reached
    */
   async plan(layerId: string): Promise<ChainPlan> {
-    const wanted = this.#catalog.layers.chain(layerId).map((layer) => this.#toRead(layer)[0]);
+    const wanted = this.#catalog.layers
+      .chain(layerId)
+      .map((layer) => copyToRead(this.#reach, layer));
     const copies = nameOf(wanted);
     const known = this.#plans.get(layerId);
     // Where one cannot be reached the array is asked, so that whoever wants to read is told why he cannot.

@@ -22,7 +22,7 @@ import { zeroRange } from './copy-device.ts';
 import { COPY_BYTES, COPY_FLUSH_BYTES } from './limits.ts';
 import type { NodeStore, NodeVolume, VolumeNode } from './nodes.ts';
 import { readBits, withVolume } from './open-nodes.ts';
-import { isLayer, type LayerNode, mapTag, roundedSize } from './overlay-volumes.ts';
+import { isAt, isLayer, type LayerNode, mapTag, roundedSize, tagsOf } from './overlay-volumes.ts';
 import type { TreeParts } from './tree-parts.ts';
 import type { VolumeHeads } from './volume-heads.ts';
 
@@ -262,14 +262,6 @@ export class NodeCollector {
   #doom(node: VolumeNode): void {
     for (const tag of tagsOf(node)) this.#parts.arrays.doomed(tag, node.repositoryId);
   }
-}
-
-function isAt({ locator }: NodeVolume): (other: NodeVolume['locator']) => boolean {
-  return ({ volume, repository }) => volume === locator.volume && repository === locator.repository;
-}
-
-function tagsOf({ data, map }: VolumeNode): readonly string[] {
-  return map === undefined ? [data.tag] : [data.tag, map.tag];
 }
 
 async function copyRange(

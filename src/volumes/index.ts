@@ -13,7 +13,7 @@ export { type CopyProgress, copyDevice } from './copy-device.ts';
 export { type DiffRange, NodeDiff } from './diff-nodes.ts';
 export { NodeChains } from './node-chains.ts';
 export type { NodeStore, NodeVolume, VolumeNode } from './nodes.ts';
-export type { PortsOf } from './open-nodes.ts';
+export { type PortsOf, withVolume } from './open-nodes.ts';
 export {
   type Barrier,
   OpenVolumes,

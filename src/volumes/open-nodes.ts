@@ -13,13 +13,14 @@ import type { NodeVolume, VolumeNode } from './nodes.ts';
 /** Where the ports of a repository are found. @throws Fault UNAVAILABLE: it is not attached */
 export type PortsOf = (repositoryId: string) => RepositoryPorts;
 
+/** Open as long as the work takes. @throws BlockError; what `work` throws */
 export async function withVolume<T>(
-  { data }: RepositoryPorts,
-  volume: NodeVolume,
+  { data }: Pick<RepositoryPorts, 'data'>,
+  { locator }: Pick<NodeVolume, 'locator'>,
   options: { readonly write: boolean },
   work: (device: BlockDevice) => Promise<T>,
 ): Promise<T> {
-  const device = await data.open(volume.locator, options);
+  const device = await data.open(locator, options);
   try {
     return await work(device);
   } finally {

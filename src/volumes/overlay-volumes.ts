@@ -27,6 +27,16 @@ export function isLayer(node: VolumeNode): node is LayerNode {
   return node.map !== undefined;
 }
 
+/** Whether a locator is that of the volume. */
+export function isAt({ locator }: NodeVolume): (other: VolumeLocator) => boolean {
+  return ({ volume, repository }) => volume === locator.volume && repository === locator.repository;
+}
+
+/** Of all that a node is made of. */
+export function tagsOf({ data, map }: VolumeNode): readonly string[] {
+  return map === undefined ? [data.tag] : [data.tag, map.tag];
+}
+
 export const dataTag = (nodeId: string): string => `${nodeId}-data`;
 export const mapTag = (nodeId: string): string => `${nodeId}-map`;
 

@@ -14,6 +14,7 @@ import {
   type OverlayParts,
   openOverlayParts,
   settleNode,
+  tagsOf,
 } from './overlay-volumes.ts';
 import type { TreeParts } from './tree-parts.ts';
 
@@ -129,16 +130,12 @@ export class VolumeHeads {
   keep(node: VolumeNode): void {
     const { store, arrays } = this.#parts;
     store.save(node);
-    arrays.kept(node.data.tag);
-    if (node.map !== undefined) arrays.kept(node.map.tag);
+    for (const tag of tagsOf(node)) arrays.kept(tag);
   }
 
   /** What was prepared is not wanted. Never throws. */
   async discard(nodes: readonly VolumeNode[]): Promise<void> {
-    for (const { repositoryId, data, map } of nodes) {
-      const tags = map === undefined ? [data.tag] : [data.tag, map.tag];
-      await this.deleteVolumes(repositoryId, tags);
-    }
+    for (const node of nodes) await this.deleteVolumes(node.repositoryId, tagsOf(node));
   }
 
   /** Of doomed ones; what fails is left to the next sweep. Never throws. */

@@ -10,10 +10,10 @@ import { Fault } from '../errors/index.ts';
 import { nodeVolume, type RepositoryPorts } from './array-volumes.ts';
 import { NodeCollector } from './collect-nodes.ts';
 import { type CopyProgress, copyDevice } from './copy-device.ts';
-import type { NodeStore, VolumeNode } from './nodes.ts';
+import type { NodeStore, NodeVolume, VolumeNode } from './nodes.ts';
 import { openNodes, withVolume } from './open-nodes.ts';
 import { snapshotKey, volumeKey } from './open-volumes.ts';
-import { createOverlay, refuseShrink, roundedSize } from './overlay-volumes.ts';
+import { createOverlay, isAt, refuseShrink, roundedSize } from './overlay-volumes.ts';
 import type { TreeParts } from './tree-parts.ts';
 import { type LayeredVolume, noSnapshot, type Sealing, VolumeHeads } from './volume-heads.ts';
 
@@ -162,7 +162,7 @@ export class VolumeTrees {
    */
   async copy(
     source: { readonly snapshotId: string } | { readonly of: LayeredVolume },
-    target: { readonly ports: RepositoryPorts; readonly volume: CopyTarget },
+    target: CopyTarget,
     call: CopyProgress,
   ): Promise<void> {
     const node =
@@ -170,16 +170,7 @@ export class VolumeTrees {
         ? await this.#sealHidden(source.of)
         : await this.collector.pin(() => this.#snapshotNode(source.snapshotId));
     try {
-      const { index } = await this.#parts.chains.chain(node.id);
-      const chain = this.#store.chain(node.id);
-      const from = await openNodes(this.#parts.portsOf, chain, index);
-      try {
-        await withVolume(target.ports, target.volume, { write: true }, (to) =>
-          copyDevice(from, to, call),
-        );
-      } finally {
-        await from.close();
-      }
+      await this.#copyNode(node, target, call);
     } finally {
       this.collector.unpin(node);
       this.collector.wake();
@@ -306,20 +297,28 @@ export class VolumeTrees {
     return createOverlay(arrays, portsOf(repositoryId), node, bootId);
   }
 
+  /** What it reads; nothing that it stands on may be merged or deleted meanwhile. */
+  async #copyNode({ id }: VolumeNode, to: CopyTarget, call: CopyProgress): Promise<void> {
+    const { chains, portsOf } = this.#parts;
+    const { index } = await chains.chain(id);
+    const from = await openNodes(portsOf, this.#store.chain(id), index);
+    try {
+      await withVolume(to.ports, to.volume, { write: true }, (device) =>
+        copyDevice(from, device, call),
+      );
+    } finally {
+      await from.close();
+    }
+  }
+
   async #copyToBase(parent: VolumeNode, call: CopyProgress): Promise<VolumeNode> {
-    const { arrays, portsOf, newId, chains } = this.#parts;
+    const { arrays, portsOf, newId } = this.#parts;
     const ports = portsOf(parent.repositoryId);
     const [id, { size }] = [newId(), parent];
     const volume = { tag: id, name: `base-${id}`, size, thin: true };
     const made = nodeVolume(id, await arrays.create(ports, volume, call));
     try {
-      const { index } = await chains.chain(parent.id);
-      const from = await openNodes(portsOf, this.#store.chain(parent.id), index);
-      try {
-        await withVolume(ports, made, { write: true }, (to) => copyDevice(from, to, call));
-      } finally {
-        await from.close();
-      }
+      await this.#copyNode(parent, { ports, volume: made }, call);
     } catch (error) {
       await this.heads.deleteVolumes(parent.repositoryId, [id]);
       throw error;
@@ -351,10 +350,7 @@ export class VolumeTrees {
         return keep(head.size);
       }),
     );
-    const { volume: below, repository } = parent.data.locator;
-    const isBelow = (data: typeof parent.data.locator): boolean =>
-      data.volume === below && data.repository === repository;
-    await this.heads.refresh([...open.reading(isBelow), ...open.opening]);
+    await this.heads.refresh([...open.reading(isAt(parent.data)), ...open.opening]);
     return result;
   }
 
@@ -377,7 +373,10 @@ export class VolumeTrees {
   }
 }
 
-type CopyTarget = VolumeNode['data'];
+interface CopyTarget {
+  readonly ports: RepositoryPorts;
+  readonly volume: NodeVolume;
+}
 
 function noHead({ volumeId }: LayeredVolume): never {
   throw new TypeError(`volume ${volumeId} was not prepared`);

@@ -1,5 +1,10 @@
 import { ArrayError, Fault } from '../errors/index.ts';
-import type { ArrayVolume, Volume, VolumeControl } from '../repositories/index.ts';
+import {
+  type ArrayVolume,
+  everyVolume,
+  type Volume,
+  type VolumeControl,
+} from '../repositories/index.ts';
 import type { ArrayVolumes, RepositoryPorts } from './array-volumes.ts';
 import { roundedSize } from './overlay-volumes.ts';
 
@@ -34,13 +39,9 @@ export function volumesOf(ports: RepositoryPorts, arrays: ArrayVolumes): VolumeC
     showVolume: async (id) => told(await find(id)),
     listVolumes: async () => {
       const volumes: Volume[] = [];
-      for (let cursor: string | undefined; ; ) {
-        const from = cursor === undefined ? {} : { cursor };
-        const page = await array.listVolumes({ ownedOnly: true, ...from });
-        volumes.push(...page.items.map(told));
-        if (page.cursor === undefined) return volumes;
-        cursor = page.cursor;
-      }
+      for await (const volume of everyVolume(array, { ownedOnly: true }))
+        volumes.push(told(volume));
+      return volumes;
     },
     space: () => array.space(),
   };

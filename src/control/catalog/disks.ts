@@ -107,7 +107,6 @@ function diskOfMachine(
   const vdisk = catalog.vdisks.byId(machine.vdiskId);
   if (vdisk === undefined) return undefined;
   const versions = catalog.versions.ofVdisk(vdisk.id);
-  const layers = versions.flatMap((version) => ('layerId' in version ? version.layerId : []));
   const { maintains } = machine;
   // One of another vDisk, which was the machine's when it booted last, is its disk no more.
   const written = maintains === undefined ? undefined : catalog.versions.byId(maintains);
@@ -122,6 +121,6 @@ function diskOfMachine(
     enabled: machine.enabled,
     choice: whichVersion(machine, vdisk, versions, now),
     maintains: isOther ? undefined : maintains,
-    layerIds: new Set(layers.flatMap((id) => [id, ...catalog.layers.aliasesOf(id)])),
+    layerIds: catalog.layers.namesInVdisk(vdisk.id),
   };
 }

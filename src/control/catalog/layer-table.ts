@@ -16,6 +16,7 @@ export class LayerTable {
   readonly #moveAliases: StatementSync;
   readonly #alias: StatementSync;
   readonly #aliases: StatementSync;
+  readonly #namesInVdisk: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(`
@@ -47,6 +48,10 @@ export class LayerTable {
     );
     this.#alias = database.prepare('INSERT INTO layer_aliases (id, layer_id) VALUES (?, ?)');
     this.#aliases = database.prepare('SELECT id FROM layer_aliases WHERE layer_id = ?');
+    this.#namesInVdisk = database.prepare(`
+      SELECT layer_id AS id FROM versions WHERE vdisk_id = ?1 AND layer_id IS NOT NULL
+      UNION
+      SELECT layer_aliases.id FROM layer_aliases JOIN versions USING (layer_id) WHERE vdisk_id = ?1`);
   }
 
   insert(record: LayerRecord): void {
@@ -113,6 +118,11 @@ export class LayerTable {
   /** Layers that this one has replaced. */
   aliasesOf(id: string): readonly string[] {
     return this.#aliases.all(id).map((row) => text(row, 'id'));
+  }
+
+  /** Layers of all sealed versions of a vDisk, and those that they have replaced. */
+  namesInVdisk(vdiskId: string): ReadonlySet<string> {
+    return new Set(this.#namesInVdisk.all(vdiskId).map((row) => text(row, 'id')));
   }
 }
 

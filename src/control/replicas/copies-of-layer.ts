@@ -32,18 +32,22 @@ export function volumeIdIn(repositoryId: string | undefined, id: string): string
   return repositoryId === undefined ? id : `${repositoryId}/${id}`;
 }
 
+/** Where it is at home. */
+export function homeOf({ volumeId }: LayerRecord): LayerCopy {
+  return { volumeId, repositoryId: placeOf(volumeId).repositoryId, isReplica: false };
+}
+
 /** Where it is at home, first; then its replicas. */
 export function copiesOf(
   catalog: Catalog,
-  { id, volumeId }: LayerRecord,
+  layer: LayerRecord,
 ): readonly [LayerCopy, ...LayerCopy[]] {
-  const { repositoryId } = placeOf(volumeId);
-  const replicas = catalog.replicas.ofLayer(id).map((replica) => ({
+  const replicas = catalog.replicas.ofLayer(layer.id).map((replica) => ({
     volumeId: volumeIdIn(replica.repositoryId, replica.volumeId),
     repositoryId: replica.repositoryId,
     isReplica: true,
   }));
-  return [{ volumeId, repositoryId, isReplica: false }, ...replicas];
+  return [homeOf(layer), ...replicas];
 }
 
 /** The copies in the order in which they are to be tried: those that are within reach before the others. */
@@ -54,6 +58,12 @@ export function copiesToRead(
   const copies = copiesOf(reach.catalog, layer);
   const first = copies.find(({ repositoryId }) => isReachable(reach, repositoryId)) ?? copies[0];
   return [first, ...copies.filter((copy) => copy !== first)];
+}
+
+/** The first of copiesToRead; where the one at home is within reach nobody is asked for replicas. */
+export function copyToRead(reach: Reach, layer: LayerRecord): LayerCopy {
+  const home = homeOf(layer);
+  return isReachable(reach, home.repositoryId) ? home : copiesToRead(reach, layer)[0];
 }
 
 /** Attached, and answers as far as anybody knows. */

@@ -8,7 +8,7 @@ import {
   VDISK_REPLICAS_EVERY_MS,
 } from '../limits.ts';
 import { repositoryName } from '../storage/names.ts';
-import { copiesToRead, isReachable, type Reach } from './copies-of-layer.ts';
+import { copyToRead, isReachable, type Reach } from './copies-of-layer.ts';
 import { isCopying, startCopying } from './copy-layers.ts';
 import { removeUnwantedCopies } from './remove-copies.ts';
 import { layersOfVdisk, missingLayers } from './wanted-copies.ts';
@@ -108,7 +108,7 @@ const reachOf = ({ catalog, storage }: Control): Reach => ({
 export function servingReplicas(control: Control, vdiskId: string): readonly string[] {
   const reach = reachOf(control);
   const ids = layersOfVdisk(control.catalog, vdiskId).flatMap((layer) => {
-    const [{ isReplica, repositoryId }] = copiesToRead(reach, layer);
+    const { isReplica, repositoryId } = copyToRead(reach, layer);
     return isReplica && repositoryId !== undefined ? [repositoryId] : [];
   });
   return [...new Set(ids)];

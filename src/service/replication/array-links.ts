@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ArrayLinks, LinkStatus, StoredVolume, VolumeName } from '../../control/index.ts';
 import { ArrayError, Fault } from '../../errors/index.ts';
-import type {
-  ArrayControl,
-  ArrayLink,
-  ArrayRef,
-  ReplicationControl,
+import {
+  type ArrayControl,
+  type ArrayLink,
+  type ArrayRef,
+  everyVolume,
+  type ReplicationControl,
 } from '../../repositories/index.ts';
 import { arrayHandle, objectOf } from '../storage/handles.ts';
 import { inFaults } from '../storage/storage-fault.ts';
@@ -101,19 +102,11 @@ interface End {
 async function copyOf(there: ArrayControl, source: ArrayRef, tag: string) {
   const tagged = await there.findVolume({ tag });
   if (tagged !== undefined) return tagged;
-  let cursor: string | undefined;
-  do {
-    const page = await there.listVolumes({
-      ownedOnly: false,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    const named = page.items.find(({ ref }) => ref.name === source.name);
-    if (named !== undefined) {
-      const link = await there.replication?.status(named.ref);
-      return link?.role === 'secondary' ? named : undefined;
-    }
-    cursor = page.cursor;
-  } while (cursor !== undefined);
+  for await (const volume of everyVolume(there, { ownedOnly: false })) {
+    if (volume.ref.name !== source.name) continue;
+    const link = await there.replication?.status(volume.ref);
+    return link?.role === 'secondary' ? volume : undefined;
+  }
   return undefined;
 }
 

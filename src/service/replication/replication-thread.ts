@@ -8,10 +8,11 @@ import type {
   Storage,
   VolumeName,
 } from '../../control/index.ts';
-import { BlockError, Fault } from '../../errors/index.ts';
+import { Fault } from '../../errors/index.ts';
 import type { VolumePlan } from '../../exports/index.ts';
 import type { Change, CopiedPoint, ReadContent } from '../../repositories/index.ts';
-import type { Answer, ToWorker } from '../workers/messages.ts';
+import type { ToWorker } from '../workers/messages.ts';
+import { portAnswer } from '../workers/port-answer.ts';
 import { CHANGES_PER_PAGE } from './limits.ts';
 import type {
   CopyJob,
@@ -193,7 +194,9 @@ export class ReplicationThread implements Replicator {
         this.#running.get(message.job)?.ended.reject(new Fault(message.code, message.message));
         return;
       case 'ask':
-        void this.#answerPort(message.request, message.repositoryId, message.question);
+        void portAnswer(message.request, () =>
+          this.#owner.answer(message.repositoryId, message.question),
+        ).then((answer) => this.#post(answer));
         return;
       case 'held':
       case 'resumed':
@@ -216,17 +219,6 @@ export class ReplicationThread implements Replicator {
       reply = { kind: 'refused', code, message: (error as Error).message };
     }
     this.#post({ kind: 'reply', job, question, reply });
-  }
-
-  async #answerPort(request: number, repositoryId: string, question: unknown): Promise<void> {
-    let answer: Answer;
-    try {
-      answer = { ok: true, value: await this.#owner.answer(repositoryId, question) };
-    } catch (error) {
-      const { errno, message } = BlockError.from(error, 'open', 0, 0);
-      answer = { ok: false, errno, message };
-    }
-    this.#post({ kind: 'answer', request, answer });
   }
 
   #died(error: Error): void {

@@ -9,6 +9,7 @@ import { ExportTable, stackBuilder } from '../../exports/index.ts';
 import { createLog } from '../log.ts';
 import { adapterOf } from '../storage/adapters.ts';
 import { VolumeSources } from '../storage/volume-sources.ts';
+import { holdExports, resumeExports } from '../workers/barrier-turn.ts';
 import { ControlClient } from '../workers/control-client.ts';
 import type { FromReplication, ReplicationStart, ToReplication } from './messages.ts';
 import { GivenPlans } from './opened-points.ts';
@@ -24,9 +25,7 @@ class ReplicationWorker {
   constructor(port: MessagePort, start: ReplicationStart) {
     this.#port = port;
     const log = createLog(start.logLevel, 'replication');
-    this.#asking = new ControlClient((message) => {
-      if (message.kind === 'ask') this.#send(message);
-    });
+    this.#asking = new ControlClient((message) => this.#send(message));
     this.#sources = new VolumeSources({
       own: new LocalVolumeData({ log }),
       adapterOf,
@@ -72,28 +71,12 @@ class ReplicationWorker {
         this.#asking.receive(message.request, message.answer);
         return;
       case 'hold':
-        void this.#hold(message);
+        void holdExports(this.#exports, message).then((held) => this.#send(held));
         return;
       case 'resume':
-        void this.#resume(message);
+        void resumeExports(this.#exports, message).then((resumed) => this.#send(resumed));
         return;
     }
-  }
-
-  async #hold({ turn, keys, flush }: Extract<ToReplication, { kind: 'hold' }>): Promise<void> {
-    let failure: string | undefined;
-    try {
-      await this.#exports.hold(keys, { flush });
-    } catch (error) {
-      failure = (error as Error).message;
-    }
-    this.#send({ kind: 'held', turn, failure });
-  }
-
-  async #resume({ turn, keys, plans }: Extract<ToReplication, { kind: 'resume' }>): Promise<void> {
-    const failed = await this.#exports.resume(keys, plans);
-    const told = failed.map(({ key, error }) => ({ key, message: String(error) }));
-    this.#send({ kind: 'resumed', turn, failed: told });
   }
 
   #send(message: FromReplication): void {

@@ -2,7 +2,7 @@
 import type { Call, Storage, StoredVolume, VolumeName } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { ArraySnapshot, ArrayVolume } from '../../repositories/index.ts';
-import { copyDevice, type NodeVolume, volumeKey } from '../../volumes/index.ts';
+import { copyDevice, type NodeVolume, volumeKey, withVolume } from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
 import { objectOf } from './handles.ts';
 import { NativeMoments, nothingTaken } from './native-moments.ts';
@@ -161,22 +161,14 @@ export class CloneOperations {
     );
   }
 
-  async #copyNative(
+  #copyNative(
     from: AttachedArray,
-    { locator }: Pick<NodeVolume, 'locator'>,
-    target: { readonly ports: AttachedArray; readonly volume: NodeVolume },
+    source: Pick<NodeVolume, 'locator'>,
+    { ports, volume }: { readonly ports: AttachedArray; readonly volume: NodeVolume },
     call: Call,
   ): Promise<void> {
-    const device = await from.data.open(locator, { write: false });
-    try {
-      const to = await target.ports.data.open(target.volume.locator, { write: true });
-      try {
-        await copyDevice(device, to, call);
-      } finally {
-        await to.close();
-      }
-    } finally {
-      await device.close();
-    }
+    return withVolume(from, source, { write: false }, (device) =>
+      withVolume(ports, volume, { write: true }, (to) => copyDevice(device, to, call)),
+    );
   }
 }

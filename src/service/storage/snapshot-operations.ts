@@ -107,12 +107,12 @@ export class SnapshotOperations {
   async split<T>(volume: VolumeName, keep: (volume: StoredVolume) => T, call: Call): Promise<T> {
     const { trees, native, open, catalog } = this.#parts;
     if (this.#sources.isLayered(volume)) {
-      const { size } = this.#volumes.layered(volume).plain;
+      const layered = this.#volumes.layered(volume);
       if (!trees.has(volume.volumeId)) {
+        const { size } = layered.plain;
         const { wwid, thin } = catalog.volumes.byId(volume.volumeId) ?? storedLayers(size);
         return catalog.transaction(() => keep({ handle: volume.handle, size, wwid, thin }));
       }
-      const layered = this.#volumes.layered(volume);
       return trees.split(layered, (now) => keep(storedLayers(now)), call);
     }
     const object = objectOf(volume.handle);

@@ -9,7 +9,12 @@ import type {
   VolumeName,
 } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { ArrayMapping, ArrayVolume, MaskingControl } from '../../repositories/index.ts';
+import {
+  type ArrayMapping,
+  type ArrayVolume,
+  everyVolume,
+  type MaskingControl,
+} from '../../repositories/index.ts';
 import {
   type NodeVolume,
   nodeVolume,
@@ -83,12 +88,11 @@ export class VolumeOperations {
     const ports = repositories.of(volume.repositoryId);
     const { tag, ref } = objectOf(volume.handle);
     const key = volumeKey(volume.volumeId);
-    refuseShrink(this.layered(volume).plain.size, roundedSize(ports, size));
+    const rounded = roundedSize(ports, size);
+    refuseShrink(this.layered(volume).plain.size, rounded);
     return open.lock([key], async () => {
       if (ports.capabilities.resizeOnline === 'no') open.refuseOpen(key, 'the volume');
-      const grow = async (): Promise<ArrayVolume> =>
-        ports.array.resizeVolume({ ref, size: roundedSize(ports, size), opId: newId() }, call);
-      const now = await grow();
+      const now = await ports.array.resizeVolume({ ref, size: rounded, opId: newId() }, call);
       const result = catalog.transaction(() => keep(storedArray(tag, now)));
       // Whoever connects from now on sees its new size; who is connected has what it had.
       const content = { kind: 'plain', locator: now.locator } as const;
@@ -106,7 +110,7 @@ export class VolumeOperations {
     const { array } = this.#parts.repositories.of(repositoryId);
     const foreign: ForeignVolume[] = [];
     const found: ArrayVolume[] = [];
-    for await (const volume of volumesOf(array)) found.push(volume);
+    for await (const volume of everyVolume(array, { ownedOnly: false })) found.push(volume);
     // Afterwards: what was made meanwhile is known by now.
     const known = knownTags(this.#parts.catalog, repositoryId);
     for (const { tag, ref, size, wwid } of found) {
@@ -123,7 +127,7 @@ export class VolumeOperations {
     const { repositories, catalog, newId } = this.#parts;
     const ports = repositories.of(repositoryId);
     let found: ArrayVolume | undefined;
-    for await (const volume of volumesOf(ports.array)) {
+    for await (const volume of everyVolume(ports.array, { ownedOnly: false })) {
       if (volume.ref.nativeId === nativeId) found = volume;
     }
     if (found === undefined) {
@@ -276,16 +280,6 @@ export function storedArray(tag: string, volume: ArrayVolume): StoredVolume {
 
 export function storedLayers(size: number): StoredVolume {
   return { handle: LAYERS, size, thin: true, wwid: undefined };
-}
-
-async function* volumesOf(array: AttachedArray['array']): AsyncGenerator<ArrayVolume> {
-  for (let cursor: string | undefined; ; ) {
-    const from = cursor === undefined ? {} : { cursor };
-    const page = await array.listVolumes({ ownedOnly: false, ...from });
-    yield* page.items;
-    if (page.cursor === undefined) return;
-    cursor = page.cursor;
-  }
 }
 
 function told({ host, mode, lun, sessions, target }: ArrayMapping): VolumeMapping {

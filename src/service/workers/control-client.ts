@@ -1,13 +1,15 @@
 import { BlockError } from '../../errors/index.ts';
 import type { Answer, FromWorker } from './messages.ts';
 
+type Ask = Extract<FromWorker, { kind: 'ask' }>;
+
 /** What a worker's data ports ask of their repositories' control ports: to open, to allocate; never for a block. */
 export class ControlClient {
-  readonly #send: (message: FromWorker) => void;
+  readonly #send: (message: Ask) => void;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #lastRequest = 0;
 
-  constructor(send: (message: FromWorker) => void) {
+  constructor(send: (message: Ask) => void) {
     this.#send = send;
   }
 

@@ -12,6 +12,7 @@ import { FlushJournal } from '../../vdisk/index.ts';
 import { createLog } from '../log.ts';
 import { adapterOf } from '../storage/adapters.ts';
 import { VolumeSources } from '../storage/volume-sources.ts';
+import { holdExports, resumeExports } from './barrier-turn.ts';
 import { ControlClient } from './control-client.ts';
 import { writeGauges } from './gauges.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -122,10 +123,10 @@ class DataWorker {
         this.#asking.receive(message.request, message.answer);
         return;
       case 'hold':
-        void this.#hold(message);
+        void holdExports(this.#exports, message).then((held) => this.#send(held));
         return;
       case 'resume':
-        void this.#resume(message);
+        void resumeExports(this.#exports, message).then((resumed) => this.#send(resumed));
         return;
       case 'end-export':
         void this.#server.endExport(message.name, message.atOnce);
@@ -134,22 +135,6 @@ class DataWorker {
         void this.#server.drain(message.timeoutMs).then(() => this.#send({ kind: 'drained' }));
         return;
     }
-  }
-
-  async #hold({ turn, keys, flush }: Extract<ToWorker, { kind: 'hold' }>): Promise<void> {
-    let failure: string | undefined;
-    try {
-      await this.#exports.hold(keys, { flush });
-    } catch (error) {
-      failure = (error as Error).message;
-    }
-    this.#send({ kind: 'held', turn, failure });
-  }
-
-  async #resume({ turn, keys, plans }: Extract<ToWorker, { kind: 'resume' }>): Promise<void> {
-    const failed = await this.#exports.resume(keys, plans);
-    const told = failed.map(({ key, error }) => ({ key, message: String(error) }));
-    this.#send({ kind: 'resumed', turn, failed: told });
   }
 
   #connected({ id, address, tls, exportName, connectedAt }: ConnectionInfo): void {

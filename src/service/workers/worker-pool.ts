@@ -1,11 +1,12 @@
 import { createServer } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { BlockError, Fault } from '../../errors/index.ts';
+import { Fault } from '../../errors/index.ts';
 import type { ExportClient, ExportSummary, StackPlan } from '../../exports/index.ts';
 import type { HostPort } from '../config/index.ts';
 import { listenFault } from '../listen-http.ts';
 import { createGauges, type Gauge, readGauges } from './gauges.ts';
-import type { Answer, FromWorker, ToWorker, WorkerConnection, WorkerStart } from './messages.ts';
+import type { FromWorker, ToWorker, WorkerConnection, WorkerStart } from './messages.ts';
+import { portAnswer } from './port-answer.ts';
 
 /** What the workers ask of the control thread. */
 export interface PoolOwner {
@@ -165,10 +166,9 @@ export class WorkerPool {
         post(member, { kind: 'exports', request: message.request, exports: this.#owner.list() });
         return;
       case 'ask':
-        this.#owner.answer(message.repositoryId, message.question).then(
-          (value) => post(member, answerTo(message.request, { ok: true, value })),
-          (error: unknown) => post(member, answerTo(message.request, refusedAnswer(error))),
-        );
+        void portAnswer(message.request, () =>
+          this.#owner.answer(message.repositoryId, message.question),
+        ).then((answer) => post(member, answer));
         return;
       case 'held':
       case 'resumed':
@@ -221,15 +221,6 @@ async function refuseTakenPort({ host, port }: HostPort): Promise<void> {
 
 function post(member: Member, message: ToWorker): void {
   member.worker.postMessage(message);
-}
-
-function answerTo(request: number, answer: Answer): ToWorker {
-  return { kind: 'answer', request, answer };
-}
-
-function refusedAnswer(error: unknown): Answer {
-  const { errno, message } = BlockError.from(error, 'open', 0, 0);
-  return { ok: false, errno, message };
 }
 
 function refusal(request: number, error: unknown): ToWorker {
