@@ -80,11 +80,14 @@ export class Tgtd {
     return stdout;
   }
 
-  /** A target that everybody may use, unless accounts are bound to it. */
+  /** A target that nobody may use until `open`: a LUN gets its name after it is made, and had another before. */
   async target(tid: number, iqn: string): Promise<void> {
-    const target = ['--mode', 'target', '--tid', String(tid)];
-    await this.admin(...target, '--op', 'new', '--targetname', iqn);
-    await this.admin(...target, '--op', 'bind', '-I', 'ALL');
+    await this.admin('--mode', 'target', '--tid', String(tid), '--op', 'new', '--targetname', iqn);
+  }
+
+  /** Everybody may use it, unless accounts are bound to it. */
+  async open(tid: number): Promise<void> {
+    await this.admin('--mode', 'target', '--tid', String(tid), '--op', 'bind', '-I', 'ALL');
   }
 
   file(name: string): string {

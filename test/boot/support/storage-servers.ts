@@ -35,6 +35,7 @@ async function start(): Promise<StorageServers> {
   stops.push(() => tgtd.stop());
   await tgtd.target(1, IQN);
   await tgtd.lun(1, 1, 'boot', { size: LUN_BYTES });
+  await tgtd.open(1);
   // Capacity is told by the manager.
   const ceph = await CephCluster.start({ manager: true });
   stops.push(() => ceph.stop());

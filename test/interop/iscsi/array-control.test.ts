@@ -20,6 +20,7 @@ describeWith([program('tgtd', 'tgt'), program('tgtadm', 'tgt')], 'a LUN', () => 
     await tgtd.lun(1, 1, 'carved', { size: LUN_BYTES, thin: true });
     await tgtd.account('rootcast', PASSWORD);
     await tgtd.bindAccount(1, 'rootcast');
+    await tgtd.open(1);
     const connection = {
       repositoryId: 'carved',
       settings: { target: tgtd.portal, targetIQN: IQN, LUNid: 1, chapuser: 'rootcast' },

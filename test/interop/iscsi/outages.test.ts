@@ -33,6 +33,7 @@ describeWith([program('tgtd', 'tgt'), program('tgtadm', 'tgt')], 'iSCSI through 
   async function serve(name: string, size?: number): Promise<void> {
     await tgtd.target(1, IQN);
     await tgtd.lun(1, 1, name, { ...(size === undefined ? {} : { size }), thin: true });
+    await tgtd.open(1);
   }
 
   async function proxy(): Promise<TcpProxy> {

@@ -59,6 +59,7 @@ describeWith(NEEDS, 'the iSCSI initiator and tgtd', () => {
       const update = ['--mode', 'target', '--op', 'update', '--tid', '3'];
       await tgtd.admin(...update, '--name', name, '--value', 'CRC32C');
     }
+    for (const tid of [1, 2, 3]) await tgtd.open(tid);
   });
   afterAll(() => tgtd?.stop());
   afterEach(() => port?.close());

@@ -194,4 +194,5 @@ async function fillTgtd(
   await tgtd.bindAccount(1, CHAP.user);
   await tgtd.lun(1, 1, 'storage', size === undefined ? {} : { size });
   await tgtd.lun(1, 2, 'small', smallSize === undefined ? {} : { size: smallSize });
+  await tgtd.open(1);
 }
