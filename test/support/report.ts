@@ -1,6 +1,6 @@
 /**
- * The end of every test run: each skipped test by name with its reason, then the counts as
- * `N passed, N failed, N skipped` alone on the last line. Under `npm test` the line is left to
+ * The end of every test run: each skipped test by name with its reason, what failed and why (last, because
+ * often only the end of a log is kept), then the counts as `N passed, N failed, N skipped` alone on the last line. Under `npm test` the line is left to
  * scripts/test.sh (which also knows whether the checks passed): it gets the numbers through a file.
  */
 import { writeFileSync } from 'node:fs';
@@ -19,6 +19,7 @@ export interface Skip {
 }
 
 const NO_REASON = 'NO REASON GIVEN';
+const HOOK_FAILED = 'what its suite needs could not be set up (see FAILED)';
 const REASON_IN_TITLE = /\[skipped: ([^\]]+)\]/;
 
 /** The reason is in the title (`describeWith`) or the note of `context.skip(note)`. */
@@ -45,17 +46,57 @@ export function formatSkips(skips: readonly Skip[]): string[] {
   return lines;
 }
 
-function errorsOutsideTests(module: TestModule): number {
-  let errors = module.errors().length;
-  for (const suite of module.children.allSuites()) errors += suite.errors().length;
-  return errors;
+/** What a failure says of itself in the summary; vitest has printed it whole before. */
+const LINES_OF_FAILURE = 12;
+
+export interface Failure {
+  readonly name: string;
+  readonly message: string;
+}
+
+export function formatFailures(failures: readonly Failure[]): string[] {
+  return failures.flatMap(({ name, message }) => [
+    `FAILED ${name}`,
+    ...message
+      .split('\n')
+      .slice(0, LINES_OF_FAILURE)
+      .map((line) => `  ${line}`),
+  ]);
+}
+
+interface Thrown {
+  readonly message: string;
+  readonly stack?: string | undefined;
+}
+
+function failuresOf(name: string, errors: readonly Thrown[]): Failure[] {
+  return errors.map(({ message, stack }) => {
+    const frame = stack?.split('\n').find((line) => /\/(src|test)\//.test(line));
+    return { name, message: frame === undefined ? message : `${message}\n${frame.trim()}` };
+  });
+}
+
+function failuresOutsideTests(module: TestModule): Failure[] {
+  const failures = failuresOf(module.relativeModuleId, module.errors());
+  for (const suite of module.children.allSuites()) {
+    failures.push(...failuresOf(`${module.relativeModuleId} > ${suite.fullName}`, suite.errors()));
+  }
+  return failures;
+}
+
+/** A suite whose hook failed skips its tests: that is the reason, and the hook is among the failures. */
+function hookFailed(test: TestCase): boolean {
+  for (let at = test.parent; at.type === 'suite'; at = at.parent) {
+    if (at.errors().length > 0) return true;
+  }
+  return false;
 }
 
 function describeSkip(module: TestModule, test: TestCase): Skip {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
   const title = `${module.relativeModuleId} > ${test.fullName}`;
-  const reason = skipReason(title, note);
+  const reason = skipReason(title, note ?? (hookFailed(test) ? HOOK_FAILED : undefined));
   return { name: title.replace(REASON_IN_TITLE, '').replace(/\s+/g, ' ').trim(), reason };
 }
 
@@ -67,27 +108,33 @@ export default class Report implements Reporter {
     this.#narrowed = vitest.config.testNamePattern !== undefined;
   }
 
-  onTestRunEnd(modules: readonly TestModule[], strayErrors: readonly unknown[]): void {
+  onTestRunEnd(modules: readonly TestModule[], strayErrors: readonly Thrown[]): void {
     let passed = 0;
-    let failed = strayErrors.length;
+    const failures = failuresOf('(outside any test)', strayErrors);
     const skips: Skip[] = [];
     for (const module of modules) {
-      failed += errorsOutsideTests(module);
+      failures.push(...failuresOutsideTests(module));
       for (const test of module.children.allTests()) {
-        const { state } = test.result();
-        if (state === 'passed') passed += 1;
-        else if (state === 'failed') failed += 1;
-        else skips.push(describeSkip(module, test)); // 'pending': the run was cut short
+        const result = test.result();
+        if (result.state === 'passed') passed += 1;
+        else if (result.state === 'failed') {
+          const name = `${module.relativeModuleId} > ${test.fullName}`;
+          // One test is one failure, however much it threw.
+          failures.push(
+            failuresOf(name, result.errors)[0] ?? { name, message: 'no error was told' },
+          );
+        } else skips.push(describeSkip(module, test)); // 'pending': the run was cut short
       }
     }
+    const failed = failures.length;
     if (failed > 0 || passed === 0) process.exitCode = 1;
     const explained = this.#narrowed ? skips.filter(({ reason }) => reason !== NO_REASON) : skips;
-    this.#print({ passed, failed, skipped: skips.length }, explained);
+    this.#print({ passed, failed, skipped: skips.length }, explained, failures);
   }
 
-  #print(counts: Counts, skips: readonly Skip[]): void {
+  #print(counts: Counts, skips: readonly Skip[], failures: readonly Failure[]): void {
     const lines = ['', `seed ${process.env['ROOTCAST_SEED'] ?? 'unknown'} (ROOTCAST_SEED)`];
-    lines.push(...formatSkips(skips));
+    lines.push(...formatSkips(skips), ...formatFailures(failures));
     const countsFile = process.env['ROOTCAST_TEST_COUNTS'];
     if (countsFile === undefined) lines.push(formatCounts(counts));
     else writeFileSync(countsFile, `${counts.passed} ${counts.failed} ${counts.skipped}\n`);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatCounts, formatSkips, skipReason } from '../../support/report.ts';
+import { formatCounts, formatFailures, formatSkips, skipReason } from '../../support/report.ts';
 
 describe('the summary of a run', () => {
   it('is one plain line of three counts', () => {
@@ -27,5 +27,15 @@ describe('the summary of a run', () => {
       'skipped, needs fio:',
       '  - b',
     ]);
+  });
+
+  it('says of every failure which and why, and does not let one fill the page', () => {
+    const long = Array.from({ length: 100 }, (_, index) => `line ${index}`).join('\n');
+    const lines = formatFailures([
+      { name: 'a', message: 'disk full' },
+      { name: 'b', message: long },
+    ]);
+    expect(lines.slice(0, 4)).toEqual(['FAILED a', '  disk full', 'FAILED b', '  line 0']);
+    expect(lines.length).toBeLessThan(20);
   });
 });
