@@ -1,6 +1,6 @@
 import type { MachineRecord, Removal } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
-import { removeFromDisk } from '../recover.ts';
+import { removeFromDisk } from '../removals.ts';
 import { stopMaintaining } from '../versions/maintain.ts';
 import { findMachine } from './find.ts';
 

@@ -1,7 +1,7 @@
 import { Fault } from '../../errors/index.ts';
 import { isSealed, type Removal, type VdiskRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
-import { removeFromDisk } from '../recover.ts';
+import { removeFromDisk } from '../removals.ts';
 import { toldNames } from '../values/told-names.ts';
 import { collectLayers } from '../versions/collect-layers.ts';
 import { writeLock } from '../versions/lease-lock.ts';

@@ -5,7 +5,7 @@
  */
 import type { LayerRecord, Removal } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
-import { removeAllFromDisk } from '../recover.ts';
+import { removeAllFromDisk } from '../removals.ts';
 import { deleteVolumes } from '../replicas/remove-copies.ts';
 
 /** @returns the layers that went */

@@ -230,6 +230,15 @@ describe('deleting a vDisk', () => {
     expect(service.images.removed).toEqual(['layer-1']);
     expect(service.control.catalog.removals.all()).toEqual([]);
   });
+
+  test('that a crash cut off between the vDisk and its layers ends at the next start', async () => {
+    const { control, images } = service;
+    control.catalog.vdisks.delete(showVdisk(control, 'debian').id); // as far as it came
+    expect(control.catalog.layers.all()).toHaveLength(1);
+    await recoverControl(control);
+    expect(control.catalog.layers.all()).toEqual([]);
+    expect(images.removed).toEqual(['layer-1']);
+  });
 });
 
 describe('tasks over the end of the service', () => {

@@ -1,7 +1,7 @@
 /** Versions go: at once when nothing reads them, and otherwise when the last reader has left. */
 import { isSealed, type Removal, type VersionRecord } from '../../catalog/records.ts';
 import type { Control, RecordEvent } from '../../control.ts';
-import { removeFromDisk } from '../../recover.ts';
+import { removeFromDisk } from '../../removals.ts';
 import { collectLayers } from '../../versions/collect-layers.ts';
 import { writeLock } from '../../versions/lease-lock.ts';
 import {
