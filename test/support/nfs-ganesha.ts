@@ -15,7 +15,7 @@ import { until } from './until.ts';
 const NFS_PORT = 12_149;
 const MOUNT_PORT = 12_150;
 const SMALL_MIB = 24;
-const START_MS = 30_000;
+const START_MS = 120_000;
 const LEASE_S = 3;
 
 export class Ganesha {
