@@ -46,6 +46,7 @@ import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { ReplicationThread } from './replication/index.ts';
 import { LayerRepositories, type OpenStorage } from './storage/index.ts';
+import { type Observer, sparingly, Ticker } from './ticker.ts';
 import { tlsFiles } from './tls-files.ts';
 import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
@@ -297,50 +298,46 @@ async function openJournals(
 }
 
 function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
-  const versions = new VersionObserver(control);
-  const replications = new ReplicationObserver(control, (err) =>
-    log.error({ err }, 'observing replications'),
+  const failed = sparingly(
+    (name, err) => log.error({ err }, `observing ${name}`),
+    () => systemClock.now(),
   );
-  const replicas = new VdiskReplicaObserver(control, (err) =>
-    log.error({ err }, 'observing replicas of vDisks'),
-  );
+  const versions = new VersionObserver(control, (err) => failed('versions', err));
+  const replications = new ReplicationObserver(control, (err) => failed('replications', err));
+  const replicas = new VdiskReplicaObserver(control, (err) => failed('replicas of vDisks', err));
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
   const repositories = new RepositoryObserver(control);
+  const ticker = new Ticker(
+    [
+      { name: 'boots', observe: (now) => observeBoots(control, now) },
+      { name: 'write caches', observe: () => observeCaches(control) },
+      observerOf('replications', replications),
+      observerOf('repositories', repositories),
+      { name: 'snapshot schedules', observe: (now) => observeSchedules(control, now) },
+      observerOf('replicas of vDisks', replicas),
+      {
+        name: 'layers',
+        observe: (now) => scrub.observe(now, (err) => failed('layers', err)),
+        close: () => scrub.close(),
+      },
+      observerOf('versions', versions),
+    ],
+    failed,
+  );
   repositories.observe(systemClock.now()); // attached in the background: nobody waits for an array
-  let observing: Promise<void> | undefined;
-  const ticker = setInterval(() => {
-    const now = systemClock.now();
-    try {
-      observeBoots(control, now);
-      observeCaches(control);
-    } catch (err) {
-      log.error({ err }, 'observing machines');
-    }
-    try {
-      replications.observe(now);
-      repositories.observe(now);
-      observeSchedules(control, now);
-      replicas.observe(now);
-    } catch (err) {
-      log.error({ err }, 'observing repositories');
-    }
-    scrub.observe(now, (err) => log.error({ err }, 'verifying layers'));
-    observing ??= versions
-      .observe(now)
-      .catch((err: unknown) => log.error({ err }, 'observing versions'))
-      .finally(() => {
-        observing = undefined;
-      });
-  }, TICK_MS);
-  closers.add('ticker', async () => {
-    clearInterval(ticker);
-    await scrub.close();
-    await replications.close();
-    await replicas.close();
-    await repositories.close();
-    await observing;
+  const timer = setInterval(() => ticker.tick(systemClock.now()), TICK_MS);
+  closers.add('ticker', () => {
+    clearInterval(timer);
+    return ticker.close();
   });
+}
+
+function observerOf(
+  name: string,
+  of: { observe(now: number): void; close(): Promise<void> },
+): Observer {
+  return { name, observe: (now) => of.observe(now), close: () => of.close() };
 }
 
 async function startPxeServices(
