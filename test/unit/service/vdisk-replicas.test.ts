@@ -242,6 +242,31 @@ describe('a layer is read', () => {
     expect(told()).toEqual(['vdisk.served-from-replica']);
     await observer.close();
   });
+
+  test('by an observer that forgets nobody who is wanted no more while it serves', async () => {
+    await imported();
+    await ended(replicate());
+    const observer = new VdiskReplicaObserver(control, () => {});
+    const told = () => events.filter((kind) => kind.startsWith('vdisk.served'));
+    await detach('home');
+    observer.observe(10_000);
+    await unreplicateVdisk(control, 'debian', nameOf('away'));
+    observer.observe(20_000);
+    const [served, home] = ['vdisk.served-from-replica', 'vdisk.served-from-home'];
+    expect(told()).toEqual([served, home]);
+    // Wanted again: what was told before it was not is no reason to keep quiet.
+    const { settings, kind } = {
+      settings: { settings: {}, secrets: {} },
+      kind: array.home.adapter.kind,
+    };
+    const attach = { repositoryId: 'home', kind, ...settings, create: false, takeOver: false };
+    await rig.storage.storage.attach(attach, new AbortController().signal);
+    await ended(replicate());
+    await detach('home');
+    observer.observe(30_000);
+    expect(told()).toEqual([served, home, served]);
+    await observer.close();
+  });
 });
 
 describe('copies go', () => {
