@@ -145,7 +145,7 @@ async function read(layerId: string): Promise<Buffer> {
   return bytes;
 }
 
-const detach = (id: string): Promise<void> => rig.storage.storage.detach(id, { force: true });
+const detach = (id: string): Promise<boolean> => rig.storage.storage.detach(id, { force: true });
 
 describe('a copy', () => {
   test('is what the layer is, and is made once', async () => {
