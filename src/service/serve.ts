@@ -33,7 +33,7 @@ import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
 import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
-import { openFlushJournals } from './flush-journals.ts';
+import { damageEvent, type FlushJournals, openFlushJournals } from './flush-journals.ts';
 import { ServiceHooks } from './hooks/index.ts';
 import { LayerReplicaStore } from './layer-replicas.ts';
 import { LayerShelf } from './layer-shelf.ts';
@@ -139,7 +139,7 @@ async function compose(
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
   const opened = await startDataPath(config, path, closers);
-  const { dataPlane, pool, layers, overlays, storage, replicator } = opened;
+  const { dataPlane, pool, layers, overlays, storage, replicator, journals } = opened;
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -164,6 +164,7 @@ async function compose(
     onEvent: (event) => log.info({ event }, event.message),
   });
   closers.add('tasks', () => closeControl(control));
+  for (const damage of journals.damages) recordEvent(control, damageEvent(damage));
   await recoverControl(control);
   await dataPlane.loadOverlays();
   startTicker(control, config, closers, log);
@@ -215,6 +216,7 @@ async function startDataPath(
   readonly overlays: OverlayBook;
   readonly storage: OpenStorage;
   readonly replicator: ReplicationThread;
+  readonly journals: FlushJournals;
 }> {
   const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
@@ -271,7 +273,7 @@ async function startDataPath(
   started = pool;
   dataPlane.attach(pool);
   opened.reachWorkers(pool);
-  return { dataPlane, pool, layers, overlays, storage, replicator };
+  return { dataPlane, pool, layers, overlays, storage, replicator, journals };
 }
 
 /** What is wrong with them is said; the service goes on. */
@@ -279,7 +281,7 @@ async function openJournals(
   config: Config,
   parts: { readonly repository: LayerRepositories; readonly bootId: string; readonly log: Log },
   workers: number,
-): Promise<Awaited<ReturnType<typeof openFlushJournals>>> {
+): Promise<FlushJournals> {
   const { repository, bootId, log } = parts;
   const journals = await openFlushJournals({
     repository,
