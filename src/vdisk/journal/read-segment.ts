@@ -11,7 +11,12 @@ import {
   type RecordClaim,
   type SegmentHeader,
 } from './journal-format.ts';
-import { JOURNAL_BATCH_BYTES, JOURNAL_PAGE_BYTES, JOURNAL_PIECE_BYTES } from './limits.ts';
+import {
+  JOURNAL_BATCH_BYTES,
+  JOURNAL_DAMAGE_BYTES,
+  JOURNAL_PAGE_BYTES,
+  JOURNAL_PIECE_BYTES,
+} from './limits.ts';
 
 /** The header; undefined when the segment holds nothing. */
 export async function readSegmentHeader(segment: BlockDevice): Promise<SegmentHeader | undefined> {
@@ -75,7 +80,8 @@ export async function readWithoutHeader(segment: BlockDevice): Promise<JournalDa
   const window = new Window(segment);
   const claims: RecordClaim[] = [];
   let to = 0;
-  for (let pageAt = JOURNAL_PAGE_BYTES; pageAt < segment.geometry.size; ) {
+  const { size } = segment.geometry;
+  for (let pageAt = JOURNAL_PAGE_BYTES; pageAt < Math.min(size, to + JOURNAL_DAMAGE_BYTES); ) {
     const bytes = await window.at(pageAt);
     const { records, end } = readBatch(bytes, epochAt(bytes), pageAt);
     const isOurs = records.length > 0 && decodePlace(bytes, 0, pageAt)?.batchAt === pageAt;
@@ -123,7 +129,8 @@ async function findLaterBatch(
   from: number,
 ): Promise<number | undefined> {
   const window = new Window(segment);
-  for (let pageAt = from; pageAt < segment.geometry.size; pageAt += JOURNAL_PAGE_BYTES) {
+  const end = Math.min(segment.geometry.size, from + JOURNAL_DAMAGE_BYTES);
+  for (let pageAt = from; pageAt < end; pageAt += JOURNAL_PAGE_BYTES) {
     const bytes = await window.at(pageAt);
     if (decodeRecord(bytes, 0, epoch) === undefined) continue;
     // Another record of a torn batch may begin at a page; one that says nothing may be that.
