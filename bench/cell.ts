@@ -18,6 +18,8 @@ import type { Cell, Connections, ServerCost } from './result.ts';
 export interface Asked {
   /** Root of the server's process tree; undefined when it is not on this machine, or not known. */
   readonly pid: number | undefined;
+  /** Roots of the process trees of what was started behind it. */
+  readonly originPids?: readonly number[];
   originRequests?(): Promise<number>;
 }
 
@@ -56,16 +58,18 @@ interface Reading {
   readonly busyMicros: number;
   readonly clientMicros: number;
   readonly serverMicros: number;
+  readonly originMicros: number;
   readonly threads: ReadonlyMap<string, number>;
   readonly residentBytes: number;
 }
 
-function read({ pid }: Asked, client: Client): Reading {
+function read({ pid, originPids = [] }: Asked, client: Client): Reading {
   return {
     at: performance.now(),
     busyMicros: machineTimes().busyMicros,
     clientMicros: ownCpuMicros() + client.cpuMicros(),
     serverMicros: pid === undefined ? 0 : treeCpuMicros(pid),
+    originMicros: originPids.reduce((sum, origin) => sum + treeCpuMicros(origin), 0),
     threads: pid === undefined ? new Map() : treeThreadMicros(pid),
     residentBytes: pid === undefined ? 0 : treeResidentBytes(pid),
   };
@@ -92,6 +96,22 @@ function connectionsOf(
   return { ...connections, bytesEach: known ? grown : undefined };
 }
 
+/** What all that takes part has used so far, and the whole machine, in µs. */
+export type Spent = Pick<
+  Reading,
+  'at' | 'busyMicros' | 'clientMicros' | 'serverMicros' | 'originMicros'
+>;
+
+/** The share of a machine of so many CPUs that was busy with other things between the two. */
+export function foreignShareOf(before: Spent, after: Spent, cpus: number): number {
+  const ours = ({ clientMicros, serverMicros, originMicros }: Spent): number =>
+    clientMicros + serverMicros + originMicros;
+  const busy = after.busyMicros - before.busyMicros;
+  const foreign = Math.max(0, busy - (ours(after) - ours(before)));
+  const wallMicros = Math.max(1, (after.at - before.at) * 1e3);
+  return Math.min(1, foreign / (wallMicros * cpus));
+}
+
 async function measureOnce(
   asked: Asked,
   client: Client,
@@ -112,9 +132,6 @@ async function measureOnce(
   });
   const originAfter = await asked.originRequests?.();
   const known = asked.pid !== undefined;
-  const used = after.clientMicros - before.clientMicros + after.serverMicros - before.serverMicros;
-  const foreign = Math.max(0, after.busyMicros - before.busyMicros - used);
-  const wallMicros = Math.max(1, (after.at - before.at) * 1e3);
   return {
     ...result,
     server: known ? costOf(before, after, result.requests) : undefined,
@@ -123,7 +140,7 @@ async function measureOnce(
       originBefore === undefined || originAfter === undefined
         ? undefined
         : originAfter - originBefore,
-    foreignShare: Math.min(1, foreign / (wallMicros * availableParallelism())),
+    foreignShare: foreignShareOf(before, after, availableParallelism()),
   };
 }
 

@@ -14,6 +14,7 @@ import { startServer } from './server-process.ts';
 const run = promisify(execFile);
 
 export interface NfsOrigin {
+  readonly pid: number;
   /** What a program must be started with to reach it. */
   readonly enter: readonly [string, ...string[]];
   readonly host: string;
@@ -66,6 +67,7 @@ export async function startGanesha(image: string, scratch: string): Promise<NfsO
     const args = [...inside, 'sh', '-c', script];
     const server = await startServer('ip', args, () => isUp(log));
     return {
+      pid: server.pid,
       ...{ enter: ['ip', 'netns', 'exec', space], host: '127.0.0.1', path },
       ...{ nfsPort: NFS_PORT, mountPort: MOUNT_PORT },
       stop: async () => {

@@ -16,6 +16,7 @@ const ORIGIN_DELAY_MS = 5;
 const ORIGIN_THREADS = 64;
 
 export interface SlowOrigin {
+  readonly pid: number;
   readonly uri: string;
   /** Read requests so far. */
   requests(): number;
@@ -33,8 +34,8 @@ export async function startSlowOrigin({ image, scratch }: Stage): Promise<SlowOr
   const parameters = [`rdelay=${ORIGIN_DELAY_MS}ms`, `logfile=${log}`];
   const threads = ['--threads', String(ORIGIN_THREADS)];
   const args = ['--readonly', ...threads, ...filters, 'file', image, ...parameters];
-  const { uri, stop } = await startNbdkit(args, scratch);
-  return { uri: uri(0), requests: () => countReads(readFileSync(log, 'utf8')), stop };
+  const { pid, uri, stop } = await startNbdkit(args, scratch);
+  return { pid, uri: uri(0), requests: () => countReads(readFileSync(log, 'utf8')), stop };
 }
 
 /** Starts an origin, then the server before it; ends both, the server first. */

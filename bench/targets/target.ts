@@ -14,6 +14,11 @@ export interface Stage {
 export interface RunningTarget {
   /** The root of the process tree whose CPU time is the server's. */
   readonly pid: number;
+  /**
+   * Roots of the process trees of what was started behind it: their CPU time is not the server's, and nobody else's
+   * either.
+   */
+  readonly originPids?: readonly number[];
   /** Where export number `machine` (0 …) is; for access `image` there is one. */
   uri(machine: number): string;
   /** Requests that the slow origin behind the server has had so far, where there is one. */

@@ -8,6 +8,7 @@ import { findFreePort, HOST, startServerOnPort } from './server-process.ts';
 const run = promisify(execFile);
 
 export interface IscsiOrigin {
+  readonly pid: number;
   /** `HOST:PORT`. */
   readonly portal: string;
   readonly iqn: string;
@@ -44,6 +45,7 @@ export async function startTgtd(image: string, scratch: string): Promise<IscsiOr
     throw error;
   }
   return {
+    pid: server.pid,
     portal: `${HOST}:${port}`,
     iqn: IQN,
     lun: LUN,

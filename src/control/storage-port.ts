@@ -127,8 +127,13 @@ export interface Storage {
   probe(target: RepositoryTarget, signal: AbortSignal): Promise<ProbeAnswer>;
 
   attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedRepository>;
-  /** @throws Fault IN_USE while a volume of it is open, unless `force` */
-  detach(repositoryId: string, options: { readonly force: boolean }): Promise<void>;
+  /**
+   * Settles when nothing of ours reads or writes it any more: another server may have it from then on.
+   * @returns false: by force, and a thread that did not answer may still write to it as long as the service runs
+   * @throws Fault IN_USE while a volume of it is open or changed, UNAVAILABLE when a thread does not let go of it in
+   *   time; neither with `force`
+   */
+  detach(repositoryId: string, options: { readonly force: boolean }): Promise<boolean>;
   isAttached(repositoryId: string): boolean;
   /** undefined: the array cannot tell. */
   space(repositoryId: string): Promise<RepositorySpaceNow | undefined>;

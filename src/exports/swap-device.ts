@@ -66,11 +66,9 @@ export class SwapDevice {
    * While requests are held.
    * @throws BlockError EINVAL when the device offers less than what is promised to connections already
    */
-  exchange(device: BlockDevice): BlockDevice {
+  exchange(device: BlockDevice): void {
     refuseLess(this.#current, device);
-    const before = this.#current;
     this.#current = device;
-    return before;
   }
 
   /** Every request fails from now on: there is nothing that it may go to. */

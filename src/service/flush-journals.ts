@@ -6,13 +6,16 @@
  */
 import { forEachOf } from '../base/index.ts';
 import type { BlockDevice } from '../block/index.ts';
-import { Fault } from '../errors/index.ts';
+import type { NewEvent } from '../control/index.ts';
+import { BlockError, Fault } from '../errors/index.ts';
 import { deleteVolumes, type VolumeLocator } from '../repositories/index.ts';
 import {
   JOURNAL_SEGMENT_LEAST_BYTES,
+  type JournalDamage,
   type ReplayRecord,
   readRecords,
   readSegmentHeader,
+  readWithoutHeader,
   replayOverlay,
 } from '../vdisk/index.ts';
 import type { Repository } from './repository.ts';
@@ -24,8 +27,33 @@ export interface FlushJournals {
   readonly ofWorker: (worker: number) => JournalSegments | undefined;
   /** Overlays, by their data volume, whose flushed writes could not be restored, and why. */
   readonly unrestored: ReadonlyMap<string, unknown>;
+  /** What was on stable storage in a journal and could not be read; each is told. */
+  readonly damages: readonly FoundDamage[];
   /** Why not every worker has a journal although it should: flushes are slower, and nothing else. */
   readonly failure: unknown;
+}
+
+export interface FoundDamage extends JournalDamage {
+  /** The journal's volume. */
+  readonly journal: string;
+}
+
+/**
+ * No crash of the host does this to a journal: its disk does, or whoever wrote there. What it means is told, because
+ * what was flushed may be missing where nobody can say whose it was.
+ */
+export function damageEvent({ journal, from, to, claims }: FoundDamage): NewEvent {
+  const overlays = [...new Set(claims.map(({ key }) => key.replace(DATA, '')))];
+  const whose =
+    overlays.length === 0
+      ? 'nobody can say of which write caches they were'
+      : `those of ${overlays.join(', ')} are refused if they need them; there may have been others`;
+  return {
+    kind: 'service.journal-damaged',
+    subject: 'service',
+    message: `bytes ${from} to ${to} of flush journal ${journal} are damaged: flushed writes that were there are lost if the host died before they were settled; ${whose}`,
+    data: { journal, from, to, writeCaches: overlays },
+  };
 }
 
 const NAME = /^journal\.(\d+)$/;
@@ -50,7 +78,7 @@ export async function openFlushJournals(options: {
   const volumes = await repository.volumes.listVolumes();
   const found = volumes.filter(({ id }) => NAME.test(id));
   const locators = new Map(volumes.map(({ id, locator }) => [id, locator]));
-  const unrestored = await restore(repository, found, locators, options.bootId);
+  const { unrestored, damages } = await restore(repository, found, locators, options.bootId);
   if (unrestored.size === 0) {
     await deleteVolumes(
       repository.volumes,
@@ -67,7 +95,7 @@ export async function openFlushJournals(options: {
   } catch (error) {
     failure = error;
   }
-  return { ofWorker: (worker) => segments.get(worker), unrestored, failure };
+  return { ofWorker: (worker) => segments.get(worker), unrestored, damages, failure };
 }
 
 async function makeSegments(
@@ -97,14 +125,18 @@ async function restore(
   journals: Found,
   locators: ReadonlyMap<string, VolumeLocator>,
   bootId: string,
-): Promise<Map<string, unknown>> {
+): Promise<{
+  readonly unrestored: ReadonlyMap<string, unknown>;
+  readonly damages: readonly FoundDamage[];
+}> {
   const unrestored = new Map<string, unknown>();
-  const segments: BlockDevice[] = [];
+  const segments: Segment[] = [];
+  const damages: FoundDamage[] = [];
   try {
-    for (const { locator } of journals) {
-      segments.push(await repository.data.open(locator, { write: false }));
+    for (const { id, locator } of journals) {
+      segments.push({ id, device: await repository.data.open(locator, { write: false }) });
     }
-    const found = await findRecords(segments, bootId);
+    const found = await findRecords(segments, bootId, damages);
     await forEachOf(found, RESTORES_AT_ONCE, async ([key, records]) => {
       try {
         await restoreOverlay(repository, locators, key, records, bootId);
@@ -113,34 +145,67 @@ async function restore(
       }
     });
   } finally {
-    await Promise.all(segments.map((segment) => segment.close()));
+    await Promise.all(segments.map(({ device }) => device.close()));
   }
-  return unrestored;
+  return { unrestored, damages };
 }
 
-/** The records of all journals, by overlay. Their data stays where it is. */
+interface Segment {
+  readonly id: string;
+  readonly device: BlockDevice;
+}
+
+/**
+ * The records of all journals, by overlay. Their data stays where it is. Those that are damaged are among them: an
+ * overlay that needs one is not restored.
+ */
 async function findRecords(
-  segments: readonly BlockDevice[],
+  segments: readonly Segment[],
   bootId: string,
+  damages: FoundDamage[],
 ): Promise<Map<string, ReplayRecord[]>> {
   const all = new Map<string, ReplayRecord[]>();
-  for (const segment of segments) {
-    const header = await readSegmentHeader(segment);
-    if (header === undefined) continue;
-    const sameBoot = header.bootId === bootId;
-    for await (const { data, dataAt, ...record } of readRecords(segment, header)) {
+  const add = (record: ReplayRecord): void => {
+    const ofKey = all.get(record.key) ?? [];
+    all.set(record.key, ofKey);
+    ofKey.push(record);
+  };
+  for (const { id, device } of segments) {
+    const header = await readSegmentHeader(device);
+    // Without a header nobody knows when it was begun; then the overlay's map says whether the host died since.
+    const sameBoot = header === undefined || header.bootId === bootId;
+    const damaged = (damage: JournalDamage): void => {
+      damages.push({ journal: id, ...damage });
+      for (const claim of damage.claims) add(lostRecord(id, claim, sameBoot));
+    };
+    if (header === undefined) {
+      const damage = await readWithoutHeader(device);
+      if (damage !== undefined) damaged(damage);
+      continue;
+    }
+    for await (const { data, dataAt, ...record } of readRecords(device, header, damaged)) {
       const { length } = data;
       const load = async (): Promise<Buffer> => {
         const bytes = Buffer.allocUnsafeSlow(length);
-        await segment.read(bytes, dataAt);
+        await device.read(bytes, dataAt);
         return bytes;
       };
-      const ofKey = all.get(record.key) ?? [];
-      all.set(record.key, ofKey);
-      ofKey.push({ ...record, sameBoot, load });
+      add({ ...record, sameBoot, load });
     }
   }
   return all;
+}
+
+function lostRecord(
+  journal: string,
+  claim: JournalDamage['claims'][number],
+  sameBoot: boolean,
+): ReplayRecord {
+  const load = (): never => {
+    const detail = `flush ${claim.sequence} of ${claim.key} is damaged in ${journal}`;
+    throw new BlockError('EIO', 'read', 0, 0, detail);
+  };
+  return { ...claim, ranges: [], sameBoot, load };
 }
 
 async function restoreOverlay(

@@ -7,6 +7,7 @@ import {
   type ImageStore,
   type ImportProgress,
   type MergeRequest,
+  NO_BOOT_FILES,
   placeOf,
   type SealRequest,
   type StoredLayer,
@@ -279,15 +280,6 @@ export class LayerStore implements ImageStore {
     return this.#reading(parentId, () => overlays.hold(owner, work));
   }
 }
-
-const NO_BOOT_FILES: BootFileNames = {
-  kernel: undefined,
-  initrd: undefined,
-  rootPartition: '',
-  rootFilesystem: undefined,
-  initramfs: 'unknown',
-  given: false,
-};
 
 /** What says that a layer cannot be judged, and nothing of the others. */
 const NOT_JUDGED: ReadonlySet<string> = new Set([

@@ -12,3 +12,6 @@ export const FENCE_ASK_MS = 2_000;
 
 /** Damaged chunks of a layer that are kept one by one; the others are counted. */
 export const DAMAGE_KEPT = 100;
+
+/** How often it is told that what happens by itself still fails with the same. */
+export const OBSERVER_TOLD_EVERY_MS = 60_000;

@@ -53,7 +53,7 @@ export function openRepositories(parts: {
     initiatorName: `iqn.2026-01.dev.rootcast:${hostname().toLowerCase()}`,
     toWorkers: {
       connect: (adapter, connection) => tellAll({ kind: 'connect', adapter, connection }),
-      disconnect: (repositoryId) => tellAll({ kind: 'disconnect', repositoryId }),
+      disconnect: (repositoryId) => barrier.part(repositoryId),
     },
     connections: (exportName) => pool?.connectionsOf(exportName).length ?? 0,
     endExport: (exportName, atOnce) => pool?.endExport(exportName, atOnce),

@@ -33,7 +33,7 @@ import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
 import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
-import { openFlushJournals } from './flush-journals.ts';
+import { damageEvent, type FlushJournals, openFlushJournals } from './flush-journals.ts';
 import { ServiceHooks } from './hooks/index.ts';
 import { LayerReplicaStore } from './layer-replicas.ts';
 import { LayerShelf } from './layer-shelf.ts';
@@ -46,6 +46,7 @@ import { OverlayBook } from './overlay-book.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { ReplicationThread } from './replication/index.ts';
 import { LayerRepositories, type OpenStorage } from './storage/index.ts';
+import { type Observer, sparingly, Ticker } from './ticker.ts';
 import { tlsFiles } from './tls-files.ts';
 import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
@@ -138,7 +139,7 @@ async function compose(
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
   const opened = await startDataPath(config, path, closers);
-  const { dataPlane, pool, layers, overlays, storage, replicator } = opened;
+  const { dataPlane, pool, layers, overlays, storage, replicator, journals } = opened;
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -163,6 +164,7 @@ async function compose(
     onEvent: (event) => log.info({ event }, event.message),
   });
   closers.add('tasks', () => closeControl(control));
+  for (const damage of journals.damages) recordEvent(control, damageEvent(damage));
   await recoverControl(control);
   await dataPlane.loadOverlays();
   startTicker(control, config, closers, log);
@@ -214,6 +216,7 @@ async function startDataPath(
   readonly overlays: OverlayBook;
   readonly storage: OpenStorage;
   readonly replicator: ReplicationThread;
+  readonly journals: FlushJournals;
 }> {
   const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
@@ -270,7 +273,7 @@ async function startDataPath(
   started = pool;
   dataPlane.attach(pool);
   opened.reachWorkers(pool);
-  return { dataPlane, pool, layers, overlays, storage, replicator };
+  return { dataPlane, pool, layers, overlays, storage, replicator, journals };
 }
 
 /** What is wrong with them is said; the service goes on. */
@@ -278,7 +281,7 @@ async function openJournals(
   config: Config,
   parts: { readonly repository: LayerRepositories; readonly bootId: string; readonly log: Log },
   workers: number,
-): Promise<Awaited<ReturnType<typeof openFlushJournals>>> {
+): Promise<FlushJournals> {
   const { repository, bootId, log } = parts;
   const journals = await openFlushJournals({
     repository,
@@ -297,50 +300,46 @@ async function openJournals(
 }
 
 function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
-  const versions = new VersionObserver(control);
-  const replications = new ReplicationObserver(control, (err) =>
-    log.error({ err }, 'observing replications'),
+  const failed = sparingly(
+    (name, err) => log.error({ err }, `observing ${name}`),
+    () => systemClock.now(),
   );
-  const replicas = new VdiskReplicaObserver(control, (err) =>
-    log.error({ err }, 'observing replicas of vDisks'),
-  );
+  const versions = new VersionObserver(control, (err) => failed('versions', err));
+  const replications = new ReplicationObserver(control, (err) => failed('replications', err));
+  const replicas = new VdiskReplicaObserver(control, (err) => failed('replicas of vDisks', err));
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
   const repositories = new RepositoryObserver(control);
+  const ticker = new Ticker(
+    [
+      { name: 'boots', observe: (now) => observeBoots(control, now) },
+      { name: 'write caches', observe: () => observeCaches(control) },
+      observerOf('replications', replications),
+      observerOf('repositories', repositories),
+      { name: 'snapshot schedules', observe: (now) => observeSchedules(control, now) },
+      observerOf('replicas of vDisks', replicas),
+      {
+        name: 'layers',
+        observe: (now) => scrub.observe(now, (err) => failed('layers', err)),
+        close: () => scrub.close(),
+      },
+      observerOf('versions', versions),
+    ],
+    failed,
+  );
   repositories.observe(systemClock.now()); // attached in the background: nobody waits for an array
-  let observing: Promise<void> | undefined;
-  const ticker = setInterval(() => {
-    const now = systemClock.now();
-    try {
-      observeBoots(control, now);
-      observeCaches(control);
-    } catch (err) {
-      log.error({ err }, 'observing machines');
-    }
-    try {
-      replications.observe(now);
-      repositories.observe(now);
-      observeSchedules(control, now);
-      replicas.observe(now);
-    } catch (err) {
-      log.error({ err }, 'observing repositories');
-    }
-    scrub.observe(now, (err) => log.error({ err }, 'verifying layers'));
-    observing ??= versions
-      .observe(now)
-      .catch((err: unknown) => log.error({ err }, 'observing versions'))
-      .finally(() => {
-        observing = undefined;
-      });
-  }, TICK_MS);
-  closers.add('ticker', async () => {
-    clearInterval(ticker);
-    await scrub.close();
-    await replications.close();
-    await replicas.close();
-    await repositories.close();
-    await observing;
+  const timer = setInterval(() => ticker.tick(systemClock.now()), TICK_MS);
+  closers.add('ticker', () => {
+    clearInterval(timer);
+    return ticker.close();
   });
+}
+
+function observerOf(
+  name: string,
+  of: { observe(now: number): void; close(): Promise<void> },
+): Observer {
+  return { name, observe: (now) => of.observe(now), close: () => of.close() };
 }
 
 async function startPxeServices(

@@ -59,8 +59,10 @@ export {
 export {
   FlushJournal,
   JOURNAL_SEGMENT_LEAST_BYTES,
+  type JournalDamage,
   readRecords,
   readSegmentHeader,
+  readWithoutHeader,
 } from './journal/index.ts';
 export { type LayerOptions, openLayer } from './layer-device.ts';
 export {

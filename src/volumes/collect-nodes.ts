@@ -155,7 +155,8 @@ export class NodeCollector {
         await this.#merge(hidden, child);
         return true;
       } catch (error) {
-        this.#failed.add(hidden.id);
+        // One that was detached meanwhile has no disk that fails.
+        if (this.#parts.isAttached(hidden.repositoryId)) this.#failed.add(hidden.id);
         this.#parts.troubled(`merging nodes ${hidden.id} and ${child.id}`, error);
       } finally {
         this.unpin(child);

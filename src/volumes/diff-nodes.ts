@@ -2,9 +2,11 @@
  * What may differ between two nodes of a tree: whatever a layer decides on the way from one to the other. A
  * superset where a block was written twice with the same bytes; never less.
  */
+import { LRUCache } from 'lru-cache';
 import { appendExtent, type Extent } from '../block/index.ts';
 import { BLOCK_BYTES, ChainIndex, sourcesOf } from '../vdisk/index.ts';
 import { BlockRuns } from './block-runs.ts';
+import { DIFF_CACHE_BYTES, DIFF_WINDOW_BYTES } from './limits.ts';
 import type { NodeChains } from './node-chains.ts';
 import type { NodeStore, VolumeNode } from './nodes.ts';
 import { type PortsOf, readBits } from './open-nodes.ts';
@@ -23,6 +25,10 @@ export class NodeDiff {
   readonly #portsOf: PortsOf;
   readonly #chains: NodeChains;
   readonly #bootId: string;
+  readonly #windows = new LRUCache<string, Changed>({
+    maxSize: DIFF_CACHE_BYTES,
+    sizeCalculation: ({ bits }) => Math.max(1, bits.byteLength),
+  });
 
   constructor(parts: {
     readonly store: NodeStore;
@@ -68,12 +74,14 @@ export class NodeDiff {
       add(range.offset, end);
       return found;
     }
-    const changed = await this.#changed(path, range.offset, end);
     // What a disk grew by is new, though nobody wrote to it.
     const before = from?.size ?? 0;
     const grownFrom = before < to.size ? before : Number.POSITIVE_INFINITY;
-    for (const [start, stop] of runsOf(changed, range.offset, end, grownFrom)) {
-      if (!add(start, stop)) break;
+    for (let at = range.offset; at < end; ) {
+      const window = await this.#window(path, Math.floor(at / WINDOW), chainIndex.size);
+      const stop = Math.min(end, window.offset + WINDOW);
+      for (const run of runsOf(window, at, stop, grownFrom)) if (!add(...run)) return found;
+      at = stop;
     }
     return found;
   }
@@ -87,9 +95,22 @@ export class NodeDiff {
     return [...lower.slice(common), ...upper.slice(common)];
   }
 
-  /** One bit for each block of the range. */
+  /** Whoever asks page after page has every map read once. */
+  async #window(path: readonly VolumeNode[], number: number, size: number): Promise<Changed> {
+    // What a node says never changes, and neither does what its id means.
+    const key = `${number} ${size} ${path.map(({ id }) => id).join(' ')}`;
+    const known = this.#windows.get(key);
+    if (known !== undefined) return known;
+    const offset = number * WINDOW;
+    const bits = await this.#changed(path, offset, Math.min(size, offset + WINDOW));
+    const window = { offset, bits };
+    this.#windows.set(key, window);
+    return window;
+  }
+
+  /** One bit for each block of the range. @param offset where a block begins */
   async #changed(path: readonly VolumeNode[], offset: number, end: number): Promise<Uint8Array> {
-    const first = Math.floor(offset / BLOCK);
+    const first = offset / BLOCK;
     const bits = new Uint8Array(Math.ceil((Math.ceil(end / BLOCK) - first) / 8));
     for (const node of path) {
       if (!isLayer(node)) continue;
@@ -110,19 +131,26 @@ export class NodeDiff {
 }
 
 const BLOCK = BLOCK_BYTES;
+const WINDOW = DIFF_WINDOW_BYTES;
+
+/** Which blocks of a part of a disk a layer has decided. */
+interface Changed {
+  readonly offset: number;
+  readonly bits: Uint8Array;
+}
 
 function* runsOf(
-  changed: Uint8Array,
+  changed: Changed,
   offset: number,
   end: number,
   grownFrom: number,
 ): Generator<readonly [start: number, stop: number]> {
-  const first = Math.floor(offset / BLOCK);
+  const first = changed.offset / BLOCK;
   const last = Math.ceil(end / BLOCK);
   const isSet = (block: number): boolean =>
     block * BLOCK + BLOCK > grownFrom ||
-    (((changed[(block - first) >>> 3] ?? 0) >>> ((block - first) & 7)) & 1) === 1;
-  for (let block = first; block < last; ) {
+    (((changed.bits[(block - first) >>> 3] ?? 0) >>> ((block - first) & 7)) & 1) === 1;
+  for (let block = Math.floor(offset / BLOCK); block < last; ) {
     if (!isSet(block)) {
       block += 1;
       continue;

@@ -65,6 +65,8 @@ export class FakeStorage implements Storage {
   spaceNow: RepositorySpaceNow | undefined = { total: 1000, free: 900 };
   changes: ChangedRange[] = [];
   emulates = false;
+  /** A worker does not let go of a repository. */
+  isStuck = false;
   /** Thrown by the method of that name, once each time that it is called. */
   readonly failing = new Map<string, unknown>();
   /** Awaited before a method does anything. */
@@ -130,11 +132,12 @@ export class FakeStorage implements Storage {
     };
   }
 
-  async detach(repositoryId: string, { force }: { readonly force: boolean }): Promise<void> {
+  async detach(repositoryId: string, { force }: { readonly force: boolean }): Promise<boolean> {
     await this.#begin('detach');
     const open = [...this.open].filter((id) => this.volumes.get(id)?.repositoryId === repositoryId);
     if (open.length > 0 && !force) throw new Fault('IN_USE', 'a volume of it is open');
     this.attached.delete(repositoryId);
+    return !this.isStuck;
   }
 
   isAttached(repositoryId: string): boolean {

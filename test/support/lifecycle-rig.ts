@@ -91,7 +91,7 @@ export class LifecycleRig {
   now = Date.now();
   control!: Control;
   dataPlane!: ServiceDataPlane;
-  observer!: VersionObserver;
+  #observer!: VersionObserver;
   layers!: LayerShelf;
   overlays!: OverlayBook;
   readonly #options: RigOptions;
@@ -188,9 +188,17 @@ export class LifecycleRig {
       consolidateBeyond,
       onEvent: (event) => this.events.push(event),
     });
-    this.observer = new VersionObserver(this.control);
+    this.#observer = new VersionObserver(this.control, (error) => {
+      throw error;
+    });
     await recoverControl(this.control);
     await this.dataPlane.loadOverlays();
+  }
+
+  /** A look of the observer, and the end of what it began. */
+  async observe(now = this.now): Promise<void> {
+    this.#observer.observe(now);
+    await this.#observer.close();
   }
 
   /** The process is gone, whatever it was doing: nothing is closed or flushed, the catalog is what it was. */

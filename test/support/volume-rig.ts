@@ -14,6 +14,7 @@ import {
 import type { Adapter } from '../../src/repositories/index.ts';
 import { type OpenStorage, openStorage, WorkerBarrier } from '../../src/service/storage/index.ts';
 import { VolumeSources } from '../../src/service/storage/volume-sources.ts';
+import { partFrom } from '../../src/service/workers/barrier-turn.ts';
 import type { ToWorker } from '../../src/service/workers/messages.ts';
 
 const CLIENT: ExportClient = { address: '192.0.2.1:1', tls: false, identity: undefined };
@@ -41,11 +42,12 @@ export class VolumeRig {
   /** Keys of volumes that could not go on. */
   readonly failed: string[] = [];
   readonly #tables: ExportTable[] = [];
+  readonly #sources: VolumeSources[] = [];
   readonly #barrier: WorkerBarrier;
   /** The worker with this number answers nothing. */
   silent: number | undefined;
   /** What the silent one does not hear; undefined: anything. */
-  deafTo: 'hold' | 'resume' | undefined;
+  deafTo: 'hold' | 'resume' | 'disconnect' | undefined;
   #lastId = 0;
 
   private constructor(options: RigOptions) {
@@ -54,9 +56,10 @@ export class VolumeRig {
     this.#barrier = new WorkerBarrier({
       planOf: (key, content) => this.storage.exports.planOf(key, content),
       failed: (key) => this.failed.push(key),
-      ...(options.holdTimeMax === undefined ? {} : { timeMax: options.holdTimeMax }),
+      ...(options.holdTimeMax === undefined
+        ? {}
+        : { timeMax: options.holdTimeMax, partTimeMax: options.holdTimeMax }),
     });
-    const sources: VolumeSources[] = [];
     const adapters = Object.values(arrays).map(({ adapter }) => adapter);
     const log = {
       info: () => {},
@@ -71,11 +74,9 @@ export class VolumeRig {
       initiatorName: 'iqn.2026-01.dev.rootcast:test',
       toWorkers: {
         connect: (kind, connection) => {
-          for (const one of sources) one.connect(kind, connection);
+          for (const one of this.#sources) one.connect(kind, connection);
         },
-        disconnect: (id) => {
-          for (const one of sources) void one.disconnect(id);
-        },
+        disconnect: (id) => this.#barrier.part(id),
       },
       connections: () => 0,
       endExport: (name) => this.ended.push(name),
@@ -88,7 +89,7 @@ export class VolumeRig {
         parts: { log, clock: () => 0 },
         ask: (id, question) => this.storage.repositories.answer(id, question),
       });
-      sources.push(volumes);
+      this.#sources.push(volumes);
       const readCache = new ReadCache({ capacityBytes: 4 * 1024 * 1024 });
       const build = stackBuilder({ volumes, readCache, worker, onFull: () => {} });
       const plans = {
@@ -275,6 +276,9 @@ export class VolumeRig {
         (error: unknown) => String(error),
       );
       this.#barrier.receive(worker, { kind: 'held', turn, failure });
+    } else if (message.kind === 'disconnect') {
+      const source = this.#sources[worker];
+      if (source !== undefined) this.#barrier.receive(worker, await partFrom(source, message));
     } else if (message.kind === 'resume') {
       const failed = await table.resume(message.keys, message.plans);
       const told = failed.map(({ key, error }) => ({ key, message: String(error) }));

@@ -34,7 +34,11 @@ export class VdiskReplicaObserver {
     if (now - this.#observedAt < VDISK_REPLICAS_EVERY_MS) return;
     this.#observedAt = now;
     const wanted = this.#control.catalog.replicas.wanted();
-    for (const vdiskId of new Set(wanted.map((one) => one.vdiskId))) this.#tellServing(vdiskId);
+    // Also of those that are wanted no more: copies serve as long as somebody reads them, and then it is told.
+    const vdiskIds = new Set([...this.#told.keys(), ...wanted.map((one) => one.vdiskId)]);
+    for (const vdiskId of vdiskIds) this.#tellServing(vdiskId);
+    const keys = new Set(wanted.map(keyOf));
+    for (const key of this.#begunAt.keys()) if (!keys.has(key)) this.#begunAt.delete(key);
     for (const replica of wanted) this.#copy(replica, now);
     this.#removing ??= removeUnwantedCopies(this.#control)
       .catch(this.#failed)
@@ -50,7 +54,7 @@ export class VdiskReplicaObserver {
 
   #copy(replica: VdiskReplicaRecord, now: number): void {
     const control = this.#control;
-    const key = `${replica.vdiskId} ${replica.repositoryId}`;
+    const key = keyOf(replica);
     if (replica.paused || control.replicaRuns.size >= MAX_VDISK_REPLICA_RUNS) return;
     if (isCopying(control, replica) || !isReachable(reachOf(control), replica.repositoryId)) return;
     if (missingLayers(control.catalog, replica).length === 0) {
@@ -76,8 +80,9 @@ export class VdiskReplicaObserver {
     const before = this.#told.get(vdiskId) ?? '';
     if (names === before) return;
     const vdisk = control.catalog.vdisks.byId(vdiskId);
+    if (vdisk === undefined || names === '') this.#told.delete(vdiskId);
+    else this.#told.set(vdiskId, names);
     if (vdisk === undefined) return;
-    this.#told.set(vdiskId, names);
     const subject = `vdisk/${vdisk.name}`;
     control.change((record) =>
       record(
@@ -98,6 +103,9 @@ export class VdiskReplicaObserver {
     );
   }
 }
+
+const keyOf = ({ vdiskId, repositoryId }: VdiskReplicaRecord): string =>
+  `${vdiskId} ${repositoryId}`;
 
 const reachOf = ({ catalog, storage }: Control): Reach => ({
   catalog,

@@ -2,13 +2,15 @@
 
 import { Fault } from '../../errors/index.ts';
 import type { PointMember, PointRecord } from '../catalog/replication/records.ts';
+import type { SnapshotRecord } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
 import { snapshotNameOf } from '../storage/names.ts';
 import type { Call } from '../storage-port.ts';
 import { changeReplication } from './change-replication.ts';
 import { refuseWriters } from './fence.ts';
+import { deleteDiscarded } from './prune-points.ts';
 import { current, lastCommon, partsOf, snapshotOf, targetSide } from './situation.ts';
-import { snapshotSide } from './take-point.ts';
+import { newPoint, snapshotSide } from './take-point.ts';
 
 /**
  * Compares the old source with the last common point, and records what was found. What it is compared by is a
@@ -52,43 +54,63 @@ async function differs(
   point: PointRecord,
   call: Call,
 ): Promise<boolean> {
-  const { catalog } = control;
-  const replication = current(catalog, id);
+  const look = await takeLook(control, id, point, call);
+  try {
+    for (const member of point.members) {
+      const now = snapshotOf(
+        control.catalog,
+        look.members[member.position] ?? member,
+        look.sourceSide,
+      );
+      if (now === undefined || (await memberDiffers(control, id, member, now, call))) return true;
+    }
+    return false;
+  } finally {
+    await deleteDiscarded(control, id, call);
+  }
+}
+
+/** Discarded from its beginning: whatever ends the look, its snapshots are deleted then, or after the next point. */
+async function takeLook(
+  control: Control,
+  id: string,
+  point: PointRecord,
+  call: Call,
+): Promise<PointRecord> {
+  const replication = current(control.catalog, id);
   const side = targetSide(replication);
+  const number = replication.lastPoint + 1;
+  changeReplication(control, id, { lastPoint: number });
   const request = {
     side,
     name: `look-${control.newId().slice(0, 8).toLowerCase()}`,
     description: `what replication ${replication.name} compares with point ${point.number}`,
   };
-  const ids = await snapshotSide(
+  const takenAt = control.clock.now();
+  return await snapshotSide(
     control,
     replication,
     request,
-    (stored) => stored.map(({ snapshotId }) => snapshotId),
+    (stored) => {
+      const given = { id: control.newId(), number, takenAt, basePointId: undefined };
+      const look = newPoint(id, side, { ...given, state: 'discarded' }, stored);
+      control.catalog.points.insert(look);
+      return look;
+    },
     call,
   );
-  try {
-    for (const member of point.members) {
-      const now = ids[member.position];
-      if (now !== undefined && (await memberDiffers(control, id, member, now, call))) return true;
-    }
-    return false;
-  } finally {
-    for (const snapshotId of ids) await forget(control, snapshotId, call);
-  }
 }
 
 async function memberDiffers(
   control: Control,
   id: string,
   member: PointMember,
-  nowId: string,
+  now: SnapshotRecord,
   call: Call,
 ): Promise<boolean> {
   const { catalog, storage } = control;
-  const now = catalog.snapshots.byId(nowId);
   const from = snapshotOf(catalog, member, targetSide(current(catalog, id)));
-  if (now === undefined || from === undefined) return true;
+  if (from === undefined) return true;
   const range = { offset: 0, length: Math.max(now.size, member.size), limit: 1 };
   try {
     const changes = await storage.diff({
@@ -105,19 +127,4 @@ async function memberDiffers(
   const request = { replicationId: id, snapshot: snapshotNameOf(now), size: member.size };
   const { contentId } = await partsOf(control).replicator.read(request, watch);
   return contentId !== member.contentId;
-}
-
-async function forget(control: Control, snapshotId: string, call: Call): Promise<void> {
-  const { catalog, storage } = control;
-  const snapshot = catalog.snapshots.byId(snapshotId);
-  if (snapshot === undefined) return;
-  await storage.deleteSnapshot(
-    snapshotNameOf(snapshot),
-    () =>
-      catalog.transaction(() => {
-        catalog.volumes.moveHead(snapshotId, snapshot.parentId);
-        catalog.snapshots.delete(snapshot);
-      }),
-    call,
-  );
 }

@@ -2,7 +2,8 @@ import { Fault } from '../../errors/index.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 
 /**
- * Before a volume or a snapshot is deleted, reverted or changed by hand.
+ * Before a volume or a snapshot is deleted. Of a replication's volumes the replica is nobody's to change (its role); its
+ * source may be grown and reverted as it likes: the next point says what it is by then.
  * @throws Fault IN_USE: a replication stands on it
  */
 export function refuseReplicated(

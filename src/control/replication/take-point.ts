@@ -99,30 +99,8 @@ export async function takePoint(
   const description = `point ${number} of replication ${replication.name}`;
   let takenAt = control.clock.now();
   const keep = (stored: readonly StoredSnapshot[]): PointRecord => {
-    const point: PointRecord = {
-      id: control.newId(),
-      replicationId,
-      number,
-      state: 'sending',
-      sourceSide,
-      basePointId: base?.id,
-      headsReady: false,
-      damaged: false,
-      takenAt,
-      completedAt: undefined,
-      members: stored.map(({ snapshotId, size }, position) => ({
-        position,
-        snapshots: {
-          left: sourceSide === 'left' ? snapshotId : undefined,
-          right: sourceSide === 'right' ? snapshotId : undefined,
-        },
-        size,
-        contentId: undefined,
-        sum: undefined,
-        cursor: undefined,
-        figures: undefined,
-      })),
-    };
+    const given = { id: control.newId(), number, takenAt, basePointId: base?.id };
+    const point = newPoint(replicationId, sourceSide, { ...given, state: 'sending' }, stored);
     catalog.points.insert(point);
     return point;
   };
@@ -138,6 +116,30 @@ export async function takePoint(
     }),
   );
   return value;
+}
+
+/** Nothing of it is sent yet. @param stored the snapshots that it is, on the side */
+export function newPoint(
+  replicationId: string,
+  side: Side,
+  given: Pick<PointRecord, 'id' | 'number' | 'state' | 'takenAt' | 'basePointId'>,
+  stored: readonly StoredSnapshot[],
+): PointRecord {
+  return {
+    ...given,
+    replicationId,
+    sourceSide: side,
+    ...{ headsReady: false, damaged: false, completedAt: undefined },
+    members: stored.map(({ snapshotId, size }, position) => ({
+      position,
+      snapshots: {
+        left: side === 'left' ? snapshotId : undefined,
+        right: side === 'right' ? snapshotId : undefined,
+      },
+      size,
+      ...{ contentId: undefined, sum: undefined, cursor: undefined, figures: undefined },
+    })),
+  };
 }
 
 /** The same on both sides. A name of a snapshot, as long as names may be. */

@@ -1,6 +1,6 @@
 import { Fault } from '../../errors/index.ts';
 import type { SnapshotRecord } from '../catalog/storage/records.ts';
-import type { Control } from '../control.ts';
+import type { Control, RecordEvent } from '../control.ts';
 import { refuseReplicated } from '../replication/refuse-replicated.ts';
 import type { Call } from '../storage-port.ts';
 import { whileDying } from './dying.ts';
@@ -13,14 +13,52 @@ import { inTurn } from './turns.ts';
  * @throws Fault NOT_FOUND, IN_USE (it is held, it is a point of a replication, or something stands on it that the storage cannot part from it)
  */
 export async function removeSnapshot(control: Control, id: string, call: Call): Promise<void> {
-  const before = current(control, id);
-  await inTurn(control, [before.volumeId ?? id], async () => {
-    const snapshot = current(control, id);
+  const refuse = (snapshot: SnapshotRecord): void => {
     refuseHeld(snapshot);
     refuseReplicated(control.catalog, { snapshotId: id });
+  };
+  const deleted = (record: RecordEvent, snapshot: SnapshotRecord): void => {
+    const repository = repositoryName(control.catalog, snapshot.repositoryId);
+    record({
+      kind: 'snapshot.deleted',
+      subject: snapshotSubject(repository, snapshot),
+      message: `snapshot ${repository}/${snapshot.volumeName}@${snapshot.name} deleted`,
+      data: { snapshotId: id },
+    });
+  };
+  await deleteInTurn(control, id, { refuse, deleted }, call);
+}
+
+/**
+ * Every deletion of a snapshot, also those of which nobody is told: in the turn of its volume, and while it is
+ * deleted nothing is promised of it (dying.ts).
+ * @param how.refuse throws for one that is to stay: asked when its turn has come, and when its storage is gone
+ * @param how.deleted in the transaction in which the catalog forgets it
+ * @throws Fault NOT_FOUND, IN_USE, and what `refuse` throws
+ */
+export async function deleteInTurn(
+  control: Control,
+  id: string,
+  how: {
+    readonly refuse: (snapshot: SnapshotRecord) => void;
+    readonly deleted?: (record: RecordEvent, snapshot: SnapshotRecord) => void;
+  },
+  call: Call,
+): Promise<void> {
+  const before = current(control, id);
+  const forget = (): void =>
+    control.change((record) => {
+      const snapshot = current(control, id);
+      how.refuse(snapshot);
+      forgetSnapshot(control, snapshot);
+      how.deleted?.(record, snapshot);
+    });
+  await inTurn(control, [before.volumeId ?? id], async () => {
+    const snapshot = current(control, id);
+    how.refuse(snapshot);
     try {
       await whileDying(control, id, () =>
-        control.storage.deleteSnapshot(snapshotNameOf(snapshot), () => forget(control, id), call),
+        control.storage.deleteSnapshot(snapshotNameOf(snapshot), forget, call),
       );
     } catch (error) {
       throw namingClones(control, error, {
@@ -32,25 +70,12 @@ export async function removeSnapshot(control: Control, id: string, call: Call): 
   });
 }
 
-function forget(control: Control, id: string): void {
-  const { catalog } = control;
-  control.change((record) => {
-    const snapshot = current(control, id);
-    refuseHeld(snapshot);
-    refuseReplicated(control.catalog, { snapshotId: id });
-    catalog.volumes.moveHead(id, snapshot.parentId);
-    for (const clone of catalog.volumes.clonesOfSnapshot(id)) {
-      catalog.volumes.update({ ...clone, ...parentAfter(snapshot) });
-    }
-    catalog.snapshots.delete(snapshot);
-    const repository = repositoryName(catalog, snapshot.repositoryId);
-    record({
-      kind: 'snapshot.deleted',
-      subject: snapshotSubject(repository, snapshot),
-      message: `snapshot ${repository}/${snapshot.volumeName}@${snapshot.name} deleted`,
-      data: { snapshotId: id },
-    });
-  });
+function forgetSnapshot({ catalog }: Control, snapshot: SnapshotRecord): void {
+  catalog.volumes.moveHead(snapshot.id, snapshot.parentId);
+  for (const clone of catalog.volumes.clonesOfSnapshot(snapshot.id)) {
+    catalog.volumes.update({ ...clone, ...parentAfter(snapshot) });
+  }
+  catalog.snapshots.delete(snapshot);
 }
 
 /** A clone that the storage could part from it shares its blocks with what it came after, or with its volume. */

@@ -95,4 +95,4 @@ export type FromReplication =
       readonly code: FaultCode;
       readonly message: string;
     }
-  | Extract<FromWorker, { kind: 'ask' | 'held' | 'resumed' | 'released' }>;
+  | Extract<FromWorker, { kind: 'ask' | 'held' | 'resumed' | 'parted' | 'released' }>;

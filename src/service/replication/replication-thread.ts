@@ -200,6 +200,7 @@ export class ReplicationThread implements Replicator {
         return;
       case 'held':
       case 'resumed':
+      case 'parted':
         this.#owner.barrier(this.#number, message);
         return;
       case 'released':

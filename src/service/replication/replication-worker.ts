@@ -9,7 +9,7 @@ import { ExportTable, stackBuilder } from '../../exports/index.ts';
 import { createLog } from '../log.ts';
 import { adapterOf } from '../storage/adapters.ts';
 import { VolumeSources } from '../storage/volume-sources.ts';
-import { holdExports, resumeExports } from '../workers/barrier-turn.ts';
+import { holdExports, partFrom, resumeExports } from '../workers/barrier-turn.ts';
 import { ControlClient } from '../workers/control-client.ts';
 import type { FromReplication, ReplicationStart, ToReplication } from './messages.ts';
 import { GivenPlans } from './opened-points.ts';
@@ -65,7 +65,7 @@ class ReplicationWorker {
         this.#sources.connect(message.adapter, message.connection);
         return;
       case 'disconnect':
-        void this.#sources.disconnect(message.repositoryId);
+        void partFrom(this.#sources, message).then((parted) => this.#send(parted));
         return;
       case 'answer':
         this.#asking.receive(message.request, message.answer);

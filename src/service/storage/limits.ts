@@ -6,6 +6,12 @@ export const HOLD_TIME_MAX = 10_000;
 /** Milliseconds that an array may take for snapshots while their volumes are held. */
 export const SNAPSHOT_TIME_MAX = 20_000;
 
+/**
+ * Milliseconds within which every worker must have let go of a repository that is detached: longer than a session of
+ * storage that answers takes to end.
+ */
+export const PART_TIME_MAX = 20_000;
+
 /** Volumes of a repository that LIST shows: a client reads all of them before it chooses. */
 export const LISTED_VOLUMES = 1000;
 

@@ -33,6 +33,8 @@ export class ServiceStorage implements Storage {
   readonly #volumes: VolumeOperations;
   readonly #snapshots: SnapshotOperations;
   readonly #clones: CloneOperations;
+  /** How many operations are changing something in a repository. */
+  readonly #atWork = new Map<string, number>();
 
   constructor(options: ServiceStorageOptions) {
     this.#options = options;
@@ -70,9 +72,10 @@ export class ServiceStorage implements Storage {
     }, signal);
   }
 
-  detach(repositoryId: string, { force }: { readonly force: boolean }): Promise<void> {
+  detach(repositoryId: string, { force }: { readonly force: boolean }): Promise<boolean> {
     const { open, repositories } = this.#options;
     return inFaults(async () => {
+      if (!force) this.#refuseAtWork(repositoryId);
       const inUse = open.reading(({ repository }) => repository === repositoryId);
       if (inUse.length > 0 && !force) {
         throw new Fault(
@@ -87,8 +90,39 @@ export class ServiceStorage implements Storage {
       }
       // Their handles fail from now on: nobody should go on with them when it is attached again.
       for (const key of inUse) this.#options.endKey(key);
-      await repositories.detach(repositoryId);
+      return repositories.detach(repositoryId, { force });
     });
+  }
+
+  /** What an array was asked, or a copy, would end in the middle. */
+  #refuseAtWork(repositoryId: string): void {
+    const count = this.#atWork.get(repositoryId) ?? 0;
+    if (count === 0) return;
+    throw new Fault('IN_USE', `${count} operations are changing volumes of the repository`, {
+      field: 'repository.tasks',
+      value: count,
+      expected: 'none (rootcast task list), or force',
+    });
+  }
+
+  /** What changes something in repositories: none of them is detached meanwhile, but by force. */
+  #changing<T>(
+    repositoryIds: readonly string[],
+    work: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const ids = [...new Set(repositoryIds)];
+    const count = (by: number): void => {
+      for (const id of ids) this.#atWork.set(id, (this.#atWork.get(id) ?? 0) + by);
+    };
+    return inFaults(async () => {
+      count(1);
+      try {
+        return await work();
+      } finally {
+        count(-1);
+      }
+    }, signal);
   }
 
   isAttached(repositoryId: string): boolean {
@@ -108,11 +142,14 @@ export class ServiceStorage implements Storage {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T> {
-    return inFaults(() => this.#volumes.create(request, keep, call), call.signal);
+    const { repositoryId } = request;
+    const work = () => this.#volumes.create(request, keep, call);
+    return this.#changing([repositoryId], work, call.signal);
   }
 
   deleteVolume(volume: VolumeName, keep: () => void, call: Call): Promise<void> {
-    return inFaults(() => this.#volumes.delete(volume, keep), call.signal);
+    const work = () => this.#volumes.delete(volume, keep);
+    return this.#changing([volume.repositoryId], work, call.signal);
   }
 
   resizeVolume<T>(
@@ -121,7 +158,8 @@ export class ServiceStorage implements Storage {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T> {
-    return inFaults(() => this.#volumes.resize(volume, size, keep, call), call.signal);
+    const work = () => this.#volumes.resize(volume, size, keep, call);
+    return this.#changing([volume.repositoryId], work, call.signal);
   }
 
   listForeign(repositoryId: string) {
@@ -132,7 +170,7 @@ export class ServiceStorage implements Storage {
     request: Parameters<Storage['adopt']>[0],
     keep: (volume: StoredVolume) => T,
   ): Promise<T> {
-    return inFaults(() => this.#volumes.adopt(request, keep));
+    return this.#changing([request.repositoryId], () => this.#volumes.adopt(request, keep));
   }
 
   volumeLive(volume: VolumeName) {
@@ -144,11 +182,13 @@ export class ServiceStorage implements Storage {
     keep: (snapshots: readonly StoredSnapshot[]) => T,
     call: Call,
   ): Promise<T> {
-    return inFaults(() => this.#snapshots.create(of, keep, call), call.signal);
+    const ids = of.map(({ volume }) => volume.repositoryId);
+    return this.#changing(ids, () => this.#snapshots.create(of, keep, call), call.signal);
   }
 
   deleteSnapshot(snapshot: SnapshotName, keep: () => void, call: Call): Promise<void> {
-    return inFaults(() => this.#snapshots.delete(snapshot, keep), call.signal);
+    const work = () => this.#snapshots.delete(snapshot, keep);
+    return this.#changing([snapshot.repositoryId], work, call.signal);
   }
 
   clone<T>(
@@ -156,11 +196,13 @@ export class ServiceStorage implements Storage {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T> {
-    return inFaults(async () => this.#clones.clone(request, keep, call), call.signal);
+    const ids = [request.source.repositoryId, request.repositoryId];
+    return this.#changing(ids, async () => this.#clones.clone(request, keep, call), call.signal);
   }
 
   split<T>(volume: VolumeName, keep: (volume: StoredVolume) => T, call: Call): Promise<T> {
-    return inFaults(() => this.#snapshots.split(volume, keep, call), call.signal);
+    const work = () => this.#snapshots.split(volume, keep, call);
+    return this.#changing([volume.repositoryId], work, call.signal);
   }
 
   revert<T>(
@@ -169,7 +211,8 @@ export class ServiceStorage implements Storage {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T> {
-    return inFaults(() => this.#snapshots.revert(volume, snapshot, keep, call), call.signal);
+    const work = () => this.#snapshots.revert(volume, snapshot, keep, call);
+    return this.#changing([volume.repositoryId], work, call.signal);
   }
 
   diff(range: Parameters<Storage['diff']>[0]) {
@@ -177,7 +220,7 @@ export class ServiceStorage implements Storage {
   }
 
   map(volume: VolumeName, request: Parameters<Storage['map']>[1]) {
-    return inFaults(() => this.#volumes.map(volume, request));
+    return this.#changing([volume.repositoryId], () => this.#volumes.map(volume, request));
   }
 
   unmap(
@@ -185,7 +228,8 @@ export class ServiceStorage implements Storage {
     host: string | undefined,
     options: { readonly force: boolean },
   ): Promise<void> {
-    return inFaults(() => this.#volumes.unmap(volume, host, options));
+    const work = () => this.#volumes.unmap(volume, host, options);
+    return this.#changing([volume.repositoryId], work);
   }
 
   mappings(volume: VolumeName) {

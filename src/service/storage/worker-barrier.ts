@@ -6,7 +6,7 @@ import { Fault } from '../../errors/index.ts';
 import type { VolumePlan } from '../../exports/index.ts';
 import type { Barrier, VolumeContent } from '../../volumes/index.ts';
 import type { BarrierAnswer, WorkerPool } from '../workers/worker-pool.ts';
-import { HOLD_TIME_MAX } from './limits.ts';
+import { HOLD_TIME_MAX, PART_TIME_MAX } from './limits.ts';
 
 interface Turn {
   readonly missing: Set<number>;
@@ -19,6 +19,7 @@ export interface WorkerBarrierOptions {
   /** A worker could not open what is new: its requests fail. */
   readonly failed: (key: string, message: string) => void;
   readonly timeMax?: number;
+  readonly partTimeMax?: number;
 }
 
 export class WorkerBarrier implements Barrier {
@@ -66,6 +67,18 @@ export class WorkerBarrier implements Barrier {
     return isTold;
   }
 
+  /**
+   * All let go of a repository: their handles fail, and their sessions end.
+   * @returns whether every worker said in time that it did; else one may still write to it
+   */
+  async part(repositoryId: string): Promise<boolean> {
+    const [number, turn] = this.#begin();
+    this.#pool?.tellAll({ kind: 'disconnect', turn: number, repositoryId });
+    const isParted = await this.#inTime(turn, this.#options.partTimeMax ?? PART_TIME_MAX);
+    this.#turns.delete(number);
+    return isParted;
+  }
+
   /** What a worker says. */
   receive(worker: number, message: BarrierAnswer): void {
     if (message.kind === 'resumed') {
@@ -90,9 +103,12 @@ export class WorkerBarrier implements Barrier {
     return [this.#lastTurn, turn];
   }
 
-  async #inTime({ done }: Turn): Promise<boolean> {
+  async #inTime(
+    { done }: Turn,
+    timeMax = this.#options.timeMax ?? HOLD_TIME_MAX,
+  ): Promise<boolean> {
     const late = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => late.resolve(false), this.#options.timeMax ?? HOLD_TIME_MAX);
+    const timer = setTimeout(() => late.resolve(false), timeMax);
     try {
       return await Promise.race([done.promise.then(() => true), late.promise]);
     } finally {

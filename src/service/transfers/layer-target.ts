@@ -5,7 +5,12 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import type { BootFileNames, Catalog, LayerRecord } from '../../control/index.ts';
+import {
+  type BootFileNames,
+  type Catalog,
+  type LayerRecord,
+  NO_BOOT_FILES,
+} from '../../control/index.ts';
 import { freeBytesOf } from '../../repositories/index.ts';
 import {
   type BundleBootFiles,
@@ -175,11 +180,6 @@ export class LayerTarget implements BundleTarget<ReceivedLayer, ExistingLayer> {
     return true;
   }
 }
-
-const NO_BOOT_FILES: BootFileNames = {
-  ...{ kernel: undefined, initrd: undefined, rootPartition: '', rootFilesystem: undefined },
-  ...{ initramfs: 'unknown', given: false },
-};
 
 function namesOf(files: BundleBootFiles): BootFileNames {
   const { kernel, initrd, rootPartition, rootFilesystem, initramfs, given } = files;

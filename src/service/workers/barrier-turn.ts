@@ -1,5 +1,6 @@
 /** A thread's part of the barrier (storage/worker-barrier.ts): what it does when it is told to, and says then. */
 import type { ExportTable } from '../../exports/index.ts';
+import type { VolumeSources } from '../storage/volume-sources.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 
 export async function holdExports(
@@ -25,4 +26,12 @@ export async function resumeExports(
     turn,
     failed: failed.map(({ key, error }) => ({ key, message: String(error) })),
   };
+}
+
+export async function partFrom(
+  sources: Pick<VolumeSources, 'disconnect'>,
+  { turn, repositoryId }: Extract<ToWorker, { kind: 'disconnect' }>,
+): Promise<Extract<FromWorker, { kind: 'parted' }>> {
+  await sources.disconnect(repositoryId);
+  return { kind: 'parted', turn };
 }

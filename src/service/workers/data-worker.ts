@@ -12,7 +12,7 @@ import { FlushJournal } from '../../vdisk/index.ts';
 import { createLog } from '../log.ts';
 import { adapterOf } from '../storage/adapters.ts';
 import { VolumeSources } from '../storage/volume-sources.ts';
-import { holdExports, resumeExports } from './barrier-turn.ts';
+import { holdExports, partFrom, resumeExports } from './barrier-turn.ts';
 import { ControlClient } from './control-client.ts';
 import { writeGauges } from './gauges.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -117,7 +117,7 @@ class DataWorker {
         this.#sources.connect(message.adapter, message.connection);
         return;
       case 'disconnect':
-        void this.#sources.disconnect(message.repositoryId);
+        void partFrom(this.#sources, message).then((parted) => this.#send(parted));
         return;
       case 'answer':
         this.#asking.receive(message.request, message.answer);

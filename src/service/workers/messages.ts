@@ -67,7 +67,8 @@ export type ToWorker =
     }
   /** A repository was attached: its volumes may be in plans from now on. Secrets are in it. */
   | { readonly kind: 'connect'; readonly adapter: string; readonly connection: Connection }
-  | { readonly kind: 'disconnect'; readonly repositoryId: string }
+  /** Its volumes are to be let go of, whoever has them open; answered by `parted`. */
+  | { readonly kind: 'disconnect'; readonly turn: number; readonly repositoryId: string }
   /** To what a repository's data port asked. */
   | { readonly kind: 'answer'; readonly request: number; readonly answer: Answer }
   /** Requests to these wait until `resume`; answered by `held`. */
@@ -111,6 +112,8 @@ export type FromWorker =
     }
   /** `failure`: what was written is not on stable storage. */
   | { readonly kind: 'held'; readonly turn: number; readonly failure: string | undefined }
+  /** Nothing of the repository is read or written any more. */
+  | { readonly kind: 'parted'; readonly turn: number }
   /** With the keys of those that could not go on, and why. */
   | {
       readonly kind: 'resumed';

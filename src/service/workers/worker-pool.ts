@@ -172,6 +172,7 @@ export class WorkerPool {
         return;
       case 'held':
       case 'resumed':
+      case 'parted':
         this.#owner.barrier(this.#members.indexOf(member), message);
         return;
       case 'released':

@@ -79,7 +79,7 @@ const EPOCHS = 2 ** 47;
 export class FlushJournal {
   readonly #options: FlushJournalOptions;
   readonly #segments: readonly [Segment, Segment];
-  readonly #batch = Buffer.alloc(JOURNAL_PAGE_BYTES + JOURNAL_BATCH_BYTES);
+  readonly #batch = Buffer.alloc(JOURNAL_BATCH_BYTES);
   #active: Segment;
   #queue: Waiting[] = [];
   #running: Promise<void> | undefined;
@@ -192,8 +192,10 @@ export class FlushJournal {
       return !this.#stopped;
     }
     const segment = this.#active;
-    const taken = this.#take(segment);
+    let taken: Waiting[] = [];
     try {
+      if (segment.used === 0) await this.#begin(segment);
+      taken = this.#take(segment);
       const start = segment.used;
       const end = this.#encode(segment, taken);
       await segment.device.write(this.#batch.subarray(0, end), start, PLAIN);
@@ -218,8 +220,7 @@ export class FlushJournal {
 
   /** The records at the head of the queue that fit into a batch and into the segment. */
   #take(segment: Segment): Waiting[] {
-    const header = segment.used === 0 ? JOURNAL_PAGE_BYTES : 0;
-    const room = Math.min(JOURNAL_BATCH_BYTES, segment.prepared - segment.used - header);
+    const room = Math.min(JOURNAL_BATCH_BYTES, segment.prepared - segment.used);
     let count = 0;
     for (let bytes = 0; count < this.#queue.length; count += 1) {
       bytes += this.#queue[count]?.bytes ?? 0;
@@ -228,14 +229,24 @@ export class FlushJournal {
     return this.#queue.splice(0, count);
   }
 
+  /**
+   * The header by itself, and durable: with a header of before, what was written of the first batch would look like
+   * damage to what was there before it.
+   */
+  async #begin(segment: Segment): Promise<void> {
+    const { bootId, newEpoch = drawEpoch } = this.#options;
+    segment.epoch = newEpoch();
+    await segment.device.write(encodeSegmentHeader({ epoch: segment.epoch, bootId }), 0, PLAIN);
+    await segment.device.flush();
+    segment.used = JOURNAL_PAGE_BYTES;
+  }
+
   #encode(segment: Segment, taken: readonly Waiting[]): number {
     let at = 0;
-    if (segment.used === 0) {
-      const { bootId, newEpoch = drawEpoch } = this.#options;
-      segment.epoch = newEpoch();
-      at += encodeSegmentHeader({ epoch: segment.epoch, bootId }).copy(this.#batch, 0);
+    for (const [index, { record }] of taken.entries()) {
+      const moreFollow = index < taken.length - 1;
+      at = encodeRecord(this.#batch, at, segment.epoch, record, moreFollow);
     }
-    for (const { record } of taken) at = encodeRecord(this.#batch, at, segment.epoch, record);
     const end = pageAligned(at);
     this.#batch.fill(0, at, end);
     return end;

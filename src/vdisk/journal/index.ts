@@ -6,4 +6,10 @@ export {
   JOURNAL_RECORD_RANGES,
   JOURNAL_SEGMENT_LEAST_BYTES,
 } from './limits.ts';
-export { type FoundRecord, readRecords, readSegmentHeader } from './read-segment.ts';
+export {
+  type FoundRecord,
+  type JournalDamage,
+  readRecords,
+  readSegmentHeader,
+  readWithoutHeader,
+} from './read-segment.ts';

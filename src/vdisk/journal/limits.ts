@@ -25,5 +25,11 @@ export const JOURNAL_SEGMENT_LEAST_BYTES = 2 * MIB;
 /** So much of a segment is filled with zeroes ahead of its use: an idle service writes little. */
 export const JOURNAL_AHEAD_BYTES = 16 * MIB;
 
+/**
+ * How far behind what cannot be read a later batch is looked for, which tells damage from the end: at every start, in
+ * every segment. Damage that is longer is taken for the end.
+ */
+export const JOURNAL_DAMAGE_BYTES = 16 * MIB;
+
 /** Segments are filled with zeroes, and read after a crash, in pieces of this many bytes. */
 export const JOURNAL_PIECE_BYTES = MIB;

@@ -1,7 +1,6 @@
 /** What comes to the server: all of it becomes the catalog's at once, or nothing. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
-  type BootFileNames,
   beginVersion,
   cancelTask,
   deleteVdisk,
@@ -9,6 +8,7 @@ import {
   importVdisk,
   listTasks,
   listVdisks,
+  NO_BOOT_FILES,
   pullBundle,
   receiveBundle,
   showBundle,
@@ -204,11 +204,6 @@ describe('a bundle that is received', () => {
     expect(service.transfers.origins).toEqual([{ kind: 'file', path: '/b.rcb' }]);
   });
 });
-
-const NO_BOOT_FILES: BootFileNames = {
-  ...{ kernel: undefined, initrd: undefined, rootPartition: '', rootFilesystem: undefined },
-  ...{ initramfs: 'unknown', given: false },
-};
 
 describe('an update', () => {
   beforeEach(async () => {

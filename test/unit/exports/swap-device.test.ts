@@ -40,7 +40,7 @@ describe('a device whose requests can be held', () => {
     expect(view.lend(0, 512)).toBeUndefined();
     expect(await settled(Promise.race(held))).toBe(false);
     expect(firstByte(first)).toBe(1);
-    expect(swap.exchange(second)).toBe(slow);
+    swap.exchange(second);
     swap.release();
     await Promise.all([...held, reading]);
     expect(order).toEqual([2, 3]);

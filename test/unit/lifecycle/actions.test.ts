@@ -110,7 +110,7 @@ describe('what a version says that can be done with it', () => {
       'it is being deleted: it goes when its last reader has left; the write cache of pc-1 stands on it',
     );
     await resetMachine(rig.control, 'pc-1');
-    await rig.observer.observe(rig.now);
+    await rig.observe();
     expect(() => version(1)).toThrow(/has no version 1/);
   });
 

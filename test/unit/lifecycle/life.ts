@@ -263,7 +263,7 @@ export class Life {
       case 'advance':
         this.rig.now += LATER_MS;
         model.advance(LATER_MS);
-        await this.rig.observer.observe(this.rig.now);
+        await this.rig.observe();
         return;
       case 'crash':
         this.connections.clear();

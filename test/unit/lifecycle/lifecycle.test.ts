@@ -114,7 +114,7 @@ describe('versions of a vDisk', () => {
     rig.now += HOUR_MS;
     // The date counts, not whether anybody looked at the clock.
     expect(await byteAt(await boot('prod'), 0)).toBe(2);
-    await rig.observer.observe(rig.now);
+    await rig.observe();
     expect(kinds()).toContain('version.released');
     expect(version(2)).toMatchObject({ released: true, releaseAt: null });
     expect(revertVdisk(rig.control, 'v')).toMatchObject({ production: 1 });
@@ -147,7 +147,7 @@ describe('versions of a vDisk', () => {
     expect(version(2).actions.seal.reason).toMatch(/first is writing it/);
     // It keeps the lock as long as it is connected.
     rig.now += HOUR_MS;
-    await rig.observer.observe(rig.now);
+    await rig.observe();
     await expect(boot('second')).rejects.toMatchObject({ code: 'IN_USE' });
     await first.close();
     await expect(boot('second')).rejects.toMatchObject({ code: 'IN_USE' });
@@ -250,7 +250,7 @@ describe('versions of a vDisk', () => {
     await again.close();
     // And everything below can go now.
     for (const number of [1, 2, 3]) await deleteVersion(rig.control, 'v', number);
-    await rig.observer.observe(rig.now + HOUR_MS);
+    await rig.observe(rig.now + HOUR_MS);
     expect(rig.catalog.layers.all()).toHaveLength(1);
     await rig.crash();
     expect(await byteAt(await rig.connect('machine/prod'), 2 * CHUNK)).toBe(99);
@@ -263,11 +263,11 @@ describe('versions of a vDisk', () => {
     promoteVersion(rig.control, 'v', 2);
     expect(await deleteVersion(rig.control, 'v', 1)).toEqual({ state: 'deleting' });
     expect(version(1).actions.promote.reason).toMatch(/being deleted/);
-    await rig.observer.observe(rig.now);
+    await rig.observe();
     expect(await byteAt(running, 0)).toBe(1);
     await boot('prod');
     await running.close();
-    await rig.observer.observe(rig.now + HOUR_MS);
+    await rig.observe(rig.now + HOUR_MS);
     expect(listVersions(rig.control, 'v').map(({ number }) => number)).toEqual([2]);
     // Its layer stays: version 2 stands on it.
     expect(rig.catalog.layers.all()).toHaveLength(2);

@@ -1,10 +1,14 @@
 /** What the service does with the journals of the process before it. */
-import { copyFile, truncate } from 'node:fs/promises';
+import { copyFile, open as openFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
 import { type BlockDevice, PLAIN, ZeroDevice } from '../../../src/block/index.ts';
-import { type FlushJournals, openFlushJournals } from '../../../src/service/flush-journals.ts';
+import {
+  damageEvent,
+  type FlushJournals,
+  openFlushJournals,
+} from '../../../src/service/flush-journals.ts';
 import { type Generation, OverlayBook } from '../../../src/service/overlay-book.ts';
 import type { Repository } from '../../../src/service/repository.ts';
 import {
@@ -97,7 +101,7 @@ describe('flush journals', () => {
   }
 
   /** Flushes a block of every machine through the journal, then the host dies and forgets the rest. */
-  async function crash(value: number): Promise<void> {
+  async function crash(value: number, oneByOne = false): Promise<void> {
     const journals = await open();
     const overlays = await openBook(journals);
     const journal = await openJournal(journals);
@@ -107,7 +111,8 @@ describe('flush journals', () => {
     for (const disk of disks) await disk.flush();
     for (const volume of volumes) await copyFile(path(volume), join(folder.path, `${volume}.kept`));
     for (const disk of disks) await disk.write(Buffer.alloc(BLOCK, value), BLOCK, PLAIN);
-    await Promise.all(disks.map((disk) => disk.flush()));
+    if (oneByOne) for (const disk of disks) await disk.flush();
+    else await Promise.all(disks.map((disk) => disk.flush()));
     for (const volume of volumes) await copyFile(join(folder.path, `${volume}.kept`), path(volume));
     // A checkpoint must not reach the files any more: their handles stay open until the end.
     closers.push(async () => {
@@ -203,6 +208,63 @@ describe('flush journals', () => {
     const journals = await open();
     expect(journals.unrestored.size).toBe(0);
     expect(await byteOf(await openBook(journals), FIRST)).toBe(7);
+  });
+
+  describe('in which something is damaged that was on disk', () => {
+    /** Changes a byte of the first machine's flushed block, and makes what is behind it the last batch. */
+    async function spoil(): Promise<string> {
+      const names = await journalNames();
+      for (const name of names) {
+        const file = await openFile(path(name), 'r+');
+        const { size } = await file.stat();
+        const bytes = Buffer.alloc(size);
+        await file.read(bytes, 0, size, 0);
+        const at = bytes.indexOf(Buffer.alloc(BLOCK, 7));
+        if (at >= 0) await file.write(Buffer.from([8]), 0, 1, at + 100);
+        await file.close();
+        if (at >= 0) return name;
+      }
+      throw new Error('no journal has the flush');
+    }
+
+    test('are told, and only the overlay is refused whose flush it was', async () => {
+      await crash(7, true);
+      const name = await spoil();
+      const journals = await open();
+      expect(journals.damages).toMatchObject([{ journal: name, claims: [{ sequence: 1 }] }]);
+      const [key = ''] = journals.unrestored.keys();
+      expect(journals.unrestored.size).toBe(1);
+      const [damage] = journals.damages;
+      expect(damage?.claims[0]?.key).toBe(key);
+      expect(damage && damageEvent(damage)).toMatchObject({
+        kind: 'service.journal-damaged',
+        message: expect.stringContaining(key.replace('.data', '')),
+        data: { journal: name, writeCaches: [key.replace('.data', '')] },
+      });
+      expect(journals.unrestored.get(key)).toMatchObject({
+        errno: 'EIO',
+        message: expect.stringContaining(`damaged in ${name}`),
+      });
+      const book = await openBook(journals);
+      const bytes: unknown[] = [];
+      for (const machine of MACHINES) {
+        bytes.push(await byteOf(book, machine).catch((error: { code: string }) => error.code));
+      }
+      expect(bytes.sort()).toEqual([7, 'UNAVAILABLE']);
+      // Kept, for whoever can still save it; and told again at the next start.
+      expect(await journalNames()).toContain(name);
+      expect((await open()).damages).toHaveLength(1);
+    });
+
+    test('are told, and nobody is refused, when the host did not die', async () => {
+      await crash(7, true);
+      boot -= 1;
+      await spoil();
+      const journals = await open();
+      expect(journals.damages).toHaveLength(1);
+      expect(journals.unrestored.size).toBe(0);
+      expect((await open()).damages).toEqual([]);
+    });
   });
 
   describe('that could not be put into an overlay', () => {

@@ -145,7 +145,7 @@ async function read(layerId: string): Promise<Buffer> {
   return bytes;
 }
 
-const detach = (id: string): Promise<void> => rig.storage.storage.detach(id, { force: true });
+const detach = (id: string): Promise<boolean> => rig.storage.storage.detach(id, { force: true });
 
 describe('a copy', () => {
   test('is what the layer is, and is made once', async () => {
@@ -240,6 +240,31 @@ describe('a layer is read', () => {
     observer.observe(20_000);
     observer.observe(30_000);
     expect(told()).toEqual(['vdisk.served-from-replica']);
+    await observer.close();
+  });
+
+  test('by an observer that forgets nobody who is wanted no more while it serves', async () => {
+    await imported();
+    await ended(replicate());
+    const observer = new VdiskReplicaObserver(control, () => {});
+    const told = () => events.filter((kind) => kind.startsWith('vdisk.served'));
+    await detach('home');
+    observer.observe(10_000);
+    await unreplicateVdisk(control, 'debian', nameOf('away'));
+    observer.observe(20_000);
+    const [served, home] = ['vdisk.served-from-replica', 'vdisk.served-from-home'];
+    expect(told()).toEqual([served, home]);
+    // Wanted again: what was told before it was not is no reason to keep quiet.
+    const { settings, kind } = {
+      settings: { settings: {}, secrets: {} },
+      kind: array.home.adapter.kind,
+    };
+    const attach = { repositoryId: 'home', kind, ...settings, create: false, takeOver: false };
+    await rig.storage.storage.attach(attach, new AbortController().signal);
+    await ended(replicate());
+    await detach('home');
+    observer.observe(30_000);
+    expect(told()).toEqual([served, home, served]);
     await observer.close();
   });
 });

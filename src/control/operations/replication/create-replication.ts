@@ -115,11 +115,14 @@ function refuseMember(
   refuseDying(control, volume.id, `volume ${volume.name}`, 'volumes');
   const other = catalog.replications.byVolume(volume.id);
   if (other !== undefined || volume.role === 'replica') {
-    const by = other === undefined ? 'is a replica' : `is in replication ${other.name}`;
+    const by =
+      other === undefined
+        ? 'is a replica: nothing is replicated from one'
+        : `is in replication ${other.name}: a volume has one replica at the most`;
     throw new Fault('IN_USE', `volume ${volume.name} ${by}`, {
       field: 'volumes',
       value: volumeNameOf(volume).volumeId,
-      expected: 'a volume that is in no replication',
+      expected: 'a volume that is in no replication (which of two would fence it in a failover?)',
     });
   }
   const taken = catalog.volumes.byName(targetId, rightName);

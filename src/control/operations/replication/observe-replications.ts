@@ -41,8 +41,13 @@ export class ReplicationObserver {
     if (control.replication === undefined || this.#abort.signal.aborted) return;
     const all = control.catalog.replications.all();
     for (const replication of all) {
-      observeObjective(control, replication, now);
-      if (isDue(replication, now) && this.#isReachable(replication)) this.#start(replication);
+      // One of which something is wrong keeps no other from being sent.
+      try {
+        observeObjective(control, replication, now);
+        if (isDue(replication, now) && this.#isReachable(replication)) this.#start(replication);
+      } catch (error) {
+        this.#failed(error);
+      }
     }
     const looks = now - this.#linksAt >= LINK_EVERY_MS;
     if (!looks || this.#looking !== undefined) return;

@@ -22,9 +22,11 @@ import {
 } from '../../replication/situation.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { TestFailoverInput, VerifyReplicationInput } from '../../schemas/replication.ts';
-import { snapshotNameOf } from '../../storage/names.ts';
-import type { Call } from '../../storage-port.ts';
+import { repositoryName, snapshotNameOf } from '../../storage/names.ts';
+import { inTurn } from '../../storage/turns.ts';
+import type { Call, StoredVolume } from '../../storage-port.ts';
 import { parseName } from '../../values/name.ts';
+import { refuseTaken } from '../storage/find-storage.ts';
 import { taskView } from '../task-view.ts';
 import { findPoint, findReplication } from './find-replication.ts';
 
@@ -70,37 +72,36 @@ async function cloneMember(
   if (pair === undefined || snapshot === undefined) throw pointGone(point);
   const replica = volumeOf(catalog, pair, side);
   const cloneName = parseName(`${prefix}${replica.name}`, 'prefix');
-  if (catalog.volumes.byName(replica.repositoryId, cloneName) !== undefined) {
-    throw new Fault('ALREADY_EXISTS', `there is a volume ${cloneName} already`, {
-      field: 'prefix',
-      value: prefix,
-      expected: 'a prefix with which the names of the clones are free',
-    });
-  }
+  const refuse = (): void => {
+    const taken = catalog.volumes.byName(replica.repositoryId, cloneName);
+    refuseTaken(taken, 'volume', cloneName, 'prefix');
+  };
+  refuse();
   const volumeId = control.newId();
   const request = { repositoryId: replica.repositoryId, volumeId, name: cloneName, kind };
-  return await storage.clone(
-    { source: snapshotNameOf(snapshot), ...request },
-    ({ handle, size, thin, wwid }) =>
-      control.change((record) => {
-        const volume: VolumeRecord = {
-          ...{ id: volumeId, repositoryId: replica.repositoryId, name: cloneName, handle, size },
-          ...{ thin, wwid, role: 'volume', description: `test failover of ${name}` },
-          parentSnapshotId: kind === 'linked' ? snapshot.id : undefined,
-          ...{ parentVolumeId: undefined, headSnapshotId: undefined },
-          createdAt: control.clock.now(),
-        };
-        catalog.volumes.insert(volume);
-        catalog.replications.addTest(id, volumeId, point.number);
-        const repository = catalog.repositories.byId(replica.repositoryId)?.name ?? '';
-        record({
-          kind: 'replication.tested',
-          subject: `replication/${name}`,
-          message: `point ${point.number} of replication ${name} is volume ${repository}/${cloneName} now, as a test`,
-        });
-        return `${repository}/${cloneName}`;
-      }),
-    call,
+  const keep = ({ handle, size, thin, wwid }: StoredVolume): string =>
+    control.change((record) => {
+      refuse();
+      const volume: VolumeRecord = {
+        ...{ id: volumeId, repositoryId: replica.repositoryId, name: cloneName, handle, size },
+        ...{ thin, wwid, role: 'volume', description: `test failover of ${name}` },
+        parentSnapshotId: kind === 'linked' ? snapshot.id : undefined,
+        ...{ parentVolumeId: undefined, headSnapshotId: undefined },
+        createdAt: control.clock.now(),
+      };
+      catalog.volumes.insert(volume);
+      catalog.replications.addTest(id, volumeId, point.number);
+      const address = `${repositoryName(catalog, replica.repositoryId)}/${cloneName}`;
+      record({
+        kind: 'replication.tested',
+        subject: `replication/${name}`,
+        message: `point ${point.number} of replication ${name} is volume ${address} now, as a test`,
+      });
+      return address;
+    });
+  const source = snapshotNameOf(snapshot);
+  return await inTurn(control, [replica.id], () =>
+    storage.clone({ source, ...request }, keep, call),
   );
 }
 

@@ -51,9 +51,13 @@ async function run(
   return repositoryView(control, control.catalog.repositories.byId(id) ?? attached);
 }
 
+const MAY_WRITE =
+  'a data worker did not let go of it in time, and may write to it until this service is restarted';
+
 /**
- * Lets go of it; nothing on the storage changes. It is not attached again at the next start.
- * @throws Fault NOT_FOUND, IN_USE (a volume of it is open, or a vDisk that lies in it is read, without `force`)
+ * Lets go of it, and of its lease when no data worker has anything of it any more; nothing on the storage changes. It is not attached again at the next start.
+ * @throws Fault NOT_FOUND; without `force`: IN_USE (a volume of it is open or changed, or a vDisk that lies in it is
+ *   read), UNAVAILABLE (a data worker does not let go of it in time)
  */
 export async function detachRepository(
   control: Control,
@@ -63,7 +67,8 @@ export async function detachRepository(
   const { id } = findRepository(control.catalog, name);
   return inTurn(control, [id], async () => {
     if (!force) refuseLayers(control, { id, name, isOpen: true });
-    if (control.storage.isAttached(id)) await control.storage.detach(id, { force });
+    const isParted =
+      !control.storage.isAttached(id) || (await control.storage.detach(id, { force }));
     return control.change((record) => {
       const { reason: _, ...repository } = findRepository(control.catalog, name);
       const detached = { ...repository, state: 'detached', reason: undefined } as const;
@@ -72,7 +77,8 @@ export async function detachRepository(
       record({
         kind: 'repository.detached',
         subject: repositorySubject(name),
-        message: `repository ${name} is detached${force ? ', by force' : ''}`,
+        message: `repository ${name} is detached${force ? ', by force' : ''}${isParted ? '' : `: ${MAY_WRITE}`}`,
+        data: { force, mayStillWrite: !isParted },
       });
       return repositoryView(control, detached);
     });

@@ -4,7 +4,7 @@ import type { MachineRecord, SealedVersion, VdiskRecord } from '../../catalog/re
 import { isSealed } from '../../catalog/records.ts';
 import type { Control, RecordEvent } from '../../control.ts';
 import { MAX_VERSIONS_PER_VDISK } from '../../limits.ts';
-import type { BootFileNames, StoredLayer } from '../../ports.ts';
+import type { StoredLayer } from '../../ports.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type {
   CaptureMachineInput,
@@ -12,6 +12,7 @@ import type {
   VersionView,
 } from '../../schemas/version.ts';
 import type { ReportProgress } from '../../tasks/task-runner.ts';
+import { NO_BOOT_FILES } from '../../values/no-boot-files.ts';
 import { insertLayer } from '../../versions/layer-records.ts';
 import { VersionSituations, versionSubject } from '../../versions/situation.ts';
 import { findMachine } from '../find.ts';
@@ -21,15 +22,6 @@ import { progressOf } from './progress-of.ts';
 import { versionView } from './version-view.ts';
 
 const KIND = 'machine.capture';
-
-const NO_BOOT_FILES: BootFileNames = {
-  kernel: undefined,
-  initrd: undefined,
-  rootPartition: '',
-  rootFilesystem: undefined,
-  initramfs: 'unknown',
-  given: false,
-};
 
 interface Capture {
   readonly machine: MachineRecord;

@@ -10,24 +10,43 @@ import { forgetUnread } from './delete-version.ts';
 /** Called by the service's ticker, about once a second. */
 export class VersionObserver {
   readonly #control: Control;
+  readonly #failed: (error: unknown) => void;
   #collectedAt = Number.NEGATIVE_INFINITY;
+  #collecting: Promise<void> | undefined;
 
-  constructor(control: Control) {
+  /** @param failed what could not be collected, for the log */
+  constructor(control: Control, failed: (error: unknown) => void) {
     this.#control = control;
+    this.#failed = failed;
   }
 
   /**
    * Tells of releases whose date has come, renews the leases of those who write, forgets versions whose last
-   * reader has left, and removes layers on which nothing stands any more.
+   * reader has left, and begins to remove layers on which nothing stands any more: a volume that is slow to delete
+   * keeps no lease from being renewed.
    */
-  async observe(now: number): Promise<void> {
+  observe(now: number): void {
     const control = this.#control;
-    tellReleases(control, now);
     renewLocks(control.catalog, now, control.maintenanceLeaseMs, writerLiveness(control));
-    const forgotten = forgetUnread(control);
-    if (!forgotten && now - this.#collectedAt < COLLECT_EVERY_MS) return;
+    tellReleases(control, now);
+    if (forgetUnread(control)) this.#collectedAt = Number.NEGATIVE_INFINITY;
+    if (this.#collecting !== undefined || now - this.#collectedAt < COLLECT_EVERY_MS) return;
     this.#collectedAt = now;
-    await collectLayers(control);
+    this.#collecting = this.#collect();
+  }
+
+  /** Settles when nothing is being removed any more. */
+  async close(): Promise<void> {
+    await this.#collecting;
+  }
+
+  async #collect(): Promise<void> {
+    try {
+      await collectLayers(this.#control);
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.#collecting = undefined;
   }
 }
 

@@ -178,7 +178,7 @@ describe('a bundle', () => {
     }
     await receiveBundle(to.control, {}, pieces(), signal);
     expect(to.contentIds('debian')).toHaveLength(3);
-    await from.inner.observer.observe(from.inner.now + 60_000);
+    await from.inner.observe(from.inner.now + 60_000);
   });
 });
 

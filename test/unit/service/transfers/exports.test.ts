@@ -62,7 +62,7 @@ describe('an image', () => {
     expect((await taken(stream.pieces)).equals(wanted)).toBe(true);
     await stream.close();
     await stream.close();
-    await rig.inner.observer.observe(rig.inner.now + 60_000);
+    await rig.inner.observe(rig.inner.now + 60_000);
     expect(showVdisk(rig.control, 'debian').versions.map(({ number }) => number)).toEqual([1, 3]);
   });
 

@@ -51,7 +51,8 @@ describe('a disk of 1 TiB with few chunks', () => {
     expect(bundle.length).toBeLessThan(200_000);
     const received = await to.read(pieces(bundle, 65_536));
     expect(received.chunksReceived).toBe(4);
-    expect(to.begun.map((version) => [...version.own.keys()])).toEqual([
+    const inOrder = (chunks: Iterable<number>) => [...chunks].sort((a, b) => a - b);
+    expect(to.begun.map((version) => inOrder(version.own.keys()))).toEqual([
       [0, count / 2, count - 1],
       [count / 2, count - 2],
     ]);

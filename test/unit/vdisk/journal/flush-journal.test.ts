@@ -146,6 +146,23 @@ describe('a full segment', () => {
     }
   });
 
+  test('is begun anew with a header that is on disk before anything else of it', async () => {
+    const setup = await rig();
+    const a = user();
+    await fill(setup, a, 1, FRESH);
+    await eventLoopTurns(5);
+    setup.trace.length = 0;
+    expect(await setup.append(a, record(FRESH + 1, BIG))).toBe(true);
+    const other = setup.trace.filter(({ segment }) => segment === 1);
+    expect(other.map(({ operation, offset }) => [operation, offset])).toEqual([
+      ['write', 0],
+      ['flush', 0],
+      ['write', JOURNAL_PAGE_BYTES],
+      ['flush', 0],
+    ]);
+    expect(other[0]?.length).toBe(JOURNAL_PAGE_BYTES);
+  });
+
   test('that is not free yet makes appends answer no, and nobody waits', async () => {
     const setup = await rig();
     const { append, found } = setup;

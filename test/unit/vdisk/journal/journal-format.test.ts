@@ -19,7 +19,7 @@ const epochs = fc.integer({ min: 1, max: 2 ** 47 });
 /** The record at the start of a buffer that is filled up with `filler`. */
 function encoded(value: JournalRecord, epoch: number, filler = 0): Buffer {
   const bytes = Buffer.alloc(recordBytes(value) + 64, filler);
-  expect(encodeRecord(bytes, 0, epoch, value)).toBe(recordBytes(value));
+  expect(encodeRecord(bytes, 0, epoch, value, false)).toBe(recordBytes(value));
   return bytes;
 }
 
@@ -28,7 +28,7 @@ describe('a record', () => {
     const property = fc.property(anyRecord, epochs, fc.nat({ max: 40 }), (value, epoch, units) => {
       const at = units * 8;
       const bytes = Buffer.alloc(at + recordBytes(value) + 24, 0xa5);
-      const end = encodeRecord(bytes, at, epoch, value);
+      const end = encodeRecord(bytes, at, epoch, value, false);
       expect(end).toBe(at + recordBytes(value));
       expect(bytes.subarray(0, at).every((byte) => byte === 0xa5)).toBe(true);
       expect(bytes.subarray(end).every((byte) => byte === 0xa5)).toBe(true);
