@@ -80,8 +80,11 @@ export const COMMAND_RETRIES = 16;
 /** How often one command is sent again because its failure contradicts what is known of the LUN. */
 export const COMMAND_DOUBTS = 3;
 
-/** Wait before a path whose LUN is missing, not ready or another disk is looked at again, in milliseconds. */
+/** Wait before a path whose LUN is missing, not ready, smaller or another disk is looked at again, in milliseconds. */
 export const RECHECK_MS = 1_000;
+
+/** Looks in a row at which every path says that the LUN is smaller than it was, before that is believed. */
+export const SHRUNK_LOOKS = 10;
 
 /** Unit attentions and not-readies that are taken from a LUN in a row before its path counts as not ready. */
 export const ATTENTIONS_IN_A_ROW = 16;
