@@ -109,7 +109,7 @@ export interface ArrayControl {
   /** What is in it of sizes may grow with the storage. */
   readonly info: ArrayInfo;
   /**
-   * Where one device carries it, whose size may change: bytes that it has, as they were seen last. Whoever finds another
+   * Where one device carries it, whose size may change: bytes of it that are used. Whoever finds another
    * value asks for `space` and `info` again.
    */
   readonly deviceSize?: number;

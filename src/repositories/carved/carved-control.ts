@@ -118,7 +118,7 @@ export class CarvedControl implements ArrayControl {
   }
 
   get deviceSize(): number {
-    return this.#parts.size.bytes;
+    return this.#parts.size.used;
   }
 
   async refresh(): Promise<void> {

@@ -372,8 +372,7 @@ export class CarvedDevice implements BlockDevice {
     length: number,
     clearPiece: (at: number, length: number) => MaybePromise<void>,
   ): MaybePromise<void> {
-    const { size } = this.geometry;
-    const end = offset + length;
+    const [{ size }, end] = [this.geometry, offset + length];
     const first = Math.ceil(offset / this.#extentSize);
     const last = (end === size ? Math.ceil : Math.floor)(end / this.#extentSize);
     if (first >= last) return this.#inPieces(offset, end, clearPiece);
@@ -395,7 +394,6 @@ export class CarvedDevice implements BlockDevice {
   async #free(first: number, count: number, size: number): Promise<number> {
     const { ask, volume } = this.#options;
     const question: CarvedQuestion = { kind: 'free', volume, first, count, size };
-    const answer = (await ask(question)) as FreedExtents;
-    return answer.count;
+    return ((await ask(question)) as FreedExtents).count;
   }
 }

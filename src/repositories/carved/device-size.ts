@@ -37,6 +37,11 @@ export class DeviceSize {
     return this.#bytes;
   }
 
+  /** Bytes of it that are used. */
+  get used(): number {
+    return Math.min(this.#bytes, this.#options.ownership.superblock.deviceSize);
+  }
+
   /** Bytes that it must have, for what lies on it; undefined: it has them. */
   get missing(): number | undefined {
     const { deviceSize } = this.#options.ownership.superblock;
