@@ -217,8 +217,12 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
     }
   });
 
-  async function whileWriting(disturb: () => Promise<void>, lun = 0): Promise<void> {
-    const whole = await open({ lun });
+  async function whileWriting(
+    disturb: () => Promise<void>,
+    lun = 0,
+    commandMs = 30_000,
+  ): Promise<void> {
+    const whole = await open({ lun, commandMs });
     // Where LUN 0 is gone LIO has a virtual disk of 32 KiB, which answers reads; nobody can tell it from ours in time.
     const device = new SliceDevice(whole, VIRTUAL, whole.geometry.size - VIRTUAL);
     const writes = startVerifiedWrites(device, await contentOf(device));
@@ -253,19 +257,31 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
       await lio.shell(`echo 0 > ${state}`);
     }));
 
-  it('writes again what a LUN reset of another initiator has aborted', () =>
-    whileWriting(async () => {
-      const login = {
-        ...{ portal, targetName: IQN, initiatorName: `${INITIATOR}-2`, chap: undefined },
-        ...{ isid: randomIsid(), challenges: new OwnChallenges(), timers: REAL_TIME },
-        ...{ headerDigest: false, dataDigest: false },
-      };
-      const quiet = { leaving() {}, ended() {}, attention() {} };
-      const tuning = { timers: REAL_TIME, commandMs: 10_000 };
-      const other = await logIn(login, (link) => new Connection(link, quiet, tuning));
-      expect(await other.resetLun(lunOf(0))).toBe(true);
-      other.logout();
-    }));
+  it.each([
+    ['tells of', 1],
+    ['says nothing of', 0],
+  ])(
+    'writes again soon what a LUN reset of another initiator has aborted, where the target %s it',
+    async (_, tas) => {
+      await lio.shell(`echo ${tas} > ${disk}/attrib/emulate_tas`);
+      // So long that a command which is never answered does not help itself.
+      await whileWriting(resetByAnother, 0, 600_000);
+      await lio.shell(`echo 1 > ${disk}/attrib/emulate_tas`);
+    },
+  );
+
+  async function resetByAnother(): Promise<void> {
+    const login = {
+      ...{ portal, targetName: IQN, initiatorName: `${INITIATOR}-2`, chap: undefined },
+      ...{ isid: randomIsid(), challenges: new OwnChallenges(), timers: REAL_TIME },
+      ...{ headerDigest: false, dataDigest: false },
+    };
+    const quiet = { leaving() {}, ended() {}, attention() {} };
+    const tuning = { timers: REAL_TIME, commandMs: 10_000 };
+    const other = await logIn(login, (link) => new Connection(link, quiet, tuning));
+    for (let times = 0; times < 5; times += 1) expect(await other.resetLun(lunOf(0))).toBe(true);
+    other.logout();
+  }
 
   it('loses nothing and fails nothing where packets are late and lost, on two paths', async () => {
     await lio.disturb('delay 5ms loss 2%');

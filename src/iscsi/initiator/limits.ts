@@ -61,6 +61,12 @@ export const PING_ANSWER_MS = 5_000;
 /** How long a command may take before the target is told to abort it. */
 export const COMMAND_MS = 30_000;
 
+/** A command that takes this long may be gone because another session has reset the LUN; as often the LUN is asked. */
+export const PROBE_AFTER_MS = 1_000;
+
+/** A LUN that says it was reset has this long to end what it still works on, before that is aborted, in milliseconds. */
+export const RESET_SETTLE_MS = 500;
+
 /** How long a task management function or a logout may take before the connection is dropped. */
 export const MANAGEMENT_MS = 10_000;
 
