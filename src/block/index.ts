@@ -32,6 +32,7 @@ export {
 export { Gate, nothingToClose } from './gate.ts';
 export type { Clock } from './io-mode.ts';
 export * from './limits.ts';
+export { currentSizeOf, isMeasurable, type MeasurableDevice } from './measurable-device.ts';
 export { MemoryDevice, type MemoryDeviceOptions } from './memory-device.ts';
 export { type DeviceGauges, MeteredDevice } from './metered-device.ts';
 export {

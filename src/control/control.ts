@@ -78,6 +78,8 @@ const TOLD_TASKS: ReadonlySet<string> = new Set([
 export interface MeasuredSpace extends RepositorySpaceNow {
   /** Milliseconds since the epoch. */
   readonly measuredAt: number;
+  /** Storage.deviceSize of that moment. */
+  readonly deviceSize: number | undefined;
 }
 
 export class Control {

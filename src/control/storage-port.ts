@@ -137,6 +137,12 @@ export interface Storage {
   isAttached(repositoryId: string): boolean;
   /** undefined: the array cannot tell. */
   space(repositoryId: string): Promise<RepositorySpaceNow | undefined>;
+  /** Bytes of the one device that carries it; undefined: there is no such, or it is not attached. Nothing is asked. */
+  deviceSize(repositoryId: string): number | undefined;
+  /** As it is now: limits grow with the device. */
+  info(repositoryId: string): ArrayInfo;
+  /** Asks how large that device is, and uses what it has grown by. */
+  refresh(repositoryId: string): Promise<void>;
   health(repositoryId: string): Promise<ArrayHealth>;
 
   createVolume<T>(

@@ -106,7 +106,15 @@ export interface CreateVolume extends Mutation {
 }
 
 export interface ArrayControl {
+  /** What is in it of sizes may grow with the storage. */
   readonly info: ArrayInfo;
+  /**
+   * Where one device carries it, whose size may change: bytes of it that are used. Whoever finds another
+   * value asks for `space` and `info` again.
+   */
+  readonly deviceSize?: number;
+  /** Asks at once how large that device is, and uses what it has grown by. @throws UNREACHABLE, FENCED … */
+  refresh?(): Promise<void>;
   /** undefined: the array cannot tell, but takes data all the same. */
   space(): Promise<(RepositorySpace & { readonly provisioned?: number }) | undefined>;
   health(): Promise<ArrayHealth>;

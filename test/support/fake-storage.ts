@@ -19,7 +19,12 @@ import type {
   VolumeName,
 } from '../../src/control/index.ts';
 import { Fault } from '../../src/errors/index.ts';
-import { type ArrayHealth, capabilities, type ProbeAnswer } from '../../src/repositories/index.ts';
+import {
+  type ArrayHealth,
+  type ArrayInfo,
+  capabilities,
+  type ProbeAnswer,
+} from '../../src/repositories/index.ts';
 
 const GRANULARITY = 2 ** 20;
 
@@ -47,6 +52,18 @@ function setting(
   return { name, type, required, secret, description } as const;
 }
 
+const CAN = capabilities({ thin: 'yes', snapshot: 'emulated', resizeOnline: 'yes' });
+
+/** @param sizeMaximum bytes: no volume is larger than the device */
+function infoOf(sizeMaximum = 2 ** 44): ArrayInfo {
+  const sizes = { sizeGranularity: GRANULARITY, sizeMinimum: GRANULARITY, sizeMaximum };
+  return {
+    ...{ vendor: 'Fake', product: 'Array', version: '1', serial: '7' },
+    capabilities: CAN,
+    limits: { ...sizes, nameLength: 64 },
+  };
+}
+
 interface FakeVolume {
   readonly repositoryId: string;
   stored: StoredVolume;
@@ -63,6 +80,10 @@ export class FakeStorage implements Storage {
   readonly open = new Set<string>();
   foreign: ForeignVolume[] = [];
   spaceNow: RepositorySpaceNow | undefined = { total: 1000, free: 900 };
+  /** Of a device that carries the repositories. */
+  deviceBytes: number | undefined;
+  /** What `refresh` finds. */
+  grownTo: number | undefined;
   changes: ChangedRange[] = [];
   emulates = false;
   /** A worker does not let go of a repository. */
@@ -113,23 +134,7 @@ export class FakeStorage implements Storage {
     this.attaches.push(request);
     await this.#begin('attach', signal);
     this.attached.add(request.repositoryId);
-    const can = capabilities({ thin: 'yes', snapshot: 'emulated', resizeOnline: 'yes' });
-    return {
-      capabilities: can,
-      info: {
-        vendor: 'Fake',
-        product: 'Array',
-        version: '1',
-        serial: '7',
-        capabilities: can,
-        limits: {
-          sizeGranularity: GRANULARITY,
-          sizeMinimum: GRANULARITY,
-          sizeMaximum: 2 ** 44,
-          nameLength: 64,
-        },
-      },
-    };
+    return { capabilities: CAN, info: infoOf(this.deviceBytes) };
   }
 
   async detach(repositoryId: string, { force }: { readonly force: boolean }): Promise<boolean> {
@@ -147,6 +152,19 @@ export class FakeStorage implements Storage {
   async space(): Promise<RepositorySpaceNow | undefined> {
     await this.#begin('space');
     return this.spaceNow;
+  }
+
+  deviceSize(): number | undefined {
+    return this.deviceBytes;
+  }
+
+  info(): ArrayInfo {
+    return infoOf(this.deviceBytes);
+  }
+
+  async refresh(): Promise<void> {
+    await this.#begin('refresh');
+    this.deviceBytes = this.grownTo ?? this.deviceBytes;
   }
 
   async health(): Promise<ArrayHealth> {

@@ -187,7 +187,7 @@ export class TargetConnection {
       case 'scsi-command':
         if (!this.#fullFeature || this.#discovery) throw new Error('a command before login');
         if (pdu.cmdSN !== this.expCmdSN) throw new Error('CmdSN out of order');
-        this.expCmdSN += 1;
+        if (!pdu.immediate) this.expCmdSN += 1;
         this.#command(pdu, header, data);
         return;
       case 'data-out':

@@ -4,11 +4,11 @@
  * stable one, independently of all others: the worst that a host and its disk may do.
  */
 import {
-  type BlockDevice,
   type Capabilities,
   type Extent,
   type Geometry,
   type Loan,
+  type MeasurableDevice,
   MemoryDevice,
   PLAIN,
   type WriteOptions,
@@ -21,16 +21,17 @@ const SECTOR = 512;
 
 /** What outlives processes (the cache) and hosts (the stable part). */
 export class VolatileDisk {
-  readonly size: number;
+  /** Bytes; may be changed up to the room that there is. */
+  size: number;
   readonly cache: MemoryDevice;
   readonly #stable: MemoryDevice;
   /** Versions of each sector since it was last stable, oldest first. */
   #pending = new Map<number, Buffer[]>();
 
-  constructor(size: number) {
+  constructor(size: number, room = size) {
     this.size = size;
-    this.cache = new MemoryDevice({ size });
-    this.#stable = new MemoryDevice({ size });
+    this.cache = new MemoryDevice({ size: room });
+    this.#stable = new MemoryDevice({ size: room });
   }
 
   write(source: Buffer, offset: number): void {
@@ -76,31 +77,49 @@ export class VolatileDisk {
   }
 
   #sector(device: MemoryDevice, sector: number): Buffer {
-    const bytes = Buffer.alloc(Math.min(SECTOR, this.size - sector * SECTOR));
+    const bytes = Buffer.alloc(Math.min(SECTOR, device.geometry.size - sector * SECTOR));
     device.read(bytes, sector * SECTOR);
     return bytes;
   }
 }
 
 /** One process's handle of the disk; after `kill` nothing it does has an effect. */
-export class VolatileDevice implements BlockDevice {
+export class VolatileDevice implements MeasurableDevice {
   readonly geometry: Geometry;
   readonly capabilities: Capabilities;
   readonly #disk: VolatileDisk;
   readonly #random: () => number;
   #dead = false;
+  #left = Number.POSITIVE_INFINITY;
+  currentSize: number;
   /** Syncs of one file do not overtake each other. */
   #syncing: Promise<void> = Promise.resolve();
 
   constructor(disk: VolatileDisk, random: () => number) {
     this.#disk = disk;
     this.#random = random;
-    this.geometry = disk.cache.geometry;
+    this.geometry = Object.freeze({ ...disk.cache.geometry, size: disk.size });
+    this.currentSize = disk.size;
     this.capabilities = disk.cache.capabilities;
   }
 
   kill(): void {
     this.#dead = true;
+  }
+
+  /** Dies instead of the next but so many writes, zeroes and flushes. */
+  killAfter(changes: number): void {
+    this.#left = changes;
+  }
+
+  get isDead(): boolean {
+    return this.#dead;
+  }
+
+  async measure(): Promise<number> {
+    this.#check();
+    this.currentSize = this.#disk.size;
+    return this.currentSize;
   }
 
   read(target: Buffer, offset: number): void {
@@ -119,13 +138,13 @@ export class VolatileDevice implements BlockDevice {
   }
 
   write(source: Buffer, offset: number, options: WriteOptions): void | Promise<void> {
-    this.#check();
+    this.#change();
     this.#disk.write(source, offset);
     return options.fua ? this.flush() : undefined;
   }
 
   async flush(): Promise<void> {
-    this.#check();
+    this.#change();
     const finish = this.#disk.beginSync();
     const before = this.#syncing;
     const turns = Math.floor(this.#random() * 4);
@@ -141,7 +160,7 @@ export class VolatileDevice implements BlockDevice {
   }
 
   zero(offset: number, length: number, options: ZeroOptions): void | Promise<void> {
-    this.#check();
+    this.#change();
     for (let done = 0; done < length; done += 64 * 1024) {
       this.#disk.write(Buffer.alloc(Math.min(64 * 1024, length - done)), offset + done);
     }
@@ -149,6 +168,12 @@ export class VolatileDevice implements BlockDevice {
   }
 
   async close(): Promise<void> {}
+
+  #change(): void {
+    if (this.#left === 0) this.#dead = true;
+    this.#left -= 1;
+    this.#check();
+  }
 
   #check(): void {
     if (this.#dead) throw new BlockError('ESHUTDOWN', 'write', 0, 0, 'the process is dead');

@@ -8,9 +8,9 @@ import {
   type Adapter,
   type AdapterParts,
   type ArrayControl,
-  type ArrayHealth,
   type AskControl,
   attachCarved,
+  type CarvedControl,
   type Connection,
   carvedVolumeData,
   type VolumeData,
@@ -39,8 +39,7 @@ async function attachLun(
   parts: AdapterParts,
   options: Parameters<Adapter['attach']>[2],
 ): Promise<ArrayControl> {
-  /** Bytes, once the array has made it larger. */
-  let grownTo: number | undefined;
+  let control: CarvedControl | undefined;
   const { signal } = options;
   const { repositoryId } = connection;
   // Until carving knows whose the LUN is, nobody can tell.
@@ -48,14 +47,12 @@ async function attachLun(
   const lun = await openLun(connection, parts, {
     ...{ repositoryId, write: true, signal },
     stillOurs: () => stillOurs(),
-    onResize: (size) => {
-      grownTo = size;
-      parts.log.info({ repositoryId, size }, 'the LUN was resized');
-    },
+    // Before it is attached nobody has taken its size for anything.
+    onResize: () => control?.noticeSize(),
   });
   try {
     const { vendor, product, revision: version, serial, device, locator } = lun;
-    return await attachCarved({
+    control = await attachCarved({
       ...{ device, connection, parts, options, adapterKind: ISCSI_ADAPTER },
       onOwned: (verify) => {
         stillOurs = verify;
@@ -64,21 +61,16 @@ async function attachLun(
       description: { vendor, product, version, serial },
       below: {
         capabilities: { ...REACH, chapEnforced: lun.chapEnforced },
-        health: () => healthWithGrowth(lun.health(), grownTo),
+        health: () => lun.health(),
         close: () => lun.close(),
       },
     });
+    control.noticeSize(); // it may have changed meanwhile
+    return control;
   } catch (error) {
     await lun.close();
     throw error;
   }
-}
-
-/** @param grownTo bytes that the LUN has now; undefined: it is as it was */
-function healthWithGrowth(health: ArrayHealth, grownTo: number | undefined): ArrayHealth {
-  if (grownTo === undefined) return health;
-  const grown = `the LUN has ${grownTo} bytes now: detach the repository and attach it again to use them`;
-  return { ...health, messages: [...health.messages, grown] };
 }
 
 /** Volumes of the LUN, in one thread. */

@@ -40,6 +40,7 @@ import {
   NAME_ROOM,
   type Sidecar,
   sidecarFile,
+  sizeOf,
   temporaryFile,
   VOLUME_NAME_BYTES,
   volumeFile,
@@ -133,9 +134,9 @@ export class NfsArrayControl implements ArrayControl {
       if (sidecar !== undefined ? sidecar.tag !== tag : found !== undefined) {
         throw new ArrayError('ALREADY_EXISTS_DIFFERENT', `there is a volume ${name} already`);
       }
-      const ready = sidecar?.state === 'ready' && found !== undefined;
+      const ready = sidecar !== undefined && sidecar.state !== 'making' && found !== undefined;
       const there = ready
-        ? found.attributes.size
+        ? sizeOf(found.attributes, sidecar)
         : sidecar?.state === 'making'
           ? sidecar.size
           : size;
@@ -181,16 +182,18 @@ export class NfsArrayControl implements ArrayControl {
       const found = await this.#find(ref);
       if (found === undefined) throw gone(ref);
       const sidecar = await this.#index.sidecarOf(ref.nativeId);
-      const before = found.attributes.size;
+      const before = sizeOf(found.attributes, sidecar);
       if (size < before) {
         const message = `volume ${ref.name} has ${before} bytes already`;
         throw new ArrayError('SHRINK_REFUSED', message, { field: 'size', value: request.size });
       }
-      if (size > before) {
-        await this.#share.setSize(found.handle, size);
-        if (sidecar?.thin === false) await this.#fill(ref.nativeId, found, before, size, options);
+      if (sidecar?.thin !== false) {
+        if (size > before) await this.#share.setSize(found.handle, size);
+        return this.#show(ref.nativeId, sidecar);
       }
-      return this.#show(ref.nativeId, sidecar);
+      if (size === before && sidecar.state === 'ready') return this.#show(ref.nativeId, sidecar);
+      const growing: Sidecar = { ...sidecar, size: before, state: 'growing' };
+      return this.#growThick(ref.nativeId, found, growing, size, options);
     });
   }
 
@@ -330,6 +333,30 @@ export class NfsArrayControl implements ArrayControl {
       throw error;
     }
     const ready: Sidecar = { ...making, state: 'ready' };
+    await this.#record(file, ready);
+    return this.#show(file, ready);
+  }
+
+  /** Its zeroes are there before its new size is. What an earlier attempt has left behind its end is written again. */
+  async #growThick(
+    file: string,
+    found: FoundFile,
+    growing: Sidecar,
+    size: number,
+    options: CallOptions,
+  ): Promise<ArrayVolume> {
+    await this.#record(file, growing);
+    try {
+      await this.#fill(file, found, growing.size, size, options);
+    } catch (error) {
+      if (isEnd(error)) {
+        await this.#share.setSize(found.handle, growing.size);
+        await this.#record(file, { ...growing, state: 'ready' });
+      }
+      throw error;
+    }
+    await this.#share.setSize(found.handle, size);
+    const ready: Sidecar = { ...growing, size, state: 'ready' };
     await this.#record(file, ready);
     return this.#show(file, ready);
   }

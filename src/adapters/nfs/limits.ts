@@ -112,3 +112,6 @@ export const FILES_AT_ONCE = 16;
 
 /** Zeroes of a thick volume are written in pieces of this many bytes. */
 export const THICK_PIECE_BYTES = 8 * 1024 * 1024;
+
+/** How often a small file that others replace at the same time is read, or the marker written, before that is an error. */
+export const RECORD_ATTEMPTS = 8;

@@ -3,8 +3,11 @@
  * that takes it over raises the epoch; the one before finds that out when it next looks, which it does before
  * anything that destroys.
  */
+import { randomBytes } from 'node:crypto';
 import { ArrayError } from '../../errors/index.ts';
+import { RECORD_ATTEMPTS } from './limits.ts';
 import type { RepositoryFiles } from './repository-file.ts';
+import { isStatus, NFS_STATUS } from './share/nfs-error.ts';
 
 export const MARKER_FILE = 'rootcast-repository.json';
 
@@ -43,9 +46,17 @@ function parseMarker(content: Buffer): Marker | undefined {
 
 export async function writeMarker(files: RepositoryFiles, marker: Marker): Promise<void> {
   const content = Buffer.from(`${JSON.stringify(marker, undefined, 2)}\n`);
-  // Two servers that write at the same time use different names; the last rename wins, and the other reads so.
-  const temporary = `.${MARKER_FILE}.${Buffer.from(marker.owner).toString('hex').slice(-32)}`;
-  await files.replace(MARKER_FILE, temporary, content);
+  const who = Buffer.from(marker.owner).toString('hex').slice(-32);
+  for (let attempt = 1; ; attempt += 1) {
+    // Who writes at the same time uses another name; the last rename wins, and the other reads so.
+    const temporary = `.${MARKER_FILE}.${who}.${randomBytes(4).toString('hex')}`;
+    try {
+      return await files.replace(MARKER_FILE, temporary, content);
+    } catch (error) {
+      // Another process that was attaching took it for one that a dead process had left.
+      if (!isStatus(error, NFS_STATUS.NOENT) || attempt === RECORD_ATTEMPTS) throw error;
+    }
+  }
 }
 
 export interface Claim {

@@ -3,9 +3,11 @@
  * old one or the new one.
  */
 import { createHash } from 'node:crypto';
+import { BlockError } from '../../errors/index.ts';
 import { DataFile } from './file/data-file.ts';
 import type { WriteMemory } from './file/write-memory.ts';
-import { RECORD_FILE_BYTES, TRANSFER_DEFAULT_BYTES } from './limits.ts';
+import { RECORD_ATTEMPTS, RECORD_FILE_BYTES, TRANSFER_DEFAULT_BYTES } from './limits.ts';
+import { isStatus, NFS_STATUS } from './share/nfs-error.ts';
 import type { NfsShare } from './share/share.ts';
 import type { FoundFile } from './wire/attributes.ts';
 
@@ -16,6 +18,11 @@ export function createVerifier(...words: readonly string[]): Buffer {
   verifier[0] = (verifier[0] ?? 0) & 0x7f;
   verifier[4] = (verifier[4] ?? 0) & 0x7f;
   return verifier;
+}
+
+function wasReplaced(error: unknown): boolean {
+  if (error instanceof BlockError) return error.errno === 'ESTALE';
+  return isStatus(error, NFS_STATUS.STALE, NFS_STATUS.NOENT);
 }
 
 export class RepositoryFiles {
@@ -29,6 +36,17 @@ export class RepositoryFiles {
 
   /** What the file holds; undefined: there is none, or it is longer than ours are. */
   async read(name: string, known?: FoundFile): Promise<Buffer | undefined> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#read(name, attempt === 1 ? known : undefined);
+      } catch (error) {
+        // It was replaced between being found and being read.
+        if (!wasReplaced(error) || attempt === RECORD_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #read(name: string, known: FoundFile | undefined): Promise<Buffer | undefined> {
     const found = known ?? (await this.#share.lookup(name));
     if (found === undefined || found.attributes.type !== 'file') return undefined;
     const { size } = await this.#share.attributes(found.handle);

@@ -21,7 +21,7 @@ import type { Time } from './rpc/time.ts';
 import { type NfsSettings, shareOptions } from './settings.ts';
 import { blockErrorOf } from './share/nfs-error.ts';
 import type { NfsShare } from './share/share.ts';
-import { isVolumeFile, parseSidecar, sidecarFile } from './volume-files.ts';
+import { generationOf, isVolumeFile, parseSidecar, sidecarFile, sizeOf } from './volume-files.ts';
 import type { FoundFile } from './wire/attributes.ts';
 
 interface SharedFile {
@@ -66,10 +66,14 @@ export class NfsVolumeData implements VolumeData {
       const share = await this.#connected();
       const found = await share.lookup(path);
       const same = fileId === undefined || found?.attributes.fileId === fileId;
-      if (found === undefined || !same || !(await this.#isStill(share, path, generation, fileId))) {
+      const size =
+        found !== undefined && same
+          ? await this.#sizeOf(share, path, found, generation)
+          : undefined;
+      if (found === undefined || size === undefined) {
         throw new BlockError('ESTALE', 'open', 0, 0, `${path} is gone, or another file now`);
       }
-      return await this.#device(share, path, found, options.write);
+      return await this.#device(share, path, found, size, options.write);
     } catch (error) {
       throw blockErrorOf(error, 'open', 0, 0);
     }
@@ -89,16 +93,18 @@ export class NfsVolumeData implements VolumeData {
     }
   }
 
-  /** The number of a file is given to another one soon: the sidecar says which it is. */
-  async #isStill(
+  /** The number of a file is given to another one soon: the sidecar says which it is. undefined: not the one that is meant. */
+  async #sizeOf(
     share: NfsShare,
     path: string,
+    { attributes }: FoundFile,
     generation: string | number | undefined,
-    fileId: string | number | undefined,
-  ): Promise<boolean> {
-    if (generation === undefined || generation === fileId) return true;
+  ): Promise<number | undefined> {
+    if (generation === undefined) return attributes.size;
     const content = await new RepositoryFiles(share, this.#memory).read(sidecarFile(path));
-    return content !== undefined && parseSidecar(content)?.id === generation;
+    const sidecar = content === undefined ? undefined : parseSidecar(content);
+    const still = generation === generationOf(attributes, sidecar);
+    return still ? sizeOf(attributes, sidecar) : undefined;
   }
 
   #connected(): Promise<NfsShare> {
@@ -121,13 +127,14 @@ export class NfsVolumeData implements VolumeData {
     share: NfsShare,
     path: string,
     found: FoundFile,
+    size: number,
     write: boolean,
   ): Promise<BlockDevice> {
     const key = `${found.handle.toString('hex')} ${write}`;
     const shared = await this.#use(key, share, path, found, write);
     return new NfsDevice({
       file: shared.file,
-      size: found.attributes.size,
+      size,
       write,
       attributes: () => share.attributes(found.handle),
       release: () => this.#release(key, shared),

@@ -1,6 +1,7 @@
 /**
  * Volumes as files: `NAME.volume`, or a foreign image that was adopted, and beside each a sidecar `FILE.json` with what
- * a file cannot say. A sidecar is there before its volume and says `making` until that is complete.
+ * a file cannot say. A sidecar is there before its volume and says `making` until that is complete; and `growing`, with
+ * the size that counts, while zeroes are written behind the end of a thick one.
  */
 import { ArrayError } from '../../errors/index.ts';
 import type { ArrayRef, ArrayVolume } from '../../repositories/index.ts';
@@ -64,6 +65,8 @@ function nameOf(file: string): string {
   return file.endsWith(VOLUME_ENDING) ? file.slice(0, -VOLUME_ENDING.length) : file;
 }
 
+export type SidecarState = 'making' | 'growing' | 'ready';
+
 export interface Sidecar {
   readonly format: 1;
   /** undefined: released. */
@@ -71,9 +74,9 @@ export interface Sidecar {
   /** Of a volume that we made: file systems give a file's number to another one soon. undefined: adopted. */
   readonly id: string | undefined;
   readonly thin: boolean;
-  /** Bytes that were asked for when it was made. */
+  /** Bytes that it is being made with, or had before it was being grown. */
   readonly size: number;
-  readonly state: 'making' | 'ready';
+  readonly state: SidecarState;
 }
 
 export function parseSidecar(content: Buffer): Sidecar | undefined {
@@ -86,7 +89,8 @@ export function parseSidecar(content: Buffer): Sidecar | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { format, tag, id, thin, size, state } = value as Partial<Record<keyof Sidecar, unknown>>;
   if (format !== 1 || !isText(tag) || !isText(id) || typeof thin !== 'boolean') return undefined;
-  if (typeof size !== 'number' || (state !== 'making' && state !== 'ready')) return undefined;
+  if (typeof size !== 'number') return undefined;
+  if (state !== 'making' && state !== 'growing' && state !== 'ready') return undefined;
   return { format, tag, id, thin, size, state };
 }
 
@@ -103,6 +107,11 @@ export function generationOf(attributes: FileAttributes, sidecar: Sidecar | unde
   return sidecar?.id ?? attributes.fileId;
 }
 
+/** Bytes of the volume: its file is longer while it grows. */
+export function sizeOf(attributes: FileAttributes, sidecar: Sidecar | undefined): number {
+  return sidecar?.state === 'growing' ? sidecar.size : attributes.size;
+}
+
 /** @param sidecar undefined: not ours */
 export function volumeOf(
   repository: string,
@@ -115,7 +124,7 @@ export function volumeOf(
   return {
     ref,
     tag: sidecar?.tag,
-    size: attributes.size,
+    size: sizeOf(attributes, sidecar),
     allocated: attributes.used,
     thin: sidecar?.thin ?? attributes.used < attributes.size,
     wwid: undefined,

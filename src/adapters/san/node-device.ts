@@ -5,7 +5,6 @@
  */
 import type { MaybePromise } from '../../base/index.ts';
 import {
-  type BlockDevice,
   type Capabilities,
   type Clock,
   DescriptorIo,
@@ -14,6 +13,7 @@ import {
   type Geometry,
   type Loan,
   MAXIMUM_IO_BYTES,
+  type MeasurableDevice,
   type WriteOptions,
   type ZeroOptions,
 } from '../../block/index.ts';
@@ -29,21 +29,27 @@ export interface NodeDeviceOptions {
   readonly logicalBlock: number;
   readonly rotational: boolean;
   readonly clock: Clock;
+  /** Bytes that the kernel says it has now; undefined: it is not there. */
+  readonly measure: () => Promise<number | undefined>;
   /** Closed with the device, before it. */
   readonly companion?: { close(): Promise<void> } | undefined;
 }
 
-export class NodeDevice implements BlockDevice {
+export class NodeDevice implements MeasurableDevice {
   readonly geometry: Geometry;
   readonly capabilities: Capabilities;
   readonly #io: DescriptorIo;
   readonly #companion: NodeDeviceOptions['companion'];
+  readonly #measure: NodeDeviceOptions['measure'];
+  #currentSize: number;
   readonly #gate = new Gate();
 
   constructor(options: NodeDeviceOptions) {
     const { write, size, logicalBlock, rotational } = options;
     this.#io = new DescriptorIo(options.fd, options.clock);
     this.#companion = options.companion;
+    this.#measure = options.measure;
+    this.#currentSize = size;
     this.geometry = Object.freeze({
       size,
       minimumIo: logicalBlock,
@@ -62,6 +68,20 @@ export class NodeDevice implements BlockDevice {
       multiConn: true, // fdatasync covers what any descriptor of the device wrote
       rotational,
     });
+  }
+
+  get currentSize(): number {
+    return this.#currentSize;
+  }
+
+  async measure(): Promise<number> {
+    this.#gate.check('extents', 0, 0);
+    const size = await this.#measure();
+    if (size === undefined) {
+      throw new BlockError('EIO', 'extents', 0, 0, 'the host does not see the disk any more');
+    }
+    this.#currentSize = size;
+    return size;
   }
 
   read(target: Buffer, offset: number): MaybePromise<void> {

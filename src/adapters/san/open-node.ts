@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { close, constants, fstat, open, type Stats } from 'node:fs';
 import { promisify } from 'node:util';
 import { ArrayError } from '../../errors/index.ts';
-import type { BlockNode } from './block-nodes.ts';
+import { type BlockNode, type HostFolders, readBlockNode } from './block-nodes.ts';
 import { NodeDevice } from './node-device.ts';
 
 const openFile = promisify(open) as (path: string, flags: number) => Promise<number>;
@@ -11,6 +11,7 @@ const statFile = promisify(fstat) as (fd: number) => Promise<Stats>;
 const closeFile = promisify(close) as (fd: number) => Promise<void>;
 
 export interface OpenNodeOptions {
+  readonly folders: HostFolders;
   readonly write: boolean;
   /** Nobody else may hold it, as long as it is open. */
   readonly exclusive: boolean;
@@ -34,12 +35,23 @@ export async function openNode(node: BlockNode, options: OpenNodeOptions): Promi
       throw new ArrayError('NOT_FOUND', `${node.path} is no block device`);
     }
     const { size, logicalBlock, rotational } = node;
-    const { write, clock, companion } = options;
-    return new NodeDevice({ fd, write, size, logicalBlock, rotational, clock, companion });
+    const { write, clock, companion, folders } = options;
+    const measure = (): Promise<number | undefined> => sizeOf(folders, node);
+    const device = { fd, write, size, logicalBlock, rotational, clock, companion, measure };
+    return new NodeDevice(device);
   } catch (error) {
     await closeFile(fd);
     throw error;
   }
+}
+
+/** What the kernel takes it to have: of a SCSI disk after a rescan, of a multipath device after a resize of its map. */
+async function sizeOf(
+  folders: HostFolders,
+  { name, wwid }: BlockNode,
+): Promise<number | undefined> {
+  const now = await readBlockNode(folders, name);
+  return now === undefined || now.size === 0 || now.wwid !== wwid ? undefined : now.size;
 }
 
 function openError(node: BlockNode, cause: unknown): ArrayError {

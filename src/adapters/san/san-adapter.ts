@@ -12,6 +12,7 @@ import {
   type Adapter,
   type AdapterParts,
   type ArrayControl,
+  type AttachCarvedRequest,
   attachCarved,
   type CarvedControl,
   type Connection,
@@ -70,7 +71,7 @@ const SETTINGS: readonly SettingField[] = [
 /** What a test owns instead of the host. */
 export interface SanSurroundings {
   readonly folders: HostFolders;
-  readonly timing?: { readonly ownerCheckMs: number; readonly takeOverWaitMs: number };
+  readonly timing?: AttachCarvedRequest['timing'];
 }
 
 export class SanAdapter implements Adapter {
@@ -91,7 +92,7 @@ export class SanAdapter implements Adapter {
     const choice = choiceOf(connection.settings);
     if (choice.wwid !== undefined || choice.path !== undefined) {
       const node = await findNode(this.#surroundings.folders, choice);
-      const found = [await describe(node, parts)];
+      const found = [await describe(node, parts, this.#surroundings.folders)];
       return { step: 'ready', choose: undefined, found };
     }
     const found: ProbeFinding[] = [];
@@ -100,7 +101,9 @@ export class SanAdapter implements Adapter {
     for (const node of nodes) {
       checkNotCancelled(signal);
       // A path of a multipath device is not a disk of its own.
-      if (!paths.has(node.name)) found.push(await describe(node, parts));
+      if (!paths.has(node.name)) {
+        found.push(await describe(node, parts, this.#surroundings.folders));
+      }
     }
     return { step: 'pool', choose: 'device', found };
   }
@@ -164,7 +167,10 @@ export class SanAdapter implements Adapter {
     reader: DirectReader | undefined,
   ): Promise<BlockDevice> {
     try {
-      return await openNode(node, { write: true, exclusive: true, clock, companion: reader });
+      return await openNode(node, {
+        ...{ folders: this.#surroundings.folders, write: true, exclusive: true, clock },
+        companion: reader,
+      });
     } catch (error) {
       await reader?.close();
       throw error;
@@ -186,7 +192,9 @@ export class SanAdapter implements Adapter {
           // Also where the settings say a path only: it must still be the disk that was attached.
           const wwid = choice.wwid ?? textOf(address['wwid']);
           const node = await findNode(this.#surroundings.folders, { ...choice, wwid });
-          return await openNode(node, { write: true, exclusive: false, clock });
+          return await openNode(node, {
+            ...{ folders: this.#surroundings.folders, write: true, exclusive: false, clock },
+          });
         } catch (error) {
           const message = error instanceof Error ? error.message : String(error);
           const another = error instanceof ArrayError && error.code === 'ALREADY_EXISTS_DIFFERENT';
@@ -210,7 +218,11 @@ function integerOf(value: SettingValue | undefined): number | undefined {
 }
 
 /** What it is, how large, and what lies on it. Reads only. */
-async function describe(node: BlockNode, { clock }: AdapterParts): Promise<ProbeFinding> {
+async function describe(
+  node: BlockNode,
+  { clock }: AdapterParts,
+  folders: HostFolders,
+): Promise<ProbeFinding> {
   const settings = node.wwid === undefined ? {} : { SCSIid: node.wwid };
   const maker = [node.vendor, node.model].filter((text) => text !== '').join(' ');
   const finding = (what: string): ProbeFinding => ({
@@ -222,7 +234,7 @@ async function describe(node: BlockNode, { clock }: AdapterParts): Promise<Probe
   try {
     refuseUsed(node);
     // Exclusive, so that what is mounted says so.
-    const device = await openNode(node, { write: false, exclusive: true, clock });
+    const device = await openNode(node, { folders, write: false, exclusive: true, clock });
     try {
       const content = await readDeviceContent(device);
       switch (content.kind) {

@@ -18,19 +18,27 @@ export interface OwnPath {
   readonly chap: (ChapAccount & { readonly mutual: ChapAccount | undefined }) | undefined;
 }
 
+type OwnPathStore = Pick<VolumeStore, 'get' | 'fenced' | 'passwords'>;
+type OwnPathTargets = Pick<Targets, 'isPassing' | 'setPassing' | 'mend'>;
+
 interface Uses {
   readers: number;
   writers: number;
 }
 
 export class OwnPaths {
-  readonly #store: VolumeStore;
-  readonly #targets: Targets;
+  readonly #store: OwnPathStore;
+  readonly #targets: OwnPathTargets;
   readonly #initiatorName: string;
   readonly #turns: KeyedMutex;
   readonly #uses = new Map<string, Uses>();
 
-  constructor(store: VolumeStore, targets: Targets, initiatorName: string, turns: KeyedMutex) {
+  constructor(
+    store: OwnPathStore,
+    targets: OwnPathTargets,
+    initiatorName: string,
+    turns: KeyedMutex,
+  ) {
     this.#store = store;
     this.#targets = targets;
     this.#initiatorName = initiatorName;
@@ -68,8 +76,14 @@ export class OwnPaths {
     this.#uses.set(id, uses);
     if (write) uses.writers += 1;
     else uses.readers += 1;
-    await this.#bind(volume, uses);
-    return { chap: await this.#chapOf(volume) };
+    try {
+      await this.#bind(volume, uses);
+      return { chap: await this.#chapOf(volume) };
+    } catch (error) {
+      // Whoever asked does not have it open, and will not give it back.
+      await this.#release(id, write).catch(() => undefined);
+      throw error;
+    }
   }
 
   async #release(id: string, write: boolean): Promise<undefined> {

@@ -1,6 +1,6 @@
 /** The core of the control port: a file and a target a volume. */
-import { truncate, writeFile } from 'node:fs/promises';
-import { type KeyedMutex, runProgram } from '../../base/index.ts';
+import { writeFile } from 'node:fs/promises';
+import type { KeyedMutex } from '../../base/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import {
   type ArrayRef,
@@ -12,9 +12,8 @@ import {
   type Page,
   pageAfter,
 } from '../../repositories/index.ts';
+import { allocateFile } from './allocate.ts';
 import {
-  ALLOCATE_MS,
-  CALL_OUTPUT_BYTES,
   NAME_CHARACTERS,
   PAGE_ITEMS,
   SIZE_GRANULARITY,
@@ -72,29 +71,17 @@ export class Volumes {
     const id = this.#store.newId();
     const tid = await this.#targets.freeTid();
     const path = this.#store.dataPath(id);
-    await writeFile(path, '', { mode: 0o600 });
-    await this.#allocate(path, wanted.size, wanted.thin, options);
     const iqn = `${this.#parts.settings.iqnPrefix}:${id}`;
     const volume = { ...wanted, id, tid, iqn, mappings: [] };
-    await this.#store.put(volume);
-    return volume;
-  }
-
-  async #allocate(path: string, size: number, thin: boolean, options?: CallOptions): Promise<void> {
-    await truncate(path, size);
-    if (thin) return;
-    const end = await runProgram('fallocate', ['--length', String(size), path], {
-      timeoutMs: ALLOCATE_MS,
-      outputBytes: CALL_OUTPUT_BYTES,
-      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' },
-      signal: options?.signal,
-    });
-    if (end.outcome === 'exited' && end.code === 0) return;
-    if (end.outcome === 'missing') {
-      throw new ArrayError('TOOL_MISSING', 'fallocate is needed (Debian package util-linux)');
+    try {
+      await writeFile(path, '', { mode: 0o600 });
+      await allocateFile(path, { ...wanted, before: 0, signal: options?.signal });
+      await this.#store.put(volume);
+    } catch (error) {
+      await this.#store.remove(id).catch(() => undefined); // or the next attach removes it
+      throw error;
     }
-    const code = options?.signal?.aborted === true ? 'CANCELLED' : 'NO_SPACE';
-    throw new ArrayError(code, `cannot allocate ${size} bytes`, { nativeMessage: end.stderr });
+    return volume;
   }
 
   remove(request: Mutation & { readonly ref: ArrayRef }, options?: CallOptions): Promise<void> {
@@ -134,7 +121,9 @@ export class Volumes {
         const refs = sessions.map(({ initiator }) => initiator);
         throw new ArrayError('IN_USE', `volume ${volume.name} is open`, { refs });
       }
-      await this.#allocate(this.#store.dataPath(volume.id), size, volume.thin, options);
+      const { thin, size: before } = volume;
+      const path = this.#store.dataPath(volume.id);
+      await allocateFile(path, { before, size, thin, signal: options?.signal });
       const grown = { ...volume, size };
       await this.#store.put(grown);
       await this.#targets.reopen(grown);

@@ -18,6 +18,7 @@ import {
   probeStorage,
   RepositoryKindView,
   RepositoryView,
+  refreshRepository,
   repositoryHealth,
   showRepository,
   TaskView,
@@ -151,6 +152,19 @@ function oneRoutes(app: ApiInstance, control: Control): void {
       },
     },
     (request) => repositoryHealth(control, request.params.name),
+  );
+  app.post(
+    '/repositories/:name/refresh',
+    {
+      schema: {
+        operationId: 'refreshRepository',
+        summary: 'Ask how large the storage is by now, and use what it has grown by',
+        tags,
+        params: NameParameter,
+        response: answers(200, RepositoryView),
+      },
+    },
+    (request) => refreshRepository(control, request.params.name),
   );
 }
 

@@ -43,7 +43,7 @@ Examples:
   for (const build of [kinds, probe, create, list, show, health, set]) {
     command.addCommand(build(io));
   }
-  for (const build of [attach, detach, forget, remove]) command.addCommand(build(io));
+  for (const build of [refresh, attach, detach, forget, remove]) command.addCommand(build(io));
   return command;
 }
 
@@ -163,6 +163,21 @@ function health(io: CliIo): Command {
     .action(async (name: string, _options: object, self: Command) => {
       const session = openSession(self, io);
       session.show(await session.client.call<Health>('GET', `${pathOf(name)}/health`), healthText);
+    });
+}
+
+function refresh(io: CliIo): Command {
+  return new Command('refresh')
+    .argument('<name>')
+    .description('ask how large the storage is by now, and use what it has grown by')
+    .addHelpText(
+      'after',
+      '\nThe server does so by itself, every half minute or when the storage tells it.',
+    )
+    .action(async (name: string, _options: object, self: Command) => {
+      const session = openSession(self, io);
+      const path = `${pathOf(name)}/refresh`;
+      session.show(await session.client.call<Repository>('POST', path), repositoryText);
     });
 }
 

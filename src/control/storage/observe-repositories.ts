@@ -3,7 +3,7 @@
  * each is asked for its space from time to time, which also shows whether it still answers.
  */
 import type { RepositoryRecord } from '../catalog/storage/records.ts';
-import type { Control } from '../control.ts';
+import type { Control, RecordEvent } from '../control.ts';
 import { ATTACH_RETRY_FIRST_MS, ATTACH_RETRY_LONGEST_MS, SPACE_EVERY_MS } from '../limits.ts';
 import { attachNow, markUnreachable } from './attach.ts';
 import { repositorySubject } from './names.ts';
@@ -65,7 +65,9 @@ export class RepositoryObserver {
 
   #isToBeMeasured(id: string, now: number): boolean {
     const at = this.#measuredAt.get(id);
-    return at === undefined || now - at >= SPACE_EVERY_MS;
+    if (at === undefined || now - at >= SPACE_EVERY_MS) return true;
+    const known = this.#control.spaces.get(id);
+    return known !== undefined && known.deviceSize !== this.#control.storage.deviceSize(id);
   }
 
   async #attach(id: string, now: number): Promise<void> {
@@ -117,19 +119,24 @@ export class RepositoryObserver {
  */
 export async function measureSpace(control: Control, repositoryId: string): Promise<void> {
   const secrets = control.catalog.secrets.of(repositoryId);
+  // Before the space: when it grows meanwhile, the next look finds another one.
+  const deviceSize = control.storage.deviceSize(repositoryId);
   const space = await withoutSecrets(secrets, () => control.storage.space(repositoryId));
   control.change((record) => {
     const before = control.catalog.repositories.byId(repositoryId);
     if (before === undefined) return;
+    const sizeBefore = control.spaces.get(repositoryId)?.deviceSize;
+    const measuredAt = control.clock.now();
     if (space === undefined) control.spaces.delete(repositoryId);
-    else control.spaces.set(repositoryId, { ...space, measuredAt: control.clock.now() });
+    else control.spaces.set(repositoryId, { ...space, measuredAt, deviceSize });
+    keepResized(control, record, before, { before: sizeBefore, now: deviceSize });
     const percent = space === undefined ? undefined : usedPercent(space);
     const spaceLevel =
       percent === undefined ? 'normal' : levelOf(before.spaceLevel, percent, before);
     const answersAgain = before.state === 'unreachable';
     if (spaceLevel === before.spaceLevel && !answersAgain) return;
     const after: RepositoryRecord = {
-      ...before,
+      ...(control.catalog.repositories.byId(repositoryId) ?? before),
       spaceLevel,
       ...(answersAgain ? { state: 'attached', reason: undefined } : {}),
     };
@@ -149,5 +156,29 @@ export async function measureSpace(control: Control, repositoryId: string): Prom
           : `${percent} % of repository ${before.name} is in use`,
       data: { ...space, usedPercent: percent ?? null, before: before.spaceLevel },
     });
+  });
+}
+
+/** The device that carries the repository has another size than at the last look: so have its limits. */
+function keepResized(
+  control: Control,
+  record: RecordEvent,
+  repository: RepositoryRecord,
+  size: { readonly before: number | undefined; readonly now: number | undefined },
+): void {
+  const { before, now } = size;
+  if (before === undefined || now === undefined || before === now) return;
+  const { id, name } = repository;
+  if (control.storage.isAttached(id)) {
+    control.catalog.repositories.update({ ...repository, info: control.storage.info(id) });
+  }
+  const grown = now > before;
+  record({
+    kind: grown ? 'repository.grown' : 'repository.shrunk',
+    subject: repositorySubject(name),
+    message: grown
+      ? `the device of repository ${name} has grown from ${before} to ${now} bytes, and is used so`
+      : `the device of repository ${name} has become smaller: ${now} bytes, it had ${before}; what lies beyond cannot be reached`,
+    data: { before, size: now },
   });
 }

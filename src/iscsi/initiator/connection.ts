@@ -47,7 +47,8 @@ export class Connection implements FullFeature {
   readonly #link: LoggedIn;
   readonly #listener: ConnectionListener;
   readonly #timers: Timers;
-  readonly #slots = new TaskSlots(COMMANDS_IN_FLIGHT);
+  /** One more, for a probe. */
+  readonly #slots = new TaskSlots(COMMANDS_IN_FLIGHT + 1);
   readonly #management: Management;
   #queue: Task[] = [];
   #queueStart = 0;
@@ -74,6 +75,8 @@ export class Connection implements FullFeature {
         writeRequest(buffer, at, make(this.#cmdSN, this.#expStatSN));
         link.outbox.send();
       },
+      // Whatever waits for the target's window: those that are gone may be what fills it.
+      probe: (task) => this.#start(task, true),
       giveBack: (task, reason) => this.#giveBack(task, reason),
       attention: (lun, sense) => listener.attention(lun, sense),
       leave: (withinMs) => this.#leave(withinMs),
@@ -182,7 +185,10 @@ export class Connection implements FullFeature {
         const task = this.#slots.find(pdu.itt);
         if (task === undefined) return `${pdu.kind}-tag`;
         if (pdu.kind === 'data-in' && !pdu.hasStatus) return undefined;
-        return answerTask(task, pdu, data, () => this.#slots.release(task));
+        return answerTask(task, pdu, data, (sense) => {
+          this.#slots.release(task);
+          if (sense !== undefined) this.#management.sensed(task, sense);
+        });
       }
       case 'r2t':
         return this.#answerR2t(pdu);
@@ -205,7 +211,7 @@ export class Connection implements FullFeature {
 
   #mustWait(): boolean {
     return (
-      this.#slots.full ||
+      this.#slots.used >= COMMANDS_IN_FLIGHT ||
       isAfter(this.#cmdSN, this.#maxCmdSN) ||
       this.#link.outbox.unsent > UNSENT_BYTES
     );
@@ -224,19 +230,20 @@ export class Connection implements FullFeature {
     if (this.#leaving && this.busy === 0 && this.#ended === undefined) this.logout();
   }
 
-  #start(task: Task): void {
+  /** @param immediate ahead of what waits for the target's window (RFC 7143, 4.2.2.1) */
+  #start(task: Task, immediate = false): void {
     const { outbox, parameters } = this.#link;
     const { dataOut } = task;
     task.start(this.#slots.take(task), this.#cmdSN, this.#timers.now());
-    this.#cmdSN = next(this.#cmdSN);
+    if (!immediate) this.#cmdSN = next(this.#cmdSN);
     const whole = dataOut?.length ?? 0;
     const burst = Math.min(whole, parameters.firstBurst);
-    const immediate = parameters.immediateData ? Math.min(burst, parameters.sendSegment) : 0;
-    const unsolicited = parameters.initialR2T ? immediate : burst;
+    const inCommand = parameters.immediateData ? Math.min(burst, parameters.sendSegment) : 0;
+    const unsolicited = parameters.initialR2T ? inCommand : burst;
     const { buffer, at } = outbox.begin();
     writeScsiCommand(buffer, at, {
-      immediate: false,
-      final: unsolicited === immediate,
+      immediate,
+      final: unsolicited === inCommand,
       read: task.dataIn !== undefined,
       write: dataOut !== undefined,
       attributes: SIMPLE,
@@ -245,12 +252,12 @@ export class Connection implements FullFeature {
       expectedLength: task.dataIn?.length ?? whole,
       cmdSN: task.cmdSN,
       expStatSN: this.#expStatSN,
-      dataLength: immediate,
+      dataLength: inCommand,
     });
     encodeCdb(buffer, at + CDB_OFFSET, task.cdb);
-    outbox.send(dataOut, 0, immediate, task);
-    task.sent = immediate;
-    if (unsolicited > immediate) this.#sendData(task, NO_TAG, unsolicited - immediate);
+    outbox.send(dataOut, 0, inCommand, task);
+    task.sent = inCommand;
+    if (unsolicited > inCommand) this.#sendData(task, NO_TAG, unsolicited - inCommand);
   }
 
   /** A sequence of Data-Out PDUs from where the task stands. */

@@ -34,7 +34,7 @@ export interface IscsiOpen {
    * A BlockError ESTALE or ESHUTDOWN fails the change; anything else makes it wait.
    */
   readonly stillOurs?: () => Promise<void>;
-  /** The LUN was resized; the device keeps its size until it is opened again. @param size bytes */
+  /** The LUN was resized, and all paths know: `IscsiDevice.currentSize`. @param size bytes */
   readonly onResize?: (size: number) => void;
   /** Something about the paths changed: see `IscsiDevice.paths`. */
   readonly onPaths?: () => void;

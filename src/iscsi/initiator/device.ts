@@ -9,13 +9,13 @@
 import { type MaybePromise, RangeLock } from '../../base/index.ts';
 import {
   appendExtent,
-  type BlockDevice,
   type Capabilities,
   type Extent,
   type ExtentKind,
   type Geometry,
   type Loan,
   MAXIMUM_IO_BYTES,
+  type MeasurableDevice,
   type WriteOptions,
   type ZeroOptions,
 } from '../../block/index.ts';
@@ -31,7 +31,7 @@ const WHOLE_DISK = { lba: 0, blocks: 0 } as const;
 /** Descriptors of one GET LBA STATUS. */
 const LBA_STATUS_AT_ONCE = 64;
 
-export class IscsiDevice implements BlockDevice {
+export class IscsiDevice implements MeasurableDevice {
   readonly geometry: Geometry;
   readonly capabilities: Capabilities;
   readonly facts: LunFacts;
@@ -60,7 +60,7 @@ export class IscsiDevice implements BlockDevice {
     this.#lun = lun;
     this.facts = facts;
     this.#release = release;
-    const { blockSize, blocks, blocksPerPhysical } = facts.capacity;
+    const { blockSize, blocksPerPhysical } = facts.capacity;
     this.#blockSize = blockSize;
     this.#zeroBlock = Buffer.alloc(blockSize);
     this.#hasCache = facts.mode?.writeCache !== false;
@@ -68,7 +68,7 @@ export class IscsiDevice implements BlockDevice {
     const short = facts.supports16 ? Number.POSITIVE_INFINITY : 0xffff * blockSize;
     this.#longest = Math.min(most === 0 ? COMMAND_BYTES : most, COMMAND_BYTES, short);
     this.geometry = Object.freeze({
-      size: blocks * blockSize,
+      size: paths.size ?? facts.capacity.blocks * blockSize,
       minimumIo: blockSize,
       preferredIo: Math.max(PREFERRED_IO, Math.min(blockSize * blocksPerPhysical, 65_536)),
       maximumIo: MAXIMUM_IO_BYTES,
@@ -91,6 +91,20 @@ export class IscsiDevice implements BlockDevice {
   /** NAA, EUI or what else the disk calls itself; see LunIdentity. */
   get wwid(): string {
     return this.facts.identity.wwid;
+  }
+
+  get currentSize(): number {
+    return this.#paths.size ?? this.geometry.size;
+  }
+
+  async measure(): Promise<number> {
+    this.#running.check('extents', 0, 0);
+    try {
+      return await this.#running.track(this.#paths.measure());
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw new BlockError('ETIMEDOUT', 'extents', 0, 0, `no answer: ${message}`, { cause: error });
+    }
   }
 
   get paths(): readonly PathReport[] {

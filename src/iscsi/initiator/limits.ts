@@ -61,6 +61,12 @@ export const PING_ANSWER_MS = 5_000;
 /** How long a command may take before the target is told to abort it. */
 export const COMMAND_MS = 30_000;
 
+/** A command that takes this long may be gone because another session has reset the LUN; as often the LUN is asked. */
+export const PROBE_AFTER_MS = 1_000;
+
+/** A LUN that says it was reset has this long to end what it still works on, before that is aborted, in milliseconds. */
+export const RESET_SETTLE_MS = 500;
+
 /** How long a task management function or a logout may take before the connection is dropped. */
 export const MANAGEMENT_MS = 10_000;
 
@@ -80,8 +86,11 @@ export const COMMAND_RETRIES = 16;
 /** How often one command is sent again because its failure contradicts what is known of the LUN. */
 export const COMMAND_DOUBTS = 3;
 
-/** Wait before a path whose LUN is missing, not ready or another disk is looked at again, in milliseconds. */
+/** Wait before a path whose LUN is missing, not ready, smaller or another disk is looked at again, in milliseconds. */
 export const RECHECK_MS = 1_000;
+
+/** Looks in a row at which every path says that the LUN is smaller than it was, before that is believed. */
+export const SHRUNK_LOOKS = 10;
 
 /** Unit attentions and not-readies that are taken from a LUN in a row before its path counts as not ready. */
 export const ATTENTIONS_IN_A_ROW = 16;

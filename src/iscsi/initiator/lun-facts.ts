@@ -106,7 +106,8 @@ async function untilReady(connection: Connection, lun: Lun): Promise<void> {
   throw new LunUnusable('not-ready', `the LUN is not ready (${detail})`);
 }
 
-async function capacityOf(
+/** @throws IscsiError no answer, LunUnusable */
+export async function capacityOf(
   connection: Connection,
   lun: Lun,
 ): Promise<{ readonly capacity: Capacity; readonly supports16: boolean }> {

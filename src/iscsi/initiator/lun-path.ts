@@ -3,7 +3,7 @@ import { type Lun, SENSE_KEY, type Sense } from '../wire/index.ts';
 import type { Connection } from './connection.ts';
 import type { IscsiError } from './iscsi-error.ts';
 import { RECHECK_MS } from './limits.ts';
-import { type LunLook, lookAtLun } from './lun-facts.ts';
+import { capacityOf, type LunLook, lookAtLun } from './lun-facts.ts';
 import { sameLun } from './management.ts';
 import type { Session, SessionUser } from './session.ts';
 import type { Timers } from './timers.ts';
@@ -15,11 +15,15 @@ export type PathState =
   /** Connected, but the LUN is not there, or not ready. */
   | 'no-lun'
   /** Connected, but to something else under our LUN's number. */
-  | 'other-disk';
+  | 'other-disk'
+  /** Our disk, but with less than we use of it: an array may know of a growth on one path later than on another. */
+  | 'smaller';
+
+export type Judgement = Extract<PathState, 'ready' | 'other-disk' | 'smaller'>;
 
 export interface PathOwner {
-  /** What was seen is ours: `ready`; or not. */
-  judge(look: LunLook): 'ready' | 'other-disk';
+  /** What was seen is ours, and as large as it must be: `ready`; or not. */
+  judge(look: LunLook, path: LunPath): Judgement;
   changed(path: LunPath): void;
 }
 
@@ -33,10 +37,14 @@ export class LunPath implements SessionUser {
   #connection: Connection | undefined;
   #relooking = false;
   #lookAgain = false;
+  #looking: Promise<void> | undefined;
   #failure: Error | undefined;
   #cancelRecheck: (() => void) | undefined;
   /** The target may still do writes that were sent on an earlier connection of this path. */
   ghosts = false;
+  /** Of LunSize alone: blocks at the last look, and looks in a row that have shown fewer than are in use. */
+  blocks: number | undefined;
+  smallerLooks = 0;
 
   constructor(session: Session, lun: Lun, timers: Timers, owner: PathOwner) {
     this.name = session.name;
@@ -79,7 +87,7 @@ export class LunPath implements SessionUser {
     this.#connection = connection;
     if (reinstated) this.ghosts = false;
     this.#relooking = false;
-    void this.#look(connection);
+    this.#begin(connection);
   }
 
   down(reason: IscsiError): void {
@@ -106,7 +114,24 @@ export class LunPath implements SessionUser {
       return;
     }
     this.#relooking = this.#state === 'ready';
-    void this.#look(connection);
+    this.#begin(connection);
+  }
+
+  /**
+   * Asks how large the LUN is, while commands go on; looks at it when that is not what was seen before. Of a path that
+   * is not ready, waits for the look that is under way. @throws IscsiError, LunUnusable no answer
+   */
+  async measure(): Promise<void> {
+    const connection = this.#connection;
+    if (connection !== undefined && this.#state === 'ready') {
+      const { capacity } = await capacityOf(connection, this.#lun);
+      if (capacity.blocks !== this.blocks && this.#connection === connection) this.look();
+    }
+    if (this.#state === 'looking') await this.#looking;
+  }
+
+  #begin(connection: Connection): void {
+    this.#looking = this.#look(connection);
   }
 
   async #look(connection: Connection): Promise<void> {
@@ -119,9 +144,8 @@ export class LunPath implements SessionUser {
         seen = await lookAtLun(connection, this.#lun);
         if (this.#connection !== connection) return;
       } while (this.#lookAgain);
-      const judged = this.#owner.judge(seen);
-      const failure = judged === 'ready' ? undefined : new Error(`it is ${seen.identity.wwid}`);
-      this.#become(judged, failure);
+      const judged = this.#owner.judge(seen, this);
+      this.#become(judged, failureOf(judged, seen));
       if (judged !== 'ready') this.#recheckLater(connection);
     } catch (error) {
       if (this.#connection !== connection) return;
@@ -133,12 +157,24 @@ export class LunPath implements SessionUser {
   }
 
   #recheckLater(connection: Connection): void {
-    this.#cancelRecheck = this.#timers.after(RECHECK_MS, () => void this.#look(connection));
+    this.#relooking = false;
+    this.#cancelRecheck = this.#timers.after(RECHECK_MS, () => this.#begin(connection));
   }
 
   #become(state: PathState, failure: Error | undefined): void {
     this.#state = state;
     if (failure !== undefined || state === 'ready') this.#failure = failure;
     this.#owner.changed(this);
+  }
+}
+
+function failureOf(judged: Judgement, { identity, capacity }: LunLook): Error | undefined {
+  switch (judged) {
+    case 'ready':
+      return undefined;
+    case 'other-disk':
+      return new Error(`it is ${identity.wwid}`);
+    case 'smaller':
+      return new Error(`it has ${capacity.blocks * capacity.blockSize} bytes, fewer than before`);
   }
 }

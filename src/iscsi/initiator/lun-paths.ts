@@ -17,8 +17,9 @@ import { IscsiError } from './iscsi-error.ts';
 import { BUSY_RETRY_MS, COMMAND_DOUBTS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
 import type { LunLook } from './lun-facts.ts';
 import type { LunIdentity } from './lun-identity.ts';
-import { LunPath, type PathOwner, type PathState } from './lun-path.ts';
-import type { LunRequest, RequestOwner } from './lun-request.ts';
+import { type Judgement, LunPath, type PathOwner, type PathState } from './lun-path.ts';
+import { type LunRequest, movedAll, type RequestOwner } from './lun-request.ts';
+import { LunSize } from './lun-size.ts';
 import { outcomeOf } from './scsi-outcome.ts';
 import type { IscsiLog, Session } from './session.ts';
 import type { Timers } from './timers.ts';
@@ -43,7 +44,7 @@ export interface LunPathsOptions {
   readonly expectWwid: string | undefined;
   /** As IscsiOpen.stillOurs. */
   readonly stillOurs: (() => Promise<void>) | undefined;
-  /** @param size bytes */
+  /** @param size bytes that every path agrees on */
   readonly onResize: (size: number) => void;
   readonly onPaths: () => void;
 }
@@ -60,6 +61,7 @@ export class LunPaths implements RequestOwner, PathOwner {
   #active: LunPath | undefined;
   #waiting: LunRequest[] = [];
   #look: LunLook | undefined;
+  readonly #size: LunSize;
   #outageSince: number | undefined;
   #cancelSweep: (() => void) | undefined;
   #fencing = false;
@@ -74,6 +76,11 @@ export class LunPaths implements RequestOwner, PathOwner {
     this.#paths = sessions.map(
       (session) => new LunPath(session, options.lun, options.timers, this),
     );
+    this.#size = new LunSize(this.#paths, options.timers, () => {
+      const { size = 0 } = this;
+      options.log.info({ wwid: this.#wwid, size }, 'the LUN was resized');
+      options.onResize(size);
+    });
   }
 
   /** Settles with the first path that is ready. @throws IscsiError, LunUnusable, OtherDisk once every path has failed */
@@ -100,6 +107,20 @@ export class LunPaths implements RequestOwner, PathOwner {
     }));
   }
 
+  /** Bytes that every path agrees on; undefined: none was ready yet. */
+  get size(): number | undefined {
+    const { blocks } = this.#size;
+    return blocks === undefined ? undefined : blocks * (this.#look?.capacity.blockSize ?? 0);
+  }
+
+  /** Asks on every path that is ready. @returns as `size` @throws IscsiError, LunUnusable nobody answers */
+  async measure(): Promise<number> {
+    const answered = await this.#size.measure();
+    const { size } = this;
+    if (answered && size !== undefined) return size;
+    throw new IscsiError('unreachable', 'there is no path');
+  }
+
   submit(request: LunRequest): void {
     const now = this.#timers.now();
     request.deadline = now + this.#options.patienceMs;
@@ -118,6 +139,7 @@ export class LunPaths implements RequestOwner, PathOwner {
     this.#opening = undefined;
     this.#active = undefined;
     this.#cancelSweep?.();
+    this.#size.close();
     for (const path of this.#paths) path.close();
     for (const request of this.#waiting.splice(0)) {
       request.failed('ESHUTDOWN', 'the device is closed');
@@ -172,7 +194,7 @@ export class LunPaths implements RequestOwner, PathOwner {
     if (!this.#isLate(request, reason.message)) this.#sendLate(request);
   }
 
-  judge(look: LunLook): 'ready' | 'other-disk' {
+  judge(look: LunLook, path: LunPath): Judgement {
     const before = this.#look;
     const { expectWwid } = this.#options;
     if (before === undefined) {
@@ -184,12 +206,7 @@ export class LunPaths implements RequestOwner, PathOwner {
       return 'other-disk';
     }
     this.#look = look;
-    const { blocks, blockSize } = look.capacity;
-    if (before !== undefined && before.capacity.blocks !== blocks) {
-      this.#options.log.info({ wwid: this.#wwid, size: blocks * blockSize }, 'the LUN was resized');
-      this.#options.onResize(blocks * blockSize);
-    }
-    return 'ready';
+    return this.#size.seen(path, look.capacity.blocks) ? 'ready' : 'smaller';
   }
 
   changed(path: LunPath): void {
@@ -201,6 +218,7 @@ export class LunPaths implements RequestOwner, PathOwner {
         'another disk at our LUN',
       );
     }
+    if (isOurs(path)) this.#size.agree();
     this.#choose();
     this.#options.onPaths();
     this.#settleOpening();
@@ -357,11 +375,6 @@ function leavesGhosts({ lun }: LunRequest, on: Connection | undefined): boolean 
   return on?.isOver !== undefined && on.mayStillWrite(lun);
 }
 
-function movedAll({ cdb, dataIn, dataOut, received, sent }: LunRequest): boolean {
-  if (!('fua' in cdb)) return true;
-  return received === (dataIn?.length ?? 0) && sent === (dataOut?.length ?? 0);
-}
-
 function failStale(request: LunRequest): void {
   request.failed('ESTALE', 'there is another disk at this LUN now');
 }
@@ -369,8 +382,10 @@ function failStale(request: LunRequest): void {
 const hasFailed = ({ state, failure }: LunPath): boolean =>
   state !== 'looking' && state !== 'ready' && failure !== undefined;
 
+const isOurs = ({ state }: LunPath): boolean => state === 'ready' || state === 'smaller';
+
 /** Not known to lead elsewhere, and connected. */
-const mayBeOurs = ({ state }: LunPath): boolean => state === 'ready' || state === 'looking';
+const mayBeOurs = (path: LunPath): boolean => isOurs(path) || path.state === 'looking';
 
 /** What tells most about why nothing works. */
 function worstOf(paths: readonly LunPath[]): Error {

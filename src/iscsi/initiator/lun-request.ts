@@ -44,3 +44,9 @@ export abstract class LunRequest extends Task {
     this.#owner.lost(this, reason);
   }
 }
+
+/** Whether all the data of a read or write went over the wire. */
+export function movedAll({ cdb, dataIn, dataOut, received, sent }: LunRequest): boolean {
+  if (!('fua' in cdb)) return true;
+  return received === (dataIn?.length ?? 0) && sent === (dataOut?.length ?? 0);
+}

@@ -2,7 +2,7 @@
  * What a connection does besides commands: looks for commands that take too long and has them aborted, pings a
  * silent peer, answers what the target says by itself, and logs out.
  *
- * A command that takes too long: ABORT TASK. Refused: LOGICAL UNIT RESET. Refused, or no answer: the connection ends,
+ * A command that takes too long, or that the LUN has forgotten (reset-probe.ts): ABORT TASK. Refused, of one that takes too long: LOGICAL UNIT RESET. Refused, or no answer: the connection ends,
  * and the next login of this ISID makes the target forget the session with all its commands.
  */
 import {
@@ -11,6 +11,7 @@ import {
   BHS_SIZE,
   decodeRequest,
   decodeSense,
+  isAfter,
   type LogoutRequest,
   type Lun,
   NO_TAG,
@@ -24,7 +25,15 @@ import {
   type TaskManagementResponse,
 } from '../wire/index.ts';
 import { IscsiError } from './iscsi-error.ts';
-import { MANAGEMENT_MS, PING_AFTER_MS, PING_ANSWER_MS, TICK_MS } from './limits.ts';
+import {
+  MANAGEMENT_MS,
+  PING_AFTER_MS,
+  PING_ANSWER_MS,
+  PROBE_AFTER_MS,
+  RESET_SETTLE_MS,
+  TICK_MS,
+} from './limits.ts';
+import { ResetProbe, tellsOfReset } from './reset-probe.ts';
 import type { Task } from './task.ts';
 import { MANAGEMENT_TAGS } from './task-slots.ts';
 import type { Timers } from './timers.ts';
@@ -37,6 +46,8 @@ export interface ManagementParts {
   /** The one of them that was sent with this tag. */
   find(itt: number): Task | undefined;
   send(make: (cmdSN: number, expStatSN: number) => ManagementPdu): void;
+  /** Sends it at once. */
+  probe(task: Task): void;
   giveBack(task: Task, reason: IscsiError): void;
   attention(lun: Lun, sense: Sense): void;
   leave(withinMs: number): void;
@@ -75,6 +86,9 @@ export class Management {
   #pingTag = NO_TAG;
   #endAt: number | undefined;
   #endWhy = '';
+  #probing = false;
+  /** When each LUN was probed last, in milliseconds. */
+  readonly #probedAt = new Map<string, number>();
   #cancelTick: () => void;
 
   constructor(options: { timers: Timers; commandMs: number }, parts: ManagementParts) {
@@ -197,12 +211,25 @@ export class Management {
     return undefined;
   }
 
+  /** What a command was answered. Those of its LUN that were sent before it may be gone. */
+  sensed({ lun, cmdSN }: Task, sense: Sense): void {
+    if (!tellsOfReset(sense)) return;
+    for (const task of this.#parts.tasks()) {
+      const earlier = sameLun(task.lun, lun) && isAfter(cmdSN, task.cmdSN);
+      if (earlier) task.doubtedAt ??= this.#timers.now();
+    }
+  }
+
   #aborted({ task, lun }: Function, done: boolean, response: number): void {
     if (task === undefined || !this.#isOut(task)) return; // answered in the meantime
     if (done || response === TASK_MANAGEMENT_RESPONSE.taskDoesNotExist) {
       this.#parts.giveBack(task.task, new IscsiError('timeout', 'the command took too long'));
-    } else {
+    } else if (this.#timers.now() - task.task.sentAt >= this.#commandMs) {
       this.#startReset(lun, undefined);
+    } else {
+      // It was in doubt only. When it takes too long it is aborted again, and then by all means.
+      task.task.aborting = false;
+      task.task.doubtedAt = Number.POSITIVE_INFINITY;
     }
   }
 
@@ -258,13 +285,34 @@ export class Management {
       return;
     }
     for (const task of [...this.#parts.tasks()]) {
-      if (task.aborting || now - task.sentAt < this.#commandMs) continue;
+      const forgotten = now - (task.doubtedAt ?? now) >= RESET_SETTLE_MS;
+      if (task.aborting || (!forgotten && now - task.sentAt < this.#commandMs)) continue;
       task.aborting = true;
       const fn = TASK_MANAGEMENT.abortTask;
       const { lun } = task;
       this.#function({ fn, lun, task: sentNow(task), before: [], settle: undefined });
     }
+    this.#probe(now);
   };
+
+  /** Asks a LUN that has not answered a command for long whether it was reset. */
+  #probe(now: number): void {
+    if (this.#probing) return;
+    for (const { lun, sentAt, aborting } of this.#parts.tasks()) {
+      const key = `${lun.high}:${lun.low}`;
+      const since = now - Math.max(sentAt, this.#probedAt.get(key) ?? sentAt);
+      if (aborting || since < PROBE_AFTER_MS) continue;
+      this.#probedAt.set(key, now);
+      this.#probing = true;
+      const probe = new ResetProbe(lun, (sense) => {
+        this.#probing = false;
+        // Nobody else gets to know of it.
+        if (sense !== undefined) this.#parts.attention(lun, sense);
+      });
+      this.#parts.probe(probe);
+      return;
+    }
+  }
 
   /** Why the peer is given up; undefined: it is not. Pings it when it was silent. */
   #late(now: number): string | undefined {

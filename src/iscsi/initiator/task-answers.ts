@@ -1,5 +1,5 @@
 /** What a target may say about a command, and what it may not. */
-import { type DataIn, decodeSense, type ScsiResponse, STATUS } from '../wire/index.ts';
+import { type DataIn, decodeSense, type ScsiResponse, type Sense, STATUS } from '../wire/index.ts';
 import type { Task } from './task.ts';
 
 /** Read data arrives in order and inside what was asked for. Counts it. @returns a violation */
@@ -16,14 +16,14 @@ export function takeDataIn(task: Task, pdu: DataIn): string | undefined {
 /**
  * The command has its answer.
  * @param data sense data of a response
- * @param release takes it out of the commands in flight, before its owner may send it again
+ * @param release takes it out of the commands in flight, before its owner may send it again; is told the sense data
  * @returns a violation, and then it has no answer
  */
 export function answerTask(
   task: Task,
   pdu: DataIn | ScsiResponse,
   data: Buffer,
-  release: () => void,
+  release: (sense: Sense | undefined) => void,
 ): string | undefined {
   if (pdu.kind === 'scsi-response' && pdu.response !== 0) return 'response-target-failure';
   const expected = task.dataIn?.length ?? task.dataOut?.length ?? 0;
@@ -37,7 +37,7 @@ export function answerTask(
     if (task.dataOut !== undefined && task.sent + residual < expected) return 'data-out-missing';
   }
   const sense = pdu.kind === 'scsi-response' && data.length > 0 ? decodeSense(data) : undefined;
-  release();
+  release(sense);
   if (task.unsent === 0) task.completed(pdu.status, residual, sense);
   else task.whenAllSent(() => task.completed(pdu.status, residual, sense));
   return undefined;

@@ -21,10 +21,6 @@ export class TaskSlots {
     return this.#tasks.length - this.#free.length;
   }
 
-  get full(): boolean {
-    return this.#free.length === 0;
-  }
-
   /** @returns the tag. There must be a free slot. */
   take(task: Task): number {
     const slot = this.#free.pop() ?? 0;

@@ -24,6 +24,8 @@ export abstract class Task implements Sender {
   dataSN = 0;
   r2tSN = 0;
   aborting = false;
+  /** Of Management alone: since when the target may have forgotten it, in milliseconds. */
+  doubtedAt: number | undefined;
   unsent = 0;
   #onAllSent: (() => void) | undefined;
 
@@ -52,6 +54,7 @@ export abstract class Task implements Sender {
     this.dataSN = 0;
     this.r2tSN = 0;
     this.aborting = false;
+    this.doubtedAt = undefined;
   }
 
   /** Runs `action` when the socket does not refer to our data any more. */

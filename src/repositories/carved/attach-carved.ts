@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BlockDevice } from '../../block/index.ts';
+import { type BlockDevice, currentSizeOf } from '../../block/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import type { AdapterParts, Connection } from '../adapter.ts';
 import type { VolumeLocator } from '../ports.ts';
@@ -14,9 +14,10 @@ import { Answers } from './answers.ts';
 import { type CarvedBelow, CarvedControl, type CarvedDescription } from './carved-control.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { readDeviceContent } from './device-content.ts';
+import { DeviceSize } from './device-size.ts';
 import { ExtentPool } from './extent-pool.ts';
 import type { FindingCode } from './findings.ts';
-import { growDevice, isInRegion } from './grow-device.ts';
+import { DeviceGrowth, isInRegion } from './grow-device.ts';
 import { claimOnHost } from './host-claim.ts';
 import { Journal } from './journal.ts';
 import { defaultExtentSize, isExtentSize, planLayout } from './layout.ts';
@@ -27,6 +28,7 @@ import {
   OWNER_BYTES,
   OWNER_CHECK_MS,
   OWNER_LEASE_MS,
+  SIZE_CHECK_MS,
   TAKE_OVER_WAIT_MS,
 } from './limits.ts';
 import { type ReadFresh, readSuperblocks } from './metadata-io.ts';
@@ -40,7 +42,7 @@ import { VolumeChanges } from './volume-changes.ts';
 export interface AttachCarvedRequest {
   /**
    * The whole device, writable, with a flush that covers every handle (multiConn). Closed with the control port, or
-   * when attaching fails.
+   * when attaching fails. One that can be measured is used as it grows.
    */
   readonly device: BlockDevice;
   readonly connection: Pick<Connection, 'repositoryId' | 'initiatorName'>;
@@ -67,7 +69,11 @@ export interface AttachCarvedRequest {
   readonly extentSize?: number;
   /** How many times the device's space volumes may promise. */
   readonly overcommit?: number;
-  readonly timing?: { readonly ownerCheckMs: number; readonly takeOverWaitMs: number };
+  readonly timing?: {
+    readonly ownerCheckMs: number;
+    readonly takeOverWaitMs: number;
+    readonly sizeCheckMs?: number;
+  };
 }
 
 /** What is attached in this process: repositories by their id, devices by their format id. */
@@ -138,7 +144,7 @@ function checkRequest({ device, connection, extentSize, overcommit }: AttachCarv
 /** The superblock of the device, which is this repository's and may be attached by this server. */
 async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
   const { device, connection, options } = request;
-  const { size } = device.geometry;
+  const size = currentSizeOf(device);
   const read: ReadFresh = request.readFresh ?? ((target, offset) => device.read(target, offset));
   const { copies, newest } = await readSuperblocks(read, size);
   if (newest === undefined) {
@@ -245,10 +251,11 @@ async function open(
   }
   try {
     const { state, journal } = await restart(request, ownership);
-    if (await growDevice({ state, journal, ownership }, device.geometry.size)) {
+    const growth = new DeviceGrowth({ state, journal, ownership });
+    if (await growth.grow(currentSizeOf(device))) {
       log.info({ extents: state.extentCount }, 'the device has grown');
     }
-    return await assemble(request, { words, ownership, state, journal, onClosed });
+    return await assemble(request, { words, ownership, state, journal, growth, onClosed });
   } catch (error) {
     await ownership.update({ attached: false }).catch(() => undefined);
     throw error;
@@ -286,11 +293,12 @@ async function assemble(
     ownership: Ownership;
     state: MetadataState;
     journal: Journal;
+    growth: DeviceGrowth;
     onClosed: () => void;
   },
 ): Promise<CarvedControl> {
   const { device, parts } = request;
-  const { words, ownership, state, journal } = made;
+  const { words, ownership, state, journal, growth } = made;
   const { extentSize, dataStart } = ownership.superblock;
   const pool = new ExtentPool({
     device,
@@ -301,7 +309,8 @@ async function assemble(
     verify: () => ownership.verify(),
     flush: () => journal.flush(),
   });
-  const queue = new CommitQueue({ state, journal, ownership, pool, words });
+  growth.pool = pool;
+  const queue = new CommitQueue({ state, journal, ownership, pool, words, growth });
   const granularity = Math.max(METADATA_BLOCK_BYTES, device.geometry.minimumIo);
   const overcommit = request.overcommit ?? OVERCOMMIT;
   const changes = new VolumeChanges({ state, queue, pool, ownership, granularity, overcommit });
@@ -314,6 +323,7 @@ async function assemble(
     pool,
     queue,
     changes,
+    size: new DeviceSize({ device, ownership, queue, growth, pool, words, log: parts.log }),
     answers: new Answers({ state, queue, pool, ownership, words }),
     words,
     log: parts.log,
@@ -323,6 +333,7 @@ async function assemble(
     adapterKind: request.adapterKind,
     locatorAddress: request.locatorAddress,
     ownerCheckMs: request.timing?.ownerCheckMs ?? OWNER_CHECK_MS,
+    sizeCheckMs: request.timing?.sizeCheckMs ?? SIZE_CHECK_MS,
     onClosed: made.onClosed,
   });
 }

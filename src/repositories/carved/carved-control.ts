@@ -1,5 +1,5 @@
 /** The control port of a carved device. Layers above do snapshots and clones; there is nobody to mask from. */
-import type { BlockDevice } from '../../block/index.ts';
+import { type BlockDevice, isMeasurable } from '../../block/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import type { AdapterLog } from '../adapter.ts';
 import type {
@@ -19,6 +19,7 @@ import { type CapabilitySet, capabilities } from '../capabilities.ts';
 import type { RepositorySpace, VolumeLocator } from '../ports.ts';
 import type { Answers } from './answers.ts';
 import type { CommitQueue } from './commit-queue.ts';
+import type { DeviceSize } from './device-size.ts';
 import type { ExtentPool } from './extent-pool.ts';
 import type { Journal } from './journal.ts';
 import { CARVED_LIST_PAGE, CARVED_NAME_BYTES, CARVED_VOLUMES } from './limits.ts';
@@ -52,6 +53,7 @@ export interface CarvedParts {
   readonly pool: ExtentPool;
   readonly queue: CommitQueue;
   readonly changes: VolumeChanges;
+  readonly size: DeviceSize;
   readonly answers: Answers;
   readonly words: DeviceWords;
   readonly log: AdapterLog;
@@ -62,6 +64,8 @@ export interface CarvedParts {
   readonly locatorAddress: VolumeLocator['address'];
   /** How often it looks whether the device is still ours, in milliseconds. */
   readonly ownerCheckMs: number;
+  /** How often it asks how large the device is, in milliseconds. */
+  readonly sizeCheckMs: number;
   /** The device is nobody's in this process any more. */
   readonly onClosed: () => void;
 }
@@ -77,48 +81,80 @@ const CAPABILITIES = {
 const WORSE: readonly HealthState[] = ['good', 'unknown', 'degraded', 'failed'];
 
 export class CarvedControl implements ArrayControl {
-  readonly info: ArrayInfo;
   readonly snapshots = undefined;
   readonly clones = undefined;
   readonly masking = undefined;
   readonly replication = undefined;
   readonly #parts: CarvedParts;
-  readonly #timer: NodeJS.Timeout;
+  readonly #capabilities: CapabilitySet;
+  readonly #timers: NodeJS.Timeout[];
   #closing: Promise<void> | undefined;
 
   constructor(parts: CarvedParts) {
     this.#parts = parts;
-    this.info = Object.freeze({
-      ...parts.description,
-      capabilities: capabilities({ ...CAPABILITIES, ...parts.below?.capabilities }),
-      limits: Object.freeze({
-        volumes: CARVED_VOLUMES,
-        sizeGranularity: parts.granularity,
-        sizeMinimum: parts.granularity,
-        sizeMaximum: parts.changes.sizeMaximum,
-        nameLength: CARVED_NAME_BYTES,
-      }),
-    });
-    this.#timer = setInterval(() => void this.#look(), parts.ownerCheckMs);
-    this.#timer.unref();
+    this.#capabilities = capabilities({ ...CAPABILITIES, ...parts.below?.capabilities });
+    this.#timers = [setInterval(() => void this.#look(), parts.ownerCheckMs)];
+    if (isMeasurable(parts.device)) {
+      this.#timers.push(setInterval(() => this.noticeSize(), parts.sizeCheckMs));
+    }
+    for (const timer of this.#timers) timer.unref();
     parts.pool.prepare();
   }
 
+  /** A device that grows has room for larger volumes. */
+  get info(): ArrayInfo {
+    const { description, granularity, changes } = this.#parts;
+    return Object.freeze({
+      ...description,
+      capabilities: this.#capabilities,
+      limits: Object.freeze({
+        volumes: CARVED_VOLUMES,
+        sizeGranularity: granularity,
+        sizeMinimum: granularity,
+        sizeMaximum: changes.sizeMaximum,
+        nameLength: CARVED_NAME_BYTES,
+      }),
+    });
+  }
+
+  get deviceSize(): number {
+    return this.#parts.size.used;
+  }
+
+  async refresh(): Promise<void> {
+    this.#checkOpen();
+    try {
+      await this.#parts.size.refresh();
+    } catch (error) {
+      throw arrayErrorOf(error);
+    }
+  }
+
+  /** The device may have another size: asks it, and tells the log when that cannot be. */
+  noticeSize(): void {
+    const { size, words, log } = this.#parts;
+    if (this.#closing !== undefined || words.state === 'fenced') return;
+    size.refresh().catch((error: unknown) => {
+      log.warn({ error }, 'the size of the carved device is not known, or it cannot be used');
+    });
+  }
+
   async space(): Promise<RepositorySpace & { readonly provisioned: number }> {
-    const { state, pool, changes } = this.#parts;
+    const { state, pool, changes, size } = this.#parts;
     return {
-      total: state.extentCount * state.extentSize,
+      total: size.extents * state.extentSize,
       free: pool.free * state.extentSize,
       provisioned: changes.provisioned,
     };
   }
 
   async health(): Promise<ArrayHealth> {
-    const { words, journal, ownership } = this.#parts;
+    const { words, journal, ownership, size } = this.#parts;
     await ownership.verify().catch(() => undefined);
     const messages: string[] = [];
     if (words.state === 'fenced') messages.push('another server has taken the device over');
     if (words.state === 'halted') messages.push('the metadata cannot be written');
+    if (size.missing !== undefined) messages.push(shrunkMessage(size.bytes, size.missing));
     const failed = messages.length > 0;
     if (!failed && journal.broken) messages.push('a checkpoint of the metadata has failed');
     const state = failed ? 'failed' : messages.length > 0 ? 'degraded' : 'good';
@@ -202,9 +238,10 @@ export class CarvedControl implements ArrayControl {
   }
 
   async #close(): Promise<void> {
-    const { queue, pool, journal, ownership, words, device, onClosed, log } = this.#parts;
-    clearInterval(this.#timer);
+    const { queue, pool, journal, ownership, words, device, size, onClosed, log } = this.#parts;
+    for (const timer of this.#timers) clearInterval(timer);
     await queue.close();
+    await size.settled();
     await pool.close();
     await journal.settled();
     try {
@@ -266,6 +303,11 @@ export class CarvedControl implements ArrayControl {
       },
     };
   }
+}
+
+function shrunkMessage(bytes: number, missing: number): string {
+  const lost = 'what lies beyond its end cannot be read or written, and nothing new is put there';
+  return `the device has ${bytes} bytes, it had ${missing}: ${lost}`;
 }
 
 /** The number of the last volume of the page before. @throws ArrayError CURSOR_EXPIRED */

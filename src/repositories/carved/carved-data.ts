@@ -1,10 +1,11 @@
 /** The data port of carved devices: one for each thread. */
 import type { BlockDevice } from '../../block/index.ts';
-import { ReadOnlyDevice } from '../../block/index.ts';
+import { isMeasurable, ReadOnlyDevice } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
 import type { AskControl } from '../adapter.ts';
 import type { VolumeData, VolumeLocator } from '../ports.ts';
 import { CarvedDevice } from './carved-device.ts';
+import { DeviceReach } from './device-reach.ts';
 import { readSuperblocks } from './metadata-io.ts';
 import { OwnerLease } from './owner-lease.ts';
 import { type CarvedQuestion, type OpenedVolume, readOpened } from './questions.ts';
@@ -29,6 +30,7 @@ interface SharedDevice {
   /** Of the attach. The shared memory itself is another object in every answer. */
   readonly attachToken: string;
   readonly device: BlockDevice;
+  readonly reach: DeviceReach;
   readonly words: DeviceWords;
   readonly lease: OwnerLease;
   /** Volumes that are open through it. */
@@ -54,11 +56,12 @@ class CarvedVolumeData implements VolumeData {
       new VolumeWords(opened.volumeWords).addOpen(-1);
       throw BlockError.from(error, 'open', 0, 0);
     }
-    const { device, words, lease } = shared;
+    const { device, reach, words, lease } = shared;
     const volume = new CarvedDevice({
       volume: locator.volume,
       opened,
       device,
+      reach,
       words,
       lease,
       renewLease: () => this.#renew(lease),
@@ -94,8 +97,7 @@ class CarvedVolumeData implements VolumeData {
       if (current === undefined) break;
       const shared = await current.catch(() => undefined);
       const fits =
-        shared?.attachToken === opened.attachToken &&
-        shared.device.geometry.size >= opened.deviceSize;
+        shared?.attachToken === opened.attachToken && mayHave(shared.device, opened.deviceSize);
       if (fits && this.#shared === current) {
         shared.users += 1;
         return shared;
@@ -120,7 +122,7 @@ class CarvedVolumeData implements VolumeData {
     try {
       const { size } = device.geometry;
       const { newest } = await readSuperblocks((to, offset) => device.read(to, offset), size);
-      if (newest?.formatId !== opened.formatId || size < opened.deviceSize) {
+      if (newest?.formatId !== opened.formatId || !mayHave(device, opened.deviceSize)) {
         throw new BlockError('ESTALE', 'open', 0, 0, 'this is another device');
       }
     } catch (error) {
@@ -128,7 +130,8 @@ class CarvedVolumeData implements VolumeData {
       throw error;
     }
     const { attachToken } = opened;
-    return { attachToken, device, words, lease, users: 0 };
+    const reach = new DeviceReach(device, words, this.#options.clock);
+    return { attachToken, device, reach, words, lease, users: 0 };
   }
 
   async #leave(shared: SharedDevice): Promise<void> {
@@ -158,6 +161,11 @@ class CarvedVolumeData implements VolumeData {
     }
     lease.renewed(asked);
   }
+}
+
+/** Whether it has so many bytes, or may come to have them: each request looks whether it does (DeviceReach). */
+function mayHave(device: BlockDevice, bytes: number): boolean {
+  return isMeasurable(device) || device.geometry.size >= bytes;
 }
 
 /** Opens volumes of a device that `attachCarved` has attached, in the thread that calls it. */

@@ -26,11 +26,13 @@ import {
 } from '../../block/index.ts';
 import { BlockError, type BlockOperation } from '../../errors/index.ts';
 import type { AskControl } from '../adapter.ts';
+import type { DeviceReach } from './device-reach.ts';
 import { ExtentMap } from './extent-map.ts';
 import { bytesLeft, forEachPiece } from './extent-pieces.ts';
 import { ExtentRequests } from './extent-requests.ts';
 import type { OwnerLease } from './owner-lease.ts';
 import type { CarvedQuestion, FreedExtents, OpenedVolume } from './questions.ts';
+import { inWordsOf } from './request-errors.ts';
 import { type DeviceWords, type InFlight, VolumeWords } from './shared-words.ts';
 
 export interface CarvedDeviceOptions {
@@ -38,6 +40,7 @@ export interface CarvedDeviceOptions {
   readonly opened: OpenedVolume;
   /** Of this thread, for all volumes. Not closed with the volume. */
   readonly device: BlockDevice;
+  readonly reach: DeviceReach;
   readonly words: DeviceWords;
   readonly lease: OwnerLease;
   /** Has the control thread look whether the device is still ours, once for all who wait. */
@@ -51,6 +54,7 @@ export class CarvedDevice implements BlockDevice {
   readonly capabilities: Capabilities;
   readonly #options: CarvedDeviceOptions;
   readonly #device: BlockDevice;
+  readonly #reach: DeviceReach;
   readonly #words: VolumeWords;
   readonly #map: ExtentMap;
   readonly #requests: ExtentRequests;
@@ -64,6 +68,7 @@ export class CarvedDevice implements BlockDevice {
     const { opened, device } = options;
     this.#options = options;
     this.#device = device;
+    this.#reach = options.reach;
     this.#words = new VolumeWords(opened.volumeWords);
     this.#map = new ExtentMap(opened.segments);
     this.#requests = new ExtentRequests(options.volume, this.#map, options.ask);
@@ -101,7 +106,8 @@ export class CarvedDevice implements BlockDevice {
       forEachPiece(offset, offset + length, this.#extentSize, (at, pieceLength) => {
         if (!whole) return;
         const place = this.#locate(at);
-        const loan = place < 0 ? undefined : this.#device.lend(place, pieceLength);
+        const seen = place >= 0 && place + pieceLength <= this.#reach.end;
+        const loan = seen ? this.#device.lend(place, pieceLength) : undefined;
         if (place < 0) appendZeroes(chunks, pieceLength);
         else if (loan === undefined) whole = false;
         else {
@@ -233,7 +239,7 @@ export class CarvedDevice implements BlockDevice {
     return length <= bytesLeft(offset, this.#extentSize);
   }
 
-  /** Where the byte lies on the device, or -1. To be called between enter and leave. */
+  /** Where the byte lies on the device, or -1. It stays so between enter and leave only. */
   #locate(offset: number): number {
     const index = Math.floor(offset / this.#extentSize);
     const entry = this.#map.get(index);
@@ -252,7 +258,7 @@ export class CarvedDevice implements BlockDevice {
     return gather.settle();
   }
 
-  /** Runs `use` on the place of a piece while it is counted; does nothing where it is unmapped. */
+  /** Runs `use` on the place of a piece while it is counted; `otherwise` where it is unmapped. */
   #ifMapped(
     operation: BlockOperation,
     offset: number,
@@ -262,15 +268,29 @@ export class CarvedDevice implements BlockDevice {
   ): MaybePromise<void> {
     const inFlight = this.#enter(operation, offset, length);
     let result: MaybePromise<void> | undefined;
+    let unseen = false;
     try {
       const place = this.#locate(offset);
-      if (place >= 0) result = use(place);
-      else otherwise?.();
+      if (place < 0) otherwise?.();
+      else if (place + length <= this.#reach.end) result = use(place);
+      else unseen = true;
     } catch (error) {
       this.#words.leave(inFlight);
       throw error;
     }
-    return this.#leaveAfter(inFlight, result);
+    const left = this.#leaveAfter(inFlight, result);
+    if (!unseen) return left;
+    return this.#see(operation, offset, length).then(() =>
+      this.#ifMapped(operation, offset, length, use, otherwise),
+    );
+  }
+
+  /** Waits until this thread has seen the place of the range, outside of any count. @returns false: it is not mapped */
+  async #see(operation: BlockOperation, offset: number, length: number): Promise<boolean> {
+    const place = this.#locate(offset);
+    if (place < 0) return false;
+    await inWordsOf(operation, offset, length, this.#reach.to(place + length));
+    return true;
   }
 
   #leaveAfter(inFlight: InFlight, result: MaybePromise<void>): MaybePromise<void> {
@@ -289,14 +309,14 @@ export class CarvedDevice implements BlockDevice {
     );
   }
 
-  /** @returns false: it is not mapped */
+  /** @returns false: it is not mapped, or this thread has not seen its place */
   #writeMapped(source: Buffer, offset: number, fua: boolean): MaybePromise<void> | false {
     const inFlight = this.#enter('write', offset, source.length);
     let written: MaybePromise<void>;
     let mustFlush = false;
     try {
       const place = this.#locate(offset);
-      if (place < 0) {
+      if (place < 0 || place + source.length > this.#reach.end) {
         this.#words.leave(inFlight);
         return false;
       }
@@ -318,7 +338,9 @@ export class CarvedDevice implements BlockDevice {
 
   async #writeFirst(source: Buffer, offset: number, fua: boolean): Promise<void> {
     for (;;) {
-      await this.#want('write', offset, source.length);
+      if (!(await this.#see('write', offset, source.length))) {
+        await this.#want('write', offset, source.length);
+      }
       const written = this.#writeMapped(source, offset, fua);
       if (written !== false) return await written;
     }
@@ -339,13 +361,9 @@ export class CarvedDevice implements BlockDevice {
     return unmapped && options.noHole ? this.#want('zero', offset, length) : zeroed;
   }
 
-  async #want(operation: BlockOperation, offset: number, length: number): Promise<void> {
-    try {
-      await this.#requests.want(Math.floor(offset / this.#extentSize));
-    } catch (error) {
-      const { errno, message } = BlockError.from(error, operation, offset, length);
-      throw new BlockError(errno, operation, offset, length, message, { cause: error });
-    }
+  #want(operation: BlockOperation, offset: number, length: number): Promise<void> {
+    const index = Math.floor(offset / this.#extentSize);
+    return inWordsOf(operation, offset, length, this.#requests.want(index));
   }
 
   /** Frees the whole extents of the range and runs `clearPiece` on what is left of it. */
@@ -354,8 +372,7 @@ export class CarvedDevice implements BlockDevice {
     length: number,
     clearPiece: (at: number, length: number) => MaybePromise<void>,
   ): MaybePromise<void> {
-    const { size } = this.geometry;
-    const end = offset + length;
+    const [{ size }, end] = [this.geometry, offset + length];
     const first = Math.ceil(offset / this.#extentSize);
     const last = (end === size ? Math.ceil : Math.floor)(end / this.#extentSize);
     if (first >= last) return this.#inPieces(offset, end, clearPiece);
@@ -377,7 +394,6 @@ export class CarvedDevice implements BlockDevice {
   async #free(first: number, count: number, size: number): Promise<number> {
     const { ask, volume } = this.#options;
     const question: CarvedQuestion = { kind: 'free', volume, first, count, size };
-    const answer = (await ask(question)) as FreedExtents;
-    return answer.count;
+    return ((await ask(question)) as FreedExtents).count;
   }
 }

@@ -8,6 +8,7 @@
  */
 import { BlockError } from '../../errors/index.ts';
 import type { ExtentPool } from './extent-pool.ts';
+import type { DeviceGrowth } from './grow-device.ts';
 import type { Journal } from './journal.ts';
 import { OPERATIONS_AT_ONCE } from './limits.ts';
 import type { MetadataState } from './metadata-state.ts';
@@ -27,8 +28,14 @@ export interface Operation {
   readonly durable: boolean;
 }
 
+/** Between two commits. */
+interface Alone {
+  readonly kind: 'work';
+  work(): Promise<void>;
+}
+
 interface Waiting {
-  readonly operation: Operation;
+  readonly operation: Operation | Alone;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -39,6 +46,7 @@ export interface CommitQueueOptions {
   readonly ownership: Ownership;
   readonly pool: ExtentPool;
   readonly words: DeviceWords;
+  readonly growth: DeviceGrowth;
 }
 
 export class CommitQueue {
@@ -53,6 +61,15 @@ export class CommitQueue {
 
   /** @throws what `prepare` throws; BlockError ESTALE, ESHUTDOWN, or what the device failed with */
   run(operation: Operation): Promise<void> {
+    return this.#enqueue(operation);
+  }
+
+  /** Runs `work` while no record is written. @throws what it throws; as `run` */
+  alone(work: () => Promise<void>): Promise<void> {
+    return this.#enqueue({ kind: 'work', work });
+  }
+
+  #enqueue(operation: Operation | Alone): Promise<void> {
     if (this.#closed) {
       return Promise.reject(new BlockError('ESHUTDOWN', 'write', 0, 0, 'the repository is closed'));
     }
@@ -86,6 +103,7 @@ export class CommitQueue {
     let count = 1;
     while (
       kind !== 'alone' &&
+      kind !== 'work' &&
       count < OPERATIONS_AT_ONCE &&
       this.#waiting[count]?.operation.kind === kind
     ) {
@@ -103,15 +121,17 @@ export class CommitQueue {
       const records: MetadataRecord[] = [];
       const claimed = new Set<string>();
       for (const one of batch) {
+        const { operation } = one;
         try {
-          records.push(...one.operation.prepare(claimed));
+          if (operation.kind === 'work') await operation.work();
+          else records.push(...operation.prepare(claimed));
           taking.push(one);
         } catch (error) {
           one.reject(error);
         }
       }
       if (records.length > 0) await this.#append(records);
-      if (taking.some((one) => one.operation.durable)) await journal.flush();
+      if (taking.some(isDurable)) await journal.flush();
       for (const one of taking) one.resolve();
     } catch (error) {
       for (const one of batch) one.reject(error); // those that settled already have
@@ -147,10 +167,14 @@ export class CommitQueue {
     }
   }
 
-  /** After a failure: two new checkpoints, with which nothing is doubtful any more. */
+  /** After a failure: a superblock in both places, and two new checkpoints, with which nothing is doubtful any more. */
   async #repair(): Promise<void> {
-    const { journal, words } = this.#options;
+    const { journal, words, growth } = this.#options;
+    await growth.settle();
     if (journal.broken) await journal.restart();
     if (words.state === 'halted') words.state = 'ready';
   }
 }
+
+const isDurable = ({ operation }: Waiting): boolean =>
+  operation.kind !== 'work' && operation.durable;

@@ -46,9 +46,13 @@ export class ExtentPool {
   /** How many extents are kept ready. */
   readonly #stock: number;
   readonly #device: BlockDevice;
+  #extentCount: number;
   /** Bit e: the extent is dirty. */
-  readonly #dirty: Uint32Array;
+  #dirty: Uint32Array;
   #dirtyCount = 0;
+  /** Bit e: it would be dirty, but lies beyond the end of a device that has become smaller. */
+  #unreachable: Uint32Array;
+  #limit = Number.POSITIVE_INFINITY;
   /** Where the next search for dirty extents begins, so that they are used in order. */
   #hand = 0;
   #ready: number[] = [];
@@ -63,9 +67,53 @@ export class ExtentPool {
     this.#options = options;
     this.#device = options.device;
     this.#stock = Math.max(2, Math.min(READY_EXTENTS, READY_BYTES / options.extentSize));
+    this.#extentCount = options.extentCount;
     this.#dirty = new Uint32Array(Math.ceil(options.extentCount / 32));
+    this.#unreachable = new Uint32Array(this.#dirty.length);
     for (let extent = 0; extent < options.extentCount; extent++) {
       if (!options.isTaken(extent)) this.#setDirty(extent);
+    }
+  }
+
+  /**
+   * The device has more extents.
+   * @param left those, from `first` to before `end`, that were metadata and are not any more
+   */
+  grow(extentCount: number, left: { readonly first: number; readonly end: number }): void {
+    const { isTaken } = this.#options;
+    const words = Math.ceil(extentCount / 32);
+    this.#dirty = longer(this.#dirty, words);
+    this.#unreachable = longer(this.#unreachable, words);
+    const before = this.#extentCount;
+    this.#extentCount = extentCount;
+    const add = (first: number, end: number): void => {
+      for (let extent = first; extent < end; extent++) {
+        if (!isTaken(extent)) this.#setDirty(extent);
+      }
+    };
+    add(left.first, left.end);
+    add(before, extentCount);
+  }
+
+  /** Extents from `limit` on are not given out, until it is another one. */
+  limit(limit: number): void {
+    this.#limit = limit;
+    const [dirty, unreachable] = [this.#dirty, this.#unreachable];
+    this.#dirty = new Uint32Array(dirty.length);
+    this.#unreachable = new Uint32Array(dirty.length);
+    this.#dirtyCount = 0;
+    for (let extent = 0; extent < this.#extentCount; extent++) {
+      const word = (dirty[extent >>> 5] ?? 0) | (unreachable[extent >>> 5] ?? 0);
+      if (((word >>> (extent & 31)) & 1) === 1) this.#setDirty(extent);
+    }
+    this.#keepReady(this.#ready.splice(0));
+  }
+
+  /** Those that can be reached; the others have to be zeroed again when they can. */
+  #keepReady(extents: readonly number[]): void {
+    for (const extent of extents) {
+      if (extent < this.#limit) this.#ready.push(extent);
+      else this.#setDirty(extent);
     }
   }
 
@@ -105,7 +153,8 @@ export class ExtentPool {
 
   /** Extents that still read as zeroes and that no record was written of. */
   giveBackReady(extents: readonly number[]): void {
-    this.#ready.unshift(...extents);
+    const others = this.#ready.splice(0);
+    this.#keepReady([...extents, ...others]);
   }
 
   /** Extents that no record on stable storage maps, nor any that may become so. */
@@ -160,7 +209,7 @@ export class ExtentPool {
     try {
       await this.zero(runs, false);
       await this.#options.flush();
-      this.#ready.push(...extents);
+      this.#keepReady(extents);
     } catch (error) {
       this.giveBackDirty(extents);
       throw error;
@@ -226,9 +275,10 @@ export class ExtentPool {
   }
 
   #setDirty(extent: number): void {
+    const bits = extent < this.#limit ? this.#dirty : this.#unreachable;
     const word = extent >>> 5;
-    this.#dirty[word] = (this.#dirty[word] ?? 0) | (1 << (extent & 31));
-    this.#dirtyCount += 1;
+    bits[word] = (bits[word] ?? 0) | (1 << (extent & 31));
+    if (bits === this.#dirty) this.#dirtyCount += 1;
   }
 
   /** Takes up to `count` dirty extents, from the hand on. */
@@ -250,6 +300,12 @@ export class ExtentPool {
     }
     return runsOf(taken.sort((a, b) => a - b));
   }
+}
+
+function longer(bits: Uint32Array, words: number): Uint32Array {
+  const made = new Uint32Array(words);
+  made.set(bits);
+  return made;
 }
 
 export function numbersOf(run: Run): number[] {

@@ -55,14 +55,19 @@ export class Journal {
     return this.#broken;
   }
 
-  /** Two complete checkpoints of the state as it is. @returns the generation of the first */
-  async restart(): Promise<number> {
+  /**
+   * Two complete checkpoints of the state as it is.
+   * @param verify before each of them: whether the device is still ours
+   * @returns the generation of the first
+   */
+  async restart(verify?: () => Promise<void>): Promise<number> {
     this.#broken = true;
     await this.#checkpoint.catch(() => undefined);
     let first = this.#generation + 1;
     if (first % 2 === this.#complete % 2) first += 1;
     for (const generation of [first, first + 1]) {
       this.#generation = generation;
+      await verify?.();
       await this.#writeCheckpoint(generation, this.#encode(generation));
     }
     this.#blocks = 0;
@@ -72,13 +77,13 @@ export class Journal {
     return first;
   }
 
-  /** Goes on in another region; it counts when the superblock says so. @returns as `restart` */
-  async moveTo(region: Region): Promise<number> {
+  /** Goes on in another region; it counts when the superblock says so. As `restart` otherwise. */
+  async moveTo(region: Region, verify: () => Promise<void>): Promise<number> {
     await this.#checkpoint.catch(() => undefined);
     const before = { region: this.#region, complete: this.#complete };
     this.#region = region;
     try {
-      return await this.restart();
+      return await this.restart(verify);
     } catch (error) {
       this.#region = before.region;
       this.#complete = before.complete;

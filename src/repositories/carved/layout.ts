@@ -58,9 +58,10 @@ export function journalPlace(region: Region, generation: number, copy: number): 
   return region.start + 2 * region.checkpointBytes + before;
 }
 
-/** The region that so many extents need, at `start`. */
-export function regionFor(start: number, extentCount: number): Region {
-  const table = clamp(extentCount * 64, VOLUME_TABLE_BYTES_LEAST, VOLUME_TABLE_BYTES_MOST);
+/** The region that so many extents need, at `start`. @param tableBytes that the volumes take already */
+export function regionFor(start: number, extentCount: number, tableBytes = 0): Region {
+  const usual = clamp(extentCount * 64, VOLUME_TABLE_BYTES_LEAST, VOLUME_TABLE_BYTES_MOST);
+  const table = Math.max(usual, tableBytes);
   const bytes = METADATA_BLOCK_BYTES + table + extentCount * RUN_BYTES;
   const journalBlocks = clamp(
     Math.ceil(extentCount / 16),
@@ -70,9 +71,10 @@ export function regionFor(start: number, extentCount: number): Region {
   return { start, checkpointBytes: roundUp(bytes, METADATA_BLOCK_BYTES), journalBlocks };
 }
 
-/** Whether the region has room for the map of so many extents. */
-export function regionHolds(region: Region, extentCount: number): boolean {
-  return regionFor(region.start, extentCount).checkpointBytes <= region.checkpointBytes;
+/** Whether the region has room for the map of so many extents. @param tableBytes that the volumes take already */
+export function regionHolds(region: Region, extentCount: number, tableBytes: number): boolean {
+  const needed = regionFor(region.start, extentCount, tableBytes);
+  return needed.checkpointBytes <= region.checkpointBytes;
 }
 
 /** Extents that lie wholly on a device of `deviceSize` bytes. */

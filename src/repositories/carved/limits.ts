@@ -65,6 +65,15 @@ export const OPERATIONS_AT_ONCE = 64;
 /** How often the owner looks whether it still is, in milliseconds. */
 export const OWNER_CHECK_MS = 2000;
 
+/** How often the device is asked how large it is, in milliseconds. A LUN whose target says so by itself needs no asking. */
+export const SIZE_CHECK_MS = 30_000;
+
+/** How long a request to new space waits until its thread's own way to the device has seen that, in milliseconds. */
+export const GROWTH_WAIT_MS = 60_000;
+
+/** How often it looks meanwhile, in milliseconds. */
+export const GROWTH_POLL_MS = 250;
+
 /** A writer that has not heard for this many milliseconds that the device is still ours asks before it writes. */
 export const OWNER_LEASE_MS = 5000;
 

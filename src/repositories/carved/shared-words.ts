@@ -116,6 +116,8 @@ export class VolumeWords {
 
 const STATE = 0;
 const BEAT = 1;
+const SHRUNK = 2;
+const DEVICE_WORDS = 3;
 
 /**
  * `halted`: the journal could not be written, and what the device would say after a crash is not known: nothing may be
@@ -129,7 +131,7 @@ export class DeviceWords {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(8)) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(DEVICE_WORDS * 4)) {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
   }
@@ -141,6 +143,15 @@ export class DeviceWords {
   /** Fenced is for good. */
   set state(state: DeviceState) {
     if (this.state !== 'fenced') Atomics.store(this.#words, STATE, STATES.indexOf(state));
+  }
+
+  /** The device has become smaller: what lies beyond its end is refused by the device itself, and nobody waits for it. */
+  get shrunk(): boolean {
+    return Atomics.load(this.#words, SHRUNK) !== 0;
+  }
+
+  set shrunk(shrunk: boolean) {
+    Atomics.store(this.#words, SHRUNK, shrunk ? 1 : 0);
   }
 
   /** Changes each time the device was found to be ours. */

@@ -17,7 +17,7 @@ import type {
   VolumeName,
 } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { Adapter, ProbeAnswer } from '../../repositories/index.ts';
+import type { Adapter, ArrayInfo, ProbeAnswer } from '../../repositories/index.ts';
 import { CloneOperations } from './clone-operations.ts';
 import { SnapshotOperations } from './snapshot-operations.ts';
 import { inFaults } from './storage-fault.ts';
@@ -131,6 +131,23 @@ export class ServiceStorage implements Storage {
 
   space(repositoryId: string): Promise<RepositorySpaceNow | undefined> {
     return inFaults(() => this.#options.repositories.of(repositoryId).array.space());
+  }
+
+  deviceSize(repositoryId: string): number | undefined {
+    const { repositories } = this.#options;
+    return repositories.has(repositoryId)
+      ? repositories.of(repositoryId).array.deviceSize
+      : undefined;
+  }
+
+  info(repositoryId: string): ArrayInfo {
+    return this.#options.repositories.of(repositoryId).array.info;
+  }
+
+  refresh(repositoryId: string): Promise<void> {
+    return inFaults(async () => {
+      await this.#options.repositories.of(repositoryId).array.refresh?.();
+    });
   }
 
   health(repositoryId: string) {

@@ -12,6 +12,8 @@ import { codeOf, errnoOf, KIB, MIB, makeVolume, SILENT } from '../../support/car
 import { describeWith, program, root } from '../../support/requires.ts';
 import { run, succeed } from '../../support/run-program.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { until } from '../../support/until.ts';
+import { startVerifiedWrites } from '../../support/verified-writes.ts';
 
 const NEEDS = [
   root(),
@@ -127,6 +129,52 @@ describeWith(NEEDS, 'the san adapter on a loop device', () => {
     } finally {
       await succeed('umount', [mount]);
     }
+  });
+
+  it('is used as large as it becomes, while verified writes go on', async () => {
+    const grown = await loop('grown', 16 * MIB);
+    const settings = { SCSIid: `file.${grown.file}`, extentSize: 64 * KIB };
+    const reach = connection('grown', settings);
+    const control = await adapter.attachCarved(reach, parts, { create: true, signal });
+    const data = adapter.openData(reach, parts, (question) => control.answer(question));
+    const size = 12 * MIB;
+    const volumes = [await makeVolume(control, size), await makeVolume(control, size)];
+    const [first, second] = await Promise.all(
+      volumes.map(({ locator }) => data.open(locator, { write: true })),
+    );
+    if (first === undefined || second === undefined) throw new Error('not opened');
+    const writes = startVerifiedWrites(first, Buffer.alloc(size));
+    await until('writes go on', () => writes.done > 50);
+    const { total } = await control.space();
+    await truncate(grown.file, 96 * MIB);
+    await control.refresh();
+    expect((await control.space()).total).toBe(total); // the kernel does not know yet
+    await succeed('losetup', ['--set-capacity', grown.path]);
+    await control.refresh();
+    expect(control.deviceSize).toBe(96 * MIB);
+    const before = writes.done;
+    await until('writes go on', () => writes.done > before + 50);
+    await second.write(Buffer.alloc(size, 9), 0, PLAIN); // more than there was
+    await writes.finish();
+    const content = Buffer.alloc(size);
+    await second.read(content, 0);
+    expect(content.equals(Buffer.alloc(size, 9))).toBe(true);
+    const free = (await control.space()).free;
+    expect(free).toBeGreaterThan(60 * MIB);
+    const [volume] = volumes;
+    if (volume === undefined) throw new Error('no volume');
+    await control.resizeVolume({ opId: 'r', ref: volume.ref, size: 40 * MIB });
+    await first.close();
+    const larger = await data.open(volume.locator, { write: true });
+    await larger.write(Buffer.alloc(MIB, 8), 39 * MIB, PLAIN);
+    await Promise.all([second, larger].map((device) => device.close()));
+    // What the kernel takes for smaller is told, and nothing more.
+    await truncate(grown.file, 32 * MIB);
+    await succeed('losetup', ['--set-capacity', grown.path]);
+    await control.refresh();
+    expect(await control.health()).toMatchObject({ state: 'failed' });
+    expect((await control.space()).total).toBeLessThan(32 * MIB);
+    await control.close();
   });
 
   it('is read past the page cache', async () => {

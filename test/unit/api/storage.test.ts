@@ -106,6 +106,7 @@ describe('every route', () => {
     await check('PATCH', '/repositories/r', { description: 'x' });
     await check('GET', '/repositories/r');
     await check('GET', '/repositories/r/health');
+    await check('POST', '/repositories/r/refresh');
     await check('POST', '/repositories/r/detach', {});
     await check('POST', '/repositories/r/attach', {});
     const r = '/repositories/r';

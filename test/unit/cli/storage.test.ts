@@ -90,6 +90,8 @@ describe('repositories', () => {
   test('live from attach to delete', async () => {
     await create('san1');
     expect(await text('repository health san1')).toMatch(/^p1 +down$/m);
+    service.storage.spaceNow = { total: 4096, free: 2048 };
+    expect(await text('repository refresh san1')).toMatch(/^space: +2.0 KiB of 4.0 KiB free/m);
     expect(await text('repository detach san1')).toBe('repository san1 is detached\n');
     const set = 'repository set san1 --set port=1 --secret-file chappassword=password';
     expect(await text(set)).toMatch(/^settings: +target=192.0.2.7 port=1$/m);

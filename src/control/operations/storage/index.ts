@@ -11,7 +11,12 @@ export { diffSnapshots } from './diff-snapshots.ts';
 export { listRepositoryKinds, probeStorage } from './find-arrays.ts';
 export { addHook, deleteHook, listHooks, showHook, updateHook } from './hooks.ts';
 export { addHost, deleteHost, listHosts, showHost, updateHost } from './hosts.ts';
-export { listRepositories, repositoryHealth, showRepository } from './list-repositories.ts';
+export {
+  listRepositories,
+  refreshRepository,
+  repositoryHealth,
+  showRepository,
+} from './list-repositories.ts';
 export { listSnapshots, showSnapshot } from './list-snapshots.ts';
 export { listForeignVolumes, listVolumes, showVolume } from './list-volumes.ts';
 export { listMappings, mapVolume, unmapVolume } from './mappings.ts';

@@ -17,6 +17,18 @@ export function showRepository(control: Control, name: string): RepositoryView {
   return repositoryView(control, findRepository(control.catalog, name));
 }
 
+/**
+ * Asks how large the storage is by now, and uses what it has grown by; so does the service itself from time to time.
+ * @throws Fault NOT_FOUND, UNAVAILABLE, UNREACHABLE
+ */
+export async function refreshRepository(control: Control, name: string): Promise<RepositoryView> {
+  const repository = findRepository(control.catalog, name);
+  requireAttached(control, repository);
+  await control.storage.refresh(repository.id);
+  await measureSpace(control, repository.id);
+  return repositoryView(control, control.catalog.repositories.byId(repository.id) ?? repository);
+}
+
 /** Asks the array. @throws Fault NOT_FOUND, UNAVAILABLE, UNREACHABLE */
 export async function repositoryHealth(control: Control, name: string): Promise<HealthView> {
   const repository = findRepository(control.catalog, name);

@@ -283,6 +283,50 @@ describe('the control port of an NFS repository', () => {
     expect(await codeOf(() => data.open(evil, { write: false }))).toBe('EINVAL');
   });
 
+  it('is as large as it was until the zeroes of its new size are there', async () => {
+    const control = await attach();
+    const thick = { ...WISH, thin: false, size: 64 * 1024 };
+    const volume = await control.createVolume(thick);
+    const size = 9 * 2 ** 20; // more than is written between two looks
+    const open = async (): Promise<number> => {
+      const device = await bench.data().open(volume.locator, { write: true });
+      const { size: seen } = device.geometry;
+      await device.close();
+      return seen;
+    };
+    const looks: Promise<readonly (number | undefined)[]>[] = [];
+    const look = async () => {
+      const found = await control.findVolume({ ref: volume.ref });
+      return [found?.size, await open()];
+    };
+    const progress = (fraction: number): void => {
+      if (fraction < 1) looks.push(look());
+    };
+    const grown = await control.resizeVolume({ opId: 'r', ref: volume.ref, size }, { progress });
+    expect(looks.length).toBeGreaterThan(0);
+    for (const seen of await Promise.all(looks)) expect(seen).toEqual([volume.size, volume.size]);
+    expect(grown.size).toBe(size);
+    expect(await open()).toBe(size);
+    // Cancelled on the way it is as it was, and can be grown again.
+    const stop = new AbortController();
+    const growing = control.resizeVolume(
+      { opId: 'r', ref: volume.ref, size: 2 * size },
+      { signal: stop.signal, progress: () => stop.abort() },
+    );
+    expect(await codeOf(() => growing)).toBe('CANCELLED');
+    expect((await control.findVolume({ ref: volume.ref }))?.size).toBe(size);
+    expect(await open()).toBe(size);
+    const again = await control.resizeVolume({ opId: 'r', ref: volume.ref, size: size + 4096 });
+    expect(again.size).toBe(size + 4096);
+  });
+
+  it('is attached by two processes of one name at once, or by one of them; never for nothing', async () => {
+    for (let times = 0; times < 4; times += 1) {
+      const all = await Promise.all([attach(), attach(), attach()]);
+      for (const control of all) expect((await control.health()).state).toBe('good');
+    }
+  });
+
   it('writes the whole of a thick volume, also when it grows, and stops when it is told to', async () => {
     const control = await attach();
     const fractions: number[] = [];

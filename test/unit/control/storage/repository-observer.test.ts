@@ -5,6 +5,7 @@ import {
   detachRepository,
   forgetRepository,
   RepositoryObserver,
+  refreshRepository,
   repositoryHealth,
   showRepository,
 } from '../../../../src/control/index.ts';
@@ -87,6 +88,45 @@ describe('what happens by itself', () => {
     await observer.close();
     observer.observe(service.clock.now());
     expect([...storage.attached]).toEqual([storage.attaches[0]?.repositoryId]);
+  });
+
+  test('a device that grew or shrank is told of once, at the next look, and volumes may be as large as it', async () => {
+    const { storage, clock } = service;
+    storage.deviceBytes = 2 ** 30;
+    clock.advance(SPACE_EVERY_MS);
+    await look();
+    expect(kinds(service)).toEqual([]);
+    storage.deviceBytes = 2 ** 31;
+    storage.spaceNow = { total: 2000, free: 1900 };
+    await look(); // without waiting for the next round
+    await look();
+    expect(kinds(service)).toEqual(['repository.grown']);
+    expect(show()).toMatchObject({
+      space: { total: 2000 },
+      info: { limits: { sizeMaximum: 2 ** 31 } },
+    });
+    storage.deviceBytes = 2 ** 29;
+    await look();
+    await look();
+    expect(kinds(service)).toEqual(['repository.grown', 'repository.shrunk']);
+  });
+
+  test('a refresh asks the storage at once', async () => {
+    const { storage } = service;
+    storage.deviceBytes = 2 ** 30;
+    await refreshRepository(service.control, 'san1');
+    storage.grownTo = 2 ** 31;
+    storage.spaceNow = { total: 2000, free: 1900 };
+    const shown = await refreshRepository(service.control, 'san1');
+    expect(shown).toMatchObject({
+      space: { total: 2000 },
+      info: { limits: { sizeMaximum: 2 ** 31 } },
+    });
+    expect(kinds(service)).toEqual(['repository.grown']);
+    storage.failing.set('refresh', new Fault('UNREACHABLE', 'no path'));
+    await expect(refreshRepository(service.control, 'san1')).rejects.toMatchObject({
+      code: 'UNREACHABLE',
+    });
   });
 
   test('space is told of when a mark is crossed, in both directions, and not at each look', async () => {

@@ -23,6 +23,72 @@ function swallowFirst(target: IscsiTarget, write: boolean): { taken: boolean } {
   return seen;
 }
 
+describe('a write that a LUN reset of another session has thrown away', () => {
+  /** The LUN is reset when a first write is there, which is never answered. */
+  async function afterReset(told: boolean) {
+    const time = new ManualTime();
+    const target = await bench.target();
+    const device = await bench.open([target], {}, time);
+    const log: string[] = [];
+    const held: (() => void)[] = [];
+    target.script.intercept = (pdu, _, connection) => {
+      if (pdu.kind === 'scsi-command' && pdu.write) {
+        log.push('write');
+        if (log.length > 1) return false;
+        connection.expCmdSN += 1;
+        if (told) target.disk.pending.push(ATTENTION);
+        return true;
+      }
+      if (pdu.kind !== 'task-management-request') return false;
+      log.push(`function ${pdu.fn}`);
+      const answer = { kind: 'task-management-response', response: 1 } as const;
+      held.push(() => connection.send({ ...answer, ...connection.numbers(pdu.itt) }));
+      return true;
+    };
+    const old = device.write(block(3), 0, PLAIN) as Promise<void>;
+    await until('it has the write', () => log.length === 1);
+    return { time, target, device, log, held, old };
+  }
+
+  it('is sent again soon, when the target says that it is not there any more, and not before', async () => {
+    const { time, target, device, log, held, old } = await afterReset(true);
+    // Nothing else is sent: it finds out by asking.
+    await time.pass(3_000);
+    await until('it was aborted', () => held.length === 1);
+    await time.pass(3_000);
+    expect(log).toEqual(['write', 'function 1']);
+    held[0]?.();
+    await old;
+    expect(log).toEqual(['write', 'function 1', 'write']);
+    expect([target.disk.content[0], target.logins]).toEqual([3, 1]);
+    await device.close();
+  });
+
+  it('is so too when another command is the first to hear of it, which is not aborted', async () => {
+    const { time, target, device, log, held, old } = await afterReset(true);
+    expect(await device.read(block(0), 512)).toBeUndefined();
+    await time.pass(1_500);
+    await until('it was aborted', () => held.length === 1);
+    held[0]?.();
+    await old;
+    expect([log, target.disk.content[0]]).toEqual([['write', 'function 1', 'write'], 3]);
+    await device.close();
+  });
+
+  it('but not one that only takes its time', async () => {
+    const { time, target, device, log, held, old } = await afterReset(false);
+    await time.pass(20_000);
+    expect(log).toEqual(['write']);
+    const probes = target.disk.seen.filter((op) => op === 'test-unit-ready').length;
+    expect(probes).toBeGreaterThan(5);
+    await time.pass(11_000);
+    await until('it was aborted', () => held.length === 1);
+    held[0]?.();
+    await old;
+    await device.close();
+  });
+});
+
 describe('a write', () => {
   it.each([
     ['done', 0],

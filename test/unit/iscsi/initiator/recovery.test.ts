@@ -121,6 +121,83 @@ describe('a LUN that changes', () => {
     expect(sizes).toEqual([SIZE * 2]);
   });
 
+  it('is as large as it is when it is asked, where the target says nothing; commands go on meanwhile', async () => {
+    const target = await bench.target();
+    const sizes: number[] = [];
+    const device = await bench.open([target], { onResize: (size) => sizes.push(size) });
+    target.disk.grow(SIZE * 2);
+    expect(device.currentSize).toBe(SIZE);
+    const [size] = await Promise.all([device.measure(), reads(device)]);
+    expect([size, device.currentSize, ...sizes]).toEqual([SIZE * 2, SIZE * 2, SIZE * 2]);
+    await device.write(block(3), SIZE * 2 - 512, PLAIN);
+    expect(target.disk.content[SIZE * 2 - 1]).toBe(3);
+    expect(device.geometry.size).toBe(SIZE);
+  });
+
+  it('is larger only when every path knows of it', async () => {
+    const [first, second] = [await bench.target(), await bench.target()];
+    const sizes: number[] = [];
+    const time = new ManualTime();
+    const device = await bench.open(
+      [first, second],
+      { onResize: (size) => sizes.push(size) },
+      time,
+    );
+    await until('both are up', () => device.paths.every(({ up }) => up));
+    first.disk.grow(SIZE * 2);
+    first.disk.pending.push(ATTENTION(0x2a09));
+    expect(await reads(device)).toBe(0);
+    expect(await device.measure()).toBe(SIZE);
+    await time.pass(5_000);
+    expect(sizes).toEqual([]);
+    expect(device.paths.map(({ up }) => up)).toEqual([true, true]);
+    second.disk.grow(SIZE * 2);
+    await time.pass(1_500);
+    await until('both have said so', () => sizes.length > 0);
+    expect(sizes).toEqual([SIZE * 2]);
+  });
+
+  it('is not used by a path that comes back with less than there was, until that has caught up', async () => {
+    const [first, second] = [await bench.target(), await bench.target()];
+    const device = await bench.open([first, second]);
+    await until('both are up', () => device.paths.every(({ up }) => up));
+    for (const { disk } of [first, second]) disk.grow(SIZE * 2);
+    expect(await device.measure()).toBe(SIZE * 2);
+    const content = first.disk.content;
+    first.disk.content = content.subarray(0, SIZE);
+    first.cut();
+    await until('it is known to be behind', () => device.paths[0]?.state === 'smaller');
+    expect(device.paths[0]?.reason).toMatch(/fewer than before/);
+    await device.write(block(4), SIZE * 2 - 512, PLAIN);
+    expect(second.disk.content[SIZE * 2 - 1]).toBe(4);
+    first.disk.content = content;
+    await until('it has caught up', () => device.paths[0]?.active === true);
+    expect(device.currentSize).toBe(SIZE * 2);
+  });
+
+  it('has become smaller when all paths go on saying so; what lies beyond is refused by the target', async () => {
+    const [first, second] = [await bench.target(), await bench.target()];
+    const sizes: number[] = [];
+    const time = new ManualTime();
+    const device = await bench.open(
+      [first, second],
+      { onResize: (size) => sizes.push(size) },
+      time,
+    );
+    await until('both are up', () => device.paths.every(({ up }) => up));
+    for (const { disk } of [first, second]) disk.content = disk.content.subarray(0, SIZE / 2);
+    await device.measure().catch(() => undefined);
+    const reading = reads(device);
+    await time.pass(5_000);
+    expect(sizes).toEqual([]);
+    await time.pass(10_000);
+    expect(await reading).toBe(0);
+    expect(sizes).toEqual([SIZE / 2]);
+    expect(device.currentSize).toBe(SIZE / 2);
+    const beyond = async () => device.write(block(1), SIZE - 512, PLAIN);
+    await expect(beyond).rejects.toMatchObject({ errno: 'ENOSPC' });
+  });
+
   it('tells it by itself, when the target does', async () => {
     const target = await bench.target();
     const sizes: number[] = [];
@@ -266,6 +343,8 @@ describe('time', () => {
     const [bad] = target.connections;
     let left = most;
     target.script.intercept = (pdu, _, connection) => {
+      // Whether the LUN was reset is another question, which only who says nothing at all does not answer.
+      if (pdu.kind === 'scsi-command' && pdu.immediate) return kinds.includes('nop-out');
       log.push(pdu.kind === 'task-management-request' ? `function ${pdu.fn}` : pdu.kind);
       if (connection !== bad || !kinds.includes(pdu.kind) || left === 0) return false;
       left -= 1;

@@ -19,6 +19,8 @@ import { VolatileDevice, VolatileDisk } from '../../../support/volatile-device.t
 const SECTOR = 512;
 const EXTENT = 64 * KIB;
 const LANES = 3;
+/** The device grows up to this, and its metadata moves at least twice. */
+const LARGEST = 300 * MIB;
 
 /** What a sector may hold. */
 class Sectors {
@@ -77,7 +79,7 @@ function heldBy(bytes: Buffer): number {
 
 class Life {
   readonly #random: () => number;
-  readonly #disk = new VolatileDisk(7 * MIB);
+  readonly #disk = new VolatileDisk(7 * MIB, LARGEST);
   readonly #disks = new Map<string, Disk>();
   #handles: VolatileDevice[] = [];
   #value = 0;
@@ -122,7 +124,7 @@ class Life {
       // Requests of the workers wait at random, so that many are under way when something is freed.
       const workers = [0, 1].map(() => workerOf(control, () => this.#slow(this.#open())));
       const lanes = Array.from({ length: LANES }, (_, lane) => this.#lane(control, workers, lane));
-      const all = Promise.all(lanes);
+      const all = Promise.all([...lanes, this.#grow(control)]);
       await Promise.race([all, eventLoopTurns(20 + this.#below(600))]);
       this.#dead = true;
       for (const device of this.#handles) device.kill();
@@ -143,6 +145,20 @@ class Life {
     const keep = this.#random() < 0.6 ? 1 - this.#random() * 0.1 : this.#random();
     this.#disk.powerLoss(this.#random, keep);
     for (const { sectors } of this.#disks.values()) sectors.now.fill(undefined);
+  }
+
+  /** Sooner or later the device is larger; the control thread may be told, or find out at the next attach. */
+  async #grow(control: CarvedControl): Promise<void> {
+    await eventLoopTurns(this.#below(300));
+    if (this.#dead) return;
+    const factor = this.#random() < 0.3 ? 6 : 1 + this.#random();
+    const sectors = Math.floor((this.#disk.size * factor) / SECTOR);
+    this.#disk.size = Math.min(LARGEST, sectors * SECTOR);
+    try {
+      if (this.#random() < 0.8) await control.refresh();
+    } catch (error) {
+      if (!this.#dead) throw error;
+    }
   }
 
   /** Works on volumes of its own until the end. */
