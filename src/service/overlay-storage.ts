@@ -7,20 +7,16 @@
  */
 import { Fault } from '../errors/index.ts';
 import { deleteVolumes } from '../repositories/index.ts';
-import {
-  lastJournalled,
-  MAXIMUM_OVERLAY_BYTES,
-  needsSettling,
-  recoverOverlay,
-} from '../vdisk/index.ts';
+import { lastJournalled, MAXIMUM_OVERLAY_BYTES, needsSettling } from '../vdisk/index.ts';
 import { type Entry, type LayerNames, unusedEntry } from './overlay-entry.ts';
 import type { OverlayPlaces, PlacedOverlay } from './overlay-places.ts';
 import {
   createOverlayVolumes,
   type FoundOverlay,
   findOverlays,
-  locateOverlay,
+  type OpenedOverlay,
   type OverlayName,
+  openOverlayVolumes,
   ownOverlay,
   refuseUnrestored,
   type StoredOverlay,
@@ -68,42 +64,40 @@ export class OverlayStorage {
     name: OverlayName,
     options: { readonly repositoryId: string | undefined; readonly quotaBytes: number | undefined },
   ): Promise<Entry> {
-    const { layers, repository, bootId, elsewhere } = this.#parts;
-    const { repositoryId, quotaBytes } = options;
+    const { layers, repository, elsewhere } = this.#parts;
+    const { repositoryId } = options;
     const size = layers.sizeOf(name.layerId);
     refuseTooLarge(size);
-    this.attachment(repositoryId);
+    const attachment = this.attachment(repositoryId);
     const placed = repositoryId === undefined ? undefined : elsewhere?.fresh(name, repositoryId);
     const overlay = placed ?? ownOverlay(name);
-    await createOverlayVolumes(repository, overlay, { size, bootId });
+    const opening = this.#opening(size, options.quotaBytes);
+    const opened = await createOverlayVolumes(repository, overlay, opening);
     try {
       if (placed !== undefined) elsewhere?.keep(placed);
-      return await this.open(overlay, quotaBytes);
     } catch (error) {
       await this.drop(overlay).catch(() => undefined);
       throw error;
     }
+    return entryOf(overlay, { ...opened, size, readsFrom: name.layerId, attachment });
   }
 
   /** @throws Fault NOT_FOUND, UNAVAILABLE; BlockError */
   async open(overlay: StoredOverlay, quotaBytes: number | undefined): Promise<Entry> {
-    const { repository, layers, bootId, workers, unrestored } = this.#parts;
-    const { ownerId, number, layerId, repositoryId, dataVolume, mapVolume } = overlay;
-    refuseUnrestored(unrestored, dataVolume);
+    const { repository, layers, unrestored } = this.#parts;
+    refuseUnrestored(unrestored, overlay.dataVolume);
     // Before anything of it is read: what is there then is of this attachment, or fails.
-    const attachment = this.attachment(repositoryId);
-    const readsFrom = layers.resolve(layerId);
+    const attachment = this.attachment(overlay.repositoryId);
+    const readsFrom = layers.resolve(overlay.layerId);
     const size = layers.sizeOf(readsFrom);
-    const { data, map } = await locateOverlay(repository, overlay);
-    const device = await repository.data.open(map, { write: true });
-    try {
-      const state = await recoverOverlay({ map: device, size, bootId, quotaBytes, workers });
-      const key = `overlay:${ownerId}:${number}`;
-      const stored = { ownerId, number, layerId, repositoryId, dataVolume, mapVolume };
-      return unusedEntry({ ...stored, key, readsFrom, data, map, state, size }, attachment);
-    } finally {
-      await device.close();
-    }
+    const opening = this.#opening(size, quotaBytes);
+    const opened = await openOverlayVolumes(repository, overlay, opening);
+    return entryOf(overlay, { ...opened, size, readsFrom, attachment });
+  }
+
+  #opening(size: number, quotaBytes: number | undefined) {
+    const { bootId, workers } = this.#parts;
+    return { size, bootId, quotaBytes, workers };
   }
 
   /** Of its repository, as it is now. @throws Fault UNAVAILABLE */
@@ -188,6 +182,16 @@ export class OverlayStorage {
     const key = `overlay:${ownerId}:${number}`;
     this.#parts.troubled?.(key, 'deleting an old write cache', error);
   }
+}
+
+function entryOf(
+  { ownerId, number, layerId, repositoryId, dataVolume, mapVolume }: StoredOverlay,
+  opened: OpenedOverlay & Pick<Entry, 'size' | 'readsFrom' | 'attachment'>,
+): Entry {
+  const { attachment, ...rest } = opened;
+  const key = `overlay:${ownerId}:${number}`;
+  const stored = { ownerId, number, layerId, repositoryId, dataVolume, mapVolume };
+  return unusedEntry({ ...stored, ...rest, key }, attachment);
 }
 
 function isPlaced(overlay: StoredOverlay): overlay is PlacedOverlay {

@@ -7,10 +7,22 @@
  * name; what that layer is called now, the catalog knows. In other repositories than the service's own
  * volumes have names that say nothing, and the catalog knows all of it (overlay-places.ts).
  */
-import type { Geometry } from '../block/index.ts';
+import type { BlockDevice, Geometry } from '../block/index.ts';
 import { Fault } from '../errors/index.ts';
-import { deleteVolumes, type Volume, type VolumeLocator } from '../repositories/index.ts';
-import { BLOCK_BYTES, formatOverlay, overlayMapBytes, settleOverlay } from '../vdisk/index.ts';
+import {
+  deleteVolumes,
+  type Volume,
+  type VolumeData,
+  type VolumeLocator,
+} from '../repositories/index.ts';
+import {
+  BLOCK_BYTES,
+  formatOverlay,
+  overlayMapBytes,
+  type RecoverOptions,
+  recoverOverlay,
+  settleOverlay,
+} from '../vdisk/index.ts';
 import type { Repository } from './repository.ts';
 
 /** A generation, as its volumes name it. */
@@ -77,6 +89,15 @@ export function findOverlays(
   return Map.groupBy(overlays, ({ ownerId }) => ownerId);
 }
 
+/** An overlay's volumes, and the state of it that workers share. */
+export interface OpenedOverlay {
+  readonly data: VolumeLocator;
+  readonly map: VolumeLocator;
+  readonly state: SharedArrayBuffer;
+}
+
+type Opening = Omit<RecoverOptions, 'map'>;
+
 /**
  * A fresh overlay, in which every block is the parent's. Nothing of it is left when it fails, or goes when its
  * repository is attached next.
@@ -84,24 +105,47 @@ export function findOverlays(
  */
 export async function createOverlayVolumes(
   { volumes, data: volumeData }: Repository,
-  { dataVolume: data, mapVolume: map }: StoredOverlay,
-  what: { readonly size: number; readonly bootId: string },
-): Promise<void> {
+  { repositoryId, dataVolume, mapVolume }: StoredOverlay,
+  opening: Opening,
+): Promise<OpenedOverlay> {
+  const { size } = opening;
+  const makeData = (): Promise<Volume> => volumes.createVolume({ id: dataVolume, size });
+  // At home it comes last: where both exist, the map is known to be formatted. Elsewhere the catalog says what is
+  // whole, and an array may take seconds for each.
+  const making = repositoryId === undefined ? undefined : settledLater(makeData());
   try {
-    const volume = await volumes.createVolume({ id: map, size: overlayMapBytes(what.size) });
-    const device = await volumeData.open(volume.locator, { write: true });
-    try {
-      refuseUnits(what.size, device.geometry);
-      await formatOverlay(device, what);
-    } finally {
-      await device.close();
-    }
-    // The data volume comes last: where both exist, the map is known to be formatted.
-    await volumes.createVolume({ id: data, size: what.size });
+    const map = await volumes.createVolume({ id: mapVolume, size: overlayMapBytes(size) });
+    const state = await withDevice(volumeData, map.locator, async (device) => {
+      refuseUnits(size, device.geometry);
+      await formatOverlay(device, opening);
+      return recoverOverlay({ map: device, ...opening });
+    });
+    const data = await (making ?? makeData());
+    return { data: data.locator, map: map.locator, state };
   } catch (error) {
+    await making?.catch(() => undefined);
     // What made it fail is what there is to tell.
-    await deleteVolumes(volumes, [data, map]).catch(() => undefined);
+    await deleteVolumes(volumes, [dataVolume, mapVolume]).catch(() => undefined);
     throw error;
+  }
+}
+
+/** Whoever waits for it is told when it fails, also when nobody waits yet. */
+function settledLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+async function withDevice<T>(
+  volumeData: VolumeData,
+  locator: VolumeLocator,
+  work: (device: BlockDevice) => Promise<T>,
+): Promise<T> {
+  const device = await volumeData.open(locator, { write: true });
+  try {
+    return await work(device);
+  } finally {
+    await device.close();
   }
 }
 
@@ -116,14 +160,20 @@ function refuseUnits(size: number, { minimumIo }: Geometry): void {
   });
 }
 
-/** @throws Fault NOT_FOUND, UNAVAILABLE */
-export async function locateOverlay(
-  { volumes }: Repository,
+/** One that is there. @throws Fault NOT_FOUND, UNAVAILABLE; BlockError */
+export async function openOverlayVolumes(
+  { volumes, data: volumeData }: Repository,
   { dataVolume, mapVolume }: StoredOverlay,
-): Promise<{ readonly data: VolumeLocator; readonly map: VolumeLocator }> {
-  const data = await volumes.showVolume(dataVolume);
-  const map = await volumes.showVolume(mapVolume);
-  return { data: data.locator, map: map.locator };
+  opening: Opening,
+): Promise<OpenedOverlay> {
+  const [data, map] = await Promise.all([
+    volumes.showVolume(dataVolume),
+    volumes.showVolume(mapVolume),
+  ]);
+  const state = await withDevice(volumeData, map.locator, (device) =>
+    recoverOverlay({ map: device, ...opening }),
+  );
+  return { data: data.locator, map: map.locator, state };
 }
 
 /** Makes durable what was acknowledged. No worker has the overlay open. */
@@ -132,17 +182,9 @@ export async function settleVolumes(
   overlay: { readonly data: VolumeLocator; readonly map: VolumeLocator },
   what: { readonly size: number; readonly bootId: string; readonly journalled: number },
 ): Promise<void> {
-  const map = await volumeData.open(overlay.map, { write: true });
-  try {
-    const data = await volumeData.open(overlay.data, { write: true });
-    try {
-      await settleOverlay({ map, data, ...what });
-    } finally {
-      await data.close();
-    }
-  } finally {
-    await map.close();
-  }
+  await withDevice(volumeData, overlay.map, (map) =>
+    withDevice(volumeData, overlay.data, (data) => settleOverlay({ map, data, ...what })),
+  );
 }
 
 /** @throws Fault UNAVAILABLE for an overlay in which a crash's flushed writes are missing */
