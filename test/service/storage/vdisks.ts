@@ -88,21 +88,37 @@ export function vdiskTests(bench: () => Bench): void {
     return ids.filter(({ id }) => volumes.some((name) => name.includes(id))).length;
   }
 
+  /** Whoever has left has left when the last of it is on the array. */
+  async function whenLeft<T>(...args: string[]): Promise<T> {
+    let answer: { readonly is: T } | undefined;
+    await until(`${args.join(' ')} is possible`, async () => {
+      answer = await json<T>(...args).then(
+        (is) => ({ is }),
+        (error: unknown) => {
+          if (!String(error).includes('IN_USE')) throw error;
+          return undefined;
+        },
+      );
+      return answer !== undefined;
+    });
+    if (answer === undefined) throw new Error('not reached');
+    return answer.is;
+  }
+
   /** A machine of its own writes a private version, which is then sealed. @returns its number */
   async function writeVersion(kind: Kind): Promise<number> {
     const vdisk = vdiskOf(kind);
     const { number } = await json<VersionAnswer>('version', 'create', vdisk, '--private');
     const writer = await addMachine(kind, 9, 'server');
     const client = await connect(writer);
+    // It boots what the second machine has written.
+    const read = Buffer.alloc(2 * BLOCK);
+    await client.read(read, 7 * BLOCK);
+    expect(read.equals(Buffer.concat([patternBlock(7, 2), patternBlock(8, 2)]))).toBe(true);
     await write(client, 700, 9);
     await client.flush();
     await client.disconnect();
-    // Who has left has left when the last of it is on the array.
-    await soon('nobody has it open', async () => {
-      const { inUse } = await json<VersionAnswer>('version', 'show', vdisk, String(number));
-      return !inUse;
-    });
-    await json('version', 'seal', vdisk, String(number));
+    await whenLeft('version', 'seal', vdisk, String(number));
     await json('machine', 'delete', writer);
     return number;
   }
@@ -165,7 +181,7 @@ export function vdiskTests(bench: () => Bench): void {
     const vdisk = vdiskOf(kind);
 
     test('becomes versions there that machines boot, is merged, and leaves nothing', async () => {
-      const captured = await json<VersionAnswer>('machine', 'capture', machineOf(kind, 2));
+      const captured = await whenLeft<VersionAnswer>('machine', 'capture', machineOf(kind, 2));
       await json('version', 'promote', vdisk, String(captured.number));
       const version = await writeVersion(kind);
       expect(await json<VdiskPlaces>('vdisk', 'show', vdisk)).toMatchObject({
@@ -174,18 +190,13 @@ export function vdiskTests(bench: () => Bench): void {
       });
       // Of all layers and overlays only one is the service's: that of the first machine.
       expect(await ownOverlays(kind)).toBe(1);
-      const third = await connect(await addMachine(kind, 3, 'server'));
-      await write(third, 1, 3);
-      await third.disconnect();
       const written = [[7, 2] as const, [8, 2] as const, [700, 9] as const];
-      await expectDisk(`machine/${machineOf(kind, 3)}`, diskWith([1, 3], ...written));
       await json('vdisk', 'verify', vdisk);
       const merged = ['version', 'merge', vdisk, String(version), '--mode', 'full'];
       expect(await json<VersionAnswer>(...merged)).toMatchObject({ depth: 1 });
       await expectDisk(`vdisk/${vdisk}`, diskWith(...written));
-      await expectDisk(`machine/${machineOf(kind, 1)}`, diskWith([7, 1]));
 
-      for (const number of [1, 2, 3]) await json('machine', 'delete', machineOf(kind, number));
+      for (const number of [1, 2]) await json('machine', 'delete', machineOf(kind, number));
       await json('vdisk', 'delete', vdisk);
       expect(await json<Repository>('repository', 'show', kind)).toMatchObject({ overlays: 0 });
       // What was replaced is deleted while nobody waits.
