@@ -39,6 +39,7 @@ function movedText({ name, overlayRepository, overlaysElsewhere: left }: Vdisk):
   const where = overlayRepository ?? "the service's own repository";
   const first = `write caches of ${name} are made in ${where} from now on\n`;
   if (left === 0) return first;
-  const caches = left === 1 ? '1 that exists stays' : `${left} that exist stay`;
-  return `${first}${caches} where they are until they are renewed, captured or sealed\n`;
+  const stay =
+    left === 1 ? '1 that exists stays where it is' : `${left} that exist stay where they are`;
+  return `${first}${stay}, until renewed, captured or sealed\n`;
 }
