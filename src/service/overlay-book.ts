@@ -83,6 +83,7 @@ export class OverlayBook {
       refuseWhileSealing(entry);
       // All that have it open at once read from the same layers.
       if (entry.uses === 0) entry.readsFrom = this.#layers.resolve(entry.layerId);
+      entry.isSettled = false;
       entry.uses++;
       if (owner.exportName !== undefined) entry.openedAs.add(owner.exportName);
       return { ...entry };
@@ -246,7 +247,7 @@ export class OverlayBook {
   async settle(): Promise<readonly { readonly key: string; readonly error: unknown }[]> {
     const failures: { key: string; error: unknown }[] = [];
     for (const entry of [...this.#current.values()]) {
-      if (!needsSettling(entry.state)) continue;
+      if (entry.isSettled || !needsSettling(entry.state)) continue;
       try {
         await this.#mutex.run(entry.ownerId, () => this.#storage.settle(entry));
       } catch (error) {

@@ -55,6 +55,8 @@ export interface Entry extends Generation {
   /** Exports through which these were asked for. */
   readonly openedAs: Set<string>;
   retired: boolean;
+  /** It was made durable since somebody had it open. */
+  isSettled: boolean;
   /** Settles when it has been sealed, or not. */
   sealing: Promise<void> | undefined;
   /** Whoever waits for its last use to end. */
@@ -68,6 +70,7 @@ export function unusedEntry(generation: Generation, attachment: object | undefin
     uses: 0,
     openedAs: new Set(),
     retired: false,
+    isSettled: false,
     sealing: undefined,
     waiting: [],
   };

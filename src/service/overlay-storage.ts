@@ -127,9 +127,12 @@ export class OverlayStorage {
   async settleElsewhere(entry: Entry): Promise<void> {
     if (entry.repositoryId === undefined || !this.isThere(entry)) return;
     if (!needsSettling(entry.state)) return;
-    await this.settle(entry).catch((error: unknown) => {
+    try {
+      await this.settle(entry);
+      entry.isSettled = true;
+    } catch (error) {
       this.#parts.troubled?.(entry.key, 'flushing a write cache that nobody has open', error);
-    });
+    }
   }
 
   /** It has no owner any more. @throws Fault of one in the service's own repository */

@@ -124,8 +124,9 @@ export async function createOverlayVolumes(
     return { data: data.locator, map: map.locator, state };
   } catch (error) {
     await making?.catch(() => undefined);
-    // What made it fail is what there is to tell.
-    await deleteVolumes(volumes, [dataVolume, mapVolume]).catch(() => undefined);
+    // What made it fail is what there is to tell. Each for itself: one that cannot be deleted keeps no other.
+    const both = [dataVolume, mapVolume];
+    await Promise.allSettled(both.map((id) => deleteVolumes(volumes, [id])));
     throw error;
   }
 }

@@ -47,7 +47,8 @@ export function refuseOverlayAway(
     {
       field: 'repository.state',
       value: name,
-      expected: 'a repository that is attached; to give the write cache up, reset the machine',
+      expected:
+        'a repository that is attached; or to give the write cache up (machine reset, version delete)',
     },
   );
 }
