@@ -61,6 +61,7 @@ function addVdisk({ catalog, clock, newId }: Control, name: string, versions: nu
     description: '',
     pinnedVersion: undefined,
     repositoryId: undefined,
+    overlayRepositoryId: undefined,
     createdAt,
   };
   catalog.vdisks.insert(vdisk);

@@ -36,6 +36,9 @@ export class IdleDataPlane implements DataPlane {
   async machineChanged(): Promise<void> {}
   async endConnections(): Promise<void> {}
   async removeOverlay(): Promise<void> {}
+  openOverlaysIn(): ReadonlySet<string> {
+    return new Set();
+  }
   layersInUse() {
     return { open: new Set(this.standsOn.values()), stoodOn: new Set<string>() };
   }

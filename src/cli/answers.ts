@@ -81,6 +81,9 @@ export interface Vdisk {
   readonly description: string;
   readonly production: number | null;
   readonly pinnedVersion: number | null;
+  readonly repository: string | null;
+  readonly overlayRepository: string | null;
+  readonly overlaysElsewhere: number;
   readonly size: number;
   readonly dataBytes: number;
   readonly bootable: boolean;

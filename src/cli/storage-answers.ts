@@ -57,6 +57,7 @@ export interface Repository {
   readonly criticalPercent: number;
   readonly volumes: number;
   readonly snapshots: number;
+  readonly overlays: number;
   readonly createdAt: string;
 }
 

@@ -23,6 +23,7 @@ export type {
   LayerRecord,
   LeaseRecord,
   MachineRecord,
+  OpenVersion,
   TaskRecord,
 } from './catalog/records.ts';
 export type {

@@ -45,6 +45,8 @@ export interface DataPlane {
   removeOverlay(ownerId: string): Promise<void>;
   /** The overlay of a machine or of a version in maintenance; undefined: it has none. */
   overlay(ownerId: string): OverlayFacts | undefined;
+  /** Owners of overlays in a repository that somebody has open, or a task works on. */
+  openOverlaysIn(repositoryId: string): ReadonlySet<string>;
   layersInUse(): LayersInUse;
   /** Open connections to the vDisk: its own export and every machine that reads from it. */
   vdiskConnections(vdiskId: string): number;
@@ -64,6 +66,8 @@ export interface OverlayFacts {
   /** Bytes of its own; 0 before it was opened for the first time since the start. */
   readonly usedBytes: number;
   readonly isOpen: boolean;
+  /** Where it lies; undefined: in the service's own repository. */
+  readonly repositoryId?: string | undefined;
 }
 
 export interface DataPlaneTotals {

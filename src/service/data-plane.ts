@@ -73,6 +73,8 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #openedVdisks = new Map<string, string>();
   /** What ends a use of a layer that a read-only export has, by the plan's key; one for each plan. */
   readonly #uses = new Map<string, (() => void)[]>();
+  readonly #loading = new Set<Promise<void>>();
+  #isEnding = false;
   #pool: Workers | undefined;
 
   constructor(options: ServiceDataPlaneOptions) {
@@ -210,6 +212,10 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     return this.#options.overlays.facts(ownerId);
   }
 
+  openOverlaysIn(repositoryId: string): ReadonlySet<string> {
+    return this.#options.overlays.openIn(repositoryId);
+  }
+
   layersInUse(): LayersInUse {
     const { overlays, layers } = this.#options;
     const { open, stoodOn } = overlays.layersInUse();
@@ -237,10 +243,25 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     };
   }
 
-  /** Opens the overlays that exist, so that their fill is known before anybody connects. */
-  async loadOverlays(): Promise<void> {
+  /**
+   * Opens the overlays that exist, so that their fill is known before anybody connects.
+   * @param repositoryId of those in it: it was attached just now
+   */
+  async loadOverlays(repositoryId?: string): Promise<void> {
+    const loading = this.#loadOverlays(repositoryId)
+      .catch((error: unknown) => this.#options.troubled('service', 'opening write caches', error))
+      .finally(() => this.#loading.delete(loading));
+    this.#loading.add(loading);
+    await loading;
+  }
+
+  async #loadOverlays(repositoryId: string | undefined): Promise<void> {
     const { catalog, overlays, troubled } = this.#options;
     await forEachOf(listOwners(catalog), OVERLAYS_OPENED_AT_ONCE, async ({ name, ...owner }) => {
+      if (this.#isEnding) return;
+      if (repositoryId !== undefined) {
+        if (overlays.facts(owner.ownerId)?.repositoryId !== repositoryId) return;
+      }
       try {
         await overlays.load(owner);
       } catch (error) {
@@ -252,6 +273,8 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   /** After the workers have left: what was acknowledged survives a restart of the host as well. */
   async settleOverlays(): Promise<void> {
+    this.#isEnding = true;
+    await Promise.all(this.#loading);
     for (const { key, error } of await this.#options.overlays.settle()) {
       this.#options.troubled(key, 'flushing the write cache at the end', error);
     }

@@ -10,6 +10,7 @@ import {
   type MachineDisk,
   machineDisk,
   maintain,
+  type OpenVersion,
   writeLock,
 } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
@@ -79,7 +80,7 @@ export function listOwners(catalog: Catalog): (OverlayOwner & { readonly name: s
   }));
   const writers = catalog.versions.inMaintenance().map((version) => ({
     name: `version/${version.id}`,
-    ...writtenOverlay(catalog, version.id, version.baseLayerId),
+    ...writtenOverlay(catalog, version),
   }));
   return [...machines, ...writers];
 }
@@ -87,6 +88,7 @@ export function listOwners(catalog: Catalog): (OverlayOwner & { readonly name: s
 function cacheOf(disk: MachineDisk, layerId: string): MachineOwner {
   const { machineId, vdiskId, vdiskName, layerIds, quotaBytes } = disk;
   return {
+    repositoryId: disk.overlayRepositoryId,
     ...{ machineId, vdiskId, vdiskName, layerIds, quotaBytes, layerId },
     ownerId: machineId,
     token: undefined,
@@ -110,7 +112,7 @@ function writerOf(catalog: Catalog, disk: MachineDisk, versionId: string): Machi
   }
   return {
     ...{ machineId, vdiskId, vdiskName },
-    ...writtenOverlay(catalog, versionId, version.baseLayerId),
+    ...writtenOverlay(catalog, version),
     token: {
       isStale: () =>
         catalog.locks.byName(name)?.token !== lock.token ||
@@ -119,7 +121,11 @@ function writerOf(catalog: Catalog, disk: MachineDisk, versionId: string): Machi
   };
 }
 
-function writtenOverlay(catalog: Catalog, versionId: string, layerId: string): OverlayOwner {
+function writtenOverlay(
+  catalog: Catalog,
+  { id, vdiskId, baseLayerId: layerId }: OpenVersion,
+): OverlayOwner {
   const layerIds = new Set([layerId, ...catalog.layers.aliasesOf(layerId)]);
-  return { ownerId: versionId, layerId, layerIds, quotaBytes: undefined };
+  const repositoryId = catalog.vdisks.byId(vdiskId)?.overlayRepositoryId;
+  return { ownerId: id, layerId, layerIds, quotaBytes: undefined, repositoryId };
 }

@@ -195,7 +195,7 @@ export class LayerStore implements ImageStore {
     signal: AbortSignal,
   ): Promise<StoredLayer> {
     const { layers, bootId } = this.#parts;
-    const { data, map, size, state } = overlay;
+    const { data, map, size, state, dataVolume: volumeId } = overlay;
     const layerId = randomUUID();
     const sealed = await sealOverlay(
       {
@@ -208,7 +208,7 @@ export class LayerStore implements ImageStore {
     );
     const { contentId, dataBytes, ownedBytes, bootFiles: found } = sealed;
     return {
-      ...{ layerId, volumeId: data.volume, contentId, size, dataBytes, ownBytes: ownedBytes },
+      ...{ layerId, volumeId, contentId, size, dataBytes, ownBytes: ownedBytes },
       bootFiles: found === undefined ? request.bootFiles : bootFileNames(found, false),
       noKernelReason: found?.reason,
     };

@@ -17,6 +17,8 @@ export interface OpenRepositories {
   readonly replicator: ReplicationThread;
   /** Called when there are workers. */
   readonly reachWorkers: (pool: WorkerPool) => void;
+  /** Called with each repository that can be reached from then on. */
+  readonly whenAttached: (listener: (repositoryId: string) => void) => void;
 }
 
 /**
@@ -33,6 +35,7 @@ export function openRepositories(parts: {
 }): OpenRepositories {
   const { catalog, clock, log, bootId, workers, fail } = parts;
   let pool: WorkerPool | undefined;
+  let attached: (repositoryId: string) => void = () => undefined;
   const tellAll = (message: ToAllThreads): void => {
     pool?.tellAll(message);
     replicator.tell(message);
@@ -55,6 +58,7 @@ export function openRepositories(parts: {
       connect: (adapter, connection) => tellAll({ kind: 'connect', adapter, connection }),
       disconnect: (repositoryId) => barrier.part(repositoryId),
     },
+    attached: (repositoryId) => attached(repositoryId),
     connections: (exportName) => pool?.connectionsOf(exportName).length ?? 0,
     endExport: (exportName, atOnce) => pool?.endExport(exportName, atOnce),
   });
@@ -63,7 +67,10 @@ export function openRepositories(parts: {
     pool = started;
     barrier.attach({ size: started.size + 1, tellAll });
   };
-  return { storage, barrier, replicator, reachWorkers };
+  const whenAttached = (listener: typeof attached): void => {
+    attached = listener;
+  };
+  return { storage, barrier, replicator, reachWorkers, whenAttached };
 }
 
 /** What replication asks of the service. */

@@ -9,92 +9,69 @@
  *
  * A sealed generation is no overlay any more: its data volume is a layer's. Whether it is, the catalog
  * says, and the book is told at the start.
+ *
+ * Where an owner's overlays lie is decided for each when it is made. One in another repository than the service's
+ * own is there whether or not that can be reached (overlay-places.ts), and nothing takes its place meanwhile.
  */
 import { KeyedMutex } from '../base/index.ts';
-import { Fault } from '../errors/index.ts';
-import { deleteVolumes } from '../repositories/index.ts';
 import {
-  lastJournalled,
-  MAXIMUM_OVERLAY_BYTES,
   needsSettling,
   type OverlayGauges,
   readOverlayGauges,
-  recoverOverlay,
   setOverlayQuota,
 } from '../vdisk/index.ts';
 import {
   type Entry,
   type Generation,
+  isBusy,
   type LayerNames,
-  nameOf,
   noOverlay,
   type OverlayNow,
   type OverlayOwner,
+  refuseOutdated,
   refuseWhileOpen,
   refuseWhileSealing,
   replacedOverlay,
-  unusedEntry,
+  toldOf,
 } from './overlay-entry.ts';
-import {
-  createOverlayVolumes,
-  type FoundOverlay,
-  findOverlays,
-  locateOverlay,
-  type OverlayName,
-  overlayVolumeId,
-  refuseUnrestored,
-  settleVolumes,
-} from './overlay-volumes.ts';
-import type { Repository } from './repository.ts';
+import { OverlayStorage, type OverlayStorageParts } from './overlay-storage.ts';
+import type { StoredOverlay } from './overlay-volumes.ts';
 
 export type { Generation, LayerNames, OverlayOwner } from './overlay-entry.ts';
 
-export interface OverlayBookOptions {
-  readonly repository: Repository;
-  /** Changes when the host restarts: tells whether the page cache survived. */
-  readonly bootId: string;
-  readonly workers: number;
-  readonly layers: LayerNames;
-  /** Data volumes of overlays that must not be used: a crash's flushed writes are missing in them. */
-  readonly unrestored?: ReadonlyMap<string, unknown>;
-}
-
 export class OverlayBook {
-  readonly #options: OverlayBookOptions;
+  readonly #layers: LayerNames;
+  readonly #storage: OverlayStorage;
   readonly #mutex = new KeyedMutex();
   /** Newest generation on disk, not yet opened since the service started. */
-  readonly #onDisk = new Map<string, FoundOverlay>();
+  readonly #onDisk = new Map<string, StoredOverlay>();
   readonly #current = new Map<string, Entry>();
   readonly #byKey = new Map<string, Entry>();
   /** The highest number of a generation that each owner ever had: its name may still be in use. */
   readonly #numbers = new Map<string, number>();
 
-  private constructor(options: OverlayBookOptions) {
-    this.#options = options;
+  private constructor(parts: OverlayStorageParts) {
+    this.#layers = parts.layers;
+    this.#storage = new OverlayStorage(parts);
   }
 
   /** Reads what is on disk and deletes what nobody needs any more. */
   static async open(
-    options: OverlayBookOptions & {
+    options: OverlayStorageParts & {
       readonly owners: ReadonlySet<string>;
       /** Volumes of layers. */
       readonly sealed: ReadonlySet<string>;
     },
   ): Promise<OverlayBook> {
-    const { repository, owners, sealed } = options;
+    const { owners, sealed } = options;
     const book = new OverlayBook(options);
-    for (const [ownerId, found] of findOverlays(await repository.volumes.listVolumes())) {
-      const isSealed = (one: FoundOverlay): boolean => sealed.has(overlayVolumeId(one, 'data'));
+    for (const [ownerId, found] of await book.#storage.found()) {
       // A half-made generation was never handed to anybody.
-      const whole = found.filter((one) => one.isWhole && !isSealed(one));
+      const whole = found.filter((one) => one.isWhole && !sealed.has(one.dataVolume));
       const last = owners.has(ownerId) ? whole.at(-1) : undefined;
       if (last !== undefined) book.#onDisk.set(ownerId, last);
       book.#numbers.set(ownerId, found.at(-1)?.number ?? 0);
-      for (const one of found) {
-        if (one === last) continue;
-        const rest = one.volumes.filter((id) => !sealed.has(id));
-        await deleteVolumes(repository.volumes, rest);
-      }
+      for (const one of found) if (one !== last) await book.#storage.sweep(one, sealed);
     }
     return book;
   }
@@ -105,7 +82,8 @@ export class OverlayBook {
       const entry = await this.#ensure(owner);
       refuseWhileSealing(entry);
       // All that have it open at once read from the same layers.
-      if (entry.uses === 0) entry.readsFrom = this.#options.layers.resolve(entry.layerId);
+      if (entry.uses === 0) entry.readsFrom = this.#layers.resolve(entry.layerId);
+      entry.isSettled = false;
       entry.uses++;
       if (owner.exportName !== undefined) entry.openedAs.add(owner.exportName);
       return { ...entry };
@@ -123,6 +101,7 @@ export class OverlayBook {
         for (const settle of entry.waiting.splice(0)) settle();
       }
       await this.#deleteIfUnused(entry);
+      if (entry.uses === 0) await this.#storage.settleElsewhere(entry);
     });
   }
 
@@ -161,8 +140,7 @@ export class OverlayBook {
     const stored = this.#onDisk.get(ownerId);
     this.#onDisk.delete(ownerId);
     this.#current.delete(ownerId);
-    const { volumes } = this.#options.repository;
-    if (stored !== undefined) await deleteVolumes(volumes, stored.volumes);
+    if (stored !== undefined) await this.#storage.drop(stored);
     if (entry === undefined) return true;
     entry.retired = true;
     await this.#deleteIfUnused(entry);
@@ -191,7 +169,7 @@ export class OverlayBook {
       const entry = await this.#ensure(owner);
       refuseWhileSealing(entry);
       refuseWhileOpen(entry);
-      entry.readsFrom = this.#options.layers.resolve(entry.layerId);
+      entry.readsFrom = this.#layers.resolve(entry.layerId);
       entry.sealing = new Promise<void>((resolve) => {
         settle = resolve;
       });
@@ -211,11 +189,10 @@ export class OverlayBook {
     const entry = this.#current.get(ownerId);
     if (entry === undefined) {
       const stored = this.#onDisk.get(ownerId);
-      return stored && { ...nameOf(stored), usedBytes: 0, isOpen: false };
+      return stored && { ...toldOf(stored), usedBytes: 0, isOpen: false };
     }
-    const { uses, sealing, state } = entry;
-    const usedBytes = readOverlayGauges(state).ownedBytes;
-    return { ...nameOf(entry), usedBytes, isOpen: uses > 0 || sealing !== undefined };
+    const usedBytes = readOverlayGauges(entry.state).ownedBytes;
+    return { ...toldOf(entry), usedBytes, isOpen: isBusy(entry) };
   }
 
   /** The layer under the owner's overlay, as it was called then; undefined: it has none. */
@@ -227,11 +204,19 @@ export class OverlayBook {
   layersInUse(): { readonly open: readonly string[]; readonly stoodOn: readonly string[] } {
     const stoodOn = [...this.#onDisk.values()].map(({ layerId }) => layerId);
     const open: string[] = [];
-    for (const { layerId, readsFrom, uses, sealing } of this.#byKey.values()) {
-      if (uses > 0 || sealing !== undefined) open.push(readsFrom);
-      else stoodOn.push(layerId);
+    for (const entry of this.#byKey.values()) {
+      if (isBusy(entry)) open.push(entry.readsFrom);
+      else stoodOn.push(entry.layerId);
     }
     return { open, stoodOn };
+  }
+
+  /** Owners of overlays there that somebody has open, or a task works on. */
+  openIn(repositoryId: string): ReadonlySet<string> {
+    const open = [...this.#byKey.values()].filter(
+      (entry) => entry.repositoryId === repositoryId && isBusy(entry),
+    );
+    return new Set(open.map(({ ownerId }) => ownerId));
   }
 
   setQuota(ownerId: string, quotaBytes: number | undefined): void {
@@ -244,12 +229,13 @@ export class OverlayBook {
     return entry === undefined ? undefined : readOverlayGauges(entry.state);
   }
 
-  /** Opens what is on disk, so that its figures can be shown before anybody connects. */
+  /** Opens what is on disk and can be reached, so that its figures can be shown before anybody connects. */
   async load(owner: OverlayOwner): Promise<void> {
     await this.#mutex.run(owner.ownerId, async () => {
       const stored = this.#onDisk.get(owner.ownerId);
+      if (stored === undefined || !this.#storage.isThere(stored)) return;
       // One of another vDisk is replaced when it is asked for.
-      if (stored !== undefined && owner.layerIds.has(stored.layerId)) await this.#ensure(owner);
+      if (owner.layerIds.has(stored.layerId)) await this.#ensure(owner);
     });
   }
 
@@ -261,21 +247,15 @@ export class OverlayBook {
   async settle(): Promise<readonly { readonly key: string; readonly error: unknown }[]> {
     const failures: { key: string; error: unknown }[] = [];
     for (const entry of [...this.#current.values()]) {
-      if (!needsSettling(entry.state)) continue;
+      if (entry.isSettled || !needsSettling(entry.state)) continue;
       try {
-        await this.#mutex.run(entry.ownerId, () => this.#settle(entry));
+        await this.#mutex.run(entry.ownerId, () => this.#storage.settle(entry));
       } catch (error) {
         failures.push({ key: entry.key, error });
       }
     }
+    await this.#storage.dropped();
     return failures;
-  }
-
-  async #settle({ data, map, size, retired, state }: Entry): Promise<void> {
-    if (retired) return; // renewed, removed or sealed since
-    const { repository, bootId } = this.#options;
-    const journalled = lastJournalled(state);
-    await settleVolumes(repository, { data, map }, { size, bootId, journalled });
   }
 
   async #renew(owner: OverlayOwner): Promise<Entry> {
@@ -286,8 +266,7 @@ export class OverlayBook {
     const fresh = await this.#create(owner);
     this.#onDisk.delete(ownerId);
     this.#current.set(ownerId, fresh);
-    const { volumes } = this.#options.repository;
-    if (stored !== undefined) await deleteVolumes(volumes, stored.volumes);
+    if (stored !== undefined) await this.#storage.dropReplaced(stored);
     if (old !== undefined) {
       old.retired = true;
       await this.#deleteIfUnused(old);
@@ -296,67 +275,51 @@ export class OverlayBook {
   }
 
   async #ensure(owner: OverlayOwner): Promise<Entry> {
-    const { ownerId } = owner;
+    const { ownerId, quotaBytes } = owner;
     const open = this.#current.get(ownerId);
     const stored = this.#onDisk.get(ownerId);
     const standsOn = (open ?? stored)?.layerId;
     // The machine was given another vDisk, and what should have renewed its overlay did not get so
     // far: blocks of one disk are nothing on another.
     if (standsOn !== undefined && !owner.layerIds.has(standsOn)) return this.#renew(owner);
-    if (open !== undefined) return open;
-    const entry =
-      stored === undefined
-        ? await this.#create(owner)
-        : await this.#attach(stored, owner.quotaBytes);
+    if (open !== undefined) return this.#asAttached(open, quotaBytes);
+    const entry = await (stored === undefined
+      ? this.#create(owner)
+      : this.#open(stored, quotaBytes));
     this.#onDisk.delete(ownerId);
     this.#current.set(ownerId, entry);
     return entry;
   }
 
-  async #create({ ownerId, layerId: wanted, quotaBytes }: OverlayOwner): Promise<Entry> {
-    // Whoever wants it may have waited, and a merge ended meanwhile.
-    const layerId = this.#options.layers.resolve(wanted);
-    const size = this.#options.layers.sizeOf(layerId);
-    if (size > MAXIMUM_OVERLAY_BYTES) {
-      throw new Fault('LIMIT_EXCEEDED', `a disk of ${size} bytes is too large for a write cache`, {
-        field: 'vdisk.size',
-        value: size,
-        expected: `at most ${MAXIMUM_OVERLAY_BYTES} bytes (MAXIMUM_OVERLAY_BYTES)`,
-      });
-    }
-    const number = 1 + (this.#numbers.get(ownerId) ?? 0);
-    this.#numbers.set(ownerId, number);
-    const name = { ownerId, number, layerId };
-    const { repository, bootId } = this.#options;
-    await createOverlayVolumes(repository, name, { size, bootId });
-    try {
-      return await this.#attach(name, quotaBytes);
-    } catch (error) {
-      const volumes = [overlayVolumeId(name, 'data'), overlayVolumeId(name, 'map')];
-      await deleteVolumes(repository.volumes, volumes);
-      throw error;
-    }
+  /**
+   * Where its repository was detached since, what is in memory may be outdated: another server may have had the
+   * repository meanwhile, or the array lost what it had not flushed. Its map is read again.
+   */
+  async #asAttached(entry: Entry, quotaBytes: number | undefined): Promise<Entry> {
+    if (this.#storage.attachment(entry.repositoryId) === entry.attachment) return entry;
+    refuseOutdated(entry);
+    const fresh = await this.#open(entry, quotaBytes);
+    this.#current.set(entry.ownerId, fresh);
+    return fresh;
   }
 
-  async #attach(name: OverlayName, quotaBytes: number | undefined): Promise<Entry> {
-    const { ownerId, number, layerId } = name;
-    const { repository, layers, bootId, workers, unrestored } = this.#options;
-    refuseUnrestored(unrestored, overlayVolumeId(name, 'data'));
-    const readsFrom = layers.resolve(layerId);
-    const size = layers.sizeOf(readsFrom);
-    const { data, map } = await locateOverlay(repository, name);
-    const device = await repository.data.open(map, { write: true });
-    try {
-      const state = await recoverOverlay({ map: device, size, bootId, quotaBytes, workers });
-      const key = `overlay:${ownerId}:${number}`;
-      const entry = unusedEntry({
-        ...{ ownerId, number, layerId, key, readsFrom, data, map, state, size },
-      });
-      this.#byKey.set(key, entry);
-      return entry;
-    } finally {
-      await device.close();
-    }
+  async #create(owner: OverlayOwner): Promise<Entry> {
+    const { ownerId, quotaBytes, repositoryId } = owner;
+    // Whoever wants it may have waited, and a merge ended meanwhile.
+    const layerId = this.#layers.resolve(owner.layerId);
+    const number = 1 + (this.#numbers.get(ownerId) ?? 0);
+    const name = { ownerId, number, layerId };
+    this.#numbers.set(ownerId, number);
+    return this.#known(await this.#storage.create(name, { repositoryId, quotaBytes }));
+  }
+
+  async #open(stored: StoredOverlay, quotaBytes: number | undefined): Promise<Entry> {
+    return this.#known(await this.#storage.open(stored, quotaBytes));
+  }
+
+  #known(entry: Entry): Entry {
+    this.#byKey.set(entry.key, entry);
+    return entry;
   }
 
   /** The catalog knows it as a layer: only the map is left to delete. */
@@ -365,16 +328,13 @@ export class OverlayBook {
       entry.retired = true;
       this.#byKey.delete(entry.key);
       if (this.#current.get(entry.ownerId) === entry) this.#current.delete(entry.ownerId);
-      // It is a layer in any case: a map that cannot be deleted now is swept at the next start.
-      const { volumes } = this.#options.repository;
-      await deleteVolumes(volumes, [entry.map.volume]).catch(() => undefined);
+      await this.#storage.dropMap(entry);
     });
   }
 
   async #deleteIfUnused(entry: Entry): Promise<void> {
     if (!entry.retired || entry.uses > 0) return;
     this.#byKey.delete(entry.key);
-    const { volumes } = this.#options.repository;
-    await deleteVolumes(volumes, [entry.data.volume, entry.map.volume]);
+    await this.#storage.drop(entry);
   }
 }

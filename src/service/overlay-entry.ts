@@ -1,7 +1,7 @@
 /** An overlay in the book, and what it is asked for with. */
 import { Fault } from '../errors/index.ts';
 import type { VolumeLocator } from '../repositories/index.ts';
-import type { OverlayName } from './overlay-volumes.ts';
+import type { OverlayName, StoredOverlay } from './overlay-volumes.ts';
 
 /** What the book needs to know of layers. */
 export interface LayerNames {
@@ -18,12 +18,14 @@ export interface OverlayOwner {
   /** What an existing one may stand on: every version of the machine's vDisk. */
   readonly layerIds: ReadonlySet<string>;
   readonly quotaBytes: number | undefined;
+  /** Where a new one is made; undefined: in the service's own repository. */
+  readonly repositoryId?: string | undefined;
   /** The export through which it is opened. */
   readonly exportName?: string;
 }
 
 /** One overlay, open in no, one or several workers. */
-export interface Generation extends OverlayName {
+export interface Generation extends StoredOverlay {
   /** Names it towards the workers. */
   readonly key: string;
   /** The layer that is read below it: the one it stands on, or what has replaced that. */
@@ -37,37 +39,65 @@ export interface Generation extends OverlayName {
 
 /** What is told of an owner's current overlay. */
 export interface OverlayNow extends OverlayName {
+  /** undefined: in the service's own repository. */
+  readonly repositoryId: string | undefined;
   readonly usedBytes: number;
   readonly isOpen: boolean;
 }
 
 /** Whether it is in use, and by whom. */
 export interface Entry extends Generation {
+  /** Of its repository, when it was opened (overlay-places.ts); undefined: the service's own. */
+  readonly attachment: object | undefined;
   readsFrom: string;
   /** Plans handed to workers and not yet given back. */
   uses: number;
   /** Exports through which these were asked for. */
   readonly openedAs: Set<string>;
   retired: boolean;
+  /** It was made durable since somebody had it open. */
+  isSettled: boolean;
   /** Settles when it has been sealed, or not. */
   sealing: Promise<void> | undefined;
   /** Whoever waits for its last use to end. */
   readonly waiting: (() => void)[];
 }
 
-export function unusedEntry(generation: Generation): Entry {
+export function unusedEntry(generation: Generation, attachment: object | undefined): Entry {
   return {
     ...generation,
+    attachment,
     uses: 0,
     openedAs: new Set(),
     retired: false,
+    isSettled: false,
     sealing: undefined,
     waiting: [],
   };
 }
 
-export function nameOf({ ownerId, number, layerId }: OverlayName): OverlayName {
-  return { ownerId, number, layerId };
+export function toldOf({
+  ownerId,
+  number,
+  layerId,
+  repositoryId,
+}: StoredOverlay): Omit<OverlayNow, 'usedBytes' | 'isOpen'> {
+  return { ownerId, number, layerId, repositoryId };
+}
+
+export function isBusy({ uses, sealing }: Entry): boolean {
+  return uses > 0 || sealing !== undefined;
+}
+
+/** It was opened before its repository was detached, by somebody who has not left yet. @throws Fault UNAVAILABLE */
+export function refuseOutdated(entry: Entry): void {
+  if (!isBusy(entry)) return;
+  const message =
+    'connections from before the repository was detached have not ended; try again soon';
+  throw new Fault('UNAVAILABLE', message, {
+    field: 'overlay',
+    expected: 'a write cache that nobody has open',
+  });
 }
 
 /** @throws Fault IN_USE */

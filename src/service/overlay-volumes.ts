@@ -4,11 +4,25 @@
  *   overlay.<ownerId>.<generation>.<layerId>.data | .map
  *
  * The owner is a machine, or a version in maintenance. A generation remembers the layer it stands on in its
- * name; what that layer is called now, the catalog knows.
+ * name; what that layer is called now, the catalog knows. In other repositories than the service's own
+ * volumes have names that say nothing, and the catalog knows all of it (overlay-places.ts).
  */
+import type { BlockDevice, Geometry } from '../block/index.ts';
 import { Fault } from '../errors/index.ts';
-import { deleteVolumes, type Volume, type VolumeLocator } from '../repositories/index.ts';
-import { formatOverlay, overlayMapBytes, settleOverlay } from '../vdisk/index.ts';
+import {
+  deleteVolumes,
+  type Volume,
+  type VolumeData,
+  type VolumeLocator,
+} from '../repositories/index.ts';
+import {
+  BLOCK_BYTES,
+  formatOverlay,
+  overlayMapBytes,
+  type RecoverOptions,
+  recoverOverlay,
+  settleOverlay,
+} from '../vdisk/index.ts';
 import type { Repository } from './repository.ts';
 
 /** A generation, as its volumes name it. */
@@ -18,8 +32,17 @@ export interface OverlayName {
   readonly layerId: string;
 }
 
+/** A generation with its volumes, called as layers call theirs: elsewhere than at home REPOSITORY/ID. */
+export interface StoredOverlay extends OverlayName {
+  /** undefined: the service's own. */
+  readonly repositoryId: string | undefined;
+  readonly dataVolume: string;
+  readonly mapVolume: string;
+}
+
 /** What a crash may have left of a generation: one volume or both, whole or not. */
-export interface FoundOverlay extends OverlayName {
+export interface FoundOverlay extends StoredOverlay {
+  /** Those that are there. */
   readonly volumes: readonly string[];
   /** Both are there and have their size: a crash may come between the name and the size. */
   readonly isWhole: boolean;
@@ -27,8 +50,13 @@ export interface FoundOverlay extends OverlayName {
 
 const NAME = /^overlay\.([0-9a-z-]+)\.(\d+)\.([0-9a-z-]+)\.(data|map)$/;
 
-export function overlayVolumeId(name: OverlayName, role: 'data' | 'map'): string {
-  return `overlay.${name.ownerId}.${name.number}.${name.layerId}.${role}`;
+/** One in the service's own repository. */
+export function ownOverlay({ ownerId, number, layerId }: OverlayName): StoredOverlay {
+  const named = (role: 'data' | 'map'): string => `overlay.${ownerId}.${number}.${layerId}.${role}`;
+  return {
+    ...{ ownerId, number, layerId, repositoryId: undefined },
+    ...{ dataVolume: named('data'), mapVolume: named('map') },
+  };
 }
 
 /** By owner, the oldest generation first. */
@@ -52,7 +80,7 @@ export function findOverlays(
   }
   const overlays = [...found.values()].map(
     ({ name, volumes, sizes }): FoundOverlay => ({
-      ...name,
+      ...ownOverlay(name),
       volumes,
       isWhole: sizes.length === 2 && !sizes.includes(0),
     }),
@@ -61,38 +89,92 @@ export function findOverlays(
   return Map.groupBy(overlays, ({ ownerId }) => ownerId);
 }
 
-/** A fresh overlay, in which every block is the parent's. Nothing of it is left when it fails. */
+/** An overlay's volumes, and the state of it that workers share. */
+export interface OpenedOverlay {
+  readonly data: VolumeLocator;
+  readonly map: VolumeLocator;
+  readonly state: SharedArrayBuffer;
+}
+
+type Opening = Omit<RecoverOptions, 'map'>;
+
+/**
+ * A fresh overlay, in which every block is the parent's. Nothing of it is left when it fails, or goes when its
+ * repository is attached next.
+ * @throws Fault UNSUPPORTED for a disk that cannot be written in the units of the repository
+ */
 export async function createOverlayVolumes(
   { volumes, data: volumeData }: Repository,
-  name: OverlayName,
-  what: { readonly size: number; readonly bootId: string },
-): Promise<void> {
-  const data = overlayVolumeId(name, 'data');
-  const map = overlayVolumeId(name, 'map');
+  { repositoryId, dataVolume, mapVolume }: StoredOverlay,
+  opening: Opening,
+): Promise<OpenedOverlay> {
+  const { size } = opening;
+  const makeData = (): Promise<Volume> => volumes.createVolume({ id: dataVolume, size });
+  // At home it comes last: where both exist, the map is known to be formatted. Elsewhere the catalog says what is
+  // whole, and an array may take seconds for each.
+  const making = repositoryId === undefined ? undefined : settledLater(makeData());
   try {
-    const volume = await volumes.createVolume({ id: map, size: overlayMapBytes(what.size) });
-    const device = await volumeData.open(volume.locator, { write: true });
-    try {
-      await formatOverlay(device, what);
-    } finally {
-      await device.close();
-    }
-    // The data volume comes last: where both exist, the map is known to be formatted.
-    await volumes.createVolume({ id: data, size: what.size });
+    const map = await volumes.createVolume({ id: mapVolume, size: overlayMapBytes(size) });
+    const state = await withDevice(volumeData, map.locator, async (device) => {
+      refuseUnits(size, device.geometry);
+      await formatOverlay(device, opening);
+      return recoverOverlay({ map: device, ...opening });
+    });
+    const data = await (making ?? makeData());
+    return { data: data.locator, map: map.locator, state };
   } catch (error) {
-    await deleteVolumes(volumes, [data, map]);
+    await making?.catch(() => undefined);
+    // What made it fail is what there is to tell. Each for itself: one that cannot be deleted keeps no other.
+    const both = [dataVolume, mapVolume];
+    await Promise.allSettled(both.map((id) => deleteVolumes(volumes, [id])));
     throw error;
   }
 }
 
-/** @throws Fault NOT_FOUND */
-export async function locateOverlay(
-  { volumes }: Repository,
-  name: OverlayName,
-): Promise<{ readonly data: VolumeLocator; readonly map: VolumeLocator }> {
-  const data = await volumes.showVolume(overlayVolumeId(name, 'data'));
-  const map = await volumes.showVolume(overlayVolumeId(name, 'map'));
-  return { data: data.locator, map: map.locator };
+/** Whoever waits for it is told when it fails, also when nobody waits yet. */
+function settledLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}
+
+async function withDevice<T>(
+  volumeData: VolumeData,
+  locator: VolumeLocator,
+  work: (device: BlockDevice) => Promise<T>,
+): Promise<T> {
+  const device = await volumeData.open(locator, { write: true });
+  try {
+    return await work(device);
+  } finally {
+    await device.close();
+  }
+}
+
+/** Blocks are rewritten in parts, and the last one of a disk may be short. @throws Fault UNSUPPORTED */
+function refuseUnits(size: number, { minimumIo }: Geometry): void {
+  if (size % minimumIo === 0 && minimumIo <= BLOCK_BYTES) return;
+  const message = `a disk of ${size} bytes cannot have its write caches in a repository that is written in units of ${minimumIo} bytes`;
+  throw new Fault('UNSUPPORTED', message, {
+    field: 'vdisk.overlayRepository',
+    value: minimumIo,
+    expected: `units of at most ${BLOCK_BYTES} bytes, of which the disk is a multiple`,
+  });
+}
+
+/** One that is there. @throws Fault NOT_FOUND, UNAVAILABLE; BlockError */
+export async function openOverlayVolumes(
+  { volumes, data: volumeData }: Repository,
+  { dataVolume, mapVolume }: StoredOverlay,
+  opening: Opening,
+): Promise<OpenedOverlay> {
+  const [data, map] = await Promise.all([
+    volumes.showVolume(dataVolume),
+    volumes.showVolume(mapVolume),
+  ]);
+  const state = await withDevice(volumeData, map.locator, (device) =>
+    recoverOverlay({ map: device, ...opening }),
+  );
+  return { data: data.locator, map: map.locator, state };
 }
 
 /** Makes durable what was acknowledged. No worker has the overlay open. */
@@ -101,17 +183,9 @@ export async function settleVolumes(
   overlay: { readonly data: VolumeLocator; readonly map: VolumeLocator },
   what: { readonly size: number; readonly bootId: string; readonly journalled: number },
 ): Promise<void> {
-  const map = await volumeData.open(overlay.map, { write: true });
-  try {
-    const data = await volumeData.open(overlay.data, { write: true });
-    try {
-      await settleOverlay({ map, data, ...what });
-    } finally {
-      await data.close();
-    }
-  } finally {
-    await map.close();
-  }
+  await withDevice(volumeData, overlay.map, (map) =>
+    withDevice(volumeData, overlay.data, (data) => settleOverlay({ map, data, ...what })),
+  );
 }
 
 /** @throws Fault UNAVAILABLE for an overlay in which a crash's flushed writes are missing */

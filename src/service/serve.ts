@@ -43,6 +43,7 @@ import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
 import { openRepositories, replicationParts } from './open-repositories.ts';
 import { OverlayBook } from './overlay-book.ts';
+import { OverlayPlaces } from './overlay-places.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { ReplicationThread } from './replication/index.ts';
 import { LayerRepositories, type OpenStorage } from './storage/index.ts';
@@ -224,12 +225,11 @@ async function startDataPath(
   const layers = new LayerShelf(catalog, repository.volumes, folder.layers, (id) =>
     repository.isAttached(id),
   );
+  const troubled = (subject: string, what: string, err: unknown): void =>
+    parts.log.error({ err, subject }, what);
   const overlays = await OverlayBook.open({
-    repository,
-    bootId,
-    workers,
-    unrestored: journals.unrestored,
-    layers,
+    ...{ repository, bootId, workers, layers, troubled, unrestored: journals.unrestored },
+    elsewhere: new OverlayPlaces({ catalog, repository, newId: randomUUID }),
     owners: overlayOwners(catalog),
     sealed: layerVolumes(catalog),
   });
@@ -246,8 +246,9 @@ async function startDataPath(
     fenceMs: FENCE_MS,
     clock: systemClock,
     died: parts.fail,
-    troubled: (subject, what, err) => parts.log.error({ err, subject }, what),
+    troubled,
   });
+  opened.whenAttached((id) => void dataPlane.loadOverlays(id));
   // Before the workers: what is open must be closed again when they cannot start.
   let started: WorkerPool | undefined;
   closers.add('repositories', () => storage.close());

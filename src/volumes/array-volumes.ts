@@ -112,8 +112,9 @@ export class ArrayVolumes {
     this.#store.removeLeftover(tag);
   }
 
-  /** Its record is going: within that transaction. */
+  /** Its record is going: within that transaction. Nobody makes it any more. */
   doomed(tag: string, repositoryId: string): void {
+    this.#making.delete(tag);
     this.#store.addLeftover(tag, repositoryId);
   }
 

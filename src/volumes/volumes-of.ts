@@ -17,7 +17,7 @@ export function volumesOf(ports: RepositoryPorts, arrays: ArrayVolumes): VolumeC
   const find = async (id: string): Promise<ArrayVolume> => {
     const found = await array.findVolume({ tag: id });
     if (found !== undefined) return found;
-    throw new Fault('NOT_FOUND', `there is no volume ${id}`, { field: 'volume', value: id });
+    throw noVolume(id);
   };
   return {
     createVolume: async ({ id, size }) => {
@@ -32,9 +32,11 @@ export function volumesOf(ports: RepositoryPorts, arrays: ArrayVolumes): VolumeC
       return told(await arrays.create(ports, volume));
     },
     deleteVolume: async (id) => {
-      await find(id);
+      const found = await array.findVolume({ tag: id });
       arrays.doomed(id, ports.repositoryId);
+      // Also of what is not there: it was a leftover until now, or may still come.
       await arrays.delete(ports, id);
+      if (found === undefined) throw noVolume(id);
     },
     showVolume: async (id) => told(await find(id)),
     listVolumes: async () => {
@@ -45,6 +47,10 @@ export function volumesOf(ports: RepositoryPorts, arrays: ArrayVolumes): VolumeC
     },
     space: () => array.space(),
   };
+}
+
+function noVolume(id: string): Fault {
+  return new Fault('NOT_FOUND', `there is no volume ${id}`, { field: 'volume', value: id });
 }
 
 function told({ ref, tag, size, allocated, locator }: ArrayVolume): Volume {

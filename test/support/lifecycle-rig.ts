@@ -30,10 +30,13 @@ import { ServiceDataPlane, type Workers } from '../../src/service/data-plane.ts'
 import { LayerShelf } from '../../src/service/layer-shelf.ts';
 import { LayerStore, sweepLayers } from '../../src/service/layer-store.ts';
 import { OverlayBook } from '../../src/service/overlay-book.ts';
+import { OverlayPlaces } from '../../src/service/overlay-places.ts';
 import type { Repository } from '../../src/service/repository.ts';
-import { LayerRepositories } from '../../src/service/storage/index.ts';
+import { LayerRepositories, type OpenStorage } from '../../src/service/storage/index.ts';
 import { TransferStore } from '../../src/service/transfers/index.ts';
 import type { WorkerConnection } from '../../src/service/workers/messages.ts';
+import type { MemoryArray } from './memory-array.ts';
+import { attachElsewhere, storageOf } from './repository-elsewhere.ts';
 
 /** How long a connection that hangs is waited for. */
 const FENCE_MS = 200;
@@ -53,6 +56,8 @@ export interface RigHandshake {
 export interface RigOptions {
   /** As the setting `layers.most`; 0 unless given. */
   readonly consolidateBeyond?: number;
+  /** A second repository, ELSEWHERE; attached when the service has started. */
+  readonly elsewhere?: MemoryArray;
 }
 
 interface Open {
@@ -95,7 +100,9 @@ export class LifecycleRig {
   layers!: LayerShelf;
   overlays!: OverlayBook;
   readonly #options: RigOptions;
-  #repository!: Repository;
+  /** Of the second repository. */
+  storage: OpenStorage | undefined;
+  #repository!: LayerRepositories;
   #transfers: TransferStore | undefined;
   #workers = new RigWorkers();
   #build!: StackBuilder;
@@ -137,22 +144,25 @@ export class LifecycleRig {
   /** As the service starts: also after a crash, of which only the disk and the catalog are left. */
   async start(): Promise<void> {
     const { catalog } = this;
-    const repository: Repository = {
+    const clock = { now: (): number => this.now };
+    const own: Repository = {
       volumes: await LocalVolumeControl.attach(join(this.folder, 'repository')),
       data: new LocalVolumeData({ log: { warn: () => undefined } }),
     };
+    const repository = new LayerRepositories(own, catalog);
     this.#repository = repository;
     const layersKnown = catalog.layers.all();
     await sweepLayers(this.layersFolder, repository.volumes, new Set(layersKnown.map((l) => l.id)));
     const layers = new LayerShelf(catalog, repository.volumes, this.layersFolder);
     const overlays = await OverlayBook.open({
       ...{ repository, bootId: BOOT_ID, workers: 1, layers },
+      elsewhere: new OverlayPlaces({ catalog, repository, newId: randomUUID }),
       owners: overlayOwners(catalog),
       sealed: layerVolumes(catalog),
     });
     this.layers = layers;
     this.overlays = overlays;
-    const clock = { now: (): number => this.now };
+    this.storage = this.#openStorage();
     this.dataPlane = new ServiceDataPlane({
       ...{ catalog, overlays, layers, clock, readCacheBytesMax: 0, maintenanceLeaseMs: 60_000 },
       fenceMs: FENCE_MS,
@@ -180,10 +190,10 @@ export class LifecycleRig {
       ...{ catalog, dataPlane: this.dataPlane, clock, newId: randomUUID },
       images: new LayerStore({
         folder: { layers: this.layersFolder },
-        ...{ catalog, layers, overlays, bootId: BOOT_ID },
-        repository: new LayerRepositories(repository, catalog),
+        ...{ catalog, layers, overlays, bootId: BOOT_ID, repository },
       }),
       transfers,
+      ...(this.storage === undefined ? {} : { storage: this.storage.storage }),
       ...{ serverName: 'rig', version: '0' },
       consolidateBeyond,
       onEvent: (event) => this.events.push(event),
@@ -193,6 +203,25 @@ export class LifecycleRig {
     });
     await recoverControl(this.control);
     await this.dataPlane.loadOverlays();
+    await this.attach();
+  }
+
+  #openStorage(): OpenStorage | undefined {
+    const { catalog } = this;
+    const { elsewhere } = this.#options;
+    if (elsewhere === undefined) return undefined;
+    const clock = { now: (): number => this.now };
+    const storage = storageOf(elsewhere, { catalog, bootId: BOOT_ID, clock });
+    this.#repository.reach(storage);
+    return storage;
+  }
+
+  /** The second repository, if there is one. */
+  async attach(): Promise<void> {
+    const { elsewhere } = this.#options;
+    if (elsewhere !== undefined && this.storage !== undefined) {
+      await attachElsewhere(this.storage, elsewhere);
+    }
   }
 
   /** A look of the observer, and the end of what it began. */
@@ -203,6 +232,7 @@ export class LifecycleRig {
 
   /** The process is gone, whatever it was doing: nothing is closed or flushed, the catalog is what it was. */
   async crash(): Promise<void> {
+    this.#options.elsewhere?.kill();
     await this.start();
   }
 

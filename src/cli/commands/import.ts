@@ -18,6 +18,7 @@ interface ImportOptions {
   readonly initrd?: string;
   readonly kernelArguments?: string;
   readonly repository?: string;
+  readonly overlayRepository?: string;
   readonly upload?: boolean;
   readonly wait: boolean;
 }
@@ -34,6 +35,10 @@ export function importCommand(io: CliIo): Command {
     .option('--initrd <path>', 'initramfs to boot with instead of the one in the image')
     .option('--kernel-arguments <text>', 'added to the kernel command line')
     .option('--repository <name>', "where its layers are to lie; the service's own unless given")
+    .option(
+      '--overlay-repository <name>',
+      "where write caches are made; the service's own unless given",
+    )
     .option('--no-wait', 'only start the task')
     .action(async (path: string, options: ImportOptions, self: Command) => {
       const session = openSession(self, io);
@@ -60,12 +65,14 @@ function importThere(session: Session, path: string, options: ImportOptions): Pr
 }
 
 function upload(session: Session, path: string, options: ImportOptions): Promise<Task> {
-  const { name, description, format, kernelArguments, repository, kernel, initrd } = options;
+  const { name, description, format, kernelArguments, repository, overlayRepository } = options;
+  const { kernel, initrd } = options;
   if (kernel !== undefined || initrd !== undefined) {
     const text = '--kernel and --initrd are files of the server, and cannot be sent with --upload';
     throw new CliError(EXIT_USAGE, text);
   }
-  const to = `/vdisks/upload${query({ name, description, format, kernelArguments, repository })}`;
+  const given = { name, description, format, kernelArguments, repository, overlayRepository };
+  const to = `/vdisks/upload${query(given)}`;
   return bring<Task>(session, path, `upload ${name}`, to);
 }
 

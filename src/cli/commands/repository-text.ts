@@ -83,6 +83,7 @@ export function repositoryText(repository: Repository): string {
     ['marks', `${repository.warningPercent} % warning, ${repository.criticalPercent} % critical`],
     ['volumes', String(repository.volumes)],
     ['snapshots', String(repository.snapshots)],
+    ['write caches', String(repository.overlays)],
     ['created', time(repository.createdAt)],
   ]);
   if (capabilities === null) return head;

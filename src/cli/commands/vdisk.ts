@@ -7,6 +7,7 @@ import { openSession, part } from '../session.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { replicasCommand, replicateCommand, unreplicateCommand } from './vdisk-replicas.ts';
+import { setCommand } from './vdisk-set.ts';
 import { revertedText, showTask, versionsText, type Waiting } from './version.ts';
 import { parseVersion } from './version-number.ts';
 
@@ -38,7 +39,7 @@ export function vdiskCommand(io: CliIo): Command {
       session.show({ deleted: name }, () => `vDisk ${name} deleted\n`);
     });
   for (const build of [
-    ...[revertCommand, pinCommand, unpinCommand, verifyCommand],
+    ...[setCommand, revertCommand, pinCommand, unpinCommand, verifyCommand],
     ...[replicateCommand, replicasCommand, unreplicateCommand],
   ]) {
     command.addCommand(build(io));
@@ -134,6 +135,15 @@ function productionText({ production, pinnedVersion }: Vdisk): string {
   return `version ${production}${pinnedVersion === null ? '' : ' (pinned)'}`;
 }
 
+const OWN = "the service's own repository";
+
+function overlaysText({ overlayRepository, overlaysElsewhere: left }: Vdisk): string {
+  const where = overlayRepository ?? OWN;
+  return left === 0
+    ? where
+    : `${where}; ${left} made before ${left === 1 ? 'is' : 'are'} elsewhere`;
+}
+
 function vdiskText(vdisk: Vdisk): string {
   const head = facts([
     ['name', vdisk.name],
@@ -141,6 +151,8 @@ function vdiskText(vdisk: Vdisk): string {
     ['export', vdisk.export],
     ['machines boot', productionText(vdisk)],
     ['size', bytes(vdisk.size)],
+    ['layers in', vdisk.repository ?? OWN],
+    ['write caches in', overlaysText(vdisk)],
     ['machines', String(vdisk.machines)],
     ['connections', String(vdisk.connections)],
     ['created', time(vdisk.createdAt)],

@@ -12,6 +12,7 @@ import { LayerTable } from './layer-table.ts';
 import { LeaseTable } from './lease-table.ts';
 import { LockTable } from './lock-table.ts';
 import { MachineTable } from './machine-table.ts';
+import { OverlayPlaceTable } from './overlay-place-table.ts';
 import { PersonalityTable } from './personality-table.ts';
 import { RemovalTable } from './removal-table.ts';
 import { ReplicaTable } from './replica-table.ts';
@@ -51,6 +52,7 @@ export class Catalog {
   readonly volumes: VolumeTable;
   readonly volumeNodes: VolumeNodeTable;
   readonly arrayLeftovers: LeftoverTable;
+  readonly overlayPlaces: OverlayPlaceTable;
   readonly snapshots: SnapshotTable;
   readonly hosts: HostTable;
   readonly volumeGroups: GroupTable;
@@ -81,6 +83,7 @@ export class Catalog {
     this.volumes = new VolumeTable(database);
     this.volumeNodes = new VolumeNodeTable(database);
     this.arrayLeftovers = new LeftoverTable(database);
+    this.overlayPlaces = new OverlayPlaceTable(database);
     this.snapshots = new SnapshotTable(database);
     this.hosts = new HostTable(database);
     this.volumeGroups = new GroupTable(database);

@@ -24,6 +24,8 @@ export interface MachineDisk {
   readonly cacheMode: CacheMode;
   readonly quotaBytes: number | undefined;
   readonly enabled: boolean;
+  /** Where a fresh overlay of it is made; undefined: in the service's own repository. */
+  readonly overlayRepositoryId: string | undefined;
   /** What a fresh disk of it would be made of. */
   readonly choice: VersionChoice;
   /** The version in maintenance that it booted last (an id); undefined: its disk is its own overlay. */
@@ -119,6 +121,7 @@ function diskOfMachine(
     cacheMode: machine.cacheMode,
     quotaBytes: machine.quotaBytes,
     enabled: machine.enabled,
+    overlayRepositoryId: vdisk.overlayRepositoryId,
     choice: whichVersion(machine, vdisk, versions, now),
     maintains: isOther ? undefined : maintains,
     layerIds: catalog.layers.namesInVdisk(vdisk.id),

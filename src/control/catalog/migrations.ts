@@ -8,6 +8,7 @@ import { integer } from './row.ts';
 import { HOOK_DEBTS } from './schema/hook-debts.ts';
 import { INITIAL } from './schema/initial.ts';
 import { LIFECYCLE } from './schema/lifecycle.ts';
+import { OVERLAY_PLACES } from './schema/overlay-places.ts';
 import { REPLICATION } from './schema/replication.ts';
 import { STORAGE } from './schema/storage.ts';
 import { VDISK_REPLICAS } from './schema/vdisk-replicas.ts';
@@ -31,6 +32,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 5, sql: REPLICATION },
   { number: 6, sql: VDISK_REPLICAS },
   { number: 7, sql: HOOK_DEBTS },
+  { number: 8, sql: OVERLAY_PLACES },
 ];
 
 /**

@@ -11,6 +11,8 @@ export interface VdiskRecord {
   readonly pinnedVersion: number | undefined;
   /** In which its layers lie; undefined: the service's own. Never changes. */
   readonly repositoryId: string | undefined;
+  /** In which write caches are made from now on; undefined: the service's own. Those that exist stay where they are. */
+  readonly overlayRepositoryId: string | undefined;
   readonly createdAt: number;
 }
 

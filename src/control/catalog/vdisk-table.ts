@@ -17,12 +17,13 @@ export class VdiskTable {
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(
-      `INSERT INTO vdisks (id, name, description, pinned_version, repository_id, created_at)
-      VALUES (?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO vdisks (
+        id, name, description, pinned_version, repository_id, overlay_repository_id, created_at
+      ) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     );
-    this.#update = database.prepare(
-      'UPDATE vdisks SET name = ?, description = ?, pinned_version = ? WHERE id = ?',
-    );
+    this.#update = database.prepare(`
+      UPDATE vdisks SET name = ?, description = ?, pinned_version = ?, overlay_repository_id = ?
+      WHERE id = ?`);
     this.#nextVersion = database.prepare(`
       UPDATE vdisks SET last_version = last_version + 1 WHERE id = ? RETURNING last_version`);
     this.#reachVersion = database.prepare(
@@ -37,12 +38,13 @@ export class VdiskTable {
 
   insert(record: VdiskRecord): void {
     const { id, name, description, pinnedVersion, repositoryId, createdAt } = record;
-    const optional = [pinnedVersion ?? null, repositoryId ?? null] as const;
+    const overlays = record.overlayRepositoryId ?? null;
+    const optional = [pinnedVersion ?? null, repositoryId ?? null, overlays] as const;
     this.#insert.run(id, name, description, ...optional, createdAt);
   }
 
-  update({ id, name, description, pinnedVersion }: VdiskRecord): void {
-    this.#update.run(name, description, pinnedVersion ?? null, id);
+  update({ id, name, description, pinnedVersion, overlayRepositoryId }: VdiskRecord): void {
+    this.#update.run(name, description, pinnedVersion ?? null, overlayRepositoryId ?? null, id);
   }
 
   /** A number that no version of the vDisk has or had; the first one has 1. */
@@ -89,6 +91,7 @@ function record(row: Row): VdiskRecord {
     description: text(row, 'description'),
     pinnedVersion: optionalInteger(row, 'pinned_version'),
     repositoryId: optionalText(row, 'repository_id'),
+    overlayRepositoryId: optionalText(row, 'overlay_repository_id'),
     createdAt: integer(row, 'created_at'),
   };
 }

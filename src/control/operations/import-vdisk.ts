@@ -10,6 +10,7 @@ import { parseKernelArguments } from '../values/kernel-arguments.ts';
 import { parseName } from '../values/name.ts';
 import { insertLayer } from '../versions/layer-records.ts';
 import { taskView } from './task-view.ts';
+import { parseLayerRepository, parseOverlayRepository } from './vdisk-repositories.ts';
 import { vdiskView } from './vdisk-view.ts';
 
 const KIND = 'vdisk.import';
@@ -26,6 +27,8 @@ export interface Import {
   readonly kernelArguments: string;
   /** undefined: the service's own. */
   readonly repositoryId: string | undefined;
+  /** Of its write caches; undefined: the service's own. */
+  readonly overlayRepositoryId: string | undefined;
 }
 
 /** The image, as a file of this server. */
@@ -44,8 +47,8 @@ export const GET_PERCENT = 50;
 /**
  * Starts a task; the vDisk is there when the task has succeeded, and nothing of it is when it has
  * not.
- * @throws Fault INVALID_INPUT, ALREADY_EXISTS, LIMIT_EXCEEDED. The task fails with what
- *   ImageStore.importImage throws.
+ * @throws Fault INVALID_INPUT, NOT_FOUND, UNAVAILABLE (a repository), ALREADY_EXISTS, LIMIT_EXCEEDED. The task
+ *   fails with what ImageStore.importImage throws.
  */
 export function importVdisk(control: Control, input: ImportVdiskInput): TaskView {
   const path = parsePath(input.path, 'path');
@@ -58,12 +61,12 @@ export function importVdisk(control: Control, input: ImportVdiskInput): TaskView
   return startImport(control, wanted, path);
 }
 
-/** What an import is given, wherever its image comes from. @throws Fault INVALID_INPUT, NOT_FOUND */
+/** What an import is given, wherever its image comes from. @throws Fault INVALID_INPUT, NOT_FOUND, UNAVAILABLE */
 export function parseImport(
   control: Control,
   input: Pick<
     ImportVdiskInput,
-    'name' | 'description' | 'format' | 'kernelArguments' | 'repository'
+    'name' | 'description' | 'format' | 'kernelArguments' | 'repository' | 'overlayRepository'
   >,
 ): Omit<Import, 'origin' | 'kernel' | 'initrd'> {
   return {
@@ -71,7 +74,8 @@ export function parseImport(
     description: input.description ?? '',
     format: input.format,
     kernelArguments: parseKernelArguments(input.kernelArguments ?? '', 'kernelArguments'),
-    repositoryId: parseRepository(control, input.repository),
+    repositoryId: parseLayerRepository(control, input.repository),
+    overlayRepositoryId: parseOverlayRepository(control, input.overlayRepository),
   };
 }
 
@@ -154,6 +158,7 @@ async function keepLayer(
     signal.throwIfAborted();
     return control.change((record) => {
       refuseTakenName(control, wanted.name, false);
+      refuseGone(control, wanted);
       const createdAt = control.clock.now();
       const vdisk: VdiskRecord = {
         id: control.newId(),
@@ -161,6 +166,7 @@ async function keepLayer(
         description: wanted.description,
         pinnedVersion: undefined,
         repositoryId: wanted.repositoryId,
+        overlayRepositoryId: wanted.overlayRepositoryId,
         createdAt,
       };
       control.catalog.vdisks.insert(vdisk);
@@ -241,16 +247,11 @@ function refuseTakenName({ catalog }: Control, name: string, beingImported: bool
   }
 }
 
-/** @throws Fault NOT_FOUND */
-function parseRepository({ catalog }: Control, name: string | undefined): string | undefined {
-  if (name === undefined) return undefined;
-  const repository = catalog.repositories.byName(name);
-  if (repository !== undefined) return repository.id;
-  throw new Fault('NOT_FOUND', `there is no repository ${name}`, {
-    field: 'repository',
-    value: name,
-    expected: 'the name of a repository, or none for the one of the service',
-  });
+/** Nothing lies in it yet that would have kept it from being deleted. @throws Fault UNAVAILABLE */
+function refuseGone({ catalog }: Control, { overlayRepositoryId: id }: Import): void {
+  if (id === undefined || catalog.repositories.byId(id) !== undefined) return;
+  const message = 'the repository of the write caches was deleted meanwhile';
+  throw new Fault('UNAVAILABLE', message, { field: 'overlayRepository' });
 }
 
 function parsePath(value: string, field: string): string {

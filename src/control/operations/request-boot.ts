@@ -10,6 +10,7 @@ import type {
 import type { Control, RecordEvent } from '../control.ts';
 import { MAX_BOOTS_PER_MACHINE } from '../limits.ts';
 import type { BootFileNames, CacheMode } from '../ports.ts';
+import { refuseOverlayAway } from '../storage/refuse-overlays.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { maintain, stopMaintaining } from '../versions/maintain.ts';
 import { versionSubject } from '../versions/situation.ts';
@@ -42,8 +43,8 @@ export interface BootPlan {
  * The machine fetched its boot script: this is a boot, and decides what it reads until the next one. A
  * `server` machine gets a fresh overlay, a machine in maintenance the lock of its version.
  * @throws Fault INVALID_INPUT, NOT_FOUND (unknown machine), PERMISSION_DENIED (disabled), IN_USE (another
- *   machine writes the version), UNAVAILABLE (nothing is in production), IMAGE_UNSUPPORTED (there is no
- *   kernel), and what DataPlane.renewOverlay throws
+ *   machine writes the version), UNAVAILABLE (nothing is in production; the write cache is in a repository that
+ *   is away), IMAGE_UNSUPPORTED (there is no kernel), and what DataPlane.renewOverlay throws
  */
 export async function requestBoot(control: Control, macText: string): Promise<BootPlan> {
   const booting = whoBoots(control, parseMac(macText, 'mac'));
@@ -137,6 +138,7 @@ async function prepareDisk(control: Control, booting: Booting): Promise<VersionR
     case 'open': {
       requireKernel(vdisk, choice.version);
       refuseSealing(control, vdisk, choice.version);
+      refuseOverlayAway(control, choice.version.id);
       const { catalog, dataPlane, clock, maintenanceLeaseMs: leaseMs } = control;
       await maintain({ catalog, dataPlane, clock, leaseMs }, machine, choice.version);
       return choice.version;
@@ -144,8 +146,10 @@ async function prepareDisk(control: Control, booting: Booting): Promise<VersionR
     case 'sealed': {
       const version = keptVersion(control, booting, choice.version);
       requireKernel(vdisk, version);
+      const isRenewed = machine.cacheMode === 'server' || !keepsCache(control, machine, version);
+      if (!isRenewed) refuseOverlayAway(control, machine.id);
       control.catalog.transaction(() => stopMaintaining(control.catalog, machine));
-      if (machine.cacheMode === 'server' || !keepsCache(control, machine, version)) {
+      if (isRenewed) {
         await control.dataPlane.renewOverlay(machine.id);
         control.fullCaches.delete(machine.id);
       }

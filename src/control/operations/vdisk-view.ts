@@ -4,13 +4,8 @@ import type { VdiskView } from '../schemas/vdisk.ts';
 import { type LayerFacts, VersionSituations } from '../versions/situation.ts';
 import { productionVersion } from '../versions/which-version.ts';
 import { iso } from './time-view.ts';
+import { overlaysElsewhere, repositoryName } from './vdisk-repositories.ts';
 import { versionView } from './versions/version-view.ts';
-
-/** null: the service's own. */
-function repositoryName({ catalog }: Control, { repositoryId }: VdiskRecord): string | null {
-  if (repositoryId === undefined) return null;
-  return catalog.repositories.byId(repositoryId)?.name ?? null;
-}
 
 /** @param layers given where several are looked at */
 export function vdiskView(control: Control, vdisk: VdiskRecord, layers?: LayerFacts): VdiskView {
@@ -18,6 +13,8 @@ export function vdiskView(control: Control, vdisk: VdiskRecord, layers?: LayerFa
   const situations = new VersionSituations(control, vdisk, layers);
   const choice = productionVersion(vdisk, situations.versions, clock.now());
   const production = choice.kind === 'sealed' ? choice.version : undefined;
+  const machines = catalog.machines.ofVdisk(vdisk.id);
+  const owners = [...machines, ...situations.versions].map(({ id }) => id);
   return {
     id: vdisk.id,
     name: vdisk.name,
@@ -25,11 +22,13 @@ export function vdiskView(control: Control, vdisk: VdiskRecord, layers?: LayerFa
     createdAt: iso(vdisk.createdAt),
     production: production?.number ?? null,
     pinnedVersion: vdisk.pinnedVersion ?? null,
-    repository: repositoryName(control, vdisk),
+    repository: repositoryName(control, vdisk.repositoryId),
+    overlayRepository: repositoryName(control, vdisk.overlayRepositoryId),
+    overlaysElsewhere: overlaysElsewhere(control, vdisk, owners),
     size: production?.size ?? 0,
     dataBytes: production?.dataBytes ?? 0,
     bootable: production?.bootFiles.kernel !== undefined,
-    machines: catalog.machines.ofVdisk(vdisk.id).length,
+    machines: machines.length,
     connections: dataPlane.vdiskConnections(vdisk.id),
     export: `vdisk/${vdisk.name}`,
     versions: situations.versions.map((version) => versionView(situations, version, control)),

@@ -243,6 +243,7 @@ export const RepositoryView = Type.Object({
   criticalPercent: Type.Integer(),
   volumes: Type.Integer(),
   snapshots: Type.Integer(),
+  overlays: Type.Integer({ description: 'write caches of vDisks that lie in it' }),
   createdAt: TimeField,
 });
 export type RepositoryView = Static<typeof RepositoryView>;

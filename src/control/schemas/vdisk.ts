@@ -13,6 +13,12 @@ import { VersionNumberField, VersionView } from './version.ts';
 
 export const IMAGE_FORMATS = ['raw', 'qcow2', 'vhd', 'vmdk', 'vhdx'] as const;
 
+export const OverlayRepositoryField = Type.String({
+  description:
+    "the repository in which write caches are made from now on; absent: the service's own",
+  maxLength: 64,
+});
+
 export const ImportVdiskInput = Type.Object(
   {
     name: NameField,
@@ -28,6 +34,7 @@ export const ImportVdiskInput = Type.Object(
         maxLength: 64,
       }),
     ),
+    overlayRepository: Type.Optional(OverlayRepositoryField),
   },
   { additionalProperties: false },
 );
@@ -39,6 +46,12 @@ export const UpdateVdiskInput = Type.Object(
     pinnedVersion: Type.Optional(
       Type.Union([VersionNumberField, Type.Null()], {
         description: 'the number of a version; null for the newest that is released',
+      }),
+    ),
+    overlayRepository: Type.Optional(
+      Type.Union([OverlayRepositoryField, Type.Null()], {
+        description:
+          "the repository in which write caches are made from now on; null for the service's own. Those that exist stay where they are",
       }),
     ),
   },
@@ -53,7 +66,16 @@ export const VdiskView = Type.Object({
   createdAt: TimeField,
   production: nullable(Type.Integer({ description: 'number of the version that machines boot' })),
   pinnedVersion: nullable(Type.Integer({ description: 'overrides what was released since' })),
-  repository: nullable(Type.String({ description: "null: the service's own" })),
+  repository: nullable(
+    Type.String({ description: "in which its base layers lie; null: the service's own" }),
+  ),
+  overlayRepository: nullable(
+    Type.String({ description: "in which write caches are made; null: the service's own" }),
+  ),
+  overlaysElsewhere: Type.Integer({
+    description:
+      'write caches that lie in another one: they stay there until they are renewed, captured or sealed',
+  }),
   size: BytesField,
   dataBytes: BytesField,
   bootable: Type.Boolean({ description: 'it has a kernel, so machines can boot from it over PXE' }),

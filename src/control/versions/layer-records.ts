@@ -22,7 +22,10 @@ export function insertLayer(
     createdAt: control.clock.now(),
   };
   control.catalog.layers.insert(record);
-  // One that an array has made is a leftover until something names it.
-  control.catalog.arrayLeftovers.remove(placeOf(volumeId).id);
+  const { repositoryId, id } = placeOf(volumeId);
+  // An overlay that was sealed is none any more: its map goes, and its data is the layer's.
+  if (repositoryId !== undefined) control.catalog.overlayPlaces.deleteByData(repositoryId, id);
+  // What an array has made is a leftover until something names it.
+  control.catalog.arrayLeftovers.remove(id);
   return record;
 }

@@ -15,6 +15,10 @@ export function knownTags(catalog: Catalog, repositoryId: string): ReadonlySet<s
     const place = placeOf(volumeId);
     if (place.repositoryId === repositoryId) tags.add(place.id);
   }
+  for (const { dataTag, mapTag } of catalog.overlayPlaces.ofRepository(repositoryId)) {
+    tags.add(dataTag);
+    tags.add(mapTag);
+  }
   for (const replica of catalog.replicas.all()) {
     if (replica.repositoryId === repositoryId) tags.add(replica.volumeId);
   }

@@ -1,6 +1,6 @@
 /**
- * Where layers of vDisks lie: in the service's own repository, or in one that is attached. A volume of another
- * repository than the service's own is called REPOSITORY/ID wherever layers name volumes.
+ * Where layers and overlays of vDisks lie: in the service's own repository, or in one that is attached. A volume of
+ * another repository than the service's own is called REPOSITORY/ID wherever layers name volumes.
  */
 import type { BlockDevice } from '../../block/index.ts';
 import { type Catalog, placeOf, volumeIdIn } from '../../control/index.ts';
@@ -47,6 +47,18 @@ export class LayerRepositories implements Repository {
     return this.#attached?.repositories.has(repositoryId) === true;
   }
 
+  /** The same object as long as the repository is not detached; undefined: it is not attached. */
+  attachment(repositoryId: string): object | undefined {
+    return this.isAttached(repositoryId)
+      ? this.#reached().repositories.of(repositoryId)
+      : undefined;
+  }
+
+  /** A volume that was made has a record now: within that transaction. */
+  kept(volumeId: string): void {
+    this.#reached().arrays.kept(placeOf(volumeId).id);
+  }
+
   /** What makes volumes in one of them; their ids are as they are elsewhere, without the repository. */
   volumesIn(
     repositoryId: string | undefined,
@@ -64,7 +76,8 @@ export class LayerRepositories implements Repository {
   async #delete(volumeId: string): Promise<void> {
     const { repositoryId, id } = placeOf(volumeId);
     if (repositoryId !== undefined && !this.isAttached(repositoryId)) {
-      this.#catalog.arrayLeftovers.add(id, repositoryId);
+      if (this.#attached === undefined) this.#catalog.arrayLeftovers.add(id, repositoryId);
+      else this.#attached.arrays.doomed(id, repositoryId);
       return;
     }
     await this.#in(volumeId, (volumes, inner) => volumes.deleteVolume(inner));

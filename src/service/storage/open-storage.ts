@@ -32,6 +32,8 @@ export interface StorageOptions {
   readonly toWorkers: RepositoryWorkers;
   readonly connections: (exportName: string) => number;
   readonly endExport: EndExport;
+  /** A repository can be reached from now on. */
+  readonly attached?: (repositoryId: string) => void;
   readonly newId?: () => string;
 }
 
@@ -72,6 +74,7 @@ export function openStorage(options: StorageOptions): OpenStorage {
     ...{ adapters, catalog, repositories, arrays, trees, diff, open, clock, newId, troubled },
     native: new NativeSnapshots(arrays, newId),
     endKey: (key) => options.endExport(exports.nameOf(key) ?? key, true),
+    attached: (repositoryId) => options.attached?.(repositoryId),
     connections: (volumeId) => options.connections(exports.nameOfVolume(volumeId) ?? ''),
   });
   const close = async (): Promise<void> => {

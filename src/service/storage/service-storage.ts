@@ -26,6 +26,8 @@ import { VolumeOperations } from './volume-operations.ts';
 
 export interface ServiceStorageOptions extends StorageParts {
   readonly adapters: readonly Adapter[];
+  /** A repository can be reached from now on. Returns at once. */
+  readonly attached: (repositoryId: string) => void;
 }
 
 export class ServiceStorage implements Storage {
@@ -68,6 +70,7 @@ export class ServiceStorage implements Storage {
         }
       });
       trees.collector.wake();
+      this.#options.attached(request.repositoryId);
       return { info: attached.array.info, capabilities: attached.capabilities };
     }, signal);
   }

@@ -1,5 +1,5 @@
 /** Real storage of every kind, and how a user attaches each as a repository. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loopFileSystem } from '../../interop/local/loop-file-system.ts';
 import { CephCluster } from '../../support/ceph-cluster.ts';
@@ -41,6 +41,8 @@ export type SmallKind = (typeof SMALL_KINDS)[number];
 export interface Place {
   /** Arguments of `repository probe` and `repository create`. */
   readonly target: readonly string[];
+  /** What is on it, as its own means say; absent: it has none. */
+  readonly objects?: () => Promise<readonly string[]>;
   /** Where other files can be put on the same file system, where it is one. */
   readonly path?: string;
   /** What a snapshot says of itself. */
@@ -121,6 +123,7 @@ export class Places {
       ...['--kind', 'tgt', '--set', `folder=${join(folder, 'luns')}`, '--set', PATIENCE],
       ...['--set', `ipcSocket=${ipcSocket}`, '--set', `controlPort=${controlPort}`],
     ]);
+    this.#list('tgt', () => readdir(join(folder, 'luns')));
     this.#set('simulated', false, ['--kind', 'simulated', '--set', 'target=storage']);
     const key = await ceph.key();
     await writeFile(join(path, 'key'), key, { mode: 0o600 });
@@ -129,6 +132,7 @@ export class Places {
       ...['--kind', 'ceph', '--set', `monHosts=${ceph.monHost}`, '--set', 'pool=rbd'],
       ...['--set', 'user=admin', '--secret-file', `key=${join(path, 'key')}`, '--set', PATIENCE],
     ]);
+    this.#list('ceph', async () => (await ceph.rbd('ls')).split('\n'));
   }
 
   async #keep<T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> {
@@ -153,6 +157,7 @@ export class Places {
         ['--kind', 'local', '--set', `path=${folder}`],
         mounted.path,
       );
+      this.#list(kind, () => readdir(folder));
     }
     await writeFile(join(path, 'chap'), CHAP.password, { mode: 0o600 });
   }
@@ -172,6 +177,7 @@ export class Places {
         ],
         path,
       );
+      this.#list(kind, () => readdir(path));
     }
   }
 
@@ -186,6 +192,11 @@ export class Places {
         ...['--secret-file', `chappassword=${join(path, 'chap')}`],
       ]);
     }
+  }
+
+  #list(kind: Kind | SmallKind, list: () => Promise<string[]>): void {
+    const objects = async (): Promise<readonly string[]> => (await list()).sort();
+    this.#places.set(kind, { ...this.of(kind), objects });
   }
 
   #set(kind: Kind | SmallKind, emulated: boolean, target: readonly string[], path?: string): void {

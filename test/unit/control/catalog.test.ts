@@ -22,6 +22,7 @@ const vdisk = {
   description: '',
   pinnedVersion: undefined,
   repositoryId: undefined,
+  overlayRepositoryId: undefined,
   createdAt: 1,
 };
 const REPOSITORY: RepositoryRecord = {

@@ -18,6 +18,8 @@ import {
   verifyVdisk,
 } from '../../../src/control/index.ts';
 import { LifecycleRig, type RigConnection } from '../../support/lifecycle-rig.ts';
+import { MemoryArray } from '../../support/memory-array.ts';
+import { ELSEWHERE, knownElsewhere, layersElsewhere } from '../../support/repository-elsewhere.ts';
 import { seededRandom } from '../../support/seed.ts';
 import { type NaiveMachine, NaiveVdisk, REFUSED } from './naive-vdisk.ts';
 import { BLOCK, SIZE, type Step } from './steps.ts';
@@ -28,19 +30,26 @@ const CLASSES = ['production', 'test', 'maintenance'] as const;
 /** Service and model, side by side. */
 export class Life {
   readonly rig: LifecycleRig;
+  /** The second repository, in which write caches are made at times. */
+  readonly array: MemoryArray;
   readonly model: NaiveVdisk;
   readonly connections = new Map<string, RigConnection>();
   readonly log: string[] = [];
   /** What was done and what was refused, by kind. */
   static readonly seen = new Map<string, { done: number; refused: number }>();
 
-  private constructor(rig: LifecycleRig, model: NaiveVdisk) {
+  /** Layers that were on the second repository at the end of lives. */
+  static onArray = 0;
+
+  private constructor(rig: LifecycleRig, array: MemoryArray, model: NaiveVdisk) {
     this.rig = rig;
+    this.array = array;
     this.model = model;
   }
 
   static async begin(folder: string): Promise<Life> {
-    const rig = await LifecycleRig.open(folder);
+    const array = new MemoryArray();
+    const rig = await LifecycleRig.open(folder, { elsewhere: array });
     const content = firstContent();
     await rig.importDisk('v', content);
     const machines: NaiveMachine[] = [];
@@ -59,7 +68,7 @@ export class Life {
         ...{ pin: undefined, isOn: false, cache: undefined, writes: undefined },
       });
     }
-    return new Life(rig, new NaiveVdisk(content, machines, rig.now));
+    return new Life(rig, array, new NaiveVdisk(content, machines, rig.now));
   }
 
   machine(index: number): NaiveMachine {
@@ -265,6 +274,11 @@ export class Life {
         model.advance(LATER_MS);
         await this.rig.observe();
         return;
+      case 'move': {
+        const overlayRepository = step.isElsewhere ? ELSEWHERE : null;
+        updateVdisk(control, 'v', { overlayRepository });
+        return;
+      }
       case 'crash':
         this.connections.clear();
         model.crash();
@@ -283,15 +297,19 @@ export class Life {
     const device = this.connections.get(target.name)?.device;
     if (device === undefined) return;
     const content = this.model.content(target);
-    const length = Math.min(step.length, SIZE - step.at);
+    // Where the write cache lies on an array, that is written in sectors.
+    const unit = device.geometry.minimumIo;
+    const at = step.at - (step.at % unit);
+    const end = Math.min(SIZE, Math.ceil((step.at + step.length) / unit) * unit);
+    const length = end - at;
     if (step.kind === 'write') {
-      content.fill(step.fill, step.at, step.at + length);
-      await device.write(Buffer.alloc(length, step.fill), step.at, PLAIN);
+      content.fill(step.fill, at, end);
+      await device.write(Buffer.alloc(length, step.fill), at, PLAIN);
     } else if (step.kind === 'zero') {
-      content.fill(0, step.at, step.at + length);
-      await device.zero(step.at, length, PLAIN_ZERO);
+      content.fill(0, at, end);
+      await device.zero(at, length, PLAIN_ZERO);
     } else {
-      await trim(device, content, step.at, length);
+      await trim(device, content, at, length);
     }
   }
 
@@ -307,6 +325,14 @@ export class Life {
     expect(listed.map(({ number, state }) => ({ number, state }))).toEqual(
       this.model.versions.map(({ number, state }) => ({ number, state })),
     );
+  }
+
+  /** What the catalog knows is on the array, and nothing else. */
+  async compareArray(): Promise<void> {
+    await this.rig.overlays.settle();
+    expect(this.array.names()).toEqual(knownElsewhere(this.rig.catalog));
+    Life.onArray += layersElsewhere(this.rig.catalog).length;
+    expect(this.rig.catalog.arrayLeftovers.ofRepository(ELSEWHERE)).toEqual([]);
   }
 
   /** … and so is every version. */

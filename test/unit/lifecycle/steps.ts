@@ -25,6 +25,8 @@ export type Step =
   | { readonly kind: 'promote'; readonly version: number; readonly later: boolean }
   | { readonly kind: 'merge'; readonly version: number; readonly mode: 'full' | 'partial' }
   | { readonly kind: 'class'; readonly machine: number; readonly to: number }
+  /** Where write caches are made from now on. */
+  | { readonly kind: 'move'; readonly isElsewhere: boolean }
   | { readonly kind: 'revertBack' | 'unpin' | 'advance' | 'crash' | 'verify' };
 
 const machine = fc.nat({ max: 3 });
@@ -90,6 +92,10 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       machine,
       to: fc.nat({ max: 2 }),
     }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('move' as const), isElsewhere: fc.boolean() }),
   },
   {
     weight: 4,

@@ -90,6 +90,22 @@ test('what a crash left, or was deleted while the repository was away, goes when
   await second.rig.close();
 });
 
+test('what was deleted while the repository was away goes when it is attached again, also without a restart', async () => {
+  const array = new MemoryArray();
+  const it = await start(array);
+  const layer = await it.importTo('one');
+  it.catalog.arrayLeftovers.remove(layer.layerId); // as whoever records it does
+  const { storage } = it.rig.storage;
+  await storage.detach('one', { force: false });
+  await it.images.removeLayer(layer.layerId, layer.volumeId);
+  expect(array.names()).toEqual([`volume ${layer.layerId}`]);
+  const given = { settings: {}, secrets: {}, create: false, takeOver: false };
+  await storage.attach({ repositoryId: 'one', kind: array.adapter.kind, ...given }, NEVER);
+  expect(array.names()).toEqual([]);
+  expect(it.catalog.arrayLeftovers.ofRepository('one')).toEqual([]);
+  await it.rig.close();
+});
+
 test('the service keeps its own layers where it did', async () => {
   const array = new MemoryArray();
   const it = await start(array);

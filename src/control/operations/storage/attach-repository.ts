@@ -10,6 +10,7 @@ import { attachNow } from '../../storage/attach.ts';
 import { repositorySubject } from '../../storage/names.ts';
 import { measureSpace } from '../../storage/observe-repositories.ts';
 import { refuseLayers } from '../../storage/refuse-layers.ts';
+import { refuseOverlays } from '../../storage/refuse-overlays.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { taskView } from '../task-view.ts';
 import { findRepository } from './find-storage.ts';
@@ -55,9 +56,10 @@ const MAY_WRITE =
   'a data worker did not let go of it in time, and may write to it until this service is restarted';
 
 /**
- * Lets go of it, and of its lease when no data worker has anything of it any more; nothing on the storage changes. It is not attached again at the next start.
- * @throws Fault NOT_FOUND; without `force`: IN_USE (a volume of it is open or changed, or a vDisk that lies in it is
- *   read), UNAVAILABLE (a data worker does not let go of it in time)
+ * Lets go of it, and of its lease when no data worker has anything of it any more; nothing on the storage changes. It is
+ * not attached again at the next start.
+ * @throws Fault NOT_FOUND; without `force`: IN_USE (a volume of it is open or changed, a write cache in it is open, or a
+ *   vDisk that lies in it is read), UNAVAILABLE (a data worker does not let go of it in time)
  */
 export async function detachRepository(
   control: Control,
@@ -66,9 +68,15 @@ export async function detachRepository(
 ): Promise<RepositoryView> {
   const { id } = findRepository(control.catalog, name);
   return inTurn(control, [id], async () => {
-    if (!force) refuseLayers(control, { id, name, isOpen: true });
+    if (!force) {
+      refuseOverlays(control, { id, name, isOpen: true });
+      refuseLayers(control, { id, name, isOpen: true });
+    }
+    await endOverlays(control, id);
     const isParted =
       !control.storage.isAttached(id) || (await control.storage.detach(id, { force }));
+    // Whoever came back meanwhile has something that fails, and would go on with it when it is attached again.
+    await endOverlays(control, id);
     return control.change((record) => {
       const { reason: _, ...repository } = findRepository(control.catalog, name);
       const detached = { ...repository, state: 'detached', reason: undefined } as const;
@@ -83,4 +91,10 @@ export async function detachRepository(
       return repositoryView(control, detached);
     });
   });
+}
+
+/** By force: with their last writes settled, as long as that takes no longer than it may. */
+async function endOverlays({ dataPlane }: Control, repositoryId: string): Promise<void> {
+  const owners = [...dataPlane.openOverlaysIn(repositoryId)];
+  await Promise.allSettled(owners.map((ownerId) => dataPlane.endConnections(ownerId)));
 }

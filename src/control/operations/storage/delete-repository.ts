@@ -3,6 +3,7 @@ import type { RepositoryRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import { repositorySubject } from '../../storage/names.ts';
 import { refuseLayers } from '../../storage/refuse-layers.ts';
+import { refuseOverlays } from '../../storage/refuse-overlays.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { toldNames } from '../../values/told-names.ts';
 import { findRepository } from './find-storage.ts';
@@ -53,6 +54,7 @@ export async function forgetRepository(control: Control, name: string): Promise<
       refuseMembers(control, repository);
       refuseVdisks(control, repository);
       refuseLayers(control, { ...repository, isOpen: false });
+      refuseOverlays(control, { ...repository, isOpen: false });
       const volumes = control.catalog.volumes.count(id);
       const snapshots = control.catalog.snapshots.count(id);
       erase(control, repository);
@@ -77,6 +79,7 @@ function refuseFull(control: Control, { id, name }: RepositoryRecord): void {
   const { catalog } = control;
   refuseVdisks({ catalog }, { id, name });
   refuseLayers(control, { id, name, isOpen: false });
+  refuseOverlays(control, { id, name, isOpen: false });
   const volumes = catalog.volumes.count(id);
   const snapshots = catalog.snapshots.count(id);
   if (volumes + snapshots === 0) {
@@ -110,6 +113,19 @@ function refuseVdisks(
         field: 'repository.vdisks',
         value: names,
         expected: 'no vDisk that lives there (rootcast vdisk delete)',
+      },
+    );
+  }
+  const written = catalog.vdisks.all().filter((vdisk) => vdisk.overlayRepositoryId === id);
+  if (written.length > 0) {
+    const names = written.map((vdisk) => vdisk.name);
+    throw new Fault(
+      'IN_USE',
+      `write caches of vDisks are made in repository ${name}: ${toldNames(names)}`,
+      {
+        field: 'repository.vdisks',
+        value: names,
+        expected: 'no vDisk that names it (rootcast vdisk set --no-overlay-repository)',
       },
     );
   }

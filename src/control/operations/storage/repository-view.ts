@@ -27,6 +27,7 @@ export function repositoryView(control: Control, repository: RepositoryRecord): 
     criticalPercent: repository.criticalPercent,
     volumes: catalog.volumes.count(id),
     snapshots: catalog.snapshots.count(id),
+    overlays: catalog.overlayPlaces.count(id),
     createdAt: iso(createdAt),
   };
 }

@@ -49,7 +49,7 @@ function newVdisk({ catalog, clock, newId }: Control, plan: BundlePlan): VdiskRe
   const { name, description } = plan;
   const vdisk = {
     ...{ id: newId(), name, description },
-    ...{ pinnedVersion: undefined, repositoryId: undefined },
+    ...{ pinnedVersion: undefined, repositoryId: undefined, overlayRepositoryId: undefined },
     createdAt: clock.now(),
   };
   catalog.vdisks.insert(vdisk);

@@ -2,15 +2,19 @@ import type { Control } from '../../control.ts';
 import type { UpdateVdiskInput, VdiskView } from '../../schemas/vdisk.ts';
 import { requireAction, VersionSituations } from '../../versions/situation.ts';
 import { findVdisk } from '../find.ts';
+import { parseOverlayRepository } from '../vdisk-repositories.ts';
 import { vdiskView } from '../vdisk-view.ts';
 import { findVersion } from './find-version.ts';
 
-/** @throws Fault NOT_FOUND (the vDisk, the version), IN_USE (a version that cannot be booted) */
+/**
+ * @throws Fault NOT_FOUND (the vDisk, the version, the repository), IN_USE (a version that cannot be booted),
+ *   UNAVAILABLE (a repository that is not attached)
+ */
 export function updateVdisk(control: Control, name: string, input: UpdateVdiskInput): VdiskView {
   return control.change((record) => {
     const { catalog } = control;
     const vdisk = findVdisk(catalog, name);
-    const { description = vdisk.description, pinnedVersion } = input;
+    const { description = vdisk.description, pinnedVersion, overlayRepository } = input;
     if (typeof pinnedVersion === 'number') {
       const { version } = findVersion(catalog, name, pinnedVersion, 'pinnedVersion');
       requireAction(new VersionSituations(control, vdisk), version, 'pin');
@@ -20,6 +24,10 @@ export function updateVdisk(control: Control, name: string, input: UpdateVdiskIn
       description,
       pinnedVersion:
         pinnedVersion === undefined ? vdisk.pinnedVersion : (pinnedVersion ?? undefined),
+      overlayRepositoryId:
+        overlayRepository === undefined
+          ? vdisk.overlayRepositoryId
+          : parseOverlayRepository(control, overlayRepository ?? undefined),
     };
     catalog.vdisks.update(changed);
     record({
@@ -32,7 +40,11 @@ export function updateVdisk(control: Control, name: string, input: UpdateVdiskIn
   });
 }
 
-function sentence(name: string, { pinnedVersion }: UpdateVdiskInput): string {
+function sentence(name: string, { pinnedVersion, overlayRepository }: UpdateVdiskInput): string {
+  if (overlayRepository !== undefined) {
+    const where = overlayRepository === null ? "the service's own repository" : overlayRepository;
+    return `write caches of ${name} are made in ${where} from now on`;
+  }
   if (pinnedVersion === undefined) return `vDisk ${name} changed`;
   return pinnedVersion === null
     ? `vDisk ${name} is not pinned any more`

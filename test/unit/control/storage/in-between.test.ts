@@ -110,7 +110,7 @@ describe('a repository with vDisks', () => {
     const [repository] = listRepositories(control);
     control.catalog.vdisks.insert({
       ...{ id: 'v', name: 'debian', description: '', pinnedVersion: undefined },
-      ...{ repositoryId: repository?.id, createdAt: 0 },
+      ...{ repositoryId: repository?.id, overlayRepositoryId: undefined, createdAt: 0 },
     });
     if (how === 'forget') await detachRepository(control, 'san1');
     const work = how === 'delete' ? deleteRepository : forgetRepository;

@@ -88,6 +88,12 @@ export class FakeDataPlane implements DataPlane {
   overlay(ownerId: string): OverlayFacts | undefined {
     return this.overlays.get(ownerId);
   }
+  openOverlaysIn(repositoryId: string): ReadonlySet<string> {
+    const open = [...this.overlays].filter(
+      ([, overlay]) => overlay.isOpen && overlay.repositoryId === repositoryId,
+    );
+    return new Set(open.map(([ownerId]) => ownerId));
+  }
   layersInUse(): LayersInUse {
     const atRest = [...this.overlays.values()].filter(({ isOpen }) => !isOpen);
     return { open: this.openLayers, stoodOn: new Set(atRest.map(({ layerId }) => layerId)) };
