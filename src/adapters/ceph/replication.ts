@@ -35,12 +35,14 @@ export class Replication implements ReplicationControl {
   static async of(cluster: Cluster, images: Images): Promise<Replication | undefined> {
     const pool = await poolInfo(cluster);
     if (optionalText(pool, 'mode') !== 'image') return undefined;
-    return new Replication(cluster, images, text(pool, 'site_name'));
+    return new Replication(cluster, images, siteIn(cluster, text(pool, 'site_name')));
   }
 
   async peers(): Promise<readonly string[]> {
     const pool = await poolInfo(this.#cluster);
-    return shapesOf(pool['peers'] ?? [], 'peers').map((peer) => text(peer, 'site_name'));
+    return shapesOf(pool['peers'] ?? [], 'peers')
+      .filter((peer) => /tx/.test(optionalText(peer, 'direction') ?? 'rx-tx'))
+      .map((peer) => siteIn(this.#cluster, text(peer, 'site_name')));
   }
 
   async enable(request: OfVolume): Promise<ArrayLink> {
@@ -69,12 +71,15 @@ export class Replication implements ReplicationControl {
     return image?.primary === undefined ? undefined : this.#link(image);
   }
 
-  async syncNow(request: OfVolume): Promise<void> {
+  async syncNow(request: OfVolume): Promise<number | undefined> {
     const image = await this.#mirrored(request.volume);
     if (!image.primary) {
       throw new ArrayError('FROZEN', `${image.name} is the copy: the original sends`);
     }
     await this.#mirror(image, ['snapshot']);
+    const snapshots = await this.#images.snapshots(image.name);
+    const moments = snapshots.filter(({ namespace }) => namespace === 'mirror');
+    return moments.at(-1)?.createdAt;
   }
 
   async promote(request: OfVolume & { readonly force: boolean }): Promise<ArrayLink> {
@@ -151,10 +156,22 @@ export class Replication implements ReplicationControl {
       volume: volumeRef(image),
       role: primary ? 'primary' : 'secondary',
       state: state ?? stateOf(copying.state, copying.description, primary),
-      description: `${ours.state}: ${ours.description}; ${theirs.state}: ${theirs.description}`,
+      description: `${said(ours)}; ${said(theirs)}`,
       lastSyncAt: syncedAt(copying.description),
     };
   }
+}
+
+/** A pool is mirrored to the one of its name in the peer's cluster. */
+function siteIn(cluster: Cluster, site: string): string {
+  return `${site}/${cluster.place}`;
+}
+
+/** Without the figures of a daemon, which are for programs. */
+function said(of: { readonly state: string; readonly description: string }): string {
+  const { state, description } = of;
+  const words = description.replace(/,?\s*\{.*\}/s, '');
+  return words === '' ? state : `${state}: ${words}`;
 }
 
 async function poolInfo(cluster: Cluster): Promise<Shape> {

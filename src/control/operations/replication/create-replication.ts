@@ -34,10 +34,13 @@ export async function createReplication(
   if (first === undefined) throw noVolumes();
   const target = findRepository(catalog, input.target, 'target');
   if (target.id === first.repositoryId) throw sameRepository(input.target);
-  const canLink = (await links?.canLink(first.repositoryId, target.id)) ?? false;
-  if (input.mode === 'array' && !canLink) throw notPeers();
+  const obstacle =
+    links === undefined
+      ? 'no array replicates by itself here'
+      : await links.obstacle(first.repositoryId, target.id, sources.map(volumeNameOf));
+  if (input.mode === 'array' && obstacle !== undefined) throw notByArrays(obstacle);
   // Arrays first: what they can do, they do.
-  const mode = input.mode ?? (canLink ? 'array' : 'engine');
+  const mode = input.mode ?? (obstacle === undefined ? 'array' : 'engine');
   return control.change((record) => {
     refuseMore(control, parseName(input.name, 'replication.name'));
     const members = sources.map((volume, position): ReplicationMember => {
@@ -65,7 +68,7 @@ export async function createReplication(
     record({
       kind: 'replication.created',
       subject: subjectOf(replication),
-      message: `replication ${input.name} created: to ${target.name}`,
+      message: `replication ${input.name} created: to ${target.name}, by ${mode === 'array' ? 'the arrays' : 'Rootcast'}`,
       data: { ...input, mode },
     });
     return replicationView(control, replication);
@@ -146,10 +149,10 @@ function sameRepository(name: string): Fault {
   });
 }
 
-function notPeers(): Fault {
-  return new Fault('UNSUPPORTED', 'the arrays of the two repositories are no peers', {
+function notByArrays(obstacle: string): Fault {
+  return new Fault('UNSUPPORTED', `the arrays cannot do it: ${obstacle}`, {
     field: 'mode',
     value: 'array',
-    expected: 'engine, or two repositories whose arrays replicate to each other',
+    expected: 'engine, or volumes that the two arrays can replicate to each other',
   });
 }

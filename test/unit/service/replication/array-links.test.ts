@@ -16,6 +16,8 @@ interface Side {
   readonly peers: readonly string[];
   readonly promote?: () => ArrayLink;
   readonly copies?: readonly string[];
+  /** What it finds by a ref or a tag. */
+  readonly found?: object;
   /** What its array says of every volume; undefined: it is in no link. */
   readonly role?: ArrayLink['role'] | undefined;
 }
@@ -41,14 +43,18 @@ function arraysOf(sides: Readonly<Record<string, Side | undefined>>) {
         enable: act('enable', link('primary', 'initializing')),
         disable: async () => void calls.push(['disable']),
         status: async () => (side.role === undefined ? undefined : link(side.role, 'in-sync')),
-        syncNow: async () => void calls.push(['sync']),
+        syncNow: async () => {
+          calls.push(['sync']);
+          return 7;
+        },
         promote: async () => side.promote?.() ?? link('primary', 'in-sync'),
         demote: act('demote', link('secondary', 'demoted')),
         resync: act('resync', link('secondary', 'syncing')),
       };
       const array = {
         replication,
-        findVolume: async () => undefined,
+        info: { capabilities: { replicateGroup: 'no' } },
+        findVolume: async () => side?.found,
         listVolumes: async () => ({
           items: (side?.copies ?? []).map((nativeId) => ({
             ...{ ref: ref(nativeId), tag: undefined, size: 4096, thin: true, wwid: undefined },
@@ -72,10 +78,10 @@ describe('links between arrays', () => {
       d: undefined,
     });
     const links = arrayLinks(arrays);
-    expect(await links.canLink('a', 'b')).toBe(true);
-    expect(await links.canLink('c', 'b')).toBe(false);
-    expect(await links.canLink('a', 'd')).toBe(false);
-    expect(await links.canLink('a', 'gone')).toBe(false);
+    expect(await links.obstacle('a', 'b', [volume('a')])).toBeUndefined();
+    expect(await links.obstacle('c', 'b', [volume('c')])).toMatch(/do not replicate/);
+    expect(await links.obstacle('a', 'd', [volume('a')])).toMatch(/do not replicate/);
+    expect(await links.obstacle('a', 'gone', [volume('a')])).toMatch(/do not replicate/);
     await expect(links.enable(volume('d'))).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 
