@@ -49,8 +49,8 @@ describeWith([SLOW, ...MIRRORED_NEEDS], 'replication by two Ceph clusters', () =
       });
       expect(shown).toMatchObject({ mode: 'array', source: 'a', target: 'b', rpoMissed: false });
       const text = (await bench().console.run('replication', 'show', 'dr')).stdout;
-      expect(text).toMatch(/^by +the arrays$/m);
-      expect(text).toMatch(/^age of the replica +\d+ /m);
+      expect(text).toMatch(/^by: +the arrays$/m);
+      expect(text).toMatch(/^age of the replica: +\d+ /m);
       expect(text).toContain('up+replaying');
       expect(await bench().clusters.b.rbd('ls', 'rbd')).toMatch(/^db\./m);
     },
@@ -65,8 +65,8 @@ describeWith([SLOW, ...MIRRORED_NEEDS], 'replication by two Ceph clusters', () =
     const both = ['replication', 'create', 'both', 'a/one', 'a/two', '--target', 'b'];
     expect(await bench().refused(...both, ...array)).toContain('one volume at a time');
     expect(await bench().json(...both)).toMatchObject({ mode: 'engine' });
-    await bench().json('snapshot', 'create', 'a/one@s');
-    await bench().json('snapshot', 'clone', 'a/one@s', 'twin');
+    await bench().json('snapshot', 'create', 'a/one', '--name', 's');
+    await bench().json('volume', 'clone', 'a/one@s', 'twin');
     const twin = ['replication', 'create', 'twin', 'a/twin', '--target', 'b'];
     expect(await bench().refused(...twin, ...array)).toContain('linked clone');
     expect(await bench().json(...twin)).toMatchObject({ mode: 'engine' });

@@ -134,7 +134,7 @@ export class Replication implements ReplicationControl {
         mutating: true,
       });
     } catch (error) {
-      throw error instanceof ArrayError ? inMirroringTerms(error) : error;
+      throw error instanceof ArrayError ? inMirroringTerms(error, verb[0]) : error;
     }
   }
 
@@ -179,9 +179,14 @@ async function poolInfo(cluster: Cluster): Promise<Shape> {
   return asShape(await cluster.rbdJson(['mirror', 'pool', 'info', cluster.place], call), call.what);
 }
 
-/** Exit 16 and 22 say little; the words do. */
-function inMirroringTerms(error: ArrayError): ArrayError {
+/** Exit 16, 22 and 30 say little; the words do. */
+function inMirroringTerms(error: ArrayError, verb: string | undefined): ArrayError {
   const { nativeMessage = '' } = error.details;
+  // The demotion is here, and the daemon is not done with it: it still has the image.
+  if (verb === 'promote' && /Read-only file system/.test(nativeMessage)) {
+    const message = 'the daemon that copies here has not let go of the image yet';
+    return new ArrayError('DEMOTION_NOT_PROPAGATED', message, error.details);
+  }
   if (/demotion is not propagated yet|primary within a remote cluster/.test(nativeMessage)) {
     const message = 'the other side is still the original, or its demotion has not come here yet';
     return new ArrayError('DEMOTION_NOT_PROPAGATED', message, error.details);

@@ -162,11 +162,14 @@ function meaningOf(control: Control, now: ReplicationRecord, seen: SeenSides): M
   const roles = oddRoles(control, now, told, theirs);
   if (roles !== undefined) return { ...roles, syncedAt };
   const worst = told.reduce((a, b) => (SEVERITY[b.state] > SEVERITY[a.state] ? b : a));
-  const state = worst.state === 'promoting' ? 'syncing' : worst.state;
+  const state = STALE.includes(worst.state) ? 'reprotecting' : worst.state;
   const split = state === 'split-brain' ? `; ${wayOutOfSplit(control, now)}` : '';
   const reason = worst.description === '' ? undefined : `${worst.description}${split}`;
   return { state, reason, syncedAt };
 }
+
+/** What is said of changes of sides that are over, since the roles are what they should be: it is told with delay. */
+const STALE: readonly ReplicationRecord['state'][] = ['promoting', 'failed-over', 'demoted'];
 
 /** The side that copies knows best; what the other one says of it is some time old. */
 function momentOf(ours: readonly Seen[], theirs: readonly Seen[]): number | undefined {

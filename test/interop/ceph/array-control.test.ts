@@ -67,6 +67,8 @@ describeWith(NEEDS, 'ceph', () => {
         namespaces += 1;
         await cluster.rbd('namespace', 'create', place());
       },
+      // But for the repository's own marker.
+      isEmpty: async () => (await cluster.rbd('ls', place())).trim().split('\n').length <= 1,
       async dispose() {
         process.env['PATH'] = path;
         await rm(flag, { force: true });

@@ -112,8 +112,14 @@ export class MirroredBench {
 
   /** What was written until now is on the other side, by a run that is asked for. */
   async send(name: string): Promise<void> {
-    const from = Date.now();
-    await this.json('replication', 'run', name);
+    let from = Date.now();
+    await until('it takes the order', async () => {
+      from = Date.now();
+      const { code, stderr } = await this.console.run('replication', 'run', name);
+      // One that was due is on its way.
+      if (code !== 0 && !stderr.includes('is sending a point')) throw new Error(stderr);
+      return code === 0;
+    });
     // The array's clock has whole seconds.
     await this.soon(name, 'has sent what is now', ({ ageSeconds, state }) => {
       const isNew = ageSeconds !== null && Date.now() - ageSeconds * 1000 >= from - 1000;
