@@ -27,6 +27,8 @@ export interface Image {
   readonly snapshotCount: number | undefined;
   /** This side of a mirrored image: `true` may be written. undefined: not mirrored. */
   readonly primary: boolean | undefined;
+  /** Enabling or disabling it was begun, and did not come to its end. */
+  readonly halfMirrored: boolean;
 }
 
 export interface ImageSnapshot {
@@ -217,7 +219,7 @@ function imageOf(shape: Shape): Image {
   const parent = shape['parent'];
   const mirroring = shape['mirroring'];
   const snapshots = shape['snapshot_count'];
-  const primary = mirroring === undefined ? undefined : asShape(mirroring, 'mirroring')['primary'];
+  const { primary, state } = asShape(mirroring ?? {}, 'mirroring');
   return {
     name: text(shape, 'name'),
     id: text(shape, 'id'),
@@ -226,6 +228,7 @@ function imageOf(shape: Shape): Image {
     fastDiff: asList(shape['features'], 'features').includes('fast-diff'),
     parent: parent === undefined ? undefined : parentOf(asShape(parent, 'parent')),
     primary: typeof primary === 'boolean' ? primary : undefined,
+    halfMirrored: typeof primary === 'boolean' && state !== 'enabled',
   };
 }
 

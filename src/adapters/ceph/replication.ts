@@ -51,7 +51,8 @@ export class Replication implements ReplicationControl {
       const message = `pool ${this.#cluster.place} has no peer to mirror to`;
       throw new ArrayError('PEER_MISSING', message);
     }
-    if (image.primary === undefined) await this.#mirror(image, ['enable'], ['snapshot']);
+    const isOn = image.primary !== undefined && !image.halfMirrored;
+    if (!isOn) await this.#mirror(image, ['enable'], ['snapshot']);
     return this.#link(await this.#images.ofRef(request.volume));
   }
 

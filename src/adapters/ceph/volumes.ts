@@ -82,7 +82,7 @@ export class Volumes {
   remove(request: Mutation & { readonly ref: ArrayRef }, options?: CallOptions): Promise<void> {
     return this.#turns.run(request.ref.nativeId, async () => {
       const image = await this.#images.byId(request.ref.nativeId);
-      if (image === undefined) return;
+      if (image === undefined) return this.#removeName(request.ref.name);
       await Promise.all([this.#refuseMapped(image), this.#refuseDependents(image)]);
       await this.refuseWatchers(image, 'delete');
       const call = { what: `delete volume ${image.name}`, mutating: true, long: true };
@@ -90,6 +90,17 @@ export class Volumes {
         this.#cluster.rbd(['rm', this.#cluster.spec(image.name)], { ...call, ...options }),
       );
     });
+  }
+
+  /** A deletion that died at its end leaves a name in the pool's list that nothing stands behind. */
+  async #removeName(name: string): Promise<void> {
+    if (!(await this.#images.names()).includes(name)) return;
+    // It may be another image's by now.
+    if ((await this.#images.byName(name)) !== undefined) return;
+    const call = { what: `remove the name ${name}`, mutating: true };
+    await ignoring(['NOT_FOUND'], () =>
+      this.#cluster.rbd(['rm', '--no-progress', this.#cluster.spec(name)], call),
+    );
   }
 
   async #refuseMapped({ name }: Image): Promise<void> {

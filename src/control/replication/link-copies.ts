@@ -11,23 +11,34 @@ import { keepReplica } from './heads.ts';
 import { linksOf, statusOfLink } from './links.ts';
 import { current, targetSide, volumeOf } from './situation.ts';
 
-/** Of every member, as far as the array has them by now. @throws Fault of the array of the copies */
-export async function adoptCopies(control: Control, id: string): Promise<void> {
+/**
+ * Of every member, as far as the array has them by now.
+ * @param options.grown also what is known: its source may have grown, and it with it
+ * @throws Fault of the array of the copies
+ */
+export async function adoptCopies(
+  control: Control,
+  id: string,
+  options: { readonly grown?: boolean } = {},
+): Promise<void> {
   const { catalog } = control;
   const replication = current(catalog, id);
-  for (const member of catalog.replications.members(id)) await adopt(control, replication, member);
+  for (const member of catalog.replications.members(id)) {
+    await adopt(control, replication, member, options.grown === true);
+  }
 }
 
 async function adopt(
   control: Control,
   replication: ReplicationRecord,
   member: ReplicationMember,
+  isAgain: boolean,
 ): Promise<void> {
   const { catalog } = control;
   const links = linksOf(control);
   const side = targetSide(replication);
   const known = member[side];
-  if (known !== undefined) {
+  if (known !== undefined && !isAgain) {
     const copy = volumeOf(catalog, member, side);
     if ((await statusOfLink(links, copy)) !== undefined) return;
   }

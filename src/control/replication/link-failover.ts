@@ -27,7 +27,7 @@ export async function failOverLinks(
 ): Promise<undefined> {
   const { sourceSide } = current(control.catalog, id);
   const side = otherSide(sourceSide);
-  await adoptCopies(control, id);
+  await adoptCopies(control, id, { grown: true });
   if (kind === 'forced') {
     await promote(control, id, side, { force: true, signal });
     switchSides(control, id, kind, undefined);

@@ -153,6 +153,15 @@ describe('replication between simulated arrays', () => {
     expect(await one.call('demote')).toMatchObject({ role: 'secondary' });
   });
 
+  test('is taken back by the side that let go, unless the other has taken over', async () => {
+    const { one, two } = await pair();
+    await one.call('demote');
+    expect(await one.promote(false)).toMatchObject({ role: 'primary' });
+    await one.call('demote');
+    await two.promote(false);
+    expect(await outcome(one.promote(false))).toBe('DEMOTION_NOT_PROPAGATED');
+  });
+
   test('by force makes a split brain, which ends where somebody gives in', async () => {
     const { peers, one, two, content, change } = await pair();
     await one.call('syncNow');
