@@ -105,9 +105,8 @@ export class Ownership {
     throw new ArrayError('FENCED', `another server has taken over pool ${this.#cluster.place}`);
   }
 
-  /** Another server may attach it now. */
+  /** Another server may attach it now. The cluster's guard has checked that it is ours before (`Cluster.guardWith`). */
   async release(): Promise<void> {
-    await this.check();
     await this.#images.removeMeta(MARKER, KEY.owner);
   }
 }

@@ -40,12 +40,12 @@ export async function releaseLinks(
   const { id, sourceSide } = replication;
   const target = targetSide(replication);
   const isMade = control.catalog.replications.members(id).every(({ right }) => right !== undefined);
-  const attempt = async (work: () => Promise<void>): Promise<boolean> => {
+  const attempt = async (work: () => Promise<void>, mayFail = force): Promise<boolean> => {
     try {
       await work();
       return true;
     } catch (error) {
-      if (!force) throw error;
+      if (!mayFail) throw error;
       return false;
     }
   };
@@ -53,10 +53,14 @@ export async function releaseLinks(
   if (!force) await eachLink(control, id, sourceSide, statusOfLink);
   const promoted =
     isMade &&
-    (await attempt(async () => {
-      await adoptCopies(control, id);
-      await toOriginal(control, id, target);
-    }));
+    (await attempt(
+      async () => {
+        await adoptCopies(control, id);
+        await toOriginal(control, id, target);
+        // What was never complete is nothing to keep: the array deletes it.
+      },
+      force || replication.syncedAt === undefined,
+    ));
   await attempt(async () => {
     await toOriginal(control, id, sourceSide);
     await disable(control, id, sourceSide);

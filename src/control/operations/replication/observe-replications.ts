@@ -1,8 +1,9 @@
 /** What happens to replications by itself, as time passes. */
+import { forEachOf } from '../../../base/index.ts';
 import { Fault } from '../../../errors/index.ts';
 import type { ReplicationRecord } from '../../catalog/replication/records.ts';
 import type { Control } from '../../control.ts';
-import { LINK_EVERY_MS, MAX_REPLICATION_RUNS } from '../../limits.ts';
+import { LINK_EVERY_MS, LINKS_AT_ONCE, MAX_REPLICATION_RUNS } from '../../limits.ts';
 import { lookForDivergence } from '../../replication/divergence.ts';
 import { setRole } from '../../replication/fence.ts';
 import { recoverLinks } from '../../replication/link-failover.ts';
@@ -97,7 +98,7 @@ export class ReplicationObserver {
   async #look(all: readonly ReplicationRecord[]): Promise<void> {
     const control = this.#control;
     const call = { signal: this.#abort.signal, progress: () => undefined };
-    for (const replication of all) {
+    await forEachOf(all, LINKS_AT_ONCE, async (replication) => {
       try {
         if (isInterrupted(replication)) this.#recover(replication);
         else if (replication.mode === 'array') await watchLinks(control, replication.id);
@@ -114,7 +115,7 @@ export class ReplicationObserver {
         const isWritten = error instanceof Fault && error.code === 'IN_USE';
         if (!isWritten && !this.#abort.signal.aborted) this.#failed(error);
       }
-    }
+    });
   }
 }
 
