@@ -27,13 +27,16 @@ export async function failOverLinks(
 ): Promise<undefined> {
   const { sourceSide } = current(control.catalog, id);
   const side = otherSide(sourceSide);
-  await adoptCopies(control, id, { grown: true });
+  const known = adoptCopies(control, id, { grown: true });
   if (kind === 'forced') {
+    // What is known of the copies may be old: nothing to let an emergency wait for.
+    await known.catch(() => undefined);
     await promote(control, id, side, { force: true, signal });
     switchSides(control, id, kind, undefined);
     await endWriters(control, id);
     return;
   }
+  await known;
   await sendBefore(control, id, report, signal);
   await fence(control, id, sourceSide);
   changeReplication(control, id, { state: 'promoting', reason: undefined });

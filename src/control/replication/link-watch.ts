@@ -77,6 +77,7 @@ export async function watchLinks(control: Control, id: string): Promise<void> {
   const { replicationTurns, storage } = control;
   if (replicationTurns.isTaken(id)) return;
   const before = current(control.catalog, id);
+  if (Object.values(before.repositories).some((each) => isAwaited(control, each))) return;
   const side = targetSide(before);
   const seen = await seenOfLinks(control, id);
   if (replicationTurns.isTaken(id) || control.catalog.replications.byId(id) === undefined) return;
@@ -88,6 +89,12 @@ export async function watchLinks(control: Control, id: string): Promise<void> {
   if (before.failover !== 'none' || seen[before.sourceSide].every((each) => !isPrimary(each)))
     return;
   await replicationTurns.run(id, () => adoptCopies(control, id));
+}
+
+/** After a start: it is being attached, and says nothing yet. */
+function isAwaited({ catalog, storage }: Control, repositoryId: string): boolean {
+  const isMeantToBe = catalog.repositories.byId(repositoryId)?.state === 'attached';
+  return isMeantToBe && !storage.isAttached(repositoryId);
 }
 
 /** Inside the replication's turn. */

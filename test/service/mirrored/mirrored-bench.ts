@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connectNbd } from '../../../src/nbd/index.ts';
 import type { CephCluster } from '../../support/ceph-cluster.ts';
 import { freePort } from '../../support/free-port.ts';
@@ -16,6 +17,7 @@ export const MIB = 2 ** 20;
 /** Mirroring daemons look around twice a minute; a few rounds, on a busy machine. */
 export const ROUNDS_MS = 300_000;
 const PIECE = 65_536;
+const BETWEEN_LOOKS_MS = 500;
 
 export interface Replication {
   readonly mode: string;
@@ -100,7 +102,9 @@ export class MirroredBench {
     let shown = await this.show(name);
     const holdsNow = async (): Promise<boolean> => {
       shown = await this.show(name);
-      return await holds(shown);
+      if (await holds(shown)) return true;
+      await delay(BETWEEN_LOOKS_MS); // the daemons take half a minute; others want the processor too
+      return false;
     };
     try {
       await until(`${name} ${what}`, holdsNow, ROUNDS_MS);

@@ -34,13 +34,16 @@ export async function createReplication(
   if (first === undefined) throw noVolumes();
   const target = findRepository(catalog, input.target, 'target');
   if (target.id === first.repositoryId) throw sameRepository(input.target);
-  const obstacle =
-    links === undefined
-      ? 'no array replicates by itself here'
-      : await links.obstacle(first.repositoryId, target.id, sources.map(volumeNameOf));
-  if (input.mode === 'array' && obstacle !== undefined) throw notByArrays(obstacle);
+  let mode: ReplicationRecord['mode'] = 'engine';
   // Arrays first: what they can do, they do.
-  const mode = input.mode ?? (obstacle === undefined ? 'array' : 'engine');
+  if (input.mode !== 'engine') {
+    const obstacle =
+      links === undefined
+        ? 'no array replicates by itself here'
+        : await links.obstacle(first.repositoryId, target.id, sources.map(volumeNameOf));
+    if (input.mode === 'array' && obstacle !== undefined) throw notByArrays(obstacle);
+    if (obstacle === undefined) mode = 'array';
+  }
   return control.change((record) => {
     refuseMore(control, parseName(input.name, 'replication.name'));
     const members = sources.map((volume, position): ReplicationMember => {
