@@ -88,7 +88,13 @@ async function sendBefore(
  * Some members may have changed sides. The source is written again only when no array says any more that the other
  * side is; otherwise nobody writes until somebody has looked.
  */
-async function takeLinksBack(control: Control, id: string, source: Side): Promise<void> {
+async function takeLinksBack(
+  control: Control,
+  id: string,
+  source: Side,
+  signal?: AbortSignal,
+): Promise<void> {
+  const given = signal === undefined ? {} : { signal };
   try {
     await eachLink(control, id, otherSide(source), async (links, volume) => {
       const status = await statusOfLink(links, volume);
@@ -96,9 +102,12 @@ async function takeLinksBack(control: Control, id: string, source: Side): Promis
     });
     await eachLink(control, id, source, async (links, volume) => {
       const status = await statusOfLink(links, volume);
-      if (status?.role !== 'primary') await links.promote(volumeNameOf(volume), { force: false });
+      if (status?.role === 'primary') return;
+      await links.promote(volumeNameOf(volume), { force: false, ...given });
     });
   } catch (error) {
+    // The service stops: the next one goes on here.
+    if (signal?.aborted === true) return;
     const why = error instanceof Error ? error.message : String(error);
     const { name } = current(control.catalog, id);
     const reason =
@@ -116,12 +125,17 @@ async function takeLinksBack(control: Control, id: string, source: Side): Promis
  * Inside the replication's turn, after a start: a failover was begun, and the service died. Where the arrays have
  * changed sides the catalog follows; otherwise it is taken back.
  */
-export async function recoverLinks(control: Control, id: string): Promise<void> {
+export async function recoverLinks(
+  control: Control,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
   const replication = current(control.catalog, id);
   if (!isInterrupted(replication)) return;
   const { sourceSide } = replication;
   const seen = await seenOfLinks(control, id);
-  const isThere = seen[targetSide(replication)].every(isPrimary);
+  const theirs = seen[targetSide(replication)];
+  const isThere = theirs.length > 0 && theirs.every(isPrimary);
   if (isThere && !seen[sourceSide].some(isPrimary)) {
     switchSides(control, id, 'planned', undefined);
     await endWriters(control, id);
@@ -133,5 +147,5 @@ export async function recoverLinks(control: Control, id: string): Promise<void> 
     await observeLinks(control, id);
     return;
   }
-  await takeLinksBack(control, id, sourceSide);
+  await takeLinksBack(control, id, sourceSide, signal);
 }

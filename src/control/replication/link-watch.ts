@@ -61,7 +61,6 @@ async function seenOf(
 }
 
 export const isPrimary = (seen: Seen): boolean => isTold(seen) && seen.role === 'primary';
-export const isSecondary = (seen: Seen): boolean => isTold(seen) && seen.role === 'secondary';
 
 function isTold(seen: Seen): seen is LinkStatus {
   return seen !== undefined && 'role' in seen;

@@ -90,8 +90,8 @@ export class ReplicationObserver {
     const control = this.#control;
     const { id } = replication;
     if (control.replicationTurns.isTaken(id) || !this.#isReachable(replication)) return;
-    control.tasks.start('replication.recover', subjectOf(replication), () =>
-      control.replicationTurns.run(id, () => recoverLinks(control, id)),
+    control.tasks.start('replication.recover', subjectOf(replication), (_report, signal) =>
+      control.replicationTurns.run(id, () => recoverLinks(control, id, signal)),
     );
   }
 
