@@ -145,6 +145,8 @@ export const REPLICATION_RETRY_FIRST_MS = 15_000;
 export const REPLICATION_RETRY_LONGEST_MS = 900_000;
 /** How often arrays are asked for the state of their own replication. */
 export const LINK_EVERY_MS = 30_000;
+/** Replications whose arrays or old sources are asked at the same time: one that does not answer holds up few others. */
+export const LINKS_AT_ONCE = 4;
 /** Runs that begin by themselves are under way at the same time, at most: tasks of people find room. */
 export const MAX_REPLICATION_RUNS = 4;
 

@@ -73,24 +73,43 @@ export interface LinkStatus {
 
 /** The arrays' own replication: ReplicationControl of both ends. */
 export interface ArrayLinks {
-  /** Both ends replicate by themselves, and to each other. */
-  canLink(fromRepositoryId: string, toRepositoryId: string): Promise<boolean>;
+  /**
+   * Why the arrays cannot replicate these volumes by themselves, for people; undefined: they can.
+   * @param volumes of the first repository
+   */
+  obstacle(
+    fromRepositoryId: string,
+    toRepositoryId: string,
+    volumes: readonly VolumeName[],
+  ): Promise<string | undefined>;
   enable(volume: VolumeName): Promise<LinkStatus>;
   disable(volume: VolumeName): Promise<void>;
   /** undefined: there is no link. */
   status(volume: VolumeName): Promise<LinkStatus | undefined>;
-  /** Takes the copy that the arrays have made into our keeping; undefined: it is not there yet. */
+  /**
+   * Takes the copy that the arrays have made into our keeping; undefined: it is not there yet. What has its name and is
+   * no copy is left alone.
+   */
   adoptCopy<T>(
     volume: VolumeName,
     copy: { readonly repositoryId: string; readonly volumeId: string },
     keep: (stored: StoredVolume) => T,
   ): Promise<T | undefined>;
-  syncNow(volume: VolumeName): Promise<void>;
+  /** @returns what `syncedAt` will be when it has arrived; undefined: the array does not say */
+  syncNow(volume: VolumeName): Promise<number | undefined>;
   /**
-   * Waits while the other end's demotion is on its way to it.
-   * @throws Fault UNREACHABLE: it did not arrive; IN_USE: both ends were written
+   * Settles when the copy holds what was sent at a moment (of `syncNow`), however long that takes.
+   * @throws Fault UNAVAILABLE: the array says that it does not copy any more; CANCELLED
    */
-  promote(volume: VolumeName, options: { readonly force: boolean }): Promise<LinkStatus>;
+  arrived(copy: VolumeName, moment: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Waits while the other end's demotion is on its way to it. Again, of what is promoted: fine.
+   * @throws Fault UNAVAILABLE: it did not arrive, or both ends were written; CANCELLED
+   */
+  promote(
+    volume: VolumeName,
+    options: { readonly force: boolean; readonly signal?: AbortSignal },
+  ): Promise<LinkStatus>;
   demote(volume: VolumeName): Promise<LinkStatus>;
   /** What this side has is thrown away for what the other has. */
   resync(volume: VolumeName): Promise<LinkStatus>;

@@ -310,12 +310,16 @@ export interface ArrayLink {
 export interface ReplicationControl {
   /** Names the array pair: links can only go to a repository whose `peers` has our `site`. */
   readonly site: string;
+  /** Those that it sends to. */
   peers(): Promise<readonly string[]>;
   enable(request: Mutation & { readonly volume: ArrayRef }): Promise<ArrayLink>;
   disable(request: Mutation & { readonly volume: ArrayRef }): Promise<void>;
   status(volume: ArrayRef): Promise<ArrayLink | undefined>;
-  /** A consistent point is sent; settles when the array has taken the order. */
-  syncNow(request: Mutation & { readonly volume: ArrayRef }): Promise<void>;
+  /**
+   * A consistent point is sent; settles when the array has taken the order.
+   * @returns what `lastSyncAt` will be when it is complete on the other side; undefined: the array does not say
+   */
+  syncNow(request: Mutation & { readonly volume: ArrayRef }): Promise<number | undefined>;
   /** Becomes the writable side. @throws DEMOTION_NOT_PROPAGATED (again later), SPLIT_BRAIN */
   promote(
     request: Mutation & { readonly volume: ArrayRef; readonly force: boolean },

@@ -72,6 +72,22 @@ export class CephCluster {
     await this.ceph('osd', 'down', this.#osd);
   }
 
+  /**
+   * As a power cut of the whole site: monitor and OSD are gone, and nobody answers. The OSD is asked to end, because it
+   * keeps everything in memory and writes it down only then.
+   */
+  async goDark(): Promise<void> {
+    await this.#end(`osd.${this.#osd}`);
+    await this.#end('mon.a', 'SIGKILL');
+  }
+
+  /** After `goDark`. */
+  async comeBack(): Promise<void> {
+    await this.#run('ceph-mon', ['-i', 'a']);
+    await this.ceph('osd', 'down', this.#osd);
+    await this.startOsd();
+  }
+
   /** A daemon that copies images here from the peers of the pool. */
   async startMirror(): Promise<void> {
     const keyring = join(this.folder, 'mirror.keyring');
@@ -94,14 +110,14 @@ export class CephCluster {
     return (await succeed(program, args, { env: { CEPH_CONF: this.conf } })).stdout;
   }
 
-  async #end(daemon: string): Promise<void> {
+  async #end(daemon: string, how: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const pid = await readFile(join(this.folder, 'run', `${daemon}.pid`), 'utf8').catch(() => '');
     if (pid.trim() === '') return;
     const alive = async (): Promise<boolean> =>
       (await readFile(`/proc/${pid.trim()}/cmdline`, 'utf8').catch(() => '')).includes('ceph') ||
       (await readFile(`/proc/${pid.trim()}/cmdline`, 'utf8').catch(() => '')).includes('rbd');
     if (!(await alive())) return;
-    process.kill(Number(pid), 'SIGTERM');
+    process.kill(Number(pid), how);
     const asked = performance.now();
     await until(`${daemon} has ended`, async () => {
       if (performance.now() - asked > END_MS / 2) process.kill(Number(pid), 'SIGKILL');

@@ -97,12 +97,19 @@ export class CephControl implements ArrayControl {
     try {
       const images = new Images(cluster);
       const owner = { repositoryId, server: connection.initiatorName };
-      const ownership = await Ownership.take(cluster, images, owner, options);
+      // Whoever owns it: what it is does not change by that, and each question is a process.
+      const facts = Promise.all([Replication.of(cluster, images), factsOf(cluster)]);
+      const [taken] = await Promise.allSettled([
+        Ownership.take(cluster, images, owner, options),
+        facts,
+      ]);
+      if (taken.status === 'rejected') throw taken.reason;
+      const ownership = taken.value;
       await cluster.block(dead, DEAD_CLIENT_SECONDS);
-      const replication = await Replication.of(cluster, images);
+      const [replication, about] = await facts;
       cluster.guardWith(oncePer(OWNER_CHECK_MS, parts.clock, () => ownership.check()));
       const servers = new Servers(cluster, images, parts.log, () => ownership.check());
-      const info = await infoOf(cluster, replication !== undefined);
+      const info = infoOf(cluster, about, replication !== undefined);
       options.signal?.throwIfAborted();
       const attached = { cluster, ownership, servers, images, info, replication, repositoryId };
       return new CephControl(attached);
@@ -181,14 +188,19 @@ export class CephControl implements ArrayControl {
   }
 }
 
-/** Runs it unless it has succeeded within so many milliseconds. */
+/** Runs it unless that was begun within so many milliseconds: who comes meanwhile shares its end. */
 function oncePer(ms: number, clock: () => number, run: () => Promise<void>): () => Promise<void> {
-  let succeeded = Number.NEGATIVE_INFINITY;
-  return async () => {
+  let begun = Number.NEGATIVE_INFINITY;
+  let running: Promise<void> = Promise.resolve();
+  return () => {
     const now = clock();
-    if (now - succeeded < ms) return;
-    await run();
-    succeeded = now;
+    if (now - begun < ms) return running;
+    begun = now;
+    running = run().catch((error: unknown) => {
+      begun = Number.NEGATIVE_INFINITY;
+      throw error;
+    });
+    return running;
   };
 }
 
@@ -200,8 +212,17 @@ function blockErrorOf(error: unknown): BlockError {
   return new BlockError(errno, 'open', 0, 0, error.message, { cause: error });
 }
 
-async function infoOf(cluster: Cluster, mirrored: boolean): Promise<ArrayInfo> {
+interface Facts {
+  readonly version: string;
+  readonly fsid: string;
+}
+
+async function factsOf(cluster: Cluster): Promise<Facts> {
   const [version, fsid] = await Promise.all([versionOf(cluster), fsidOf(cluster)]);
+  return { version, fsid };
+}
+
+function infoOf(cluster: Cluster, { version, fsid }: Facts, mirrored: boolean): ArrayInfo {
   const yes = mirrored ? 'yes' : 'no';
   return {
     vendor: 'Ceph',

@@ -10,7 +10,7 @@ import type {
 } from '../../repositories/index.ts';
 import type { Cluster } from './cluster.ts';
 import { type Image, type Images, ignoring } from './images.ts';
-import type { Maker } from './making.ts';
+import { type Maker, metaOf } from './making.ts';
 import { checkName, tagSuffix } from './names.ts';
 import { type Objects, snapshotIdOf } from './objects.ts';
 import { roundedSize, type Volumes } from './volumes.ts';
@@ -53,7 +53,10 @@ export class Clones implements CloneControl {
       },
       options,
     );
-    return fresh ? this.#parts.objects.volume(image) : this.#same(image, size);
+    if (!fresh) return this.#same(image, size);
+    // Of a copy nobody knows how much of its source was written.
+    const known = { empty: request.kind === 'linked' };
+    return this.#parts.objects.volumeOf(image, metaOf({ tag, thin: true }), known);
   }
 
   async #same(image: Image, size: number | undefined): Promise<ArrayVolume> {
@@ -144,7 +147,7 @@ export class Clones implements CloneControl {
         const args = ['flatten', this.#cluster.spec(image.name)];
         await this.#cluster.rbd(args, { ...call, ...options });
       }
-      return this.#parts.objects.volume(await this.#images.ofRef(request.ref));
+      return this.#parts.objects.volume({ ...image, parent: undefined });
     });
   }
 }

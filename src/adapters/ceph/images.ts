@@ -23,8 +23,12 @@ export interface Image {
   readonly parent: ImageParent | undefined;
   /** Its differences and its usage are known without reading it. */
   readonly fastDiff: boolean;
+  /** Of all namespaces. undefined: this version of `rbd` does not say. */
+  readonly snapshotCount: number | undefined;
   /** This side of a mirrored image: `true` may be written. undefined: not mirrored. */
   readonly primary: boolean | undefined;
+  /** Enabling or disabling it was begun, and did not come to its end. */
+  readonly halfMirrored: boolean;
 }
 
 export interface ImageSnapshot {
@@ -107,11 +111,11 @@ export class Images {
 
   /**
    * A clone or copy has its source's metadata: none of ours may stay. The tags of its snapshots may: they go by ids that
-   * this image has not, and there can be hundreds.
+   * this image has not, and there can be hundreds. So may its tag, which is replaced next.
    */
   async forgetSource(name: string): Promise<void> {
     for (const key of (await this.meta(name)).keys()) {
-      if (!key.startsWith(META.all) || key.startsWith(META.snapshot)) continue;
+      if (!key.startsWith(META.all) || key.startsWith(META.snapshot) || key === META.tag) continue;
       await this.removeMeta(name, key);
     }
   }
@@ -128,6 +132,11 @@ export class Images {
     const call = { what: `list the snapshots of ${name}` };
     const args = ['snap', 'ls', '--all', this.#cluster.spec(name)];
     return shapesOf(await this.#cluster.rbdJson(args, call), call.what).map(snapshotOf);
+  }
+
+  /** The same, asked only if there are any. */
+  async snapshotsOf({ name, snapshotCount }: Image): Promise<readonly ImageSnapshot[]> {
+    return snapshotCount === 0 ? [] : await this.snapshots(name);
   }
 
   /** Those that people see. */
@@ -209,14 +218,17 @@ export async function ignoring(
 function imageOf(shape: Shape): Image {
   const parent = shape['parent'];
   const mirroring = shape['mirroring'];
-  const primary = mirroring === undefined ? undefined : asShape(mirroring, 'mirroring')['primary'];
+  const snapshots = shape['snapshot_count'];
+  const { primary, state } = asShape(mirroring ?? {}, 'mirroring');
   return {
     name: text(shape, 'name'),
     id: text(shape, 'id'),
     size: count(shape, 'size'),
+    snapshotCount: typeof snapshots === 'number' ? snapshots : undefined,
     fastDiff: asList(shape['features'], 'features').includes('fast-diff'),
     parent: parent === undefined ? undefined : parentOf(asShape(parent, 'parent')),
     primary: typeof primary === 'boolean' ? primary : undefined,
+    halfMirrored: typeof primary === 'boolean' && state !== 'enabled',
   };
 }
 

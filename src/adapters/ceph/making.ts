@@ -22,6 +22,11 @@ export interface Wanted {
   readonly make: (part: string) => Promise<void>;
 }
 
+/** What our own metadata says of it when it has just been made. */
+export function metaOf({ tag, thin }: Pick<Wanted, 'tag' | 'thin'>): ReadonlyMap<string, string> {
+  return new Map([[META.tag, tag], ...(thin ? [] : [[META.thin, 'no'] as const])]);
+}
+
 export interface Made {
   readonly image: Image;
   /** False: it was there. */

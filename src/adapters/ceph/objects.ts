@@ -25,6 +25,11 @@ export function snapshotRef(
   };
 }
 
+/** Of a volume's ref, or of the image that a snapshot's ref is of. */
+export function imageIdOf(ref: ArrayRef): string {
+  return ref.nativeId.split('@')[0] ?? '';
+}
+
 /** The snapshot's id in a ref; NaN, which no snapshot has, for anything else. */
 export function snapshotIdOf(ref: ArrayRef): number {
   return ref.kind === 'snapshot' ? Number(ref.nativeId.split('@')[1] ?? Number.NaN) : Number.NaN;
@@ -43,13 +48,15 @@ export class Objects {
     return this.volumeOf(image, this.#images.meta(image.name));
   }
 
+  /** @param told what is known of it, so that it is not asked */
   async volumeOf(
     image: Image,
     told: ReadonlyMap<string, string> | Promise<ReadonlyMap<string, string>>,
+    known: { readonly empty?: boolean } = {},
   ): Promise<ArrayVolume> {
     const [meta, allocated, parent] = await Promise.all([
       told,
-      this.#images.allocated(image),
+      known.empty === true && image.fastDiff ? 0 : this.#images.allocated(image),
       this.#parentOf(image),
     ]);
     return {

@@ -35,8 +35,7 @@ export class Ownership {
 
   /** The repository that lives in the pool; undefined: none does. */
   static async of(images: Images): Promise<string | undefined> {
-    if ((await images.byName(MARKER)) === undefined) return undefined;
-    return (await images.meta(MARKER)).get(KEY.repository);
+    return (await markerOf(images)).get(KEY.repository);
   }
 
   /** @throws ArrayError ALREADY_MANAGED, NOT_FOUND (it is nobody's), EXCLUSIVE_ATTACHED */
@@ -46,7 +45,8 @@ export class Ownership {
     owner: Owner,
     options: { readonly create?: boolean; readonly takeOver?: boolean },
   ): Promise<Ownership> {
-    const there = await Ownership.of(images);
+    const marker = await markerOf(images);
+    const there = marker.get(KEY.repository);
     if (there !== undefined && there !== owner.repositoryId) {
       const message = `pool ${cluster.place} holds another repository`;
       throw new ArrayError('ALREADY_MANAGED', message, { value: there });
@@ -62,12 +62,12 @@ export class Ownership {
       await images.setMeta(MARKER, KEY.repository, owner.repositoryId);
     }
     const ownership = new Ownership(cluster, images, owner);
-    await ownership.#attach(options.takeOver === true);
+    await ownership.#attach(marker, options.takeOver === true);
     return ownership;
   }
 
-  async #attach(takeOver: boolean): Promise<void> {
-    const meta = await this.#images.meta(MARKER);
+  /** @param meta of the marker, as it was a moment ago: `check` looks at what came of it */
+  async #attach(meta: ReadonlyMap<string, string>, takeOver: boolean): Promise<void> {
     const before = meta.get(KEY.owner);
     const other = before !== undefined && before !== this.#owner.server;
     if (other && !takeOver) {
@@ -75,10 +75,12 @@ export class Ownership {
       throw new ArrayError('EXCLUSIVE_ATTACHED', message, { refs: [before] });
     }
     this.#epoch = Number(meta.get(KEY.epoch) ?? 0) + (other ? 1 : 0);
-    await this.#images.setMeta(MARKER, KEY.epoch, String(this.#epoch));
-    // The other server looks at the epoch when it has opened anything more; what it has open is cut off. The pool is
-    // ours only then: should we die before, whoever takes over begins anew.
-    if (other) await this.#cutOffAll();
+    if (other) {
+      await this.#images.setMeta(MARKER, KEY.epoch, String(this.#epoch));
+      // The other server looks at the epoch when it has opened anything more; what it has open is cut off. The pool is
+      // ours only then: should we die before, whoever takes over begins anew.
+      await this.#cutOffAll();
+    }
     await this.#images.setMeta(MARKER, KEY.owner, this.#owner.server);
     await this.check();
   }
@@ -103,9 +105,18 @@ export class Ownership {
     throw new ArrayError('FENCED', `another server has taken over pool ${this.#cluster.place}`);
   }
 
-  /** Another server may attach it now. */
+  /** Another server may attach it now. The cluster's guard has checked that it is ours before (`Cluster.guardWith`). */
   async release(): Promise<void> {
-    await this.check();
     await this.#images.removeMeta(MARKER, KEY.owner);
+  }
+}
+
+/** Nothing: nobody has marked the pool. */
+async function markerOf(images: Images): Promise<ReadonlyMap<string, string>> {
+  try {
+    return await images.meta(MARKER);
+  } catch (error) {
+    if (error instanceof ArrayError && error.code === 'NOT_FOUND') return new Map();
+    throw error;
   }
 }

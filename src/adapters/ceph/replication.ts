@@ -35,12 +35,14 @@ export class Replication implements ReplicationControl {
   static async of(cluster: Cluster, images: Images): Promise<Replication | undefined> {
     const pool = await poolInfo(cluster);
     if (optionalText(pool, 'mode') !== 'image') return undefined;
-    return new Replication(cluster, images, text(pool, 'site_name'));
+    return new Replication(cluster, images, siteIn(cluster, text(pool, 'site_name')));
   }
 
   async peers(): Promise<readonly string[]> {
     const pool = await poolInfo(this.#cluster);
-    return shapesOf(pool['peers'] ?? [], 'peers').map((peer) => text(peer, 'site_name'));
+    return shapesOf(pool['peers'] ?? [], 'peers')
+      .filter((peer) => /tx/.test(optionalText(peer, 'direction') ?? 'rx-tx'))
+      .map((peer) => siteIn(this.#cluster, text(peer, 'site_name')));
   }
 
   async enable(request: OfVolume): Promise<ArrayLink> {
@@ -49,7 +51,8 @@ export class Replication implements ReplicationControl {
       const message = `pool ${this.#cluster.place} has no peer to mirror to`;
       throw new ArrayError('PEER_MISSING', message);
     }
-    if (image.primary === undefined) await this.#mirror(image, ['enable'], ['snapshot']);
+    const isOn = image.primary !== undefined && !image.halfMirrored;
+    if (!isOn) await this.#mirror(image, ['enable'], ['snapshot']);
     return this.#link(await this.#images.ofRef(request.volume));
   }
 
@@ -69,12 +72,15 @@ export class Replication implements ReplicationControl {
     return image?.primary === undefined ? undefined : this.#link(image);
   }
 
-  async syncNow(request: OfVolume): Promise<void> {
+  async syncNow(request: OfVolume): Promise<number | undefined> {
     const image = await this.#mirrored(request.volume);
     if (!image.primary) {
       throw new ArrayError('FROZEN', `${image.name} is the copy: the original sends`);
     }
     await this.#mirror(image, ['snapshot']);
+    const snapshots = await this.#images.snapshots(image.name);
+    const moments = snapshots.filter(({ namespace }) => namespace === 'mirror');
+    return moments.at(-1)?.createdAt;
   }
 
   async promote(request: OfVolume & { readonly force: boolean }): Promise<ArrayLink> {
@@ -129,7 +135,7 @@ export class Replication implements ReplicationControl {
         mutating: true,
       });
     } catch (error) {
-      throw error instanceof ArrayError ? inMirroringTerms(error) : error;
+      throw error instanceof ArrayError ? inMirroringTerms(error, verb[0]) : error;
     }
   }
 
@@ -151,10 +157,22 @@ export class Replication implements ReplicationControl {
       volume: volumeRef(image),
       role: primary ? 'primary' : 'secondary',
       state: state ?? stateOf(copying.state, copying.description, primary),
-      description: `${ours.state}: ${ours.description}; ${theirs.state}: ${theirs.description}`,
+      description: `${said(ours)}; ${said(theirs)}`,
       lastSyncAt: syncedAt(copying.description),
     };
   }
+}
+
+/** A pool is mirrored to the one of its name in the peer's cluster. */
+function siteIn(cluster: Cluster, site: string): string {
+  return `${site}/${cluster.place}`;
+}
+
+/** Without the figures of a daemon, which are for programs. */
+function said(of: { readonly state: string; readonly description: string }): string {
+  const { state, description } = of;
+  const words = description.replace(/,?\s*\{.*\}/s, '');
+  return words === '' ? state : `${state}: ${words}`;
 }
 
 async function poolInfo(cluster: Cluster): Promise<Shape> {
@@ -162,9 +180,14 @@ async function poolInfo(cluster: Cluster): Promise<Shape> {
   return asShape(await cluster.rbdJson(['mirror', 'pool', 'info', cluster.place], call), call.what);
 }
 
-/** Exit 16 and 22 say little; the words do. */
-function inMirroringTerms(error: ArrayError): ArrayError {
+/** Exit 16, 22 and 30 say little; the words do. */
+function inMirroringTerms(error: ArrayError, verb: string | undefined): ArrayError {
   const { nativeMessage = '' } = error.details;
+  // The demotion is here, and the daemon is not done with it: it still has the image.
+  if (verb === 'promote' && /Read-only file system/.test(nativeMessage)) {
+    const message = 'the daemon that copies here has not let go of the image yet';
+    return new ArrayError('DEMOTION_NOT_PROPAGATED', message, error.details);
+  }
   if (/demotion is not propagated yet|primary within a remote cluster/.test(nativeMessage)) {
     const message = 'the other side is still the original, or its demotion has not come here yet';
     return new ArrayError('DEMOTION_NOT_PROPAGATED', message, error.details);

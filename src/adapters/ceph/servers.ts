@@ -199,11 +199,13 @@ export class Servers {
     });
     try {
       // Noted before anybody writes: whoever finds it dead must know which client of the cluster it was.
-      const after = writable ? await this.#images.watchers(image.name) : [];
+      // Asked when it has the image open: who takes over says so first, and then cuts off whoever has images open.
+      const [after] = await Promise.all([
+        writable ? this.#images.watchers(image.name) : [],
+        this.#stillOurs(),
+      ]);
       const watchers = after.filter((watcher) => !before.includes(watcher));
       await folder.note(index, { pid: process.pid, watchers });
-      // Asked when it has the image open: who takes over says so first, and then cuts off whoever has images open.
-      await this.#stillOurs();
       if (this.#closed) throw new ArrayError('UNREACHABLE', 'the repository is closed');
       if (server.cut) throw new ArrayError('FENCED', 'this client was fenced');
       server.watchers = watchers;

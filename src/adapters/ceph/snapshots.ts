@@ -16,7 +16,7 @@ import { Differences } from './differences.ts';
 import { type Image, type ImageSnapshot, type Images, ignoring } from './images.ts';
 import { PAGE_ITEMS, SNAPSHOTS_PER_VOLUME } from './limits.ts';
 import { checkName, META, objectName, tagSuffix } from './names.ts';
-import { type Objects, snapshotIdOf } from './objects.ts';
+import { imageIdOf, type Objects, snapshotIdOf } from './objects.ts';
 import type { TagIndex } from './tag-index.ts';
 import { afterOf, CURSOR, type Volumes } from './volumes.ts';
 
@@ -65,15 +65,10 @@ export class Snapshots implements SnapshotControl {
     return this.#parts.turns.run(`snapshot ${tag}`, async () => {
       const [image, there] = await Promise.all([
         this.#images.ofRef(wanted.volume),
-        this.#byTag(tag),
+        this.#lookFor(tag),
       ]);
-      if (there !== undefined) return [await this.#same(there, image)];
-      const snapshots = await this.#images.userSnapshots(image.name);
-      let snapshot = snapshots.find(({ name }) => name.endsWith(tagSuffix(tag)));
-      if (snapshot === undefined && snapshots.length >= SNAPSHOTS_PER_VOLUME) {
-        const message = `volume ${image.name} has ${snapshots.length} snapshots already`;
-        throw new ArrayError('LIMIT_REACHED', message, { expected: `${SNAPSHOTS_PER_VOLUME}` });
-      }
+      if (there.snapshot !== undefined) return [await this.#same(there.snapshot, image)];
+      let snapshot = await this.#begun(image, tag, there.isIndexed);
       await this.#parts.index.set('snapshot', tag, image.id);
       snapshot ??= await this.#take(image, objectName(wanted.name, tag), options);
       await this.#images.setMeta(image.name, META.snapshot + String(snapshot.id), tag);
@@ -85,6 +80,20 @@ export class Snapshots implements SnapshotControl {
         ),
       ];
     });
+  }
+
+  /**
+   * One that was taken by an attempt that died, and has no tag yet. Its tag was in the index before it was taken: when
+   * it is not, there is none, and its image has fewer snapshots than it may have, they need not be listed.
+   */
+  async #begun(image: Image, tag: string, isIndexed: boolean): Promise<ImageSnapshot | undefined> {
+    const { snapshotCount: count = Number.POSITIVE_INFINITY } = image;
+    if (!isIndexed && count < SNAPSHOTS_PER_VOLUME) return undefined;
+    const snapshots = await this.#images.userSnapshots(image.name);
+    const begun = snapshots.find(({ name }) => name.endsWith(tagSuffix(tag)));
+    if (begun !== undefined || snapshots.length < SNAPSHOTS_PER_VOLUME) return begun;
+    const message = `volume ${image.name} has ${snapshots.length} snapshots already`;
+    throw new ArrayError('LIMIT_REACHED', message, { expected: `${SNAPSHOTS_PER_VOLUME}` });
   }
 
   async #take(image: Image, name: string, options?: CallOptions): Promise<ImageSnapshot> {
@@ -100,10 +109,6 @@ export class Snapshots implements SnapshotControl {
     if (there.volume.nativeId === image.id) return there;
     const message = `the tag is that of snapshot ${there.ref.name}, of another volume`;
     throw new ArrayError('ALREADY_EXISTS_DIFFERENT', message, { refs: [there.ref.name] });
-  }
-
-  async #shown(image: Image, snapshot: ImageSnapshot): Promise<ArraySnapshot> {
-    return this.#objects.snapshot(image, snapshot, await this.#images.meta(image.name));
   }
 
   async deleteSnapshot(
@@ -131,22 +136,36 @@ export class Snapshots implements SnapshotControl {
     await ignoring(['NOT_FOUND'], () =>
       this.#cluster.rbd(['snap', 'rm', '--no-progress', spec], { ...call, ...options }),
     );
-    await this.#images.removeMeta(image.name, key);
-    if (tag !== undefined) await this.#parts.index.remove('snapshot', tag);
+    if (tag === undefined) return;
+    await Promise.all([
+      this.#images.removeMeta(image.name, key),
+      this.#parts.index.remove('snapshot', tag),
+    ]);
   }
 
   async findSnapshot(
     by: { readonly ref: ArrayRef } | { readonly tag: string },
   ): Promise<ArraySnapshot | undefined> {
-    if ('tag' in by) return this.#byTag(by.tag);
-    const found = await this.#find(by.ref);
-    return found === undefined ? undefined : this.#shown(found.image, found.snapshot);
+    if ('tag' in by) return (await this.#lookFor(by.tag)).snapshot;
+    const image = await this.#imageOf(by.ref);
+    if (image === undefined) return undefined;
+    const [snapshot, meta] = await Promise.all([
+      this.#inImage(image, by.ref),
+      this.#images.meta(image.name),
+    ]);
+    return snapshot === undefined ? undefined : this.#objects.snapshot(image, snapshot, meta);
   }
 
-  async #byTag(tag: string): Promise<ArraySnapshot | undefined> {
+  async #lookFor(
+    tag: string,
+  ): Promise<{ readonly snapshot: ArraySnapshot | undefined; readonly isIndexed: boolean }> {
     const id = await this.#parts.index.get('snapshot', tag);
     const image = id === undefined ? undefined : await this.#images.byId(id);
-    if (image === undefined) return undefined;
+    const snapshot = image === undefined ? undefined : await this.#tagged(image, tag);
+    return { snapshot, isIndexed: id !== undefined };
+  }
+
+  async #tagged(image: Image, tag: string): Promise<ArraySnapshot | undefined> {
     const [meta, snapshots] = await Promise.all([
       this.#images.meta(image.name),
       this.#images.userSnapshots(image.name),
@@ -162,11 +181,18 @@ export class Snapshots implements SnapshotControl {
   async #find(
     ref: ArrayRef,
   ): Promise<{ readonly image: Image; readonly snapshot: ImageSnapshot } | undefined> {
-    const image = await this.#images.byId(ref.nativeId.split('@')[0] ?? '');
-    if (image === undefined) return undefined;
+    const image = await this.#imageOf(ref);
+    const snapshot = image === undefined ? undefined : await this.#inImage(image, ref);
+    return image === undefined || snapshot === undefined ? undefined : { image, snapshot };
+  }
+
+  #imageOf(ref: ArrayRef): Promise<Image | undefined> {
+    return this.#images.byId(imageIdOf(ref));
+  }
+
+  async #inImage(image: Image, ref: ArrayRef): Promise<ImageSnapshot | undefined> {
     const id = snapshotIdOf(ref);
-    const snapshot = (await this.#images.userSnapshots(image.name)).find((each) => each.id === id);
-    return snapshot === undefined ? undefined : { image, snapshot };
+    return (await this.#images.userSnapshots(image.name)).find((each) => each.id === id);
   }
 
   /** A page is the snapshots of one volume or, of all, those of the next volumes. */
@@ -207,17 +233,20 @@ export class Snapshots implements SnapshotControl {
   ): Promise<ArrayVolume> {
     return this.#parts.turns.run(request.volume.nativeId, async () => {
       const image = await this.#images.ofRef(request.volume);
-      const found = await this.#find(request.snapshot);
-      if (found === undefined) {
+      const isOurs = imageIdOf(request.snapshot) === image.id;
+      const snapshot = isOurs
+        ? await this.#inImage(image, request.snapshot)
+        : (await this.#find(request.snapshot))?.snapshot;
+      if (snapshot === undefined) {
         throw new ArrayError('NOT_FOUND', `there is no snapshot ${request.snapshot.name}`);
       }
-      if (found.image.id !== image.id) {
+      if (!isOurs) {
         const message = `${request.snapshot.name} is not a snapshot of ${image.name}`;
         throw new ArrayError('INVALID_ARGUMENT', message, { field: 'snapshot' });
       }
       if ((await this.#images.meta(image.name)).get(META.reverted) !== request.opId) {
         await this.#parts.volumes.refuseWatchers(image, 'revert');
-        const args = ['snap', 'rollback', this.#cluster.spec(image.name, found.snapshot.name)];
+        const args = ['snap', 'rollback', this.#cluster.spec(image.name, snapshot.name)];
         const call = { what: `revert ${image.name}`, mutating: true, long: true };
         await this.#cluster.rbd(args, { ...call, ...options });
         await this.#images.setMeta(image.name, META.reverted, request.opId);

@@ -12,7 +12,7 @@ import type {
 import type { Cluster } from './cluster.ts';
 import { type Image, type Images, ignoring } from './images.ts';
 import { CALLS_AT_ONCE, PAGE_ITEMS, SIZE_GRANULARITY, SIZE_MAXIMUM } from './limits.ts';
-import type { Maker } from './making.ts';
+import { type Maker, metaOf } from './making.ts';
 import { checkName, isVolumeName, MARKER, META, tagSuffix } from './names.ts';
 import type { Objects } from './objects.ts';
 import type { TagIndex } from './tag-index.ts';
@@ -26,6 +26,11 @@ export interface VolumeParts {
   readonly index: TagIndex;
   /** Its size is another one: who opens it from now on sees that. */
   readonly onResized: (imageId: string) => Promise<void>;
+}
+
+interface Tagged {
+  readonly image: Image;
+  readonly meta: ReadonlyMap<string, string>;
 }
 
 export class Volumes {
@@ -60,7 +65,8 @@ export class Volumes {
     const find = (names: readonly string[]): Promise<Image | undefined> => this.byTag(tag, names);
     const wanted = { tag, name, thin, copied: false, find, make };
     const { image, fresh } = await this.#maker.make(wanted, options);
-    return fresh ? this.#objects.volume(image) : this.#same(image, request, size);
+    if (!fresh) return this.#same(image, request, size);
+    return this.#objects.volumeOf(image, metaOf(wanted), { empty: thin });
   }
 
   async #same(image: Image, request: CreateVolume, size: number): Promise<ArrayVolume> {
@@ -76,7 +82,7 @@ export class Volumes {
   remove(request: Mutation & { readonly ref: ArrayRef }, options?: CallOptions): Promise<void> {
     return this.#turns.run(request.ref.nativeId, async () => {
       const image = await this.#images.byId(request.ref.nativeId);
-      if (image === undefined) return;
+      if (image === undefined) return this.#removeName(request.ref.name);
       await Promise.all([this.#refuseMapped(image), this.#refuseDependents(image)]);
       await this.refuseWatchers(image, 'delete');
       const call = { what: `delete volume ${image.name}`, mutating: true, long: true };
@@ -84,6 +90,17 @@ export class Volumes {
         this.#cluster.rbd(['rm', this.#cluster.spec(image.name)], { ...call, ...options }),
       );
     });
+  }
+
+  /** A deletion that died at its end leaves a name in the pool's list that nothing stands behind. */
+  async #removeName(name: string): Promise<void> {
+    if (!(await this.#images.names()).includes(name)) return;
+    // It may be another image's by now.
+    if ((await this.#images.byName(name)) !== undefined) return;
+    const call = { what: `remove the name ${name}`, mutating: true };
+    await ignoring(['NOT_FOUND'], () =>
+      this.#cluster.rbd(['rm', '--no-progress', this.#cluster.spec(name)], call),
+    );
   }
 
   async #refuseMapped({ name }: Image): Promise<void> {
@@ -94,8 +111,9 @@ export class Volumes {
     throw new ArrayError('IN_USE', `volume ${name} is mapped to ${refs.join(', ')}`, { refs });
   }
 
-  async #refuseDependents({ name }: Image): Promise<void> {
-    const all = await this.#images.snapshots(name);
+  async #refuseDependents(image: Image): Promise<void> {
+    const { name } = image;
+    const all = await this.#images.snapshotsOf(image);
     const snapshots = all.filter(({ namespace }) => namespace === 'user');
     const clones = all.length === 0 ? [] : await this.#images.children(name);
     const groups = all.filter(({ namespace }) => namespace === 'group');
@@ -132,37 +150,50 @@ export class Volumes {
         await this.#cluster.rbd([...args, '--size', `${size}B`], { ...call, ...options });
       }
       await this.#onResized(image.id);
-      return this.#objects.volume(await this.#images.ofRef(request.ref));
+      return this.#objects.volume({ ...image, size });
     });
   }
 
   async find(
     by: { readonly ref: ArrayRef } | { readonly tag: string },
   ): Promise<ArrayVolume | undefined> {
-    const image = await ('ref' in by ? this.#images.byId(by.ref.nativeId) : this.byTag(by.tag));
+    if ('tag' in by) {
+      const found = await this.#withTag(by.tag);
+      return found === undefined ? undefined : this.#objects.volumeOf(found.image, found.meta);
+    }
+    const image = await this.#images.byId(by.ref.nativeId);
     return image === undefined || image.name === MARKER ? undefined : this.#objects.volume(image);
   }
 
   /** What we made has the tag's hash in its name; what was adopted stands in the index. */
   async byTag(tag: string, known?: readonly string[]): Promise<Image | undefined> {
+    return (await this.#withTag(tag, known))?.image;
+  }
+
+  async #withTag(tag: string, known?: readonly string[]): Promise<Tagged | undefined> {
     const suffix = tagSuffix(tag);
     const [names, id] = await Promise.all([
       known ?? this.#images.allNames(),
       this.#index.get('volume', tag),
     ]);
     for (const name of names.filter((each) => isVolumeName(each) && each.endsWith(suffix))) {
-      if ((await this.#tagOf(name)) === tag) return this.#images.byName(name);
+      const meta = await this.#metaOf(name);
+      if (meta.get(META.tag) !== tag) continue;
+      const image = await this.#images.byName(name);
+      return image === undefined ? undefined : { image, meta };
     }
     const image = id === undefined ? undefined : await this.#images.byId(id);
-    if (image === undefined) return undefined;
-    return (await this.#tagOf(image.name)) === tag ? image : undefined;
+    if (image === undefined || image.name === MARKER) return undefined;
+    const meta = await this.#metaOf(image.name);
+    return meta.get(META.tag) === tag ? { image, meta } : undefined;
   }
 
-  async #tagOf(name: string): Promise<string | undefined> {
+  /** Nothing of one that is gone since. */
+  async #metaOf(name: string): Promise<ReadonlyMap<string, string>> {
     try {
-      return (await this.#images.meta(name)).get(META.tag);
+      return await this.#images.meta(name);
     } catch (error) {
-      if (error instanceof ArrayError && error.code === 'NOT_FOUND') return undefined;
+      if (error instanceof ArrayError && error.code === 'NOT_FOUND') return new Map();
       throw error;
     }
   }

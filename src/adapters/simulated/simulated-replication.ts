@@ -62,6 +62,7 @@ function changingRoles(
         if (volume.link.role === other.link.role) throw split(volume);
         const [from, to] = volume.link.role === 'primary' ? [volume, other] : [other, volume];
         await send(from, to);
+        return volume.link.lastSyncAt;
       }),
     promote: ({ volume: ref, force }) =>
       session.change('promote', undefined, async () => {
@@ -159,6 +160,8 @@ function reachable(session: ArraySession, volume: Linked): Linked {
 
 /** An orderly change of roles: the other side has let go, and all it had is here. */
 async function takeOver(volume: Linked, other: Linked | undefined): Promise<void> {
+  // It let go itself, and nobody has taken over.
+  if (volume.link.demoted && other?.link.role !== 'primary') return;
   if (other === undefined || !other.link.demoted) {
     const message = `${volume.link.peer} has not let go of volume ${volume.name}`;
     throw new ArrayError('DEMOTION_NOT_PROPAGATED', message);

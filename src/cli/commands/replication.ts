@@ -91,7 +91,10 @@ function createCommand(io: CliIo): Command {
       const of = volumes.length === 0 ? {} : { volumes };
       const body = { name, ...of, ...given({ target, group, prefix, mode }), ...fields(options) };
       const replication = await session.client.call<Replication>('POST', '/replications', body);
-      session.show(replication, () => `replication ${name} created: to ${target}\n`);
+      session.show(
+        replication,
+        () => `replication ${name} created: to ${target}, by ${engineText(replication)}\n`,
+      );
     },
   );
 }
@@ -204,6 +207,10 @@ function listText(replications: readonly Replication[]): string {
   );
 }
 
+function engineText({ mode }: Replication): string {
+  return mode === 'array' ? 'the arrays' : 'Rootcast';
+}
+
 function rpoText({ rpo, rpoMissed }: Replication): string {
   if (rpo === null) return '-';
   return rpoMissed ? `${rpo} (missed)` : rpo;
@@ -218,7 +225,7 @@ function replicationText(replication: Replication): string {
     ['why', replication.reason ?? '-'],
     ['written', `${replication.source}${replication.reversed ? ' (reversed)' : ''}`],
     ['replica', replication.target],
-    ['by', replication.mode === 'array' ? 'the arrays' : 'Rootcast'],
+    ['by', engineText(replication)],
     ['age of the replica', ageText(replication.ageSeconds)],
     ['objective', rpoText(replication)],
     ['interval', replication.interval ?? '-'],

@@ -6,14 +6,13 @@
 import { Fault } from '../../errors/index.ts';
 import { otherSide, type ReplicationRecord, type Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
-import { volumeNameOf } from '../storage/names.ts';
 import type { Call } from '../storage-port.ts';
 import type { ReportProgress } from '../tasks/task-runner.ts';
 import { changeReplication } from './change-replication.ts';
 import { lookForDivergence } from './divergence.ts';
 import { fence, refuseWriters, setRole, unfence } from './fence.ts';
 import { revertHeads } from './heads.ts';
-import { eachLink } from './link-run.ts';
+import { resyncLinks } from './link-end.ts';
 import { type RunResult, runOnce } from './run-replication.ts';
 import { discardPoint } from './send-point.ts';
 import { current, newestPoint, noPoint, sendingPoint, targetSide } from './situation.ts';
@@ -94,13 +93,7 @@ export async function resync(
     // What the heads of that side hold is thrown away by the run: it begins at the last common point.
     changeReplication(control, id, { sourceSide: otherSide(discard), headPointId: undefined });
   });
-  if (replication.mode === 'array') {
-    await eachLink(control, id, discard, async (links, volume) => {
-      const status = await links.status(volumeNameOf(volume));
-      if (status?.role === 'primary') await links.demote(volumeNameOf(volume));
-      await links.resync(volumeNameOf(volume));
-    });
-  }
+  if (replication.mode === 'array') await resyncLinks(control, id, discard);
   const side = catalog.repositories.byId(replication.repositories[discard])?.name ?? discard;
   protect(
     control,

@@ -112,8 +112,10 @@ function callOf(signal: AbortSignal): Call {
   return { signal, progress: () => undefined };
 }
 
-function stateWhileRunning({ catalog }: Control, { id, state }: ReplicationRecord) {
+function stateWhileRunning({ catalog }: Control, replication: ReplicationRecord) {
+  const { id, state, mode, syncedAt } = replication;
   if (state === 'reprotecting') return state;
+  if (mode === 'array') return syncedAt === undefined ? 'initializing' : 'syncing';
   return lastCommon(catalog, id) === undefined ? 'initializing' : 'syncing';
 }
 

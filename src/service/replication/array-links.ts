@@ -7,12 +7,13 @@ import {
   type ArrayControl,
   type ArrayLink,
   type ArrayRef,
+  type ArrayVolume,
   everyVolume,
   type ReplicationControl,
 } from '../../repositories/index.ts';
-import { arrayHandle, objectOf } from '../storage/handles.ts';
+import { arrayHandle, objectOf, readHandle } from '../storage/handles.ts';
 import { inFaults } from '../storage/storage-fault.ts';
-import { PROMOTE_RETRIES, PROMOTE_RETRY_MS } from './limits.ts';
+import { PROMOTE_RETRIES, PROMOTE_RETRY_MS, STUCK_LOOKS } from './limits.ts';
 
 /** The repositories that are attached. */
 interface Arrays {
@@ -39,12 +40,17 @@ export function arrayLinks(
     });
   const opId = (): string => randomUUID();
   return {
-    canLink: async (fromId, toId) => {
-      if (!arrays.has(fromId) || !arrays.has(toId)) return false;
-      const from = arrays.of(fromId).array.replication;
+    obstacle: async (fromId, toId, volumes) => {
+      const noPeers = 'the arrays of the two repositories do not replicate to each other';
+      if (!arrays.has(fromId) || !arrays.has(toId)) return noPeers;
+      const { array } = arrays.of(fromId);
+      const { replication } = array;
       const to = arrays.of(toId).array.replication;
-      if (from === undefined || to === undefined) return false;
-      return inFaults(async () => (await from.peers()).includes(to.site));
+      if (replication === undefined || to === undefined) return noPeers;
+      return inFaults(async () => {
+        if (!(await replication.peers()).includes(to.site)) return noPeers;
+        return obstacleOf(array, volumes);
+      });
     },
     enable: (volume) =>
       act(volume, (replication, ref) => replication.enable({ opId: opId(), volume: ref })),
@@ -62,7 +68,8 @@ export function arrayLinks(
     adoptCopy: (volume, copy, keep) =>
       inFaults(async () => {
         const there = arrays.of(copy.repositoryId).array;
-        const found = await copyOf(there, objectOf(volume.handle).ref, volume.volumeId);
+        const { ref: source, tag: sourceTag } = objectOf(volume.handle);
+        const found = await copyOf(there, source, sourceTag);
         if (found === undefined) return undefined;
         const { ref, size, thin, wwid, locator } = found;
         const handle = arrayHandle({ tag: found.tag ?? copy.volumeId, ref, locator });
@@ -71,21 +78,12 @@ export function arrayLinks(
     syncNow: (volume) =>
       inFaults(async () => {
         const { replication, volume: ref } = end(volume);
-        await replication.syncNow({ opId: opId(), volume: ref });
+        return await replication.syncNow({ opId: opId(), volume: ref });
       }),
-    promote: (volume, { force }) =>
-      act(volume, async (replication, ref) => {
-        const request = { opId: opId(), volume: ref, force };
-        for (let tries = 1; ; tries++) {
-          try {
-            return await replication.promote(request);
-          } catch (error) {
-            const isEarly = error instanceof ArrayError && error.code === 'DEMOTION_NOT_PROPAGATED';
-            if (!isEarly || tries >= PROMOTE_RETRIES) throw error;
-            await wait(PROMOTE_RETRY_MS);
-          }
-        }
-      }),
+    arrived: (copy, moment, signal) =>
+      inFaults(() => untilArrived(end(copy), moment, signal, wait)),
+    promote: (volume, options) =>
+      act(volume, (replication, ref) => promoted({ replication, volume: ref }, options, wait)),
     demote: (volume) =>
       act(volume, (replication, ref) => replication.demote({ opId: opId(), volume: ref })),
     resync: (volume) =>
@@ -98,14 +96,74 @@ interface End {
   readonly volume: ArrayRef;
 }
 
-/** The arrays mirror our tag, or the name at least; what has only the name may be anything, unless it is a copy. */
+/** @param options.signal between two attempts */
+async function promoted(
+  { replication, volume }: End,
+  options: { readonly force: boolean; readonly signal?: AbortSignal },
+  wait: (milliseconds: number) => Promise<unknown>,
+): Promise<ArrayLink> {
+  const request = { opId: randomUUID(), volume, force: options.force };
+  for (let tries = 1; ; tries++) {
+    try {
+      return await replication.promote(request);
+    } catch (error) {
+      const isEarly = error instanceof ArrayError && error.code === 'DEMOTION_NOT_PROPAGATED';
+      if (!isEarly || tries >= PROMOTE_RETRIES) throw error;
+    }
+    options.signal?.throwIfAborted();
+    await wait(PROMOTE_RETRY_MS);
+  }
+}
+
+async function obstacleOf(
+  array: ArrayControl,
+  volumes: readonly VolumeName[],
+): Promise<string | undefined> {
+  if (volumes.length > 1 && array.info.capabilities.replicateGroup === 'no') {
+    return 'they send one volume at a time, and the points of several are to be of one moment';
+  }
+  for (const { handle } of volumes) {
+    const held = readHandle(handle);
+    if (held.kind === 'layers')
+      return 'a volume is made of layers, that the array knows nothing of';
+    const { ref } = held.object;
+    const volume = await array.findVolume({ ref });
+    if (volume?.parent === undefined) continue;
+    return `${ref.name} is a linked clone, and what it stands on is not there (split it first)`;
+  }
+  return undefined;
+}
+
+/** What the side that copies says: nothing more will come. */
+const STUCK: readonly ArrayLink['state'][] = ['split-brain', 'broken', 'error', 'failed-over'];
+
+async function untilArrived(
+  { replication, volume }: End,
+  moment: number,
+  signal: AbortSignal,
+  wait: (milliseconds: number) => Promise<unknown>,
+): Promise<void> {
+  for (let looks = 1; ; looks++) {
+    signal.throwIfAborted();
+    const link = await replication.status(volume);
+    if ((link?.lastSyncAt ?? 0) >= moment) return;
+    // What it says may be of before: a daemon looks around twice a minute.
+    if (looks > STUCK_LOOKS && (link === undefined || STUCK.includes(link.state))) {
+      const said = link === undefined ? 'it is in no link' : `${link.state}: ${link.description}`;
+      throw new ArrayError('RELATIONSHIP_BROKEN', `nothing arrives in ${volume.name}: ${said}`);
+    }
+    await wait(PROMOTE_RETRY_MS);
+  }
+}
+
+/** The arrays mirror our tag, or the name at least. What is no copy is a volume of somebody's, whatever its name. */
 async function copyOf(there: ArrayControl, source: ArrayRef, tag: string) {
+  const isCopy = async ({ ref }: ArrayVolume): Promise<boolean> =>
+    (await there.replication?.status(ref))?.role === 'secondary';
   const tagged = await there.findVolume({ tag });
-  if (tagged !== undefined) return tagged;
+  if (tagged !== undefined) return (await isCopy(tagged)) ? tagged : undefined;
   for await (const volume of everyVolume(there, { ownedOnly: false })) {
-    if (volume.ref.name !== source.name) continue;
-    const link = await there.replication?.status(volume.ref);
-    return link?.role === 'secondary' ? volume : undefined;
+    if (volume.ref.name === source.name) return (await isCopy(volume)) ? volume : undefined;
   }
   return undefined;
 }

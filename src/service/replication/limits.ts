@@ -12,3 +12,6 @@ export const PROGRESS_EVERY_MS = 250;
 /** How often, in milliseconds, and how many times an array is asked to promote while a demotion is on its way. */
 export const PROMOTE_RETRY_MS = 1_000;
 export const PROMOTE_RETRIES = 180;
+
+/** What an array says of a copy that gets nothing is believed after so many looks, each PROMOTE_RETRY_MS after the other. */
+export const STUCK_LOOKS = 90;

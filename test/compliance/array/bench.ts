@@ -242,7 +242,8 @@ export class ArrayBench {
     await this.detachAll();
     const { renew } = this.subject;
     if (renew !== undefined) {
-      if ((await this.listAll(false)).length === 0) return;
+      const { isEmpty = async () => (await this.listAll(false)).length === 0 } = this.subject;
+      if (await isEmpty()) return;
       await this.#close(this.attachment);
       await renew();
       this.#attachment = await this.subject.attach();

@@ -27,6 +27,8 @@ export interface ArraySubject {
    * call of the array may be a process.
    */
   renew?(): Promise<void>;
+  /** A quicker look, for `renew`, than listing its volumes with all that there is to know of them. */
+  isEmpty?(): Promise<boolean>;
   /** Bytes of an ordinary volume of the suite; 1 MiB unless given. Rounded up to the array's granularity. */
   readonly volumeBytes?: number;
   /** Snapshots of one volume in the test of many; 40 unless given, never more than the array's limit. */

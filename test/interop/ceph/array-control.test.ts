@@ -6,7 +6,7 @@ import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeArrayControl } from '../../compliance/array-control.ts';
 import { CephCluster } from '../../support/ceph-cluster.ts';
-import { attachCeph, cephConnection } from '../../support/ceph-repository.ts';
+import { attachCeph, type CephRepository, cephConnection } from '../../support/ceph-repository.ts';
 import { describeWith, findProgram, program } from '../../support/requires.ts';
 
 const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
@@ -53,21 +53,39 @@ describeWith(NEEDS, 'ceph', () => {
     const path = process.env['PATH'] ?? '';
     process.env['PATH'] = `${programs}:${path}`;
     const connection = await cephConnection(cluster, { cloneDepth: 3 });
-    let namespaces = 0;
-    const place = (): string => (namespaces === 0 ? 'rbd' : `rbd/n${namespaces}`);
-    const settings = () => ({
-      ...connection.settings,
-      ...(namespaces === 0 ? {} : { namespace: `n${namespaces}` }),
-    });
+    let current = 1;
+    const place = (): string => `rbd/n${current}`;
+    const attach = (number: number): Promise<CephRepository> =>
+      attachCeph({ ...connection, settings: { ...connection.settings, namespace: `n${number}` } });
+    // Every test has a namespace for itself: deleting what one has made is dozens of processes. The next one is made
+    // ready meanwhile.
+    const prepare = (number: number): Promise<CephRepository> => {
+      const made = cluster.rbd('namespace', 'create', `rbd/n${number}`).then(() => attach(number));
+      made.catch(() => undefined); // whoever takes it sees why
+      return made;
+    };
+    let taken = false;
+    let ready = prepare(current);
+    let next: Promise<CephRepository> | undefined;
     return {
-      attach: () => attachCeph({ ...connection, settings: settings() }),
-      // Every test but the first has a namespace for itself: deleting what one has made is dozens of processes.
+      attach() {
+        if (taken) return attach(current);
+        taken = true;
+        next = ready.then(() => prepare(current + 1));
+        next.catch(() => undefined);
+        return ready;
+      },
       async renew() {
         await rm(flag, { force: true });
-        namespaces += 1;
-        await cluster.rbd('namespace', 'create', place());
+        current += 1;
+        ready = next ?? prepare(current);
+        taken = false;
       },
+      // But for the repository's own marker.
+      isEmpty: async () => (await cluster.rbd('ls', place())).trim().split('\n').length <= 1,
       async dispose() {
+        const spare = await (taken ? next : ready)?.catch(() => undefined);
+        await spare?.close();
         process.env['PATH'] = path;
         await rm(flag, { force: true });
         await cluster.stop();
@@ -84,7 +102,12 @@ describeWith(NEEDS, 'ceph', () => {
         };
         return { kind: 'volume', nativeId: id, name } as const;
       },
-      faults: { loseNextAnswer: () => writeFile(flag, '') },
+      faults: {
+        async loseNextAnswer() {
+          await next?.catch(() => undefined); // it is not its answer that is to be lost
+          await writeFile(flag, '');
+        },
+      },
     };
   });
 });

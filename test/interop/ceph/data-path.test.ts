@@ -20,6 +20,7 @@ import {
 } from '../../support/ceph-repository.ts';
 import { randomContent } from '../../support/content.ts';
 import { describeWith, program } from '../../support/requires.ts';
+import { succeed } from '../../support/run-program.ts';
 import { seededRandom } from '../../support/seed.ts';
 import { until } from '../../support/until.ts';
 
@@ -208,6 +209,18 @@ describeWith(NEEDS, "RBD's data path", () => {
   });
 
   describe('the array behind it', () => {
+    it('removes the name that a deletion has left that died at its end', async () => {
+      const volume = await create(MIB);
+      const { nativeId, name } = volume.ref;
+      await succeed('rados', ['-p', 'rbd', 'rm', `rbd_header.${nativeId}`], {
+        env: { CEPH_CONF: cluster.conf },
+      });
+      expect(await cluster.rbd('ls', 'rbd')).toContain(name);
+      await repository.control.deleteVolume({ opId: opId(), ref: volume.ref });
+      expect(await cluster.rbd('ls', 'rbd')).not.toContain(name);
+      await repository.control.deleteVolume({ opId: opId(), ref: volume.ref });
+    });
+
     it('is found step by step', async () => {
       const { signal } = new AbortController();
       const { repositoryId: _, ...rest } = connection;

@@ -2,52 +2,33 @@
  * RBD mirroring between two real clusters: planned failover, forced failover, split brain, resync. Three minutes, most
  * of them waiting for the daemons' half-minute rounds, so only with ROOTCAST_SLOW=1.
  */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PLAIN } from '../../../src/block/index.ts';
 import { ArrayError } from '../../../src/errors/index.ts';
 import type { ArrayRef, ArrayVolume, ReplicationControl } from '../../../src/repositories/index.ts';
-import { CephCluster } from '../../support/ceph-cluster.ts';
 import {
   attachCeph,
   type CephRepository,
   cephConnection,
   opId,
 } from '../../support/ceph-repository.ts';
-import { describeWith, program } from '../../support/requires.ts';
+import { MIRRORED_NEEDS, MirroredClusters } from '../../support/mirrored-clusters.ts';
+import { describeWith } from '../../support/requires.ts';
 import { until } from '../../support/until.ts';
 
 const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
-const NEEDS = [
-  SLOW,
-  program('ceph-mon', 'ceph-mon'),
-  program('ceph-mgr', 'ceph-mgr'),
-  program('rbd-mirror', 'rbd-mirror'),
-];
+const NEEDS = [SLOW, ...MIRRORED_NEEDS];
 const PATIENCE_MS = 300_000;
 const TAG = 'mirrored';
 
 describeWith(NEEDS, 'RBD mirroring', () => {
-  const clusters: CephCluster[] = [];
+  let clusters: MirroredClusters | undefined;
   const repositories: CephRepository[] = [];
   let volume: ArrayVolume;
 
   beforeAll(async () => {
-    for (const id of ['site-a', 'site-b']) {
-      const cluster = await CephCluster.start({ manager: true });
-      clusters.push(cluster);
-      await cluster.rbd('mirror', 'pool', 'enable', 'rbd', 'image');
-      await cluster.startMirror();
-      if (clusters.length === 1) continue;
-      const [a] = clusters;
-      const peer = ['mirror', 'pool', 'peer', 'bootstrap'];
-      const token = await a?.rbd(...peer, 'create', '--site-name', 'site-a', 'rbd');
-      const path = join(cluster.folder, 'token');
-      await writeFile(path, token ?? '');
-      await cluster.rbd(...peer, 'import', '--site-name', id, '--direction', 'rx-tx', 'rbd', path);
-    }
-    for (const [index, cluster] of clusters.entries()) {
+    clusters = await MirroredClusters.start();
+    for (const [index, cluster] of [clusters.a, clusters.b].entries()) {
       const connection = await cephConnection(cluster);
       repositories.push(await attachCeph({ ...connection, repositoryId: `mirror-${index}` }));
     }
@@ -55,7 +36,7 @@ describeWith(NEEDS, 'RBD mirroring', () => {
 
   afterAll(async () => {
     for (const repository of repositories) await repository.close();
-    for (const cluster of clusters) await cluster.stop();
+    await clusters?.stop();
   });
 
   const side = (index: 0 | 1): CephRepository => {
@@ -118,8 +99,8 @@ describeWith(NEEDS, 'RBD mirroring', () => {
     };
     volume = await side(0).control.createVolume(request);
     await write(0, 1);
-    expect(replication(0).site).toBe('site-a');
-    expect(await replication(0).peers()).toEqual(['site-b']);
+    expect(replication(0).site).toBe('site-a/rbd');
+    expect(await replication(0).peers()).toEqual(['site-b/rbd']);
     expect((await replication(0).enable({ opId: opId(), volume: volume.ref })).role).toBe(
       'primary',
     );

@@ -34,10 +34,16 @@ export async function createReplication(
   if (first === undefined) throw noVolumes();
   const target = findRepository(catalog, input.target, 'target');
   if (target.id === first.repositoryId) throw sameRepository(input.target);
-  const canLink = (await links?.canLink(first.repositoryId, target.id)) ?? false;
-  if (input.mode === 'array' && !canLink) throw notPeers();
+  let mode: ReplicationRecord['mode'] = 'engine';
   // Arrays first: what they can do, they do.
-  const mode = input.mode ?? (canLink ? 'array' : 'engine');
+  if (input.mode !== 'engine') {
+    const obstacle =
+      links === undefined
+        ? 'no array replicates by itself here'
+        : await links.obstacle(first.repositoryId, target.id, sources.map(volumeNameOf));
+    if (input.mode === 'array' && obstacle !== undefined) throw notByArrays(obstacle);
+    if (obstacle === undefined) mode = 'array';
+  }
   return control.change((record) => {
     refuseMore(control, parseName(input.name, 'replication.name'));
     const members = sources.map((volume, position): ReplicationMember => {
@@ -65,7 +71,7 @@ export async function createReplication(
     record({
       kind: 'replication.created',
       subject: subjectOf(replication),
-      message: `replication ${input.name} created: to ${target.name}`,
+      message: `replication ${input.name} created: to ${target.name}, by ${mode === 'array' ? 'the arrays' : 'Rootcast'}`,
       data: { ...input, mode },
     });
     return replicationView(control, replication);
@@ -149,10 +155,10 @@ function sameRepository(name: string): Fault {
   });
 }
 
-function notPeers(): Fault {
-  return new Fault('UNSUPPORTED', 'the arrays of the two repositories are no peers', {
+function notByArrays(obstacle: string): Fault {
+  return new Fault('UNSUPPORTED', `the arrays cannot do it: ${obstacle}`, {
     field: 'mode',
     value: 'array',
-    expected: 'engine, or two repositories whose arrays replicate to each other',
+    expected: 'engine, or volumes that the two arrays can replicate to each other',
   });
 }

@@ -6,7 +6,7 @@ import type { Control } from '../../control.ts';
 import { changeReplication } from '../../replication/change-replication.ts';
 import { setRole } from '../../replication/fence.ts';
 import { revertHeads } from '../../replication/heads.ts';
-import { eachLink } from '../../replication/link-run.ts';
+import { releaseLinks } from '../../replication/link-end.ts';
 import { stopRun } from '../../replication/run-replication.ts';
 import {
   current,
@@ -21,7 +21,6 @@ import type {
   ReplicationView,
   UpdateReplicationInput,
 } from '../../schemas/replication.ts';
-import { volumeNameOf } from '../../storage/names.ts';
 import { parseName } from '../../values/name.ts';
 import { refuseTaken } from '../storage/find-storage.ts';
 import { toldChanges } from '../told-changes.ts';
@@ -120,7 +119,7 @@ export async function deleteReplication(
     const side = targetSide(replication);
     let isOrdinary = false;
     try {
-      isOrdinary = await release(control, replication, side);
+      isOrdinary = await release(control, replication, side, force);
     } catch (error) {
       if (!force) throw error;
     }
@@ -142,12 +141,10 @@ async function release(
   control: Control,
   replication: ReplicationRecord,
   side: Side,
+  force: boolean,
 ): Promise<boolean> {
-  const { id, mode, sourceSide, failover } = replication;
-  if (mode === 'array') {
-    await eachLink(control, id, sourceSide, (links, volume) => links.disable(volumeNameOf(volume)));
-    return true;
-  }
+  const { id, mode, failover } = replication;
+  if (mode === 'array') return await releaseLinks(control, replication, force);
   // After a failover it is the old source: what it holds is its own.
   if (failover !== 'none') return true;
   const point = newestPoint(control.catalog, id, side);

@@ -1,14 +1,16 @@
 /** What happens to replications by itself, as time passes. */
+import { forEachOf } from '../../../base/index.ts';
 import { Fault } from '../../../errors/index.ts';
 import type { ReplicationRecord } from '../../catalog/replication/records.ts';
 import type { Control } from '../../control.ts';
-import { LINK_EVERY_MS, MAX_REPLICATION_RUNS } from '../../limits.ts';
+import { LINK_EVERY_MS, LINKS_AT_ONCE, MAX_REPLICATION_RUNS } from '../../limits.ts';
 import { lookForDivergence } from '../../replication/divergence.ts';
 import { setRole } from '../../replication/fence.ts';
-import { observeLinks } from '../../replication/link-run.ts';
+import { recoverLinks } from '../../replication/link-failover.ts';
+import { isInterrupted, watchLinks } from '../../replication/link-watch.ts';
 import { observeObjective } from '../../replication/objective.ts';
 import { startRun } from '../../replication/run-replication.ts';
-import { current, targetSide } from '../../replication/situation.ts';
+import { current, subjectOf, targetSide } from '../../replication/situation.ts';
 
 /** Called by the service's ticker, about once a second. */
 export class ReplicationObserver {
@@ -19,7 +21,8 @@ export class ReplicationObserver {
   #looking: Promise<void> | undefined;
 
   /**
-   * What a stop left open is closed: a failover that did not come to its end fences nothing.
+   * What a stop left open is closed: a failover that did not come to its end fences nothing, unless the arrays may
+   * have come to its end; they are asked.
    * @param failed what could not be looked at, for the log
    */
   constructor(control: Control, failed: (error: unknown) => void) {
@@ -28,7 +31,7 @@ export class ReplicationObserver {
     control.catalog.transaction(() => {
       for (const replication of control.catalog.replications.all()) {
         const { id, sourceSide, bytesPerSecond } = replication;
-        setRole(control, id, sourceSide, 'volume');
+        setRole(control, id, sourceSide, isInterrupted(replication) ? 'replica' : 'volume');
         setRole(control, id, targetSide(replication), 'replica');
         control.replication?.replicator.setThrottle(id, bytesPerSecond);
       }
@@ -87,12 +90,23 @@ export class ReplicationObserver {
     }
   }
 
+  /** A task of its own: the arrays may take their time. */
+  #recover(replication: ReplicationRecord): void {
+    const control = this.#control;
+    const { id } = replication;
+    if (control.replicationTurns.isTaken(id) || !this.#isReachable(replication)) return;
+    control.tasks.start('replication.recover', subjectOf(replication), (_report, signal) =>
+      control.replicationTurns.run(id, () => recoverLinks(control, id, signal)),
+    );
+  }
+
   async #look(all: readonly ReplicationRecord[]): Promise<void> {
     const control = this.#control;
     const call = { signal: this.#abort.signal, progress: () => undefined };
-    for (const replication of all) {
+    await forEachOf(all, LINKS_AT_ONCE, async (replication) => {
       try {
-        if (replication.mode === 'array') await observeLinks(control, replication.id);
+        if (isInterrupted(replication)) this.#recover(replication);
+        else if (replication.mode === 'array') await watchLinks(control, replication.id);
         else if (isOldSourceBack(control, replication)) {
           const { id } = replication;
           await control.replicationTurns.run(id, async () => {
@@ -106,12 +120,13 @@ export class ReplicationObserver {
         const isWritten = error instanceof Fault && error.code === 'IN_USE';
         if (!isWritten && !this.#abort.signal.aborted) this.#failed(error);
       }
-    }
+    });
   }
 }
 
-function isDue({ paused, failover, isRunning, nextAt }: ReplicationRecord, now: number): boolean {
-  if (paused || failover !== 'none') return false;
+function isDue(replication: ReplicationRecord, now: number): boolean {
+  const { paused, failover, isRunning, nextAt } = replication;
+  if (paused || failover !== 'none' || isInterrupted(replication)) return false;
   return isRunning || (nextAt !== undefined && nextAt <= now);
 }
 

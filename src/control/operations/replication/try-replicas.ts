@@ -11,6 +11,7 @@ import type { VolumeRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import { changeReplication } from '../../replication/change-replication.ts';
 import { pointGone } from '../../replication/heads.ts';
+import { refusePointsOfArrays } from '../../replication/links.ts';
 import {
   current,
   isOnSide,
@@ -36,13 +37,7 @@ import { findPoint, findReplication } from './find-replication.ts';
  */
 export function testFailover(control: Control, name: string, input: TestFailoverInput): TaskView {
   const replication = findReplication(control.catalog, name);
-  if (replication.mode === 'array') {
-    throw new Fault('UNSUPPORTED', 'the arrays keep their points to themselves', {
-      field: 'replication.mode',
-      value: replication.mode,
-      expected: 'a replication of mode engine',
-    });
-  }
+  refusePointsOfArrays(replication, 'a test failover');
   const point = findPoint(control.catalog, replication, input.point);
   const task = control.tasks.start('replication.test', subjectOf(replication), (report, signal) =>
     control.replicationTurns.run(replication.id, async () => {
@@ -128,6 +123,7 @@ export function verifyReplication(
   input: VerifyReplicationInput,
 ): TaskView {
   const replication = findReplication(control.catalog, name);
+  refusePointsOfArrays(replication, 'verifying');
   const point = findPoint(control.catalog, replication, input.point);
   const sides: readonly Side[] = [
     targetSide(replication),

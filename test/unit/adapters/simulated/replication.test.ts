@@ -150,7 +150,16 @@ describe('replication between simulated arrays', () => {
     await one.use(true, async () => {
       expect(await outcome(one.call('demote'))).toBe('IN_USE');
     });
-    expect((await one.call('demote'))?.role).toBe('secondary');
+    expect(await one.call('demote')).toMatchObject({ role: 'secondary' });
+  });
+
+  test('is taken back by the side that let go, unless the other has taken over', async () => {
+    const { one, two } = await pair();
+    await one.call('demote');
+    expect(await one.promote(false)).toMatchObject({ role: 'primary' });
+    await one.call('demote');
+    await two.promote(false);
+    expect(await outcome(one.promote(false))).toBe('DEMOTION_NOT_PROPAGATED');
   });
 
   test('by force makes a split brain, which ends where somebody gives in', async () => {

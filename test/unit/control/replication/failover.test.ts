@@ -3,8 +3,6 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   type Control,
-  createReplication,
-  deleteReplication,
   failoverReplication,
   ReplicationObserver,
   resyncReplication,
@@ -313,65 +311,5 @@ describe('the life of a replication', () => {
       }),
       { seed: SEED, numRuns: 10 },
     );
-  });
-});
-
-describe("the arrays' own replication", () => {
-  let linked: ReplicationRig;
-  beforeEach(async () => {
-    linked = replicationRig({ linked: true });
-    const input = { name: 'dr', volumes: ['here/db'], target: 'there', rpo: '5m' };
-    await createReplication(linked.control, input);
-    await linked.observe();
-  });
-  const task = (view: { readonly id: string }) => ended(linked.control, view);
-
-  it('is taken where both ends have it, with the same verbs', async () => {
-    expect(show(linked)).toMatchObject({ mode: 'array', state: 'syncing' });
-    expect(linked.links.calls).toEqual(['enable db', 'adopt', 'sync db']);
-    const copy = linked.volumeId('there/db');
-    expect(linked.control.catalog.volumes.byId(copy)).toMatchObject({ role: 'replica' });
-    linked.links.statuses.set('db', {
-      ...{ role: 'primary', state: 'in-sync', description: '' },
-      syncedAt: linked.clock.now(),
-    });
-    linked.clock.advance(LINK_EVERY_MS);
-    await linked.observe();
-    expect(show(linked)).toMatchObject({ state: 'in-sync', ageSeconds: 30 });
-    await task(failoverReplication(linked.control, 'dr', {}));
-    expect(linked.links.calls.slice(-2)).toEqual(['demote db', `promote ${copy}`]);
-    expect(show(linked)).toMatchObject({ state: 'failed-over', source: 'there' });
-    expect(await task(reverseReplication(linked.control, 'dr'))).toMatchObject({
-      state: 'succeeded',
-    });
-    expect(linked.links.calls.at(-1)).toBe(`sync ${copy}`);
-    expect(() => testFailover(linked.control, 'dr', { prefix: 'x-' })).toThrowError(
-      expect.objectContaining({ code: 'UNSUPPORTED' }),
-    );
-    await deleteReplication(linked.control, 'dr', {});
-    expect(linked.links.calls.at(-1)).toBe(`disable ${copy}`);
-  });
-
-  it('wants to be told what is thrown away after a forced failover', async () => {
-    const copy = linked.volumeId('there/db');
-    linked.storage.detached.add('here');
-    await task(failoverReplication(linked.control, 'dr', { force: true }));
-    expect(linked.links.calls.at(-1)).toBe(`promote-force ${copy}`);
-    linked.storage.detached.clear();
-    expect(await task(reverseReplication(linked.control, 'dr'))).toMatchObject({
-      error: { code: 'IN_USE' },
-    });
-    const resynced = await task(resyncReplication(linked.control, 'dr', { discard: 'here' }));
-    expect(resynced).toMatchObject({ state: 'succeeded' });
-    expect(linked.links.calls.slice(-3)).toEqual(['demote db', 'resync db', `sync ${copy}`]);
-  });
-
-  it('tells a split brain that the arrays have seen', async () => {
-    linked.links.statuses.set('db', {
-      ...{ role: 'primary', state: 'split-brain', description: 'split-brain', syncedAt: undefined },
-    });
-    linked.clock.advance(LINK_EVERY_MS);
-    await linked.observe();
-    expect(show(linked)).toMatchObject({ state: 'split-brain', reason: 'split-brain' });
   });
 });

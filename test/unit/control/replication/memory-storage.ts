@@ -275,13 +275,27 @@ function freely(): Throttle {
 }
 
 /** Arrays that say what a test tells them to. */
+const SECONDARY = { role: 'secondary', state: 'syncing', description: '' } as const;
+
 export class FakeLinks implements ArrayLinks {
   readonly calls: string[] = [];
   readonly statuses = new Map<string, LinkStatus>();
   peers = true;
+  /** The arrays have made the copies by now. */
+  copies = true;
+  /** Volumes whose arrays do not answer. */
+  readonly unreachable = new Set<string>();
+  /** Calls that fail, after they were done: their answer is lost. */
+  readonly failing = new Set<string>();
+  /** Calls that the arrays refuse. */
+  readonly refusing = new Set<string>();
 
-  async canLink(): Promise<boolean> {
-    return this.peers;
+  #fail(call: string): void {
+    if (this.failing.has(call)) throw new Fault('UNREACHABLE', `the answer to ${call} is lost`);
+  }
+
+  async obstacle(): Promise<string | undefined> {
+    return this.peers ? undefined : 'they are no peers';
   }
   async enable(volume: VolumeName): Promise<LinkStatus> {
     return this.#set('enable', volume, 'primary', 'syncing');
@@ -291,18 +305,27 @@ export class FakeLinks implements ArrayLinks {
     this.statuses.delete(volumeId);
   }
   async status({ volumeId }: VolumeName): Promise<LinkStatus | undefined> {
+    if (this.unreachable.has(volumeId)) throw new Fault('UNREACHABLE', 'its array is away');
     return this.statuses.get(volumeId);
   }
   async adoptCopy<T>(
     _volume: VolumeName,
     copy: { readonly volumeId: string },
     keep: (stored: StoredVolume) => T,
-  ): Promise<T> {
+  ): Promise<T | undefined> {
     this.calls.push('adopt');
+    if (!this.copies) return undefined;
+    this.statuses.set(copy.volumeId, { ...SECONDARY, syncedAt: undefined });
     return keep({ handle: { id: copy.volumeId }, size: 4096, thin: true, wwid: undefined });
   }
-  async syncNow({ volumeId }: VolumeName): Promise<void> {
+  async syncNow({ volumeId }: VolumeName): Promise<number | undefined> {
     this.calls.push(`sync ${volumeId}`);
+    this.#fail('sync');
+    return 7;
+  }
+  async arrived({ volumeId }: VolumeName, moment: number): Promise<void> {
+    this.calls.push(`arrived ${volumeId} ${moment}`);
+    this.#fail('arrived');
   }
   async promote(volume: VolumeName, { force }: { readonly force: boolean }): Promise<LinkStatus> {
     return this.#set(force ? 'promote-force' : 'promote', volume, 'primary', 'in-sync');
@@ -321,8 +344,10 @@ export class FakeLinks implements ArrayLinks {
     state: LinkStatus['state'],
   ): LinkStatus {
     this.calls.push(`${call} ${volumeId}`);
+    if (this.refusing.has(call)) throw new Fault('UNAVAILABLE', `${call} is refused`);
     const status = { role, state, description: '', syncedAt: undefined };
     this.statuses.set(volumeId, status);
+    this.#fail(call);
     return status;
   }
 }

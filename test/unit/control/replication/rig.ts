@@ -42,7 +42,7 @@ export function replicationRig(
   let now = (): number => 0;
   const storage = over?.storage ?? new MemoryStorage(() => now());
   const replicator = over?.replicator ?? new MemoryReplicator(storage);
-  const links = new FakeLinks();
+  const links = over?.links ?? new FakeLinks();
   let ids = 0;
   const service = fakeService({
     storage: storage.port,

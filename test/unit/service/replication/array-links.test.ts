@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ArrayError } from '../../../../src/errors/index.ts';
 import type { ArrayControl, ArrayLink, ArrayRef } from '../../../../src/repositories/index.ts';
 import { arrayLinks } from '../../../../src/service/replication/array-links.ts';
-import { arrayHandle } from '../../../../src/service/storage/handles.ts';
+import { STUCK_LOOKS } from '../../../../src/service/replication/limits.ts';
+import { arrayHandle, LAYERS } from '../../../../src/service/storage/handles.ts';
 
 const ref = (nativeId: string): ArrayRef => ({ kind: 'volume', nativeId, name: 'db' });
 const locator = { adapter: 'x', volume: 'db', address: {} };
@@ -16,6 +17,8 @@ interface Side {
   readonly peers: readonly string[];
   readonly promote?: () => ArrayLink;
   readonly copies?: readonly string[];
+  /** What it finds by a ref or a tag. */
+  readonly found?: object;
   /** What its array says of every volume; undefined: it is in no link. */
   readonly role?: ArrayLink['role'] | undefined;
 }
@@ -41,14 +44,18 @@ function arraysOf(sides: Readonly<Record<string, Side | undefined>>) {
         enable: act('enable', link('primary', 'initializing')),
         disable: async () => void calls.push(['disable']),
         status: async () => (side.role === undefined ? undefined : link(side.role, 'in-sync')),
-        syncNow: async () => void calls.push(['sync']),
+        syncNow: async () => {
+          calls.push(['sync']);
+          return 7;
+        },
         promote: async () => side.promote?.() ?? link('primary', 'in-sync'),
         demote: act('demote', link('secondary', 'demoted')),
         resync: act('resync', link('secondary', 'syncing')),
       };
       const array = {
         replication,
-        findVolume: async () => undefined,
+        info: { capabilities: { replicateGroup: 'no' } },
+        findVolume: async () => side?.found,
         listVolumes: async () => ({
           items: (side?.copies ?? []).map((nativeId) => ({
             ...{ ref: ref(nativeId), tag: undefined, size: 4096, thin: true, wwid: undefined },
@@ -72,10 +79,10 @@ describe('links between arrays', () => {
       d: undefined,
     });
     const links = arrayLinks(arrays);
-    expect(await links.canLink('a', 'b')).toBe(true);
-    expect(await links.canLink('c', 'b')).toBe(false);
-    expect(await links.canLink('a', 'd')).toBe(false);
-    expect(await links.canLink('a', 'gone')).toBe(false);
+    expect(await links.obstacle('a', 'b', [volume('a')])).toBeUndefined();
+    expect(await links.obstacle('c', 'b', [volume('c')])).toMatch(/do not replicate/);
+    expect(await links.obstacle('a', 'd', [volume('a')])).toMatch(/do not replicate/);
+    expect(await links.obstacle('a', 'gone', [volume('a')])).toMatch(/do not replicate/);
     await expect(links.enable(volume('d'))).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 
@@ -133,4 +140,40 @@ describe('links between arrays', () => {
       expect(await links.adoptCopy(volume('a'), target, (stored) => stored)).toBeUndefined();
     },
   );
+
+  it.each([
+    ['linked clone', [volume('a')], { parent: ref('base') }],
+    ['one volume at a time', [volume('a'), volume('a')], {}],
+    ['layers', [{ ...volume('a'), handle: LAYERS }], {}],
+  ])('are refused for volumes that an array cannot replicate: %s', async (why, volumes, found) => {
+    const { arrays } = arraysOf({ a: { peers: ['b'], found }, b: { peers: ['a'] } });
+    expect(await arrayLinks(arrays).obstacle('a', 'b', volumes)).toContain(why);
+  });
+
+  it('find the copy by the tag of the original, whatever its volume is called here', async () => {
+    const found = { ...{ ref: ref('b-copy'), tag: 'v', size: 4096, thin: true }, locator };
+    const target = { repositoryId: 'b', volumeId: 'copy' };
+    const keep = (stored: object) => stored;
+    const copy = arrayLinks(arraysOf({ b: { peers: ['a'], found, role: 'secondary' } }).arrays);
+    expect(await copy.adoptCopy(volume('a'), target, keep)).toMatchObject({ size: 4096 });
+    // What was released by an earlier replication has the tag, and is no copy.
+    const own = arrayLinks(arraysOf({ b: { peers: ['a'], found, role: undefined } }).arrays);
+    expect(await own.adoptCopy(volume('a'), target, keep)).toBeUndefined();
+  });
+
+  it('wait until a moment has arrived, and no longer than anything may arrive', async () => {
+    const { signal } = new AbortController();
+    const well = arrayLinks(arraysOf({ b: { peers: ['a'], role: 'secondary' } }).arrays);
+    await well.arrived(volume('b'), 7, signal);
+    let looks = 0;
+    const wait = async (): Promise<void> => {
+      looks += 1;
+    };
+    const never = arrayLinks(arraysOf({ b: { peers: ['a'] } }).arrays, wait);
+    const waiting = never.arrived(volume('b'), 7, signal);
+    await expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(looks).toBe(STUCK_LOOKS);
+    const cancelled = well.arrived(volume('b'), 8, AbortSignal.abort(new Error('enough')));
+    await expect(cancelled).rejects.toThrow('enough');
+  });
 });
