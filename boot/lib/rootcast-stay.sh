@@ -91,7 +91,10 @@ multipath_by() {
 
 # Requests that run keep nobody waiting here: the old path's have returned with its connection.
 use_table() {
-	dmsetup reload "$DISK" --table "$1" && dmsetup resume --noflush --nolockfs "$DISK"
+	dmsetup reload "$DISK" << EOF || return
+$1
+EOF
+	dmsetup resume --noflush --nolockfs "$DISK"
 }
 
 # Makes $device the path of the disk.
@@ -129,7 +132,8 @@ try_server() {
 }
 
 # A request that failed on a connection which lives is the server's own answer: its disk is full, say. It has to
-# reach the program that asked, and only its own: a table that queues nothing, for a moment.
+# reach the program that asked, and no other: a table that hands requests through, for a moment. The device mapper
+# puts something else in the place of a multipath only when an error target is part of it: behind the end.
 pass_errors_on() {
 	kill -0 "$client" 2> /dev/null || return
 	read -r number < "/sys/block/$path/dev"
@@ -141,7 +145,8 @@ pass_errors_on() {
 	# A connection that is lost fails requests as well, and a moment later its nbd-client is gone.
 	kill -0 "$client" 2> /dev/null || return
 	[ -e "/sys/block/$path/pid" ] || return
-	use_table "0 $sectors linear $number 0" || return
+	use_table "0 $sectors linear $number 0
+$sectors 8 error" || return
 	sleep 0.2
 	until use_table "$(multipath_by "$path")"; do sleep 0.2; done
 }
