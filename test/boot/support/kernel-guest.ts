@@ -30,6 +30,10 @@ export interface KernelGuest {
   /** Default: QEMU's own network, with us at HOST_AS_SEEN_BY_THE_GUEST. */
   readonly network?: { readonly namespace: NetworkNamespace; readonly address: string };
   readonly memoryMiB?: number;
+  /** More words for the kernel's command line. */
+  readonly commandLine?: readonly string[];
+  /** Takes the place of what is in the initramfs. */
+  readonly files?: readonly { readonly path: string; readonly content: Buffer }[];
 }
 
 const INIT = (modules: readonly string[], address: string): string => `#!/bin/sh
@@ -50,20 +54,24 @@ while :; do setsid sh; done
 export async function startKernelGuest(
   image: DebianImage,
   folder: string,
-  { programs, modules = [], network, memoryMiB = 512 }: KernelGuest,
+  { programs, modules = [], network, memoryMiB = 512, commandLine = [], files = [] }: KernelGuest,
 ): Promise<Machine> {
   const archive = new Map<string, ArchiveFile>();
   await addHostPrograms(archive, programs);
   for (const { path, content } of await kernelModules(image, modules)) add(archive, path, content);
   add(archive, 'rootcast-init', Buffer.from(INIT(modules, network?.address ?? GUEST_ADDRESS)));
-  const files = [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const { path, content } of files) add(archive, path, content);
+  const entries = [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const initrd = join(folder, 'guest-initrd.img');
   // The kernel unpacks one archive after the other; an uncompressed one must begin on four bytes.
   await writeFile(
     initrd,
-    Buffer.concat([padTo4(await readFile(image.initrd)), cpioArchive(files)]),
+    Buffer.concat([padTo4(await readFile(image.initrd)), cpioArchive(entries)]),
   );
-  const append = 'console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init';
+  const append = [
+    'console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init',
+    ...commandLine,
+  ].join(' ');
   const machine = await Machine.start({
     network: network?.namespace ?? 'user',
     firmware: 'bios',
