@@ -1,5 +1,6 @@
 /** The flags of `node bench/catalog/main.ts`. */
 import { parseArgs } from 'node:util';
+import { wholeNumber } from '../whole-number.ts';
 
 export interface Options {
   readonly machines: number;
@@ -49,12 +50,4 @@ export function parseOptions(args: readonly string[]): Options {
     json: values.json,
     help: values.help,
   };
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) {
-    throw new Error(`--${name} takes a whole number from 1, not '${text}'`);
-  }
-  return value;
 }

@@ -1,5 +1,6 @@
 /** The flags of `node bench/scale/main.ts`. */
 import { parseArgs } from 'node:util';
+import { wholeNumber } from '../whole-number.ts';
 import { DISTRIBUTIONS, type DistributionId } from './distributions.ts';
 
 export interface Options {
@@ -57,12 +58,4 @@ export function parseOptions(args: readonly string[]): Options {
     markdown: values.markdown,
     help: values.help,
   };
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) {
-    throw new Error(`--${name} takes a whole number from 1, not '${text}'`);
-  }
-  return value;
 }

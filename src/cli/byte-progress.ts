@@ -1,6 +1,6 @@
-import { Presets, SingleBar } from 'cli-progress';
 import { bytes } from './format.ts';
 import { PROGRESS_STEP_PERCENT } from './limits.ts';
+import { drawBar } from './progress-bar.ts';
 import type { Session } from './session.ts';
 
 /** Tells on the way how much of a stream has passed. */
@@ -44,18 +44,10 @@ function lines({ io }: Session, title: string): ProgressView {
   };
 }
 
-function bar({ io }: Session, title: string): ProgressView {
-  const drawn = new SingleBar(
-    {
-      format: `${title} {bar} {percentage} % {message}`,
-      hideCursor: true,
-      ...(io.terminal === undefined ? {} : { stream: io.terminal }),
-    },
-    Presets.shades_classic,
-  );
-  drawn.start(100, 0, { message: '' });
+function bar(session: Session, title: string): ProgressView {
+  const drawn = drawBar(session, title);
   return {
-    update: (done, length) => drawn.update(percentOf(done, length), { message: bytes(done) }),
+    update: (done, length) => drawn.update(percentOf(done, length), bytes(done)),
     stop: () => drawn.stop(),
   };
 }

@@ -1,6 +1,7 @@
 /** Files of the machine that the CLI runs on. */
 import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { syncFolder } from '../base/index.ts';
 import { CliError, EXIT_REFUSED, EXIT_USAGE } from './cli-error.ts';
 import { READ_BYTES } from './limits.ts';
 import type { Upload } from './stream-client.ts';
@@ -77,15 +78,6 @@ async function writeAt(handle: FileHandle, bytes: Buffer, position: number): Pro
     const rest = bytes.length - done;
     const { bytesWritten } = await handle.write(bytes, done, rest, position + done);
     done += bytesWritten;
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

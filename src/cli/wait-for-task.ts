@@ -1,6 +1,6 @@
-import { Presets, SingleBar } from 'cli-progress';
 import type { Task } from './answers.ts';
 import { PROGRESS_STEP_PERCENT, TASK_POLL_MS } from './limits.ts';
+import { drawBar } from './progress-bar.ts';
 import { part, type Session } from './session.ts';
 
 interface ProgressView {
@@ -53,18 +53,10 @@ function lines(session: Session, title: string): ProgressView {
   };
 }
 
-function bar({ io }: Session, title: string): ProgressView {
-  const drawn = new SingleBar(
-    {
-      format: `${title} {bar} {percentage} % {message}`,
-      hideCursor: true,
-      ...(io.terminal === undefined ? {} : { stream: io.terminal }),
-    },
-    Presets.shades_classic,
-  );
-  drawn.start(100, 0, { message: '' });
+function bar(session: Session, title: string): ProgressView {
+  const drawn = drawBar(session, title);
   return {
-    update: ({ percent, message }) => drawn.update(percent, { message }),
+    update: ({ percent, message }) => drawn.update(percent, message),
     stop: () => drawn.stop(),
   };
 }

@@ -53,7 +53,7 @@ export async function deleteInTurn(
       forgetSnapshot(control, snapshot);
       how.deleted?.(record, snapshot);
     });
-  await inTurn(control, [before.volumeId ?? id], async () => {
+  await inTurn(control, turnsOf(before), async () => {
     const snapshot = current(control, id);
     how.refuse(snapshot);
     try {
@@ -68,6 +68,14 @@ export async function deleteInTurn(
       });
     }
   });
+}
+
+/**
+ * What waits for each other where a snapshot is deleted or cloned: its volume may be deleted meanwhile, and it is its
+ * own from then on.
+ */
+export function turnsOf({ id, volumeId }: SnapshotRecord): readonly string[] {
+  return volumeId === undefined ? [id] : [volumeId, id];
 }
 
 function forgetSnapshot({ catalog }: Control, snapshot: SnapshotRecord): void {

@@ -7,6 +7,7 @@ import type { HookResultView } from '../schemas/hook.ts';
 import type { Call, StoredSnapshot } from '../storage-port.ts';
 import { type HooksBefore, withHooks } from './hooks.ts';
 import { repositoryName, requireAttached, snapshotSubject, volumeNameOf } from './names.ts';
+import { refuseReplica } from './refuse-replica.ts';
 import { inTurn } from './turns.ts';
 
 export interface SnapshotPlan {
@@ -138,6 +139,8 @@ function takeable(control: Control, { name }: SnapshotPlan, volumeId: string): V
     });
   }
   requireAttached(control, repository);
+  // It may have become one since it was asked for.
+  refuseReplica(volume, 'what a snapshot is taken of');
   const address = `${repository.name}/${volume.name}`;
   if (catalog.snapshots.byName(volumeId, name) !== undefined) {
     throw new Fault('ALREADY_EXISTS', `volume ${address} has a snapshot ${name} already`, {

@@ -98,6 +98,7 @@ export class SnapshotOperations {
     const object = objectOf(volume.handle);
     return open.lock([key], async () => {
       open.refuseOpen(key, 'the volume');
+      await this.#volumes.refuseUsed(volume);
       const to = objectOf(snapshot.handle);
       const reverted = await native.revert(ports, object, to, call.signal);
       return catalog.transaction(() => keep(storedArray(object.tag, reverted)));

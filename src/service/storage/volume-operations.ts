@@ -234,6 +234,19 @@ export class VolumeOperations {
     );
   }
 
+  /** A host that has it open for writing would not know what became of it. @throws Fault IN_USE */
+  async refuseUsed(volume: VolumeName): Promise<void> {
+    const mapped = await this.mappings(volume);
+    const users = mapped.filter(({ mode, sessions }) => mode === 'rw' && sessions.length > 0);
+    if (users.length === 0) return;
+    const hosts = users.map(({ host }) => host).join(', ');
+    throw new Fault('IN_USE', `hosts have the volume open: ${hosts}`, {
+      field: 'volume',
+      value: hosts,
+      expected: 'a volume that no host has a session with',
+    });
+  }
+
   /** As layers know it. */
   layered({ repositoryId, volumeId, handle }: VolumeName) {
     const { catalog } = this.#parts;

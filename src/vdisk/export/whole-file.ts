@@ -4,8 +4,9 @@
  * and the next that wants the same path says so and touches nothing: it could be somebody's who is still
  * writing.
  */
-import { lstat, open, rename, rm, stat } from 'node:fs/promises';
+import { lstat, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
+import { syncFolder } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import { cancelled, invalid, writeFault } from './export-fault.ts';
 import { EXPORT_RESERVE_BYTES } from './limits.ts';
@@ -150,10 +151,5 @@ async function create(target: TargetFolder, partial: string): Promise<TargetFile
 /** The name is durable as well when it settles. */
 async function commit(partial: string, whole: string): Promise<void> {
   await rename(partial, whole);
-  const folder = await open(dirname(whole), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncFolder(dirname(whole));
 }

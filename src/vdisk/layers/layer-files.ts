@@ -18,6 +18,7 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import { deleteVolumes, type Volume, type VolumeControl } from '../../repositories/index.ts';
 
@@ -236,14 +237,4 @@ function taken(layerId: string): Fault {
 
 function errorCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-/** Makes names in a folder durable. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -8,20 +8,20 @@ const spent = (given: Partial<Spent>): Spent => ({
   ...given,
 });
 /** A second later. */
-const after = (given: Partial<Spent>): Spent => spent({ at: 1000, ...given });
+const later = (given: Partial<Spent>): Spent => spent({ at: 1000, ...given });
 
 describe('the share of others', () => {
   it('is what neither client, nor server, nor what stands behind it has used', () => {
     const used = { clientMicros: 200_000, serverMicros: 300_000, originMicros: 400_000 };
     const before = spent({ busyMicros: 5, originMicros: 1_000_000 });
-    const end = after({ ...used, busyMicros: 1_000_005, originMicros: 1_400_000 });
+    const end = later({ ...used, busyMicros: 1_000_005, originMicros: 1_400_000 });
     expect(foreignShareOf(before, end, 2)).toBeCloseTo(0.05);
     expect(foreignShareOf(before, { ...end, originMicros: 1_000_000 }, 2)).toBeCloseTo(0.25);
   });
 
   it('is never less than nothing, and never more than all', () => {
-    expect(foreignShareOf(spent({}), after({ busyMicros: 10, clientMicros: 20 }), 2)).toBe(0);
-    expect(foreignShareOf(spent({}), after({ busyMicros: 9_000_000 }), 2)).toBe(1);
+    expect(foreignShareOf(spent({}), later({ busyMicros: 10, clientMicros: 20 }), 2)).toBe(0);
+    expect(foreignShareOf(spent({}), later({ busyMicros: 9_000_000 }), 2)).toBe(1);
   });
 });
 

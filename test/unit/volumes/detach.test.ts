@@ -1,4 +1,4 @@
-/** A repository is let go of when no thread has anything of it any more: another server may attach it the moment after. */
+/** A repository is let go of when no thread has anything of it any more: another server may attach it the moment after. And what a host has open is left alone. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { PLAIN } from '../../../src/block/index.ts';
 import type { ArrayControl } from '../../../src/repositories/index.ts';
@@ -14,6 +14,8 @@ const GENTLY = { force: false };
 class WatchedArray {
   readonly inner = new MemoryArray({ isNative: true });
   readonly order: string[] = [];
+  /** What it says of its hosts. */
+  mappings: object[] = [];
   /** Data ports that have been made; the first is the control thread's. */
   ports = 0;
   /** Awaited by every data port that closes. */
@@ -27,8 +29,12 @@ class WatchedArray {
         this.order.push('array');
         await array.close();
       };
+      const masking = { listMappings: async () => this.mappings };
       return new Proxy(array, {
-        get: (target, name) => (name === 'close' ? close : Reflect.get(target, name)),
+        get: (target, name) => {
+          if (name === 'masking' && this.mappings.length > 0) return masking;
+          return name === 'close' ? close : Reflect.get(target, name);
+        },
       }) satisfies ArrayControl;
     };
     const openData: typeof adapter.openData = (...rest) => {
@@ -62,6 +68,19 @@ async function rig(options: { readonly holdTimeMax?: number } = {}) {
   };
   return { array, it, storage, attach };
 }
+
+test('a volume that a host has open is not reverted below it', async () => {
+  const { array, it } = await rig();
+  await it.snapshot({ a: 's' });
+  const mapping = { host: 'esx-1', mode: 'rw', lun: 1, sessions: ['iqn.2026-01.test:esx'] };
+  array.mappings = [{ ...mapping, target: { portals: [], iqn: undefined, path: undefined } }];
+  await expect(it.revert('a', 's')).rejects.toMatchObject({
+    code: 'IN_USE',
+    message: expect.stringContaining('esx-1'),
+  });
+  array.mappings = [{ ...array.mappings[0], sessions: [] }];
+  await it.revert('a', 's');
+});
 
 describe('a repository that is detached', () => {
   test('is let go of after every worker', async () => {

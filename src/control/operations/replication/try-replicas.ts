@@ -24,6 +24,7 @@ import {
 import type { TaskView } from '../../schemas/activity.ts';
 import type { TestFailoverInput, VerifyReplicationInput } from '../../schemas/replication.ts';
 import { repositoryName, snapshotNameOf } from '../../storage/names.ts';
+import { turnsOf } from '../../storage/remove-snapshot.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { Call, StoredVolume } from '../../storage-port.ts';
 import { parseName } from '../../values/name.ts';
@@ -95,7 +96,7 @@ async function cloneMember(
       return address;
     });
   const source = snapshotNameOf(snapshot);
-  return await inTurn(control, [replica.id], () =>
+  return await inTurn(control, turnsOf(snapshot), () =>
     storage.clone({ source, ...request }, keep, call),
   );
 }

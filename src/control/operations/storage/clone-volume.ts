@@ -10,17 +10,19 @@ import {
   volumeNameOf,
   volumeSubject,
 } from '../../storage/names.ts';
+import { refuseReplica } from '../../storage/refuse-replica.ts';
+import { turnsOf } from '../../storage/remove-snapshot.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { SnapshotName, StoredVolume, VolumeName } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { keepVolume, newVolume, refuseNewVolume } from './create-volume.ts';
 import { findRepository, findSnapshot, findVolume } from './find-storage.ts';
-import { callOf, refuseReplica } from './volume-tasks.ts';
+import { callOf } from './volume-tasks.ts';
 
 interface Source {
   readonly repository: RepositoryRecord;
   /** What waits for it, and for what it waits. */
-  readonly turn: string;
+  readonly turns: readonly string[];
   /** As it is when its turn has come. */
   readonly now: () => VolumeName | SnapshotName;
   readonly parent: {
@@ -40,7 +42,7 @@ export function cloneVolume(
   refuseReplica(volume, 'cloned as it is now (a snapshot of it can)');
   return clone(control, input, {
     repository,
-    turn: volume.id,
+    turns: [volume.id],
     now: () => {
       const current = currentVolume(control, volume.id);
       refuseReplica(current, 'cloned as it is now (a snapshot of it can)');
@@ -60,7 +62,7 @@ export function cloneSnapshot(
   const { repository, snapshot } = findSnapshot(control.catalog, repositoryName, address);
   return clone(control, input, {
     repository,
-    turn: snapshot.volumeId ?? snapshot.id,
+    turns: turnsOf(snapshot),
     now: () => {
       const current = control.catalog.snapshots.byId(snapshot.id);
       if (current !== undefined) return snapshotNameOf(current);
@@ -89,7 +91,7 @@ function clone(control: Control, input: CloneInput, source: Source): TaskView {
   refuseNewVolume(control, target, name);
   const subject = volumeSubject(target.name, name);
   const task = control.tasks.start('volume.clone', subject, (report, signal) =>
-    inTurn(control, [source.turn], async () => {
+    inTurn(control, source.turns, async () => {
       signal.throwIfAborted();
       const volumeId = control.newId();
       const from = source.now();

@@ -9,12 +9,13 @@ import type {
 } from '../../schemas/snapshot.ts';
 import { currentVolume } from '../../storage/current-volume.ts';
 import { repositorySubject, requireAttached, volumeSubject } from '../../storage/names.ts';
+import { refuseReplica } from '../../storage/refuse-replica.ts';
 import { type SnapshotPlan, takeSnapshots } from '../../storage/take-snapshots.ts';
 import { parseName } from '../../values/name.ts';
 import { taskView } from '../task-view.ts';
 import { findGroup, findVolume, refuseTaken } from './find-storage.ts';
 import { snapshotView } from './snapshot-view.ts';
-import { callOf, refuseReplica } from './volume-tasks.ts';
+import { callOf } from './volume-tasks.ts';
 
 /** What came of it, for the task's result. */
 export interface SnapshotsTaken {

@@ -4,11 +4,11 @@ import type { ForceInput } from '../../schemas/repository.ts';
 import type { MappingView, MapVolumeInput } from '../../schemas/stored-volume.ts';
 import { currentVolume } from '../../storage/current-volume.ts';
 import { requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
+import { refuseReplica } from '../../storage/refuse-replica.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { withoutSecrets } from '../../storage/without-secrets.ts';
 import type { VolumeMapping } from '../../storage-port.ts';
 import { findHost, findVolume } from './find-storage.ts';
-import { refuseReplica } from './volume-tasks.ts';
 
 /** @throws Fault NOT_FOUND, UNREACHABLE, UNSUPPORTED */
 export async function listMappings(

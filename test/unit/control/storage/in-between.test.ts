@@ -4,6 +4,7 @@ import {
   addHook,
   addSnapshotSchedule,
   addVolumeGroup,
+  cloneSnapshot,
   createSnapshot,
   deleteRepository,
   deleteSnapshot,
@@ -15,6 +16,7 @@ import {
   listVolumes,
   RepositoryObserver,
   recoverControl,
+  resizeVolume,
   runSnapshotSchedule,
   updateSnapshot,
   updateSnapshotSchedule,
@@ -100,6 +102,49 @@ describe('what is being deleted', () => {
     });
     expect(storage.calls).not.toContain('deleteVolume');
     expect(storage.volumes.size).toBe(1);
+  });
+});
+
+describe('a snapshot', () => {
+  test('is not taken of a volume that became a replica while it waited for its turn', async () => {
+    const { control, storage } = service;
+    const go = await held('resizeVolume', () => {
+      resizeVolume(control, 'san1', 'db', { size: 8 * 2 ** 30 });
+    });
+    const task = createSnapshot(control, 'san1', { volumes: ['db'], name: 'one' });
+    await expect.poll(() => storage.calls.at(-1)).toBe('resizeVolume');
+    const volume = control.catalog.volumes.byId([...storage.volumes.keys()][0] ?? '');
+    if (volume === undefined) throw new Error('no volume');
+    control.catalog.volumes.update({ ...volume, role: 'replica' });
+    go();
+    expect(await ended(control, task)).toMatchObject({
+      state: 'failed',
+      error: { code: 'IN_USE', field: 'volume.role' },
+    });
+    expect(storage.calls).not.toContain('snapshot');
+  });
+
+  test('is not deleted while it is cloned, though its volume was deleted meanwhile', async () => {
+    const { control, storage } = service;
+    await take('one');
+    const [snapshot] = listSnapshots(control, 'san1').items;
+    const endResize = await held('resizeVolume', () => {
+      resizeVolume(control, 'san1', 'db', { size: 8 * 2 ** 30 });
+    });
+    // Both wait for the volume; when it is gone the snapshot is its own.
+    const deleted = deleteVolume(control, 'san1', 'db');
+    const clone = cloneSnapshot(control, 'san1', 'db@one', { name: 'copy' });
+    let go = (): void => undefined;
+    storage.waits.set('clone', () => new Promise((resolve) => (go = resolve)));
+    endResize();
+    expect(await ended(control, deleted)).toMatchObject({ state: 'succeeded' });
+    await expect.poll(() => storage.calls.at(-1)).toBe('clone');
+    const removed = deleteSnapshot(control, 'san1', snapshot?.id ?? '');
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((r) => setImmediate(r));
+    expect(storage.calls).not.toContain('deleteSnapshot');
+    go();
+    expect(await ended(control, clone)).toMatchObject({ state: 'succeeded' });
+    expect(await ended(control, removed)).toMatchObject({ state: 'succeeded' });
   });
 });
 
