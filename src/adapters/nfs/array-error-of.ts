@@ -1,7 +1,7 @@
 /** What the control port throws for whatever a share threw. */
 import { ArrayError, type ArrayErrorCode, BlockError } from '../../errors/index.ts';
 import { RpcFailure } from './rpc/failure.ts';
-import { NFS_STATUS, NfsError } from './share/nfs-error.ts';
+import { isStatus, NFS_STATUS, NfsError } from './share/nfs-error.ts';
 
 const CODES: ReadonlyMap<number, ArrayErrorCode> = new Map<number, ArrayErrorCode>([
   [NFS_STATUS.PERM, 'PERMISSION_DENIED'],
@@ -77,4 +77,12 @@ export async function asArrayErrors<T>(
   } catch (error) {
     throw arrayErrorOf(error, what, changes);
   }
+}
+
+/** The same call again would fail again: what it began is taken away. */
+export function isEnd(error: unknown): boolean {
+  return (
+    isStatus(error, NFS_STATUS.NOSPC, NFS_STATUS.DQUOT, NFS_STATUS.FBIG) ||
+    (error instanceof ArrayError && (error.code === 'NO_SPACE' || error.code === 'CANCELLED'))
+  );
 }

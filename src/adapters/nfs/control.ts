@@ -22,12 +22,13 @@ import {
   type RepositorySpace,
   roundedSize,
 } from '../../repositories/index.ts';
-import { asArrayErrors } from './array-error-of.ts';
+import { asArrayErrors, isEnd } from './array-error-of.ts';
 import type { WriteMemory } from './file/write-memory.ts';
 import { fillWithZeroes } from './fill.ts';
 import { folderHealth } from './health.ts';
 import { VOLUMES_IN_PAGE } from './limits.ts';
 import { checkOwner, type Marker } from './marker.ts';
+import { cursorBehind, nameOfCursor } from './page-cursor.ts';
 import { OpenFiles } from './questions.ts';
 import { createVerifier, RepositoryFiles } from './repository-file.ts';
 import { isStatus, NFS_STATUS } from './share/nfs-error.ts';
@@ -51,9 +52,6 @@ import type { FoundFile } from './wire/attributes.ts';
 
 /** Sizes are rounded up to it: what every guest takes for a sector. */
 const SIZE_GRANULARITY = 512;
-
-/** A page goes on behind a name: names that come and go meanwhile do not matter. */
-const CURSOR_PREFIX = 'after/';
 
 export interface NfsControlParts {
   readonly share: NfsShare;
@@ -225,7 +223,7 @@ export class NfsArrayControl implements ArrayControl {
           continue;
         const last = items.at(-1);
         if (last !== undefined && items.length === VOLUMES_IN_PAGE) {
-          return { items, cursor: CURSOR_PREFIX + last.ref.nativeId };
+          return { items, cursor: cursorBehind(last.ref.nativeId) };
         }
         const attributes = entry.attributes ?? (await this.#share.lookup(name))?.attributes;
         if (attributes?.type !== 'file') continue;
@@ -373,14 +371,9 @@ export class NfsArrayControl implements ArrayControl {
     }
   }
 
-  async #fill(
-    file: string,
-    found: FoundFile,
-    start: number,
-    end: number,
-    options: CallOptions,
-  ): Promise<void> {
-    await fillWithZeroes(this.#share, this.#parts.memory, { file, found, start, end }, options);
+  #fill(file: string, found: FoundFile, start: number, end: number, options: CallOptions) {
+    const { memory } = this.#parts;
+    return fillWithZeroes(this.#share, memory, { file, found, start, end }, options);
   }
 
   async #record(file: string, sidecar: Sidecar): Promise<void> {
@@ -392,19 +385,6 @@ export class NfsArrayControl implements ArrayControl {
     await this.#share.remove(sidecarFile(file));
     this.#index.set(file, undefined);
   }
-}
-
-/** The same call again would fail again: what it began is taken away. */
-function isEnd(error: unknown): boolean {
-  return (
-    isStatus(error, NFS_STATUS.NOSPC, NFS_STATUS.DQUOT, NFS_STATUS.FBIG) ||
-    (error instanceof ArrayError && (error.code === 'NO_SPACE' || error.code === 'CANCELLED'))
-  );
-}
-
-function nameOfCursor(cursor: string): string {
-  if (cursor.startsWith(CURSOR_PREFIX)) return cursor.slice(CURSOR_PREFIX.length);
-  throw new ArrayError('CURSOR_EXPIRED', 'no page ends there');
 }
 
 function gone(ref: ArrayRef): ArrayError {

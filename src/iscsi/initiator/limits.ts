@@ -67,6 +67,9 @@ export const PROBE_AFTER_MS = 1_000;
 /** A LUN that says it was reset has this long to end what it still works on, before that is aborted, in milliseconds. */
 export const RESET_SETTLE_MS = 500;
 
+/** Commands that are aborted at the same time because a LUN may have forgotten them: a target need not take many orders at once. */
+export const ABORTS_AT_ONCE = 16;
+
 /** How long a task management function or a logout may take before the connection is dropped. */
 export const MANAGEMENT_MS = 10_000;
 

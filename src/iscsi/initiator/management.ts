@@ -2,7 +2,8 @@
  * What a connection does besides commands: looks for commands that take too long and has them aborted, pings a
  * silent peer, answers what the target says by itself, and logs out.
  *
- * A command that takes too long, or that the LUN has forgotten (reset-probe.ts): ABORT TASK. Refused, of one that takes too long: LOGICAL UNIT RESET. Refused, or no answer: the connection ends,
+ * A command that takes too long, or that the LUN may have forgotten (reset-probe.ts): ABORT TASK. Refused, and it takes too
+ * long: LOGICAL UNIT RESET. Refused, or no answer: the connection ends,
  * and the next login of this ISID makes the target forget the session with all its commands.
  */
 import {
@@ -26,6 +27,7 @@ import {
 } from '../wire/index.ts';
 import { IscsiError } from './iscsi-error.ts';
 import {
+  ABORTS_AT_ONCE,
   MANAGEMENT_MS,
   PING_AFTER_MS,
   PING_ANSWER_MS,
@@ -285,7 +287,8 @@ export class Management {
       return;
     }
     for (const task of [...this.#parts.tasks()]) {
-      const forgotten = now - (task.doubtedAt ?? now) >= RESET_SETTLE_MS;
+      const forgotten =
+        now - (task.doubtedAt ?? now) >= RESET_SETTLE_MS && this.#functions.size < ABORTS_AT_ONCE;
       if (task.aborting || (!forgotten && now - task.sentAt < this.#commandMs)) continue;
       task.aborting = true;
       const fn = TASK_MANAGEMENT.abortTask;

@@ -65,13 +65,14 @@ export class Journal {
     await this.#checkpoint.catch(() => undefined);
     let first = this.#generation + 1;
     if (first % 2 === this.#complete % 2) first += 1;
+    // At once with the generation: a flush of somebody else (of extents) may note meanwhile how far the journal is.
+    this.#blocks = 0;
+    this.#previousBlocks = 0;
     for (const generation of [first, first + 1]) {
       this.#generation = generation;
       await verify?.();
       await this.#writeCheckpoint(generation, this.#encode(generation));
     }
-    this.#blocks = 0;
-    this.#previousBlocks = 0;
     this.#stable = { generation: this.#generation, blocks: 0 };
     this.#broken = false;
     return first;

@@ -69,7 +69,7 @@ export const OWNER_CHECK_MS = 2000;
 export const SIZE_CHECK_MS = 30_000;
 
 /** How long a request to new space waits until its thread's own way to the device has seen that, in milliseconds. */
-export const GROWTH_WAIT_MS = 60_000;
+export const GROWTH_WAIT_MS = 120_000;
 
 /** How often it looks meanwhile, in milliseconds. */
 export const GROWTH_POLL_MS = 250;
