@@ -1,15 +1,18 @@
 import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalVolumeControl, LocalVolumeData } from '../../../src/adapters/local/index.ts';
-import { PLAIN, ReadCache } from '../../../src/block/index.ts';
+import { MemoryDevice, PLAIN, ReadCache } from '../../../src/block/index.ts';
 import { type ChainPlan, type DiskPlan, stackBuilder } from '../../../src/exports/index.ts';
 import {
   buildChainIndex,
   formatOverlay,
+  JOURNAL_SEGMENT_LEAST_BYTES,
+  lastJournalled,
   overlayMapBytes,
   recoverOverlay,
 } from '../../../src/vdisk/index.ts';
 import { patternBlock } from '../../support/pattern-image.ts';
+import { preparedJournal } from '../../support/prepared-journal.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const SIZE = 2 ** 20;
@@ -119,5 +122,34 @@ describe('stacks', () => {
     const overlay = plan.overlay && { ...plan.overlay, data: small.locator };
     await expect(build({ ...plan, overlay })).rejects.toMatchObject({ errno: 'EINVAL' });
     expect(await openFiles()).toBe(before);
+  });
+
+  test('flushes of a write cache at home share the journal; those of one in another repository do not', async () => {
+    // What a crash leaves in a journal is put back before any other repository is there.
+    const segments = [
+      new MemoryDevice({ size: JOURNAL_SEGMENT_LEAST_BYTES }),
+      new MemoryDevice({ size: JOURNAL_SEGMENT_LEAST_BYTES }),
+    ] as const;
+    const journal = await preparedJournal(segments, BOOT, () => undefined);
+    const build = stackBuilder({
+      volumes: data,
+      readCache: new ReadCache({ capacityBytes: 2 ** 20 }),
+      ...{ worker: 0, journal, onFull: () => undefined },
+    });
+    const journalled: number[] = [];
+    for (const repository of [undefined, 'elsewhere']) {
+      const plan = await machine(`of-${repository ?? 'home'}`);
+      const { overlay } = plan;
+      if (overlay === undefined) throw new Error('no overlay');
+      const place = repository === undefined ? {} : { repository };
+      const at = { data: { ...overlay.data, ...place }, map: { ...overlay.map, ...place } };
+      const { device, close } = await build({ ...plan, overlay: { ...overlay, ...at } });
+      await device.flush(); // the first one knows of nothing that was written before
+      await device.write(patternBlock(1, 7), 0, PLAIN);
+      await device.flush();
+      journalled.push(lastJournalled(overlay.state));
+      await close();
+    }
+    expect(journalled).toEqual([1, 0]);
   });
 });
