@@ -95,6 +95,8 @@ export interface ArrayLinks {
     copy: { readonly repositoryId: string; readonly volumeId: string },
     keep: (stored: StoredVolume) => T,
   ): Promise<T | undefined>;
+  /** A volume as its array shows it now; undefined: it is not there. */
+  shown<T>(volume: VolumeName, keep: (stored: StoredVolume) => T): Promise<T | undefined>;
   /** @returns what `syncedAt` will be when it has arrived; undefined: the array does not say */
   syncNow(volume: VolumeName): Promise<number | undefined>;
   /**

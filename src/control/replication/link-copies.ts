@@ -3,42 +3,41 @@
  * is told to begin anew (resync): the volume of the catalog stays, what it is in the array changes.
  */
 
-import type { ReplicationMember, ReplicationRecord } from '../catalog/replication/records.ts';
+import type { ReplicationMember, ReplicationRecord, Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
 import { volumeNameOf } from '../storage/names.ts';
 import type { StoredVolume } from '../storage-port.ts';
 import { keepReplica } from './heads.ts';
-import { linksOf, statusOfLink } from './links.ts';
+import { eachLink, linksOf, statusOfLink } from './links.ts';
 import { current, targetSide, volumeOf } from './situation.ts';
 
-/**
- * Of every member, as far as the array has them by now.
- * @param options.grown also what is known: its source may have grown, and it with it
- * @throws Fault of the array of the copies
- */
-export async function adoptCopies(
-  control: Control,
-  id: string,
-  options: { readonly grown?: boolean } = {},
-): Promise<void> {
+/** Of every member, as far as the array has them by now. @throws Fault of the array of the copies */
+export async function adoptCopies(control: Control, id: string): Promise<void> {
   const { catalog } = control;
   const replication = current(catalog, id);
-  for (const member of catalog.replications.members(id)) {
-    await adopt(control, replication, member, options.grown === true);
-  }
+  for (const member of catalog.replications.members(id)) await adopt(control, replication, member);
+}
+
+/** Copies are as large as their originals, which may have grown. Where that cannot be asked, nothing else fails for it. */
+export async function keepSizes(control: Control, id: string, side: Side): Promise<void> {
+  const asked = eachLink(control, id, side, (links, volume) =>
+    links.shown(volumeNameOf(volume), (stored) =>
+      control.catalog.transaction(() => keepAgain(control, volume.id, stored)),
+    ),
+  );
+  await asked.catch(() => undefined);
 }
 
 async function adopt(
   control: Control,
   replication: ReplicationRecord,
   member: ReplicationMember,
-  isAgain: boolean,
 ): Promise<void> {
   const { catalog } = control;
   const links = linksOf(control);
   const side = targetSide(replication);
   const known = member[side];
-  if (known !== undefined && !isAgain) {
+  if (known !== undefined) {
     const copy = volumeOf(catalog, member, side);
     if ((await statusOfLink(links, copy)) !== undefined) return;
   }

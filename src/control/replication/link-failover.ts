@@ -10,7 +10,7 @@ import { volumeNameOf } from '../storage/names.ts';
 import type { ReportProgress } from '../tasks/task-runner.ts';
 import { changeReplication } from './change-replication.ts';
 import { fence, unfence } from './fence.ts';
-import { adoptCopies } from './link-copies.ts';
+import { adoptCopies, keepSizes } from './link-copies.ts';
 import { sendNow } from './link-run.ts';
 import { isInterrupted, isPrimary, observeLinks, seenOfLinks } from './link-watch.ts';
 import { eachLink, statusOfLink } from './links.ts';
@@ -27,11 +27,12 @@ export async function failOverLinks(
 ): Promise<undefined> {
   const { sourceSide } = current(control.catalog, id);
   const side = otherSide(sourceSide);
-  const known = adoptCopies(control, id, { grown: true });
+  const known = adoptCopies(control, id);
   if (kind === 'forced') {
     // What is known of the copies may be old: nothing to let an emergency wait for.
     await known.catch(() => undefined);
     await promote(control, id, side, { force: true, signal });
+    await keepSizes(control, id, side);
     switchSides(control, id, kind, undefined);
     await endWriters(control, id);
     return;
@@ -44,6 +45,7 @@ export async function failOverLinks(
     report(90, 'changing sides');
     await eachLink(control, id, sourceSide, (links, volume) => links.demote(volumeNameOf(volume)));
     await promote(control, id, side, { force: false, signal });
+    await keepSizes(control, id, side);
   } catch (error) {
     await takeLinksBack(control, id, sourceSide);
     throw error;
@@ -137,6 +139,7 @@ export async function recoverLinks(
   const theirs = seen[targetSide(replication)];
   const isThere = theirs.length > 0 && theirs.every(isPrimary);
   if (isThere && !seen[sourceSide].some(isPrimary)) {
+    await keepSizes(control, id, targetSide(replication));
     switchSides(control, id, 'planned', undefined);
     await endWriters(control, id);
     return;

@@ -71,9 +71,13 @@ export function arrayLinks(
         const { ref: source, tag: sourceTag } = objectOf(volume.handle);
         const found = await copyOf(there, source, sourceTag);
         if (found === undefined) return undefined;
-        const { ref, size, thin, wwid, locator } = found;
-        const handle = arrayHandle({ tag: found.tag ?? copy.volumeId, ref, locator });
-        return keep({ handle, size, thin, wwid } satisfies StoredVolume);
+        return keep(storedOf(found, copy.volumeId));
+      }),
+    shown: ({ repositoryId, handle }, keep) =>
+      inFaults(async () => {
+        const { ref, tag } = objectOf(handle);
+        const found = await arrays.of(repositoryId).array.findVolume({ ref });
+        return found === undefined ? undefined : keep(storedOf(found, tag));
       }),
     syncNow: (volume) =>
       inFaults(async () => {
@@ -89,6 +93,11 @@ export function arrayLinks(
     resync: (volume) =>
       act(volume, (replication, ref) => replication.resync({ opId: opId(), volume: ref })),
   };
+}
+
+function storedOf(found: ArrayVolume, tag: string): StoredVolume {
+  const { ref, size, thin, wwid, locator } = found;
+  return { handle: arrayHandle({ tag: found.tag ?? tag, ref, locator }), size, thin, wwid };
 }
 
 interface End {

@@ -52,7 +52,9 @@ describe("the arrays' own replication", () => {
     said('db', { state: 'in-sync', syncedAt: rig.clock.now() });
     await look();
     expect(show(rig)).toMatchObject({ state: 'in-sync', ageSeconds: 30 });
+    rig.links.size = 8192;
     await fail();
+    expect(rig.control.catalog.volumes.byId(copy)?.size).toBe(8192);
     const order = ['sync db', `arrived ${copy} 7`, 'demote db', `promote ${copy}`];
     expect(rig.links.calls.slice(-4)).toEqual(order);
     expect(show(rig)).toMatchObject({ state: 'failed-over', source: 'there' });

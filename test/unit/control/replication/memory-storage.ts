@@ -281,6 +281,8 @@ export class FakeLinks implements ArrayLinks {
   readonly calls: string[] = [];
   readonly statuses = new Map<string, LinkStatus>();
   peers = true;
+  /** Of every volume by now, in bytes. */
+  size = 4096;
   /** The arrays have made the copies by now. */
   copies = true;
   /** Volumes whose arrays do not answer. */
@@ -317,6 +319,9 @@ export class FakeLinks implements ArrayLinks {
     if (!this.copies) return undefined;
     this.statuses.set(copy.volumeId, { ...SECONDARY, syncedAt: undefined });
     return keep({ handle: { id: copy.volumeId }, size: 4096, thin: true, wwid: undefined });
+  }
+  async shown<T>({ volumeId }: VolumeName, keep: (stored: StoredVolume) => T): Promise<T> {
+    return keep({ handle: { id: volumeId }, size: this.size, thin: true, wwid: undefined });
   }
   async syncNow({ volumeId }: VolumeName): Promise<number | undefined> {
     this.calls.push(`sync ${volumeId}`);
