@@ -21,6 +21,9 @@ const COMES_BACK_MS = 240_000;
 class QemuIo {
   readonly #child: ChildProcessWithoutNullStreams;
   #said = '';
+  /** It takes the next command when it has said that it is ready: of several it would read one. */
+  readonly #commands: string[] = [];
+  #ready = false;
 
   constructor(port: number) {
     const disk = [
@@ -32,6 +35,8 @@ class QemuIo {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#said += text;
+        this.#ready ||= text.endsWith('qemu-io> ');
+        this.#next();
       });
     }
   }
@@ -46,6 +51,14 @@ class QemuIo {
   }
 
   send(command: string): void {
+    this.#commands.push(command);
+    this.#next();
+  }
+
+  #next(): void {
+    const command = this.#ready ? this.#commands.shift() : undefined;
+    if (command === undefined) return;
+    this.#ready = false;
     this.#child.stdin.write(`${command}\n`);
   }
 
@@ -54,7 +67,7 @@ class QemuIo {
   }
 
   async end(): Promise<void> {
-    this.#child.stdin.end('quit\n');
+    this.send('quit');
     if (this.#child.exitCode === null) await once(this.#child, 'close');
   }
 }
