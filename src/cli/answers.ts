@@ -81,6 +81,8 @@ export interface Vdisk {
   readonly description: string;
   readonly production: number | null;
   readonly pinnedVersion: number | null;
+  readonly onCacheImpossible: string;
+  readonly sshHostKeys: string;
   readonly size: number;
   readonly dataBytes: number;
   readonly bootable: boolean;
@@ -160,6 +162,8 @@ export interface Machine {
     readonly percent: number | null;
     readonly full: boolean;
   };
+  readonly deviceCache: DeviceCache | null;
+  readonly sshHostKeys: readonly string[];
   readonly bytesRead: number;
   readonly bytesWritten: number;
   readonly lastRequestAt: string | null;
@@ -169,6 +173,17 @@ export interface Machine {
     readonly tls: boolean;
   }[];
   readonly lastBoot: Boot | null;
+}
+
+export interface DeviceCache {
+  readonly asked: string;
+  readonly got: string | null;
+  readonly state: string;
+  readonly reason: string;
+  readonly sizeBytes: number;
+  readonly usedBytes: number;
+  readonly percent: number | null;
+  readonly reportedAt: string | null;
 }
 
 interface Setting<T> {

@@ -17,7 +17,13 @@ import type {
 import { listVdiskDisks, machineDiskById } from '../control/index.ts';
 import { BlockError, Fault } from '../errors/index.ts';
 import type { ExportSummary, StackPlan } from '../exports/index.ts';
-import { listOwners, type MachineOwner, ownerToOpen, ownerToRenew } from './disk-owner.ts';
+import {
+  listOwners,
+  type MachineOwner,
+  ownerToOpen,
+  ownerToRenew,
+  readOnlyDisk,
+} from './disk-owner.ts';
 import { MACHINE, noExport, VDISK, VOLUME, vdiskExport } from './export-names.ts';
 import type { LayerShelf } from './layer-shelf.ts';
 import { FENCE_ASK_MS, FENCE_TELL_MS, OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
@@ -213,7 +219,12 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   layersInUse(): LayersInUse {
     const { overlays, layers } = this.#options;
     const { open, stoodOn } = overlays.layersInUse();
-    return { open: new Set([...open, ...layers.inUse()]), stoodOn: new Set(stoodOn) };
+    // A machine that writes to itself comes back to the layer that it booted, as to an overlay.
+    const readFrom = this.#options.catalog.machineCaches.all().map(({ layerId }) => layerId);
+    return {
+      open: new Set([...open, ...layers.inUse()]),
+      stoodOn: new Set([...stoodOn, ...readFrom]),
+    };
   }
 
   vdiskConnections(vdiskId: string): number {
@@ -260,6 +271,14 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   async #openMachine(exportName: string): Promise<StackPlan> {
     const { catalog, overlays, layers, clock, maintenanceLeaseMs: leaseMs } = this.#options;
     const parts = { catalog, overlays, dataPlane: this, clock, leaseMs };
+    const readOnly = readOnlyDisk(parts, exportName);
+    if (readOnly !== undefined) {
+      const { machineId, vdiskId, vdiskName, layerId } = readOnly;
+      const description = `disk of ${vdiskName}, read-only: its writes go to the machine`;
+      const plan = await this.#readOnlyPlan(exportName, layerId, description);
+      this.#opened.set(machineId, { exportName, ownerId: machineId, vdiskId });
+      return plan;
+    }
     const owner = await ownerToOpen(parts, exportName);
     const overlay = await overlays.use({ ...owner, exportName });
     try {
@@ -302,15 +321,21 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   }
 
   async #openVdisk(name: string): Promise<StackPlan> {
-    const { catalog, layers } = this.#options;
+    const { catalog } = this.#options;
     const disk = vdiskExport(catalog, name, this.#options.clock.now());
-    const done = layers.use(disk.layerId);
+    const plan = await this.#readOnlyPlan(name, disk.layerId, `version ${disk.version}, read-only`);
+    this.#openedVdisks.set(name, disk.vdiskId);
+    return plan;
+  }
+
+  /** All that read one layer share what is open of it, under whatever name. */
+  async #readOnlyPlan(name: string, layerId: string, description: string): Promise<StackPlan> {
+    const { layers } = this.#options;
+    const done = layers.use(layerId);
     try {
-      const chain = await layers.plan(disk.layerId);
-      const key = `layer:${disk.layerId} ${chain.copies ?? ''}`;
-      this.#openedVdisks.set(name, disk.vdiskId);
+      const chain = await layers.plan(layerId);
+      const key = `layer:${layerId} ${chain.copies ?? ''}`;
       this.#uses.set(key, [...(this.#uses.get(key) ?? []), done]);
-      const description = `version ${disk.version}, read-only`;
       return { key, name, description, chain, overlay: undefined };
     } catch (error) {
       done();

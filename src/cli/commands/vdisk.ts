@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Items, Task, Vdisk, Verification } from '../answers.ts';
 import { CliError, EXIT_REFUSED } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
@@ -6,6 +6,7 @@ import { bytes, facts, table, time } from '../format.ts';
 import { openSession, part } from '../session.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
+import { refuseNothing } from './setting-options.ts';
 import { replicasCommand, replicateCommand, unreplicateCommand } from './vdisk-replicas.ts';
 import { revertedText, showTask, versionsText, type Waiting } from './version.ts';
 import { parseVersion } from './version-number.ts';
@@ -38,7 +39,7 @@ export function vdiskCommand(io: CliIo): Command {
       session.show({ deleted: name }, () => `vDisk ${name} deleted\n`);
     });
   for (const build of [
-    ...[revertCommand, pinCommand, unpinCommand, verifyCommand],
+    ...[setCommand, revertCommand, pinCommand, unpinCommand, verifyCommand],
     ...[replicateCommand, replicasCommand, unreplicateCommand],
   ]) {
     command.addCommand(build(io));
@@ -55,6 +56,30 @@ function revertCommand(io: CliIo): Command {
       const session = openSession(self, io);
       const path = `/vdisks/${part(name)}/revert`;
       session.show(await session.client.call<Vdisk>('POST', path, options), revertedText);
+    });
+}
+
+function setCommand(io: CliIo): Command {
+  return new Command('set')
+    .argument('<name>')
+    .description('what counts at the next boots of its machines')
+    .addOption(
+      new Option(
+        '--on-cache-impossible <what>',
+        'of a machine that cannot have the write cache on itself that it is to have',
+      ).choices(['fallback', 'refuse']),
+    )
+    .addOption(
+      new Option(
+        '--ssh-host-keys <which>',
+        'kept by the server for each machine, made anew at each boot, or those in the image',
+      ).choices(['kept', 'each-boot', 'image']),
+    )
+    .action(async (name: string, options: Record<string, unknown>, self: Command) => {
+      const session = openSession(self, io);
+      const path = `/vdisks/${part(name)}`;
+      const change = refuseNothing({ ...options });
+      session.show(await session.client.call<Vdisk>('PATCH', path, change), vdiskText);
     });
 }
 
@@ -140,6 +165,8 @@ function vdiskText(vdisk: Vdisk): string {
     ['description', vdisk.description || '-'],
     ['export', vdisk.export],
     ['machines boot', productionText(vdisk)],
+    ['cache impossible', vdisk.onCacheImpossible],
+    ['SSH host keys', vdisk.sshHostKeys],
     ['size', bytes(vdisk.size)],
     ['machines', String(vdisk.machines)],
     ['connections', String(vdisk.connections)],

@@ -25,6 +25,7 @@ export function vdiskView(control: Control, vdisk: VdiskRecord, layers?: LayerFa
     createdAt: iso(vdisk.createdAt),
     production: production?.number ?? null,
     pinnedVersion: vdisk.pinnedVersion ?? null,
+    ...catalog.vdisks.bootPolicy(vdisk.id),
     repository: repositoryName(control, vdisk),
     size: production?.size ?? 0,
     dataBytes: production?.dataBytes ?? 0,

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { ON_CACHE_IMPOSSIBLE, SSH_HOST_KEYS } from '../catalog/records.ts';
 import {
   BytesField,
   DescriptionField,
@@ -41,6 +42,8 @@ export const UpdateVdiskInput = Type.Object(
         description: 'the number of a version; null for the newest that is released',
       }),
     ),
+    onCacheImpossible: Type.Optional(words(ON_CACHE_IMPOSSIBLE)),
+    sshHostKeys: Type.Optional(words(SSH_HOST_KEYS)),
   },
   { additionalProperties: false, minProperties: 1, description: 'at least one field to change' },
 );
@@ -53,6 +56,14 @@ export const VdiskView = Type.Object({
   createdAt: TimeField,
   production: nullable(Type.Integer({ description: 'number of the version that machines boot' })),
   pinnedVersion: nullable(Type.Integer({ description: 'overrides what was released since' })),
+  onCacheImpossible: Type.Unsafe<(typeof ON_CACHE_IMPOSSIBLE)[number]>({
+    ...words(ON_CACHE_IMPOSSIBLE),
+    description: 'of a machine that cannot have the write cache on itself that it is to have',
+  }),
+  sshHostKeys: Type.Unsafe<(typeof SSH_HOST_KEYS)[number]>({
+    ...words(SSH_HOST_KEYS),
+    description: 'kept: by the server, for each machine; each-boot: made anew; image: left alone',
+  }),
   repository: nullable(Type.String({ description: "null: the service's own" })),
   size: BytesField,
   dataBytes: BytesField,

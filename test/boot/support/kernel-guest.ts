@@ -30,6 +30,12 @@ export interface KernelGuest {
   /** Default: QEMU's own network, with us at HOST_AS_SEEN_BY_THE_GUEST. */
   readonly network?: { readonly namespace: NetworkNamespace; readonly address: string };
   readonly memoryMiB?: number;
+  /** Raw files that are its local disks: vda, vdb … */
+  readonly disks?: readonly string[];
+  /** More files, above what the image's initramfs has. */
+  readonly files?: readonly { readonly path: string; readonly content: Buffer }[];
+  /** Words for its kernel command line. */
+  readonly append?: string;
 }
 
 const INIT = (modules: readonly string[], address: string): string => `#!/bin/sh
@@ -50,11 +56,13 @@ while :; do setsid sh; done
 export async function startKernelGuest(
   image: DebianImage,
   folder: string,
-  { programs, modules = [], network, memoryMiB = 512 }: KernelGuest,
+  guest: KernelGuest,
 ): Promise<Machine> {
+  const { programs, modules = [], network, memoryMiB = 512, disks = [], files: more = [] } = guest;
   const archive = new Map<string, ArchiveFile>();
   await addHostPrograms(archive, programs);
   for (const { path, content } of await kernelModules(image, modules)) add(archive, path, content);
+  for (const { path, content } of more) add(archive, path, content);
   add(archive, 'rootcast-init', Buffer.from(INIT(modules, network?.address ?? GUEST_ADDRESS)));
   const files = [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const initrd = join(folder, 'guest-initrd.img');
@@ -63,13 +71,15 @@ export async function startKernelGuest(
     initrd,
     Buffer.concat([padTo4(await readFile(image.initrd)), cpioArchive(files)]),
   );
-  const append = 'console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init';
+  const words = ['console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init', guest.append];
+  const append = words.filter((word) => word !== undefined).join(' ');
   const machine = await Machine.start({
     network: network?.namespace ?? 'user',
     firmware: 'bios',
     mac: '52:54:00:4e:42:44',
     folder,
     memoryMiB,
+    disks,
     direct: { kernel: image.kernel, initrd, append },
   });
   try {

@@ -22,6 +22,10 @@ export function updateVdisk(control: Control, name: string, input: UpdateVdiskIn
         pinnedVersion === undefined ? vdisk.pinnedVersion : (pinnedVersion ?? undefined),
     };
     catalog.vdisks.update(changed);
+    const policy = catalog.vdisks.bootPolicy(vdisk.id);
+    const { onCacheImpossible = policy.onCacheImpossible, sshHostKeys = policy.sshHostKeys } =
+      input;
+    catalog.vdisks.setBootPolicy(vdisk.id, { onCacheImpossible, sshHostKeys });
     record({
       kind: 'vdisk.changed',
       subject: `vdisk/${name}`,
