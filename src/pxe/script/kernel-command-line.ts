@@ -5,6 +5,7 @@
  */
 import { Fault } from '../../errors/index.ts';
 import type { MachineBootPlan } from '../boot-catalog.ts';
+import { BOOT_PATH } from '../boot-urls.ts';
 import { MAX_KERNEL_COMMAND_LINE_BYTES } from '../limits.ts';
 import { hyphenated } from '../mac-address.ts';
 
@@ -27,12 +28,21 @@ export interface NbdServer {
   readonly port: number;
 }
 
+export interface CommandLineContext {
+  readonly mac: string;
+  readonly nbd: NbdServer;
+  /** Of the boot server, as in boot-urls.ts. */
+  readonly baseUrl: string;
+}
+
 /** @throws Fault INVALID_INPUT naming the field, LIMIT_EXCEEDED for a line longer than the kernel's */
-export function kernelCommandLine(plan: MachineBootPlan, mac: string, nbd: NbdServer): string {
+export function kernelCommandLine(plan: MachineBootPlan, context: CommandLineContext): string {
+  const { mac, nbd, baseUrl } = context;
   checkPlan(plan);
   const words = [
     ...(plan.hasInitrd ? [`initrd=${INITRD_NAME}`] : []),
     ...rootWords(plan, nbd),
+    ...diskWords(plan, nbd, baseUrl),
     // Only the card that booted is configured: with several, `ip=dhcp` alone tries them in turn.
     'ip=dhcp',
     `BOOTIF=01-${hyphenated(mac)}`,
@@ -70,6 +80,15 @@ function rootWords(plan: MachineBootPlan, nbd: NbdServer): readonly string[] {
         : [`root=${device}`, `netroot=${server}`, 'rd.neednet=1'];
     }
   }
+}
+
+/** For an image with our own hooks (boot/lib), which take the disk in place of what `rootWords` asks for. */
+function diskWords(plan: MachineBootPlan, nbd: NbdServer, baseUrl: string): readonly string[] {
+  return [
+    `rootcast.server=${nbd.address}:${nbd.port}`,
+    `rootcast.export=machine/${plan.machine}`,
+    `rootcast.url=${baseUrl}${BOOT_PATH}`,
+  ];
 }
 
 function checkPlan(plan: MachineBootPlan): void {

@@ -28,12 +28,11 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
   'initramfs-tools': {
     packages: ['initramfs-tools', 'busybox'],
     bootFiles: [
-      ['initramfs-tools/modules.d/rootcast', 'usr/share/initramfs-tools/modules.d/rootcast'],
-      [
-        'initramfs-tools/scripts/init-bottom/rootcast-hostname',
-        'usr/share/initramfs-tools/scripts/init-bottom/rootcast-hostname',
-      ],
-    ],
+      'modules.d/rootcast',
+      'hooks/rootcast',
+      'scripts/local-top/rootcast',
+      'scripts/init-bottom/rootcast-hostname',
+    ].map((name) => [`initramfs-tools/${name}`, `usr/share/initramfs-tools/${name}`] as const),
     packing: {
       path: 'etc/initramfs-tools/conf.d/rootcast',
       content: 'MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=19\n',
@@ -44,7 +43,7 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
     packages: ['dracut', 'dracut-network', 'procps'],
     bootFiles: [
       ['dracut/rootcast.conf', 'etc/dracut.conf.d/rootcast.conf'],
-      ...['module-setup.sh', 'keep-address.sh'].map(
+      ...['module-setup.sh', 'parse-rootcast.sh', 'rootcastroot.sh', 'keep-address.sh'].map(
         (name) =>
           [`dracut/99rootcast/${name}`, `usr/lib/dracut/modules.d/99rootcast/${name}`] as const,
       ),
@@ -56,7 +55,7 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
 function packagesOf(initramfs: ImageInitramfs): readonly string[] {
   const { packages } = INITRAMFS[initramfs];
   return [
-    ...['systemd-sysv', 'udev', 'kmod', 'iproute2', 'nbd-client'],
+    ...['systemd-sysv', 'udev', 'kmod', 'iproute2', 'nbd-client', 'dmsetup'],
     ...packages,
     ...['zstd', 'linux-image-cloud-amd64'],
   ];
@@ -64,6 +63,13 @@ function packagesOf(initramfs: ImageInitramfs): readonly string[] {
 
 /** Where the other files of `boot/` go in an image; boot/README.md tells users the same. */
 const BOOT_FILES: readonly (readonly [from: string, to: string])[] = [
+  ...[
+    'rootcast-attach.sh',
+    'rootcast-files.sh',
+    'rootcast-ram.sh',
+    'rootcast-stay.sh',
+    '59-rootcast.rules',
+  ].map((name) => [`lib/${name}`, `usr/lib/rootcast/${name}`] as const),
   ['systemd/rootcast-ready.service', 'etc/systemd/system/rootcast-ready.service'],
   ['rootcast-ready', 'usr/local/sbin/rootcast-ready'],
 ];

@@ -19,6 +19,10 @@ const CONTEXT = {
   nbd: { address: '192.168.50.1', port: 10810 },
 };
 
+/** For an image with hooks of ours, beside what any other image understands. */
+const DISK =
+  'rootcast.server=192.168.50.1:10810 rootcast.export=machine/web-1 rootcast.url=http://192.168.50.1:8069/boot';
+
 const PLAN: MachineBootPlan = {
   kind: 'boot',
   machine: 'web-1',
@@ -44,7 +48,7 @@ describe('the script of a machine', () => {
     expect(machineScript(PLAN, CONTEXT)).toBe(`#!ipxe
 echo Rootcast: web-1 boots debian, version 3
 imgfree
-kernel --name kernel http://192.168.50.1:8069/boot/52-54-00-12-34-56/layer-7/kernel initrd=initrd.img root=/dev/nbd0p1 nbdroot=192.168.50.1:10810/machine/web-1 rootfstype=ext4 ip=dhcp BOOTIF=01-52-54-00-12-34-56 console=ttyS0 quiet panic=10 || goto failed
+kernel --name kernel http://192.168.50.1:8069/boot/52-54-00-12-34-56/layer-7/kernel initrd=initrd.img root=/dev/nbd0p1 nbdroot=192.168.50.1:10810/machine/web-1 rootfstype=ext4 ${DISK} ip=dhcp BOOTIF=01-52-54-00-12-34-56 console=ttyS0 quiet panic=10 || goto failed
 initrd --name initrd.img http://192.168.50.1:8069/boot/52-54-00-12-34-56/layer-7/initrd || goto failed
 boot || goto failed
 :failed
@@ -73,7 +77,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
     ],
   ])('spells root for %s', (_what, plan, expected) => {
     expect(commandLine(plan)).toBe(
-      `initrd=initrd.img ${expected} ip=dhcp BOOTIF=01-52-54-00-12-34-56 console=ttyS0 quiet panic=10`,
+      `initrd=initrd.img ${expected} ${DISK} ip=dhcp BOOTIF=01-52-54-00-12-34-56 console=ttyS0 quiet panic=10`,
     );
   });
 

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Puts what keeps the disk (rootcast-stay.sh) where nothing of it can be missing while the disk is away: a ramfs,
+# which is never written out to a swap, in a mount namespace of its own. It sees no mount of the root file
+# system, so that this can be unmounted, and is not seen by whoever unmounts everything. Runs in the initramfs,
+# under `unshare -m`.
+lib=/usr/lib/rootcast
+run=/run/rootcast
+ram=$lib/ram
+
+fail() {
+	echo "$1" > "$run/attached"
+	exit 1
+}
+
+mkdir -p "$ram"
+mount -t ramfs -o mode=0700 rootcast "$ram" || fail 'no ramfs'
+mkdir "$ram/dev" "$ram/proc" "$ram/sys" "$ram/run"
+while read -r file; do
+	mkdir -p "$ram/${file%/*}"
+	cp -L "$file" "$ram/$file" || fail "$file cannot be copied"
+done < "$lib/ram.list"
+cp "$lib/rootcast-stay.sh" "$ram/stay.sh"
+# Processes whose name begins with @ hold the root file system, systemd says, and lets them be when it kills
+# all others: when the initramfs is left, and at the end.
+cp -L "$(command -v dash || command -v sh)" "$ram/@sh"
+mount -t devtmpfs dev "$ram/dev" || fail 'no devtmpfs'
+mount -t proc proc "$ram/proc" || fail 'no proc'
+mount -t sysfs sys "$ram/sys" || fail 'no sysfs'
+mount --bind "$run" "$ram/run" || fail 'no run'
+# The shell that is found in the current folder is called by its name alone.
+cd "$ram" && PATH=:/usr/sbin:/usr/bin:/sbin:/bin exec chroot "$ram" @sh /stay.sh
