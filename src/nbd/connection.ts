@@ -97,7 +97,7 @@ export class Connection {
     };
   }
 
-  /** Answers what was accepted, refuses the rest, and ends. */
+  /** Answers what was accepted, and ends. */
   drain(reason: string): void {
     if (this.#draining) return;
     this.#draining = true;

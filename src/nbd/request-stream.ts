@@ -84,13 +84,6 @@ export class RequestStream {
     return this.#stalled !== undefined;
   }
 
-  /** A request has been begun and not yet handed on: its client may expect an answer. */
-  get busy(): boolean {
-    return (
-      this.#stalled !== undefined || this.#collecting !== undefined || this.#skipping !== undefined
-    );
-  }
-
   /** Bytes that the payload being put together still lacks; 0 when there is none. */
   get missing(): number {
     const collecting = this.#collecting;
@@ -122,7 +115,7 @@ export class RequestStream {
     return true;
   }
 
-  /** The connection is gone: gives back what it holds. */
+  /** Nothing more is handed on: gives back what it holds. Idempotent. */
   close(): void {
     this.#ended = true;
     this.#stalled = undefined;

@@ -72,7 +72,7 @@ export interface NbdServer {
    */
   endExport(name: string, atOnce?: boolean): Promise<void>;
   /**
-   * Stops accepting, answers every accepted request, refuses what comes after, closes. After
+   * Stops accepting, answers every accepted request but none that comes after, closes. After
    * `timeoutMs` whoever is left is dropped, and a request that the device still works on is left to
    * it. Resolves to how many connections were dropped.
    */

@@ -23,7 +23,6 @@ import { bytesHeld, type RequestConsumer, RequestStream } from './request-stream
 import { checkRequest, type RequestRules, requestRules } from './rules.ts';
 import type { Shared } from './shared.ts';
 import { Transmission } from './transmission.ts';
-import { NBD_ESHUTDOWN } from './wire/constants.ts';
 import type { Request } from './wire/index.ts';
 
 /** What the phase needs from its connection. */
@@ -54,7 +53,6 @@ export class TransmissionPhase implements RequestConsumer {
   };
   /** `#wakeNext` runs in the next round of the event loop. */
   #waking = false;
-  #draining = false;
   /** The writes of the last event wait for their device: no reply leaves. */
   #committing = false;
   /** The last refusal of `admits` was because the machine has had its turn. */
@@ -137,9 +135,12 @@ export class TransmissionPhase implements RequestConsumer {
     if (!deep) this.#shared.busyPoll?.answered();
   }
 
-  /** Answers what has been accepted, refuses what comes, then ends. */
+  /**
+   * Answers what has been accepted, then ends. What comes after, or has begun to come, is not answered: NBD_ESHUTDOWN
+   * would be an I/O error of the disk to a client that connects again by itself, and so sends it again.
+   */
   drain(reason: string): void {
-    this.#draining = true;
+    this.#stream.close();
     this.#leave(reason);
   }
 
@@ -163,7 +164,7 @@ export class TransmissionPhase implements RequestConsumer {
   }
 
   check(request: Request): number {
-    return this.#draining ? NBD_ESHUTDOWN : checkRequest(this.#rules, request);
+    return checkRequest(this.#rules, request);
   }
 
   admits(bytes: number): boolean {
@@ -182,8 +183,7 @@ export class TransmissionPhase implements RequestConsumer {
 
   reject(request: Request, error: number): void {
     this.#turn.start(0);
-    const message = error === NBD_ESHUTDOWN ? 'the server is shutting down' : 'invalid request';
-    this.#transmission.reject(request, error, message);
+    this.#transmission.reject(request, error, 'invalid request');
   }
 
   collecting(bytes: number): void {
@@ -315,8 +315,6 @@ export class TransmissionPhase implements RequestConsumer {
 
   #leaveIfIdle(): void {
     if (this.#leaving === undefined || !this.#isIdle) return;
-    // Half a request is waited for only while more can come; its client ends that by closing.
-    if (this.#draining && this.#stream.busy) return;
     if (this.#stream.stalled) return;
     this.#flush();
     // Writes of this very event may have to wait for their device: `#committed` comes here again.
