@@ -32,6 +32,7 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
       'hooks/rootcast',
       'scripts/local-top/rootcast',
       'scripts/init-bottom/rootcast-hostname',
+      'scripts/init-bottom/rootcast-identity',
     ].map((name) => [`initramfs-tools/${name}`, `usr/share/initramfs-tools/${name}`] as const),
     packing: {
       path: 'etc/initramfs-tools/conf.d/rootcast',
@@ -43,7 +44,13 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
     packages: ['dracut', 'dracut-network', 'procps'],
     bootFiles: [
       ['dracut/rootcast.conf', 'etc/dracut.conf.d/rootcast.conf'],
-      ...['module-setup.sh', 'parse-rootcast.sh', 'rootcastroot.sh', 'keep-address.sh'].map(
+      ...[
+        'module-setup.sh',
+        'parse-rootcast.sh',
+        'rootcastroot.sh',
+        'keep-address.sh',
+        'identity.sh',
+      ].map(
         (name) =>
           [`dracut/99rootcast/${name}`, `usr/lib/dracut/modules.d/99rootcast/${name}`] as const,
       ),
@@ -56,6 +63,8 @@ function packagesOf(initramfs: ImageInitramfs): readonly string[] {
   const { packages } = INITRAMFS[initramfs];
   return [
     ...['systemd-sysv', 'udev', 'kmod', 'iproute2', 'nbd-client', 'dmsetup'],
+    // It brings /etc/ssh, so that machines get host keys.
+    'openssh-client',
     ...packages,
     ...['zstd', 'linux-image-cloud-amd64'],
   ];
@@ -65,9 +74,13 @@ function packagesOf(initramfs: ImageInitramfs): readonly string[] {
 const BOOT_FILES: readonly (readonly [from: string, to: string])[] = [
   ...[
     'rootcast-attach.sh',
+    'rootcast-cache.sh',
     'rootcast-files.sh',
+    'rootcast-http.sh',
+    'rootcast-identity.sh',
     'rootcast-ram.sh',
     'rootcast-stay.sh',
+    'rootcast-watch.sh',
     '59-rootcast.rules',
   ].map((name) => [`lib/${name}`, `usr/lib/rootcast/${name}`] as const),
   ['systemd/rootcast-ready.service', 'etc/systemd/system/rootcast-ready.service'],
