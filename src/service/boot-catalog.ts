@@ -1,7 +1,6 @@
 /** PXE's port onto the control plane: every answer is one operation. */
 import {
   type Control,
-  type BootPlan as RequestedBoot,
   decideBoot,
   deleteLease,
   identityText,
@@ -10,6 +9,7 @@ import {
   mayReadLayer,
   noteBootStage,
   personalityText,
+  type BootPlan as RequestedBoot,
   recordEvent,
   reportCache,
   requestBoot,

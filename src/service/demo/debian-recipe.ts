@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 /** Raise it when the way the image is put together changes (debian-image.ts). */
 const RECIPE_VERSION = 1;
 
-const BOOT_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../../../boot');
+export const BOOT_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../../../boot');
 
 /** Which program builds the image's initramfs. The demo's is initramfs-tools, Debian's own. */
 export type ImageInitramfs = 'initramfs-tools' | 'dracut';
@@ -194,13 +194,24 @@ export async function imageRecipe(
   return { ...content, hash };
 }
 
+/** Files of `boot/` and where they go: those of an initramfs's maker, or what every image gets. */
+export function imageFiles(
+  of: ImageInitramfs | 'any',
+): readonly { readonly from: string; readonly to: string }[] {
+  const files = of === 'any' ? BOOT_FILES : INITRAMFS[of].bootFiles;
+  return files.map(([from, to]) => ({ from, to }));
+}
+
+/** prepare.sh puts the others there. */
+const NOT_FOR_IMAGES: ReadonlySet<string> = new Set(['README.md', 'prepare.sh']);
+
 /** Files of `boot/` that no image gets: a file added there without a place here is a mistake. */
 export async function bootFilesWithoutAPlace(): Promise<string[]> {
   const initramfsFiles = Object.values(INITRAMFS).flatMap(({ bootFiles }) => bootFiles);
   const placed = new Set([...initramfsFiles, ...BOOT_FILES].map(([from]) => from));
   const entries = await readdir(BOOT_FOLDER, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile() && entry.name !== 'README.md')
+    .filter((entry) => entry.isFile() && !NOT_FOR_IMAGES.has(entry.name))
     .map((entry) => relative(BOOT_FOLDER, join(entry.parentPath, entry.name)))
     .filter((path) => !placed.has(path));
 }

@@ -8,11 +8,7 @@ import {
   singleExport,
   type Timers,
 } from '../../../src/nbd/index.ts';
-import {
-  NBD_CMD_FLUSH,
-  NBD_CMD_READ,
-  NBD_CMD_WRITE,
-} from '../../../src/nbd/wire/constants.ts';
+import { NBD_CMD_FLUSH, NBD_CMD_READ, NBD_CMD_WRITE } from '../../../src/nbd/wire/constants.ts';
 import { encodeOption } from '../../../src/nbd/wire/index.ts';
 import { FakeDevice, gate } from './fake-device.ts';
 import { RawClient } from './raw-client.ts';
