@@ -22,11 +22,13 @@ import {
   type MachineOwner,
   ownerToOpen,
   ownerToRenew,
+  type ReadOnlyDisk,
   readOnlyDisk,
 } from './disk-owner.ts';
 import { MACHINE, noExport, VDISK, VOLUME, vdiskExport } from './export-names.ts';
 import type { LayerShelf } from './layer-shelf.ts';
 import { FENCE_ASK_MS, FENCE_TELL_MS, OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
+import { MachineSessions, machineExport, type SessionTicket } from './machine-sessions.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
 import type { AttachedRepositories } from './storage/attached-repositories.ts';
 import type { VolumeExports } from './storage/volume-exports.ts';
@@ -79,6 +81,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #openedVdisks = new Map<string, string>();
   /** What ends a use of a layer that a read-only export has, by the plan's key; one for each plan. */
   readonly #uses = new Map<string, (() => void)[]>();
+  readonly #sessions = new MachineSessions((ownerId) => this.#endAll(ownerId, 0));
   #pool: Workers | undefined;
 
   constructor(options: ServiceDataPlaneOptions) {
@@ -182,12 +185,17 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     this.#options.overlays.setQuota(machineId, this.#machine(machineId).quotaBytes);
   }
 
-  async endConnections(ownerId: string): Promise<void> {
+  endConnections(ownerId: string): Promise<void> {
+    return this.#endAll(ownerId, FENCE_ASK_MS);
+  }
+
+  /** @param askMs how long they may take to answer what they have accepted */
+  async #endAll(ownerId: string, askMs: number): Promise<void> {
     const { overlays, fenceMs } = this.#options;
     const idle = overlays.idle(ownerId).then(() => true);
     for (let waited = 0; waited < fenceMs; waited += FENCE_TELL_MS) {
       for (const name of overlays.openedAs(ownerId)) {
-        this.#pool?.endExport(name, waited >= FENCE_ASK_MS);
+        this.#pool?.endExport(name, waited >= askMs);
       }
       const enough = new AbortController();
       const timeout = delay(FENCE_TELL_MS, false, { signal: enough.signal }).catch(() => false);
@@ -204,6 +212,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   }
 
   async removeOverlay(ownerId: string): Promise<void> {
+    this.#sessions.forget(ownerId);
     for (const [machineId, { exportName, ownerId: of }] of this.#opened) {
       if (of !== ownerId && machineId !== ownerId) continue;
       this.#pool?.endExport(exportName, false);
@@ -268,22 +277,20 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     }
   }
 
-  async #openMachine(exportName: string): Promise<StackPlan> {
-    const { catalog, overlays, layers, clock, maintenanceLeaseMs: leaseMs } = this.#options;
-    const parts = { catalog, overlays, dataPlane: this, clock, leaseMs };
-    const readOnly = readOnlyDisk(parts, exportName);
-    if (readOnly !== undefined) {
-      const { machineId, vdiskId, vdiskName, layerId } = readOnly;
-      const description = `disk of ${vdiskName}, read-only: its writes go to the machine`;
-      const plan = await this.#readOnlyPlan(exportName, layerId, description);
-      this.#opened.set(machineId, { exportName, ownerId: machineId, vdiskId });
-      return plan;
-    }
-    const owner = await ownerToOpen(parts, exportName);
+  async #openMachine(asked: string): Promise<StackPlan> {
+    const { name: exportName, session } = machineExport(asked);
+    const { overlays, layers } = this.#options;
+    const readOnly = readOnlyDisk(this.#options, exportName);
+    if (readOnly !== undefined) return this.#openReadOnly(exportName, readOnly);
+    const asking = await this.#ownerToOpen(exportName);
+    const ticket = await this.#sessions.enter({ ...asking, name: exportName }, session);
+    // While older connections ended, the machine may have been booted to another disk.
+    const owner = session === undefined ? asking : await this.#ownerToOpen(exportName);
+    if (owner.ownerId !== asking.ownerId) throw new Fault('UNAVAILABLE', BOOTED_AGAIN);
     const overlay = await overlays.use({ ...owner, exportName });
     try {
       const chain = await layers.plan(overlay.readsFrom);
-      this.#refuseOutdated(exportName, owner);
+      this.#refuseOutdated(exportName, owner, ticket);
       const { ownerId, machineId, vdiskId, vdiskName } = owner;
       this.#opened.set(machineId, { exportName, ownerId, vdiskId });
       return {
@@ -301,8 +308,33 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     }
   }
 
+  #ownerToOpen(exportName: string): Promise<MachineOwner> {
+    const { catalog, overlays, clock, maintenanceLeaseMs: leaseMs } = this.#options;
+    return ownerToOpen({ catalog, overlays, dataPlane: this, clock, leaseMs }, exportName);
+  }
+
+  /** Nobody writes it, so sessions do not count: two connections can undo nothing of each other's. */
+  async #openReadOnly(exportName: string, disk: ReadOnlyDisk): Promise<StackPlan> {
+    const { machineId, vdiskId, vdiskName, layerId } = disk;
+    const description = `disk of ${vdiskName}, read-only: its writes go to the machine`;
+    const plan = await this.#readOnlyPlan(exportName, layerId, description);
+    if (this.#options.catalog.machines.byId(machineId) === undefined) {
+      this.released(plan.key);
+      throw noExport(exportName);
+    }
+    this.#opened.set(machineId, { exportName, ownerId: machineId, vdiskId });
+    return plan;
+  }
+
   /** While its disk was opened the machine may have been deleted, or shut out from what it writes. */
-  #refuseOutdated(exportName: string, { machineId, ownerId, token }: MachineOwner): void {
+  #refuseOutdated(
+    exportName: string,
+    { machineId, ownerId, token }: MachineOwner,
+    ticket: SessionTicket,
+  ): void {
+    if (ticket.isStale()) {
+      throw new Fault('PERMISSION_DENIED', `a newer connection has taken ${exportName} over`);
+    }
     if (this.#options.catalog.machines.byId(machineId) === undefined) throw noExport(exportName);
     if (token?.isStale() === true) {
       throw new Fault('PERMISSION_DENIED', `another machine writes what ${exportName} wrote`, {
@@ -356,5 +388,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     return this.#pool?.connectionsOf(exportName) ?? [];
   }
 }
+
+const BOOTED_AGAIN = 'the machine boots another disk by now';
 
 const planOf = ({ state, data, map }: Generation) => ({ state, data, map });

@@ -1,5 +1,5 @@
 /**
- * What NBD exports are called: `machine/NAME`, `vdisk/NAME`, `vdisk/NAME/VERSION`, `volume/REPO/NAME`,
+ * What NBD exports are called: `machine/NAME` (and `machine/NAME@SESSION`, machine-sessions.ts), `vdisk/NAME`, `vdisk/NAME/VERSION`, `volume/REPO/NAME`,
  * `volume/REPO/NAME@SNAPSHOT`.
  */
 import { type Catalog, type VdiskDisk, vdiskDisk, versionDisk } from '../control/index.ts';

@@ -9,6 +9,8 @@ export const FENCE_MS = 20_000;
 export const FENCE_TELL_MS = 100;
 /** After so long they are not asked to end any more, but ended: a peer that is gone takes no replies. */
 export const FENCE_ASK_MS = 2_000;
+/** Starts of a machine that are remembered as taken over by a later one: each had the disk for a while. */
+export const PAST_RUNS = 16;
 
 /** Damaged chunks of a layer that are kept one by one; the others are counted. */
 export const DAMAGE_KEPT = 100;

@@ -136,7 +136,7 @@ describeWith(NEEDS, 'a write cache on the machine', () => {
       ],
       memoryMiB: 384,
       disks: ['origin', 'vdb', 'vdc', 'vdd', 'vde'].map((name) => join(folder, name)),
-      append: `rootcast.server=h:1 rootcast.export=machine/a BOOTIF=01-52-54-00-4e-42-44 ${url}`,
+      commandLine: ['rootcast.server=h:1 rootcast.export=machine/a BOOTIF=01-52-54-00-4e-42-44', url],
     });
     await shell('blockdev --setro /dev/vda');
   }, BOOT_MS);

@@ -74,6 +74,11 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.pause();
   }
 
+  /** What `stall` has kept goes on, on the connections that it was sent on. */
+  release(): void {
+    for (const socket of this.#sockets) socket.resume();
+  }
+
   mend(): void {
     this.#refuses = false;
   }

@@ -32,10 +32,10 @@ export interface KernelGuest {
   readonly memoryMiB?: number;
   /** Raw files that are its local disks: vda, vdb … */
   readonly disks?: readonly string[];
-  /** More files, above what the image's initramfs has. */
+  /** More words for the kernel's command line. */
+  readonly commandLine?: readonly string[];
+  /** Takes the place of what is in the initramfs. */
   readonly files?: readonly { readonly path: string; readonly content: Buffer }[];
-  /** Words for its kernel command line. */
-  readonly append?: string;
 }
 
 const INIT = (modules: readonly string[], address: string): string => `#!/bin/sh
@@ -58,21 +58,24 @@ export async function startKernelGuest(
   folder: string,
   guest: KernelGuest,
 ): Promise<Machine> {
-  const { programs, modules = [], network, memoryMiB = 512, disks = [], files: more = [] } = guest;
+  const { programs, modules = [], network, memoryMiB = 512 } = guest;
+  const { disks = [], commandLine = [], files = [] } = guest;
   const archive = new Map<string, ArchiveFile>();
   await addHostPrograms(archive, programs);
   for (const { path, content } of await kernelModules(image, modules)) add(archive, path, content);
-  for (const { path, content } of more) add(archive, path, content);
   add(archive, 'rootcast-init', Buffer.from(INIT(modules, network?.address ?? GUEST_ADDRESS)));
-  const files = [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const { path, content } of files) add(archive, path, content);
+  const entries = [...archive.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const initrd = join(folder, 'guest-initrd.img');
   // The kernel unpacks one archive after the other; an uncompressed one must begin on four bytes.
   await writeFile(
     initrd,
-    Buffer.concat([padTo4(await readFile(image.initrd)), cpioArchive(files)]),
+    Buffer.concat([padTo4(await readFile(image.initrd)), cpioArchive(entries)]),
   );
-  const words = ['console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init', guest.append];
-  const append = words.filter((word) => word !== undefined).join(' ');
+  const append = [
+    'console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init',
+    ...commandLine,
+  ].join(' ');
   const machine = await Machine.start({
     network: network?.namespace ?? 'user',
     firmware: 'bios',
