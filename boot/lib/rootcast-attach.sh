@@ -61,7 +61,9 @@ rootcast_say() {
 
 # Sets ROOTCAST_ORIGIN. Waits until there is a disk, for ever if need be: rootcast-stay.sh says for whom.
 rootcast_attach() {
-	for rootcast_module in nbd dm_mod dm_multipath dm_round_robin; do
+	# No partitions on the paths: they are on the disk, and a path is not read when its server is away.
+	modprobe -q nbd max_part=0
+	for rootcast_module in dm_mod dm_multipath dm_round_robin; do
 		modprobe -q "$rootcast_module"
 	done
 	mkdir -p "$ROOTCAST_RUN" /run/udev/rules.d
@@ -94,6 +96,8 @@ rootcast_attach() {
 # Maps the partitions of $ROOTCAST_DISK, which are those of the origin, as /dev/mapper/rootcast-p1 and so on, and
 # sets ROOTCAST_DEVICE: what the root file system is on.
 rootcast_partitions() {
+	# What is left when there is no table of partitions is an empty file.
+	partx -g -s -o NR,START,SECTORS "$ROOTCAST_ORIGIN" > "$ROOTCAST_RUN/partitions" 2> /dev/null
 	while read -r rootcast_number rootcast_start rootcast_size; do
 		dmsetup create "rootcast-p$rootcast_number" \
 			--table "0 $rootcast_size linear $ROOTCAST_DISK $rootcast_start" || return 1

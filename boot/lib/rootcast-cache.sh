@@ -196,14 +196,16 @@ rootcast_brd() {
 	[ -e /dev/ram0 ]
 }
 
-# The largest disk that is marked. Sets ROOTCAST_LOCAL and ROOTCAST_DISK_SECTORS.
+# The largest disk that is marked; where there is none, the largest empty one. Sets ROOTCAST_LOCAL and
+# ROOTCAST_DISK_SECTORS.
 rootcast_disk_store() {
 	[ -z "$ROOTCAST_LOCAL" ] || return 0
 	for rootcast_module in virtio_blk virtio_scsi nvme ahci sd_mod; do
 		modprobe -q "$rootcast_module"
 	done
 	rootcast_waited=0
-	until rootcast_find_disk; do
+	until rootcast_find_disk rootcast_is_marked ||
+		{ [ -n "$ROOTCAST_TAKE_EMPTY" ] && rootcast_find_disk rootcast_is_empty; }; do
 		if [ "$rootcast_waited" -ge "$ROOTCAST_DISK_SECONDS" ]; then
 			rootcast_because "no disk is marked $ROOTCAST_MARK"
 			return 1
@@ -213,6 +215,7 @@ rootcast_disk_store() {
 	done
 }
 
+# rootcast_find_disk CONDITION
 rootcast_find_disk() {
 	ROOTCAST_LOCAL=
 	ROOTCAST_DISK_SECTORS=0
@@ -228,35 +231,33 @@ rootcast_find_disk() {
 		rootcast_sectors=$((rootcast_sectors - ROOTCAST_SKIP))
 		[ "$rootcast_sectors" -ge "$((ROOTCAST_LEAST_MIB * 2048))" ] || continue
 		[ "$rootcast_sectors" -gt "$ROOTCAST_DISK_SECTORS" ] || continue
-		rootcast_is_marked "/dev/$rootcast_name" || rootcast_is_empty "$rootcast_sys" || continue
+		rootcast_is_unused "$rootcast_sys" || continue
+		"$1" "$rootcast_sys" || continue
 		ROOTCAST_LOCAL=/dev/$rootcast_name
 		ROOTCAST_DISK_SECTORS=$rootcast_sectors
 	done
 	[ -n "$ROOTCAST_LOCAL" ]
 }
 
-# From the disk itself, not from what somebody remembers of it. Not one that has something else in it: holders, or
-# partitions of its own.
+# From the disk itself, not from what somebody remembers of it.
 rootcast_is_marked() {
-	rootcast_is_unused "/sys/class/block/${1##*/}" || return 1
 	for rootcast_fact in LABEL PART_ENTRY_NAME; do
-		rootcast_value=$(blkid -p -s "$rootcast_fact" -o value "$1" 2> /dev/null)
+		rootcast_value=$(blkid -p -s "$rootcast_fact" -o value "/dev/${1##*/}" 2> /dev/null)
 		[ "$rootcast_value" != "$ROOTCAST_MARK" ] || return 0
 	done
 	return 1
 }
 
+# No other device is made of it, no partition is in it.
 rootcast_is_unused() {
 	for rootcast_part in "$1"/holders/* "$1/${1##*/}"*; do
 		[ ! -e "$rootcast_part" ] || return 1
 	done
 }
 
-# A whole disk without any signature, and nothing but zeroes where signatures are. Only where it is asked for.
+# A whole disk without any signature, and nothing but zeroes where signatures are.
 rootcast_is_empty() {
-	[ -n "$ROOTCAST_TAKE_EMPTY" ] || return 1
 	[ ! -e "$1/partition" ] || return 1
-	rootcast_is_unused "$1" || return 1
 	read -r rootcast_removable < "$1/removable"
 	[ "$rootcast_removable" = 0 ] || return 1
 	blkid -p "/dev/${1##*/}" > /dev/null 2>&1

@@ -15,10 +15,8 @@ fail() {
 mkdir -p "$ram"
 mount -t ramfs -o mode=0700 rootcast "$ram" || fail 'no ramfs'
 mkdir "$ram/dev" "$ram/proc" "$ram/sys" "$ram/run"
-while read -r file; do
-	mkdir -p "$ram/${file%/*}"
-	cp -L "$file" "$ram/$file" || fail "$file cannot be copied"
-done < "$lib/ram.list"
+# shellcheck disable=SC2046
+cp -L --parents -t "$ram" $(cat "$lib/ram.list") || fail 'its programs cannot be copied'
 cp "$lib/rootcast-stay.sh" "$ram/stay.sh"
 # Processes whose name begins with @ hold the root file system, systemd says, and lets them be when it kills
 # all others: when the initramfs is left, and at the end.

@@ -17,7 +17,7 @@ DISK=rootcast-disk
 # In step with 59-rootcast.rules.
 PATHS='nbd15 nbd14 nbd13 nbd12'
 # How long one server has to let us in. It waits for what older connections have in flight.
-ATTEMPT_SECONDS=15
+ATTEMPT_SECONDS=20
 # How often it says that it waits.
 TELL_SECONDS=30
 
@@ -86,25 +86,15 @@ connect() {
 # The table of the disk by $device.
 multipath_by() {
 	read -r number < "/sys/block/$1/dev"
-	echo "0 $sectors multipath 3 queue_if_no_path queue_mode bio 0 1 1 round-robin 0 1 1 $number 1000"
+	echo "0 $sectors multipath 3 queue_if_no_path queue_mode bio 0 1 1 round-robin 0 1 1 $number 1"
 }
 
 # Requests that run keep nobody waiting here: the old path's have returned with its connection.
 use_table() {
-	dmsetup reload "$DISK" --table "$1" && dmsetup resume --noflush --nolockfs "$DISK"
-}
-
-# What the kernel found on the disk, for whoever maps it.
-tell_partitions() {
-	# The first who opens the device has the kernel look for them.
-	: < "/dev/$1"
-	for entry in "/sys/block/$1/$1"p*; do
-		[ -e "$entry/partition" ] || continue
-		read -r number < "$entry/partition"
-		read -r start < "$entry/start"
-		read -r size < "$entry/size"
-		echo "$number $start $size"
-	done > /run/partitions
+	dmsetup reload "$DISK" << EOF || return
+$1
+EOF
+	dmsetup resume --noflush --nolockfs "$DISK"
 }
 
 # Makes $device the path of the disk.
@@ -113,14 +103,12 @@ take_path() {
 		use_table "$(multipath_by "$device")"
 		return
 	fi
-	tell_partitions "$device"
 	read -r sectors < "/sys/block/$device/size"
-	dmsetup create "$DISK" --table "$(multipath_by "$device")" || {
+	if ! dmsetup create "$DISK" --table "$(multipath_by "$device")"; then
 		sectors=0
 		return 1
-	}
-	now
-	( watch_errors ) &
+	fi
+	watch_errors &
 }
 
 # Tries the next server. Which that is: one that failed, or was lost, goes to the end of the list.
@@ -144,18 +132,23 @@ try_server() {
 }
 
 # A request that failed on a connection which lives is the server's own answer: its disk is full, say. It has to
-# reach the program that asked, and only its own: a table that queues nothing, for a moment.
+# reach the program that asked, and no other: a table that hands requests through, for a moment. The device mapper
+# puts something else in the place of a multipath only when an error target is part of it: behind the end.
 pass_errors_on() {
+	kill -0 "$client" 2> /dev/null || return
 	read -r number < "/sys/block/$path/dev"
 	case "$(dmsetup status "$DISK")" in
 	*" $number F "*) ;;
 	*) return ;;
 	esac
 	sleep 0.5
-	kill -0 "$client" 2> /dev/null && [ -e "/sys/block/$path/pid" ] || return
-	use_table "0 $sectors linear $number 0"
+	# A connection that is lost fails requests as well, and a moment later its nbd-client is gone.
+	kill -0 "$client" 2> /dev/null || return
+	[ -e "/sys/block/$path/pid" ] || return
+	use_table "0 $sectors linear $number 0
+$sectors 8 error" || return
 	sleep 0.2
-	use_table "$(multipath_by "$path")"
+	until use_table "$(multipath_by "$path")"; do sleep 0.2; done
 }
 
 # Sends USR1 when the state of a path changes.

@@ -8,6 +8,7 @@ if rootcast_arguments; then
     # shellcheck disable=SC2034
     netroot=rootcast
     # udev gives our device the name that `root=` says; the whole disk is dracut's /dev/root.
+    # shellcheck disable=SC2034
     [ -n "$ROOTCAST_ROOT" ] || root=block:/dev/root
     # shellcheck disable=SC2034
     rootok=1
