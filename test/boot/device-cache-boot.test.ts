@@ -72,7 +72,11 @@ describeWith(BOOT_NEEDS, 'machines with a write cache of their own', () => {
     'come up at once, each in the mode that it was to have',
     async () => {
       for (const plan of GUESTS) await running().powerOn(plan);
-      await onEach((name) => running().guest(name).console.waitFor(/ROOTCAST-READY/, UP_MS));
+      await onEach((name) =>
+        running()
+          .guest(name)
+          .console.waitFor(/ROOTCAST-READY/, UP_MS),
+      );
       expect(
         await shell('systemctl is-active multi-user.target; findmnt -no SOURCE,FSTYPE /'),
       ).toEqual(NAMES.map(() => 'active\n/dev/mapper/rootcast-p1 ext4'));

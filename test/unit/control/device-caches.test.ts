@@ -120,7 +120,9 @@ describe('what a machine reports of its write cache', () => {
   });
 
   test('is refused where it contradicts the vDisk or itself', async () => {
-    expect(report({ mode: 'device-disk' })).toMatchObject({ why: 'no fallback of device-ram-overflow' });
+    expect(report({ mode: 'device-disk' })).toMatchObject({
+      why: 'no fallback of device-ram-overflow',
+    });
     expect(report({ mode: undefined })).toMatchObject({ why: 'a cache without a mode' });
     expect(report({ state: 'refused' })).toMatchObject({ why: 'a mode that was refused' });
     expect(report()).toEqual({ kind: 'kept' });
@@ -132,7 +134,9 @@ describe('what a machine reports of its write cache', () => {
     expect(report({ mode: 'server' })).toMatchObject({
       why: 'its vDisk allows nothing but device-ram-overflow',
     });
-    expect(report({ mode: undefined, state: 'refused', reason: 'no zram' })).toEqual({ kind: 'kept' });
+    expect(report({ mode: undefined, state: 'refused', reason: 'no zram' })).toEqual({
+      kind: 'kept',
+    });
     expect(service.told.at(-1)?.message).toBe(
       'pc-1 cannot have a device-ram-overflow cache and does not boot: no zram',
     );
@@ -176,7 +180,9 @@ describe('the identity of a machine', () => {
     const same = (other.kind === 'identity' ? other.text : '')
       .split('\n')
       .filter((line) => mine.has(line));
-    expect(same.every((line) => !line.includes('HOSTNAME') && !line.includes('MACHINE_ID'))).toBe(true);
+    expect(same.every((line) => !line.includes('HOSTNAME') && !line.includes('MACHINE_ID'))).toBe(
+      true,
+    );
     expect(same.filter((line) => line.includes('_pub='))).toEqual([]);
     updateVdisk(service.control, 'debian', { sshHostKeys: 'each-boot' });
     await requestBoot(service.control, MAC);

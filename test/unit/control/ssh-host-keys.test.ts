@@ -1,6 +1,10 @@
-import { createPublicKey, createPrivateKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { newSshHostKey, SSH_KEY_KINDS, sshHostKey } from '../../../src/control/values/ssh-host-keys.ts';
+import {
+  newSshHostKey,
+  SSH_KEY_KINDS,
+  sshHostKey,
+} from '../../../src/control/values/ssh-host-keys.ts';
 
 /** The fields of an OpenSSH blob (RFC 4251, section 5). */
 function fields(bytes: Buffer): Buffer[] {
@@ -23,7 +27,9 @@ describe('SSH host keys', () => {
     const { x = '', y = '' } = createPublicKey(createPrivateKey(pem)).export({ format: 'jwk' });
     const point = [x, y].map((value) => Buffer.from(value, 'base64url'));
     expect(rest.at(-1)?.subarray(kind === 'ecdsa' ? 1 : 0)).toEqual(Buffer.concat(point));
-    expect(privateText).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+\n-----END/);
+    expect(privateText).toMatch(
+      /^-----BEGIN OPENSSH PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+\n-----END/,
+    );
     // The same key, the same text: a machine's do not change from boot to boot.
     expect(sshHostKey(kind, pem, 'pc-1').privateText).toBe(privateText);
   });

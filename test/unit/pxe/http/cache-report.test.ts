@@ -33,7 +33,10 @@ describe('the report of a write cache', () => {
     ['mode=server\nstate=good\nsize=1\nused=2', 'size, used: expected'],
     ['mode=server\nstate=good\nsize=01', 'size, used: expected'],
     ['mode=server\nstate=good\nsize=9999999999999999', 'size, used: expected'],
-    [`mode=server\nstate=good\nreason=${'x'.repeat(MAX_CACHE_REASON_BYTES + 1)}`, 'reason: expected'],
+    [
+      `mode=server\nstate=good\nreason=${'x'.repeat(MAX_CACHE_REASON_BYTES + 1)}`,
+      'reason: expected',
+    ],
     ['mode=server\nstate=good\nreason=\x1b[2J', 'reason: expected'],
   ])('says what is wrong with %j', (text, why) => {
     expect(parseCacheReport(text)).toContain(why);
