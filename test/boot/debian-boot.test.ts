@@ -63,7 +63,7 @@ describeWith(BOOT_NEEDS, 'machines that boot one Debian image', () => {
           'systemctl is-active multi-user.target; hostname; findmnt -no SOURCE /',
         ),
       );
-      expect(states).toEqual(NAMES.map((name) => `active\n${name}\n/dev/nbd0p1`));
+      expect(states).toEqual(NAMES.map((name) => `active\n${name}\n/dev/mapper/rootcast-p1`));
       // BIOS and UEFI are what they claim to be.
       const firmware = await onEach((name) =>
         running().shell(name, 'if [ -d /sys/firmware/efi ]; then echo uefi; else echo bios; fi'),

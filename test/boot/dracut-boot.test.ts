@@ -47,7 +47,7 @@ describeWith(BOOT_NEEDS, 'a machine whose initramfs is of dracut', () => {
         'delta',
         'systemctl is-active multi-user.target; hostname; findmnt -no SOURCE /; systemctl --failed -q',
       );
-      expect(state).toBe('active\ndelta\n/dev/nbd0p1');
+      expect(state).toBe('active\ndelta\n/dev/mapper/rootcast-p1');
       // As dracut reads it: it knows `nbdroot=` of initramfs-tools from nowhere.
       const commandLine = await running().shell('delta', 'cat /proc/cmdline');
       expect(commandLine).toContain(

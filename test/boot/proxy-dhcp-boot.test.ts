@@ -63,7 +63,7 @@ describeWith(
         await Promise.all(GUESTS.map(({ name }) => here.multiUser(name)));
         for (const { name } of GUESTS) {
           expect(await here.shell(name, 'hostname; findmnt -no SOURCE /')).toBe(
-            `${name}\n/dev/nbd0p1`,
+            `${name}\n/dev/mapper/rootcast-p1`,
           );
           const address = await here.shell(name, 'ip -4 -o address show scope global');
           expect(address).toMatch(/ 10\.77\.0\.(5\d|6\d|7\d|8\d|90)\/24 /);

@@ -49,13 +49,24 @@ export interface GuestPlan {
 export class BootLab {
   readonly folder: string;
   readonly namespace: NetworkNamespace;
-  readonly service: LabService;
+  readonly #serve: readonly string[];
+  #service: LabService;
   readonly #guests = new Map<string, Machine>();
 
-  private constructor(namespace: NetworkNamespace, folder: string, service: LabService) {
+  private constructor(
+    namespace: NetworkNamespace,
+    folder: string,
+    serve: readonly string[],
+    service: LabService,
+  ) {
     this.namespace = namespace;
     this.folder = folder;
-    this.service = service;
+    this.#serve = serve;
+    this.#service = service;
+  }
+
+  get service(): LabService {
+    return this.#service;
   }
 
   /** The service with a Debian vDisk named `debian`, imported and added by the CLI. */
@@ -66,12 +77,18 @@ export class BootLab {
     try {
       const service = await LabService.start({ namespace, folder, arguments: serve });
       await service.cli(['vdisk', 'import', image.disk, '--name', 'debian']);
-      return new BootLab(namespace, folder, service);
+      return new BootLab(namespace, folder, serve, service);
     } catch (error) {
       await namespace.close();
       rmSync(folder, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  /** Once more, after it was killed or has stopped: with what it had. */
+  async startService(): Promise<void> {
+    const { namespace, folder } = this;
+    this.#service = await LabService.start({ namespace, folder, arguments: this.#serve });
   }
 
   async add(plan: GuestPlan): Promise<void> {
