@@ -108,13 +108,13 @@ rootcast_partitions() {
 	[ -e "$ROOTCAST_DEVICE" ]
 }
 
-# All of it: the disk, a write cache of the machine where the image has one (rootcast-cache.sh), the partitions.
+# All of it: the disk, a write cache on the machine (rootcast-cache.sh), the partitions.
 rootcast_root() {
+	# Before the disk: what it is depends on where the writes go.
+	# shellcheck source=/dev/null
+	. "$ROOTCAST_LIB/rootcast-cache.sh"
+	rootcast_cache_store || return 1
 	rootcast_attach || return 1
-	if [ -e "$ROOTCAST_LIB/rootcast-cache.sh" ]; then
-		# shellcheck source=/dev/null
-		. "$ROOTCAST_LIB/rootcast-cache.sh"
-		rootcast_cache || return 1
-	fi
+	rootcast_cache || return 1
 	rootcast_partitions
 }

@@ -25,5 +25,13 @@ mount -t devtmpfs dev "$ram/dev" || fail 'no devtmpfs'
 mount -t proc proc "$ram/proc" || fail 'no proc'
 mount -t sysfs sys "$ram/sys" || fail 'no sysfs'
 mount --bind "$run" "$ram/run" || fail 'no run'
+# A write cache on this machine is watched from here, too.
+mkdir -p "$ram/usr/lib/rootcast"
+cp "$lib/rootcast-watch.sh" "$lib/rootcast-http.sh" "$ram/usr/lib/rootcast/"
+case "$(cat /proc/cmdline)" in
+*rootcast.cache=*)
+	(cd "$ram" && PATH=:/usr/sbin:/usr/bin:/sbin:/bin exec chroot "$ram" @sh /usr/lib/rootcast/rootcast-watch.sh) &
+	;;
+esac
 # The shell that is found in the current folder is called by its name alone.
 cd "$ram" && PATH=:/usr/sbin:/usr/bin:/sbin:/bin exec chroot "$ram" @sh /stay.sh

@@ -84,6 +84,8 @@ export interface Vdisk {
   readonly repository: string | null;
   readonly overlayRepository: string | null;
   readonly overlaysElsewhere: number;
+  readonly onCacheImpossible: string;
+  readonly sshHostKeys: string;
   readonly size: number;
   readonly dataBytes: number;
   readonly bootable: boolean;
@@ -163,6 +165,8 @@ export interface Machine {
     readonly percent: number | null;
     readonly full: boolean;
   };
+  readonly deviceCache: DeviceCache | null;
+  readonly sshHostKeys: readonly string[];
   readonly bytesRead: number;
   readonly bytesWritten: number;
   readonly lastRequestAt: string | null;
@@ -172,6 +176,17 @@ export interface Machine {
     readonly tls: boolean;
   }[];
   readonly lastBoot: Boot | null;
+}
+
+export interface DeviceCache {
+  readonly asked: string;
+  readonly got: string | null;
+  readonly state: string;
+  readonly reason: string;
+  readonly sizeBytes: number;
+  readonly usedBytes: number;
+  readonly percent: number | null;
+  readonly reportedAt: string | null;
 }
 
 interface Setting<T> {

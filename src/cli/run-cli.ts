@@ -51,7 +51,7 @@ function buildProgram(io: CliIo): Command {
     .option('--json', 'print JSON on standard output')
     .addHelpText(
       'after',
-      '\nThe version of this program: rootcast --version\nThe service itself: rootcast serve --help\nMeasuring servers: rootcast bench --help\n',
+      '\nThe version of this program: rootcast --version\nThe service itself: rootcast serve --help\nPreparing an image: rootcast image --help\nMeasuring servers: rootcast bench --help\n',
     );
   program.addCommand(vdiskCommand(io));
   program.addCommand(versionCommand(io));

@@ -101,6 +101,11 @@ export class Control {
   readonly tasks: TaskRunner;
   /** Machines whose full write cache has been told of (observe-caches.ts). */
   readonly fullCaches = new Set<string>();
+  /** Who was given a machine's identity in which boot, by the machine's id (operations/identity.ts). */
+  readonly identities = new Map<
+    string,
+    { readonly bootId: number; readonly address: string; readonly toldOthers: boolean }
+  >();
   readonly enrolmentWindow = new EnrolmentWindow();
   /** What is done with a replication, one after the other. By its id. */
   readonly replicationTurns = new KeyedMutex();

@@ -6,6 +6,7 @@
 export { actingAs } from './actor.ts';
 export { observeBoots } from './boots/observe-boots.ts';
 export { observeCaches } from './boots/observe-caches.ts';
+export { type CacheReport, type ReportOutcome, reportCache } from './caches/report-cache.ts';
 export { type Catalog, openCatalog } from './catalog/catalog.ts';
 export {
   layerVolumes,
@@ -26,6 +27,7 @@ export type {
   OpenVersion,
   TaskRecord,
 } from './catalog/records.ts';
+export { isDeviceCache } from './catalog/records.ts';
 export type {
   GroupRecord,
   HookAction,

@@ -69,6 +69,9 @@ export const BOOT_QUIET_MS = 5_000;
 /** A boot that was requested and never read a block is given up after so long. */
 export const BOOT_ABANDONED_MS = 10 * 60_000;
 
+/** Of what a machine says of its write cache, one in so long is kept, unless it has got worse. */
+export const CACHE_REPORT_EVERY_MS = 1_000;
+
 export const MAX_REPOSITORIES = 100;
 export const MAX_VOLUMES_PER_REPOSITORY = 10_000;
 export const MAX_SNAPSHOTS_PER_VOLUME = 10_000;

@@ -3,7 +3,9 @@
  * service implements them (src/service/), tests implement them in memory.
  */
 
-export type CacheMode = 'server' | 'server-persistent';
+/** On the machine: what the server serves is read only. */
+export type DeviceCacheMode = 'device-ram' | 'device-disk' | 'device-ram-overflow';
+export type CacheMode = 'server' | 'server-persistent' | DeviceCacheMode;
 
 export interface MachineConnection {
   readonly address: string;
@@ -32,7 +34,7 @@ export interface MachineLive {
 /** The blocks: exports, overlays, live figures. Idempotent unless said otherwise. */
 export interface DataPlane {
   machineLive(machineId: string): MachineLive;
-  /** Starts a fresh, empty overlay; connections of the boot before keep the old one until they end. */
+  /** Starts a fresh, empty overlay, or ends with none where writes go to the machine; connections of the boot before keep the old one until they end. */
   renewOverlay(machineId: string): Promise<void>;
   /** The record changed (quota, cache mode, vDisk): applies to connections opened from now on. */
   machineChanged(machineId: string): Promise<void>;

@@ -76,6 +76,33 @@ export interface BootFile {
 /** `env`: lines `NAME='value'` that a POSIX shell reads. */
 export type PersonalityFormat = 'json' | 'env';
 
+export type CacheMode = 'server' | 'device-ram' | 'device-disk' | 'device-ram-overflow';
+export type CacheState = 'refused' | 'good' | 'filling' | 'nearly-full' | 'full' | 'failed';
+
+/** What a machine says of its write cache. */
+export interface CacheReport {
+  /** undefined: it has none and does not boot. */
+  readonly mode: CacheMode | undefined;
+  readonly state: CacheState;
+  /** Printable ASCII; may be empty. */
+  readonly reason: string;
+  /** Bytes. */
+  readonly sizeBytes: number;
+  readonly usedBytes: number;
+}
+
+export type ReportOutcome =
+  | { readonly kind: 'kept' }
+  /** Nobody with this address has a write cache of its own. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'refused'; readonly why: string };
+
+export type IdentityAnswer =
+  /** Lines for a shell. */
+  | { readonly kind: 'identity'; readonly text: string }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'refused'; readonly why: string };
+
 export interface BootCatalog {
   /**
    * Cheap and idempotent: firmware repeats its packets. Enrols an unknown machine by policy. A
@@ -103,6 +130,13 @@ export interface BootCatalog {
    * undefined: nobody has the address, or it gets none. Whoever asks has shown nothing but a MAC address.
    */
   personality(mac: string, format: PersonalityFormat): MaybePromise<string | undefined>;
+  /**
+   * What stays the same of a machine at every boot, SSH host keys among it. Whoever asks has shown nothing
+   * but a MAC address. @param address whose
+   */
+  identity(mac: string, address: string): MaybePromise<IdentityAnswer>;
+  /** Anybody can say it. */
+  cacheReported(mac: string, report: CacheReport): MaybePromise<ReportOutcome>;
 }
 
 /** A lease, or an address that a client found in use by somebody else. */

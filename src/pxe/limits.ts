@@ -50,6 +50,10 @@ export const MAX_LOADER_BYTES = 64 * 1024 * 1024;
 export const MAX_HTTP_CONNECTIONS = 2_048;
 /** Boot requests carry nothing. */
 export const MAX_HTTP_BODY_BYTES = 1_024;
+/** Characters of why a machine has another write cache than it was to have. */
+export const MAX_CACHE_REASON_BYTES = 200;
+/** Bytes that a machine may say its write cache has. */
+export const MAX_CACHE_BYTES = 2 ** 50;
 export const HTTP_REQUEST_TIMEOUT_MS = 30_000;
 /** A connection that moves nothing for this long is closed. */
 export const HTTP_IDLE_TIMEOUT_MS = 120_000;

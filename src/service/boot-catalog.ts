@@ -3,12 +3,15 @@ import {
   type Control,
   decideBoot,
   deleteLease,
+  identityText,
   loadLeases,
   machinesUp,
   mayReadLayer,
   noteBootStage,
   personalityText,
+  type BootPlan as RequestedBoot,
   recordEvent,
+  reportCache,
   requestBoot,
   saveLease,
 } from '../control/index.ts';
@@ -78,6 +81,7 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
           `systemd.hostname=${plan.machineName}`,
           `rootcast.ready=${bootUrl}/boot/ready?mac=${mac}`,
           `rootcast.personality=${bootUrl}/boot/personality?mac=${mac}`,
+          ...cacheWords(plan.deviceCache),
         ],
       };
     },
@@ -86,11 +90,27 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
       return personalityText(control, mac, format);
     },
 
+    identity(mac, address) {
+      return identityText(control, mac, address);
+    },
+
+    cacheReported(mac, report) {
+      return reportCache(control, mac, report);
+    },
+
     openFile({ mac, layerId, role }: BootFileRequest): BootFile | undefined {
       if (!mayReadLayer(control, mac, layerId)) return undefined;
       return layers.bootFile(layerId, FILE_NAMES[role]);
     },
   };
+}
+
+/** boot/lib/rootcast-cache.sh reads them; what an operator adds comes after and counts instead. */
+function cacheWords(cache: RequestedBoot['deviceCache']): readonly string[] {
+  if (cache === undefined) return [];
+  const { asked, fallbacks } = cache;
+  const otherwise = fallbacks.length === 0 ? 'refuse' : fallbacks.join(',');
+  return [`rootcast.cache=${asked}`, `rootcast.cache.fallback=${otherwise}`];
 }
 
 export function leaseStore(control: Control): LeaseStore {

@@ -3,7 +3,6 @@
  * overlays' generations, and answers for the workers' live figures. No block passes through here.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { forEachOf } from '../base/index.ts';
 import type {
   Catalog,
   Clock,
@@ -17,12 +16,19 @@ import type {
 import { listVdiskDisks, machineDiskById } from '../control/index.ts';
 import { BlockError, Fault } from '../errors/index.ts';
 import type { ExportSummary, StackPlan } from '../exports/index.ts';
-import { listOwners, type MachineOwner, ownerToOpen, ownerToRenew } from './disk-owner.ts';
+import {
+  type MachineOwner,
+  ownerToOpen,
+  ownerToRenew,
+  type ReadOnlyDisk,
+  readOnlyDisk,
+} from './disk-owner.ts';
 import { MACHINE, noExport, VDISK, VOLUME, vdiskExport } from './export-names.ts';
 import type { LayerShelf } from './layer-shelf.ts';
-import { FENCE_ASK_MS, FENCE_TELL_MS, OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
+import { FENCE_ASK_MS, FENCE_TELL_MS } from './limits.ts';
 import { MachineSessions, machineExport, type SessionTicket } from './machine-sessions.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
+import { OverlayFigures } from './overlay-figures.ts';
 import type { AttachedRepositories } from './storage/attached-repositories.ts';
 import type { VolumeExports } from './storage/volume-exports.ts';
 import type { WorkerBarrier } from './storage/worker-barrier.ts';
@@ -74,13 +80,13 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #openedVdisks = new Map<string, string>();
   /** What ends a use of a layer that a read-only export has, by the plan's key; one for each plan. */
   readonly #uses = new Map<string, (() => void)[]>();
-  readonly #loading = new Set<Promise<void>>();
-  #isEnding = false;
+  readonly #figures: OverlayFigures;
   readonly #sessions = new MachineSessions((ownerId) => this.#endAll(ownerId, 0));
   #pool: Workers | undefined;
 
   constructor(options: ServiceDataPlaneOptions) {
     this.#options = options;
+    this.#figures = new OverlayFigures(options);
   }
 
   /** The workers need this object to start, and it needs them to answer. */
@@ -227,7 +233,12 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   layersInUse(): LayersInUse {
     const { overlays, layers } = this.#options;
     const { open, stoodOn } = overlays.layersInUse();
-    return { open: new Set([...open, ...layers.inUse()]), stoodOn: new Set(stoodOn) };
+    // A machine that writes to itself comes back to the layer that it booted, as to an overlay.
+    const readFrom = this.#options.catalog.machineCaches.all().map(({ layerId }) => layerId);
+    return {
+      open: new Set([...open, ...layers.inUse()]),
+      stoodOn: new Set([...stoodOn, ...readFrom]),
+    };
   }
 
   vdiskConnections(vdiskId: string): number {
@@ -251,46 +262,21 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     };
   }
 
-  /**
-   * Opens the overlays that exist, so that their fill is known before anybody connects.
-   * @param repositoryId of those in it: it was attached just now
-   */
-  async loadOverlays(repositoryId?: string): Promise<void> {
-    const loading = this.#loadOverlays(repositoryId)
-      .catch((error: unknown) => this.#options.troubled('service', 'opening write caches', error))
-      .finally(() => this.#loading.delete(loading));
-    this.#loading.add(loading);
-    await loading;
-  }
-
-  async #loadOverlays(repositoryId: string | undefined): Promise<void> {
-    const { catalog, overlays, troubled } = this.#options;
-    await forEachOf(listOwners(catalog), OVERLAYS_OPENED_AT_ONCE, async ({ name, ...owner }) => {
-      if (this.#isEnding) return;
-      if (repositoryId !== undefined) {
-        if (overlays.facts(owner.ownerId)?.repositoryId !== repositoryId) return;
-      }
-      try {
-        await overlays.load(owner);
-      } catch (error) {
-        // Tried again, and told to that machine, when it connects.
-        troubled(name, 'opening the write cache', error);
-      }
-    });
+  /** @param repositoryId of those in it: it was attached just now */
+  loadOverlays(repositoryId?: string): Promise<void> {
+    return this.#figures.load(repositoryId);
   }
 
   /** After the workers have left: what was acknowledged survives a restart of the host as well. */
-  async settleOverlays(): Promise<void> {
-    this.#isEnding = true;
-    await Promise.all(this.#loading);
-    for (const { key, error } of await this.#options.overlays.settle()) {
-      this.#options.troubled(key, 'flushing the write cache at the end', error);
-    }
+  settleOverlays(): Promise<void> {
+    return this.#figures.settle();
   }
 
   async #openMachine(asked: string): Promise<StackPlan> {
     const { name: exportName, session } = machineExport(asked);
     const { overlays, layers } = this.#options;
+    const readOnly = readOnlyDisk(this.#options, exportName);
+    if (readOnly !== undefined) return this.#openReadOnly(exportName, readOnly);
     const asking = await this.#ownerToOpen(exportName);
     const ticket = await this.#sessions.enter({ ...asking, name: exportName }, session);
     // While older connections ended, the machine may have been booted to another disk.
@@ -322,6 +308,19 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     return ownerToOpen({ catalog, overlays, dataPlane: this, clock, leaseMs }, exportName);
   }
 
+  /** Nobody writes it, so sessions do not count: two connections can undo nothing of each other's. */
+  async #openReadOnly(exportName: string, disk: ReadOnlyDisk): Promise<StackPlan> {
+    const { machineId, vdiskId, vdiskName, layerId } = disk;
+    const description = `disk of ${vdiskName}, read-only: its writes go to the machine`;
+    const plan = await this.#readOnlyPlan(exportName, layerId, description);
+    if (this.#options.catalog.machines.byId(machineId) === undefined) {
+      this.released(plan.key);
+      throw noExport(exportName);
+    }
+    this.#opened.set(machineId, { exportName, ownerId: machineId, vdiskId });
+    return plan;
+  }
+
   /** While its disk was opened the machine may have been deleted, or shut out from what it writes. */
   #refuseOutdated(
     exportName: string,
@@ -349,15 +348,21 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   }
 
   async #openVdisk(name: string): Promise<StackPlan> {
-    const { catalog, layers } = this.#options;
+    const { catalog } = this.#options;
     const disk = vdiskExport(catalog, name, this.#options.clock.now());
-    const done = layers.use(disk.layerId);
+    const plan = await this.#readOnlyPlan(name, disk.layerId, `version ${disk.version}, read-only`);
+    this.#openedVdisks.set(name, disk.vdiskId);
+    return plan;
+  }
+
+  /** All that read one layer share what is open of it, under whatever name. */
+  async #readOnlyPlan(name: string, layerId: string, description: string): Promise<StackPlan> {
+    const { layers } = this.#options;
+    const done = layers.use(layerId);
     try {
-      const chain = await layers.plan(disk.layerId);
-      const key = `layer:${disk.layerId} ${chain.copies ?? ''}`;
-      this.#openedVdisks.set(name, disk.vdiskId);
+      const chain = await layers.plan(layerId);
+      const key = `layer:${layerId} ${chain.copies ?? ''}`;
       this.#uses.set(key, [...(this.#uses.get(key) ?? []), done]);
-      const description = `version ${disk.version}, read-only`;
       return { key, name, description, chain, overlay: undefined };
     } catch (error) {
       done();

@@ -7,6 +7,7 @@ import {
   type Catalog,
   type Clock,
   type DataPlane,
+  isDeviceCache,
   type MachineDisk,
   machineDisk,
   maintain,
@@ -47,7 +48,8 @@ export async function ownerToOpen(parts: OwnerParts, exportName: string): Promis
   if (disk.maintains !== undefined) return writerOf(catalog, disk, disk.maintains);
   const own = overlays.facts(disk.machineId);
   if (own !== undefined && disk.layerIds.has(own.layerId)) return cacheOf(disk, own.layerId);
-  const { choice } = disk;
+  const { choice, deviceCache } = disk;
+  if (deviceCache !== undefined) return cacheOf(disk, deviceCache.layerId);
   switch (choice.kind) {
     case 'none':
       throw new Fault('UNAVAILABLE', choice.reason);
@@ -62,9 +64,41 @@ export async function ownerToOpen(parts: OwnerParts, exportName: string): Promis
   }
 }
 
+/** What a machine reads that writes to itself. */
+export interface ReadOnlyDisk {
+  readonly machineId: string;
+  readonly vdiskId: string;
+  readonly vdiskName: string;
+  readonly layerId: string;
+}
+
+/**
+ * What the last boot has decided holds; one that never booted here reads what it would boot.
+ * @returns undefined: it writes here, or there is nothing that it could read (ownerToOpen says why)
+ */
+export function readOnlyDisk(
+  { catalog, overlays, clock }: Pick<OwnerParts, 'catalog' | 'overlays' | 'clock'>,
+  exportName: string,
+): ReadOnlyDisk | undefined {
+  const disk = machineDisk(catalog, exportName.slice(MACHINE.length), clock.now());
+  if (disk === undefined || !disk.enabled || disk.maintains !== undefined) return undefined;
+  const { machineId, vdiskId, vdiskName, deviceCache, choice } = disk;
+  const names = { machineId, vdiskId, vdiskName };
+  if (deviceCache !== undefined) {
+    return deviceCache.fellBack ? undefined : { ...names, layerId: deviceCache.layerId };
+  }
+  if (!isDeviceCache(disk.cacheMode) || choice.kind !== 'sealed') return undefined;
+  // It booted before its mode was changed: what it has written is still its disk.
+  if (overlays.facts(machineId) !== undefined) return undefined;
+  return { ...names, layerId: choice.version.layerId };
+}
+
 /** What a fresh overlay of the machine itself stands on; undefined: it is to have none. */
 export function ownerToRenew(disk: MachineDisk): OverlayOwner | undefined {
-  return disk.choice.kind === 'sealed' ? cacheOf(disk, disk.choice.version.layerId) : undefined;
+  const { choice, cacheMode } = disk;
+  return choice.kind === 'sealed' && !isDeviceCache(cacheMode)
+    ? cacheOf(disk, choice.version.layerId)
+    : undefined;
 }
 
 /** Everybody who may have an overlay, with names for the log. */

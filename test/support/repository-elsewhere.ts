@@ -27,7 +27,7 @@ export function storageOf(
     ...{ ...parts, adapters: [array.adapter], workers: 1, initiatorName: 'iqn.test:rig' },
     log: { info: silent, warn: silent, error: silent },
     barrier: { hold: async () => undefined, resume: async () => true },
-    toWorkers: { connect: silent, disconnect: silent },
+    toWorkers: { connect: silent, disconnect: async () => true },
     connections: () => 0,
     endExport: silent,
   });

@@ -37,5 +37,6 @@ install() {
     inst_script "$moddir/rootcastroot.sh" /sbin/rootcastroot
     # After network-legacy's 10-kill-dhclient, which stops whoever could renew the lease.
     inst_hook cleanup 20 "$moddir/keep-address.sh"
+    inst_hook pre-pivot 20 "$moddir/identity.sh"
     dracut_need_initqueue
 }

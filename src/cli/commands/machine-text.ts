@@ -1,4 +1,4 @@
-import type { Boot, Machine } from '../answers.ts';
+import type { Boot, DeviceCache, Machine } from '../answers.ts';
 import { bytes, duration, facts, table, time } from '../format.ts';
 import { settingWord } from './setting-options.ts';
 
@@ -42,6 +42,10 @@ export function machineText(machine: Machine): string {
     ['server', machine.server ?? '-'],
     ['export', machine.export],
     ['write cache', `${machine.cacheMode}, ${fill(machine)}`],
+    ...(machine.deviceCache === null
+      ? []
+      : [['it says', deviceCacheText(machine.deviceCache)] as const]),
+    ...machine.sshHostKeys.map((line) => ['SSH host key', line] as const),
     ['read', bytes(machine.bytesRead)],
     ['written', bytes(machine.bytesWritten)],
     ['last request', time(machine.lastRequestAt)],
@@ -81,7 +85,22 @@ function nextText({ next, holds }: Machine): string {
     : `version ${holds}, on which its write cache stands; else ${rule}: rootcast machine reset`;
 }
 
-function fill({ cache }: Machine): string {
+/** What the machine says of the cache on itself. */
+function deviceCacheText(cache: DeviceCache): string {
+  const { asked, got, state, reason, sizeBytes, usedBytes, percent } = cache;
+  if (state === 'refused') return `no ${asked} cache, it does not boot: ${reason}`;
+  if (got === null) return `nothing yet (${asked} was asked for)`;
+  const why = got === asked ? '' : ` instead of ${asked} (${reason})`;
+  if (got === 'server') return `${got}${why}`;
+  const full = state === 'full' || state === 'failed' ? `, ${state.toUpperCase()}` : '';
+  return `${got}${why}, ${bytes(usedBytes)} of ${bytes(sizeBytes)} (${percent ?? 0} %${full}) at ${time(cache.reportedAt)}`;
+}
+
+function fill({ cache, deviceCache }: Machine): string {
+  if (deviceCache !== null && deviceCache.got !== 'server') {
+    const { percent, state } = deviceCache;
+    return percent === null ? `-, ${state}` : `${percent} % of the machine's own, ${state}`;
+  }
   const full = cache.full ? ', FULL' : '';
   if (cache.quotaBytes === null) return `${bytes(cache.usedBytes)}${full}`;
   return `${bytes(cache.usedBytes)} of ${bytes(cache.quotaBytes)} (${cache.percent ?? 0} %${full})`;

@@ -2,7 +2,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CliError, EXIT_USAGE } from '../cli-error.ts';
 
-const CACHE_MODES = ['server', 'server-persistent'];
+const CACHE_MODES = [
+  ...['server', 'server-persistent'],
+  ...['device-ram', 'device-disk', 'device-ram-overflow'],
+];
 const CLASSES = ['production', 'test', 'maintenance'];
 const ON_NEW_VERSION = ['keep', 'discard'];
 

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Vdisk } from '../answers.ts';
 import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
@@ -8,6 +8,8 @@ interface SetOptions {
   readonly description?: string;
   /** false: --no-overlay-repository */
   readonly overlayRepository?: string | false;
+  readonly onCacheImpossible?: string;
+  readonly sshHostKeys?: string;
 }
 
 export function setCommand(io: CliIo): Command {
@@ -17,14 +19,26 @@ export function setCommand(io: CliIo): Command {
     .option('--description <text>', 'for people')
     .option('--overlay-repository <name>', 'where write caches are made from now on')
     .option('--no-overlay-repository', "make them in the service's own repository again")
+    .addOption(
+      new Option(
+        '--on-cache-impossible <what>',
+        'of a machine that cannot have the write cache on itself that it is to have',
+      ).choices(['fallback', 'refuse']),
+    )
+    .addOption(
+      new Option(
+        '--ssh-host-keys <which>',
+        'kept by the server for each machine, made anew at each boot, or those in the image',
+      ).choices(['kept', 'each-boot', 'image']),
+    )
     .action(async (name: string, options: SetOptions, self: Command) => {
-      const { description, overlayRepository: given } = options;
-      if (description === undefined && given === undefined) {
+      const { overlayRepository: given, ...others } = options;
+      if (Object.keys(options).length === 0) {
         throw new CliError(EXIT_USAGE, 'nothing to change: give at least one option');
       }
       const session = openSession(self, io);
       const changes = {
-        ...(description === undefined ? {} : { description }),
+        ...others,
         ...(given === undefined ? {} : { overlayRepository: given === false ? null : given }),
       };
       const path = `/vdisks/${part(name)}`;

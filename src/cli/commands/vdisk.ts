@@ -150,6 +150,8 @@ function vdiskText(vdisk: Vdisk): string {
     ['description', vdisk.description || '-'],
     ['export', vdisk.export],
     ['machines boot', productionText(vdisk)],
+    ['cache impossible', vdisk.onCacheImpossible],
+    ['SSH host keys', vdisk.sshHostKeys],
     ['size', bytes(vdisk.size)],
     ['layers in', vdisk.repository ?? OWN],
     ['write caches in', overlaysText(vdisk)],

@@ -1,4 +1,6 @@
+import { readOnlyLayer } from '../caches/begin-cache.ts';
 import type { Control } from '../control.ts';
+import type { MachineLive } from '../ports.ts';
 import { bootProgress } from './boot-progress.ts';
 import { endBoot } from './end-boot.ts';
 
@@ -9,7 +11,7 @@ import { endBoot } from './end-boot.ts';
 export function observeBoots(control: Control, now: number): void {
   const { boots } = control.catalog;
   for (const boot of boots.underWay()) {
-    const change = bootProgress(boot, control.dataPlane.machineLive(boot.machineId), now);
+    const change = bootProgress(boot, seen(control, boot.machineId, now), now);
     if (change === undefined) continue;
     control.change((record) => {
       switch (change.kind) {
@@ -22,4 +24,11 @@ export function observeBoots(control: Control, now: number): void {
       }
     });
   }
+}
+
+/** Nobody counts the reads of a machine that writes to itself: while it is connected it may be reading. */
+function seen(control: Control, machineId: string, now: number): MachineLive {
+  const live = control.dataPlane.machineLive(machineId);
+  if (readOnlyLayer(control, machineId) === undefined) return live;
+  return { ...live, lastRequestAt: live.connections.length > 0 ? now : undefined };
 }

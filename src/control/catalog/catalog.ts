@@ -11,6 +11,7 @@ import { EventTable } from './event-table.ts';
 import { LayerTable } from './layer-table.ts';
 import { LeaseTable } from './lease-table.ts';
 import { LockTable } from './lock-table.ts';
+import { MachineCacheTable } from './machine-cache-table.ts';
 import { MachineTable } from './machine-table.ts';
 import { OverlayPlaceTable } from './overlay-place-table.ts';
 import { PersonalityTable } from './personality-table.ts';
@@ -39,6 +40,7 @@ export class Catalog {
   readonly layers: LayerTable;
   readonly machines: MachineTable;
   readonly collections: CollectionTable;
+  readonly machineCaches: MachineCacheTable;
   readonly personality: PersonalityTable;
   readonly locks: LockTable;
   readonly enrolments: EnrolmentTable;
@@ -70,6 +72,7 @@ export class Catalog {
     this.layers = new LayerTable(database);
     this.machines = new MachineTable(database);
     this.collections = new CollectionTable(database);
+    this.machineCaches = new MachineCacheTable(database);
     this.personality = new PersonalityTable(database);
     this.locks = new LockTable(database);
     this.enrolments = new EnrolmentTable(database);

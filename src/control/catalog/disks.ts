@@ -30,6 +30,8 @@ export interface MachineDisk {
   readonly choice: VersionChoice;
   /** The version in maintenance that it booted last (an id); undefined: its disk is its own overlay. */
   readonly maintains: string | undefined;
+  /** Since a boot with a write cache on the machine; undefined: its last boot was none. */
+  readonly deviceCache: { readonly layerId: string; readonly fellBack: boolean } | undefined;
   /** Layers that an overlay of it may stand on: those of every version of its vDisk, also replaced ones. */
   readonly layerIds: ReadonlySet<string>;
 }
@@ -112,6 +114,7 @@ function diskOfMachine(
   const { maintains } = machine;
   // One of another vDisk, which was the machine's when it booted last, is its disk no more.
   const written = maintains === undefined ? undefined : catalog.versions.byId(maintains);
+  const cache = catalog.machineCaches.of(machine.id);
   const isOther = written !== undefined && written.vdiskId !== vdisk.id;
   return {
     machineId: machine.id,
@@ -124,6 +127,10 @@ function diskOfMachine(
     overlayRepositoryId: vdisk.overlayRepositoryId,
     choice: whichVersion(machine, vdisk, versions, now),
     maintains: isOther ? undefined : maintains,
+    deviceCache: cache && {
+      layerId: catalog.layers.resolve(cache.layerId),
+      fellBack: cache.got === 'server',
+    },
     layerIds: catalog.layers.namesInVdisk(vdisk.id),
   };
 }

@@ -1,7 +1,71 @@
 /** What the catalog holds. Times are milliseconds since the epoch, sizes are bytes. */
-import type { BootFileNames, CacheMode } from '../ports.ts';
+import type { BootFileNames, CacheMode, DeviceCacheMode } from '../ports.ts';
 
-export const CACHE_MODES = ['server', 'server-persistent'] as const satisfies readonly CacheMode[];
+export const DEVICE_CACHE_MODES = [
+  'device-ram',
+  'device-disk',
+  'device-ram-overflow',
+] as const satisfies readonly DeviceCacheMode[];
+export const CACHE_MODES = [
+  'server',
+  'server-persistent',
+  ...DEVICE_CACHE_MODES,
+] as const satisfies readonly CacheMode[];
+
+export function isDeviceCache(mode: CacheMode): mode is DeviceCacheMode {
+  return mode !== 'server' && mode !== 'server-persistent';
+}
+
+/** What becomes of a boot whose write cache the machine cannot have. */
+export const ON_CACHE_IMPOSSIBLE = ['fallback', 'refuse'] as const;
+export type OnCacheImpossible = (typeof ON_CACHE_IMPOSSIBLE)[number];
+
+/** kept: made once for each machine, and kept on the server; image: those in the image, if it has any. */
+export const SSH_HOST_KEYS = ['kept', 'each-boot', 'image'] as const;
+export type SshHostKeys = (typeof SSH_HOST_KEYS)[number];
+
+/** What a vDisk says of the boots of its machines. */
+export interface BootPolicy {
+  readonly onCacheImpossible: OnCacheImpossible;
+  readonly sshHostKeys: SshHostKeys;
+}
+
+/** The mode that a machine really got: one of those, or the fallback. */
+export const GOT_CACHES = ['server', ...DEVICE_CACHE_MODES] as const;
+export type GotCache = (typeof GOT_CACHES)[number];
+
+/**
+ * In the order in which they follow each other in one boot: waiting for the machine to say; it refused to
+ * boot; good; over the first and the second watermark; full: writes fail; failed: so do reads.
+ */
+export const DEVICE_CACHE_STATES = [
+  'waiting',
+  'refused',
+  'good',
+  'filling',
+  'nearly-full',
+  'full',
+  'failed',
+] as const;
+export type DeviceCacheState = (typeof DEVICE_CACHE_STATES)[number];
+
+/** Of a machine whose last boot was one with a write cache of its own. */
+export interface MachineCacheRecord {
+  readonly machineId: string;
+  /** What the machine reads, as it was called then. */
+  readonly layerId: string;
+  readonly asked: DeviceCacheMode;
+  readonly onImpossible: OnCacheImpossible;
+  /** undefined: it has not said yet. `server`: it fell back, and has an overlay. */
+  readonly got: GotCache | undefined;
+  readonly state: DeviceCacheState;
+  /** In the machine's words: why it is another mode, or none; '' otherwise. */
+  readonly reason: string;
+  /** Bytes; 0 before it has said. */
+  readonly sizeBytes: number;
+  readonly usedBytes: number;
+  readonly reportedAt: number | undefined;
+}
 
 export interface VdiskRecord {
   readonly id: string;

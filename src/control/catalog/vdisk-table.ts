@@ -1,12 +1,18 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import type { VdiskRecord } from './records.ts';
-import { integer, optionalInteger, optionalText, type Row, text } from './row.ts';
+import {
+  type BootPolicy,
+  ON_CACHE_IMPOSSIBLE,
+  SSH_HOST_KEYS,
+  type VdiskRecord,
+} from './records.ts';
+import { integer, oneOf, optionalInteger, optionalText, type Row, text } from './row.ts';
 
 const SELECT = 'SELECT * FROM vdisks';
 
 export class VdiskTable {
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
+  readonly #setPolicy: StatementSync;
   readonly #nextVersion: StatementSync;
   readonly #reachVersion: StatementSync;
   readonly #delete: StatementSync;
@@ -24,6 +30,9 @@ export class VdiskTable {
     this.#update = database.prepare(`
       UPDATE vdisks SET name = ?, description = ?, pinned_version = ?, overlay_repository_id = ?
       WHERE id = ?`);
+    this.#setPolicy = database.prepare(
+      'UPDATE vdisks SET on_cache_impossible = ?, ssh_host_keys = ? WHERE id = ?',
+    );
     this.#nextVersion = database.prepare(`
       UPDATE vdisks SET last_version = last_version + 1 WHERE id = ? RETURNING last_version`);
     this.#reachVersion = database.prepare(
@@ -45,6 +54,19 @@ export class VdiskTable {
 
   update({ id, name, description, pinnedVersion, overlayRepositoryId }: VdiskRecord): void {
     this.#update.run(name, description, pinnedVersion ?? null, overlayRepositoryId ?? null, id);
+  }
+
+  /** That of a new vDisk is the default (schema/device-caches.ts). */
+  bootPolicy(id: string): BootPolicy {
+    const row = this.#byId.get(id) ?? {};
+    return {
+      onCacheImpossible: oneOf(row, 'on_cache_impossible', ON_CACHE_IMPOSSIBLE),
+      sshHostKeys: oneOf(row, 'ssh_host_keys', SSH_HOST_KEYS),
+    };
+  }
+
+  setBootPolicy(id: string, { onCacheImpossible, sshHostKeys }: BootPolicy): void {
+    this.#setPolicy.run(onCacheImpossible, sshHostKeys, id);
   }
 
   /** A number that no version of the vDisk has or had; the first one has 1. */

@@ -27,6 +27,7 @@ export async function deleteMachine(control: Control, name: string): Promise<voi
     return found;
   });
   control.fullCaches.delete(machine.id);
+  control.identities.delete(machine.id);
   await removeFromDisk(control, removalOf(machine));
 }
 

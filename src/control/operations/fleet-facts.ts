@@ -78,7 +78,8 @@ export class FleetFacts {
     choice: VersionChoice,
     standsOn: string | undefined,
   ): SealedVersion | undefined {
-    if (machine.cacheMode === 'server' || machine.onNewVersion === 'discard') return undefined;
+    if (machine.cacheMode !== 'server-persistent') return undefined;
+    if (machine.onNewVersion === 'discard') return undefined;
     if (choice.kind !== 'sealed' || standsOn === undefined) return undefined;
     const layerId = this.#resolve(standsOn);
     if (layerId === choice.version.layerId) return undefined;

@@ -17,6 +17,7 @@ export { deleteMachine } from './delete-machine.ts';
 export { deleteVdisk } from './delete-vdisk.ts';
 export { setEnrolmentPolicy, showEnrolmentPolicy } from './enrolment-policy.ts';
 export { approveEnrolment, listEnrolments, refuseEnrolment } from './enrolments.ts';
+export { type IdentityAnswer, identityText } from './identity.ts';
 export { importVdisk } from './import-vdisk.ts';
 export { deleteLease, listLeases, loadLeases, saveLease } from './leases.ts';
 export { listEvents } from './list-events.ts';

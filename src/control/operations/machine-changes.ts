@@ -173,6 +173,7 @@ function withoutOldDisk(
   givesPin: boolean,
 ): MachineRecord {
   stopMaintaining(catalog, machine);
+  catalog.machineCaches.delete(machine.id);
   const pinnedVersion = givesPin ? machine.pinnedVersion : undefined;
   const changed = { ...machine, maintains: undefined, pinnedVersion };
   catalog.machines.update(changed);

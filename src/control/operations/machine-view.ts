@@ -1,9 +1,15 @@
-import { BOOT_STAGES, type BootRecord, type MachineRecord } from '../catalog/records.ts';
+import {
+  BOOT_STAGES,
+  type BootRecord,
+  type MachineCacheRecord,
+  type MachineRecord,
+} from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import type { MachineLive } from '../ports.ts';
 import type { BootView, MACHINE_STATES, MachineView } from '../schemas/machine.ts';
 import type { VersionChoice } from '../versions/which-version.ts';
 import { FleetFacts } from './fleet-facts.ts';
+import { sshHostKeyLines } from './identity.ts';
 import { settingsView } from './settings.ts';
 import { iso, isoOrNull } from './time-view.ts';
 
@@ -54,6 +60,8 @@ export function machineView(
     export: machineExport(machine.name),
     cacheMode: machine.cacheMode,
     cache: cacheView(live, machine.quotaBytes),
+    deviceCache: deviceCacheView(control.catalog.machineCaches.of(machine.id)),
+    sshHostKeys: [...sshHostKeyLines(control, machine)],
     bytesRead: live.bytesRead,
     bytesWritten: live.bytesWritten,
     readRequests: live.readRequests,
@@ -95,6 +103,16 @@ function cacheView(live: MachineLive, quotaBytes: number | undefined): MachineVi
     quotaBytes: quotaBytes ?? null,
     percent,
     full: live.cacheFull,
+  };
+}
+
+function deviceCacheView(cache: MachineCacheRecord | undefined): MachineView['deviceCache'] {
+  if (cache === undefined) return null;
+  const { asked, got, state, reason, sizeBytes, usedBytes, reportedAt } = cache;
+  const percent = sizeBytes === 0 ? null : Math.round((usedBytes / sizeBytes) * 1000) / 10;
+  return {
+    ...{ asked, got: got ?? null, state, reason, sizeBytes, usedBytes, percent },
+    reportedAt: isoOrNull(reportedAt),
   };
 }
 

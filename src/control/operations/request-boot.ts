@@ -1,5 +1,6 @@
 import { Fault } from '../../errors/index.ts';
 import { endBoot } from '../boots/end-boot.ts';
+import { beginCache, type DeviceCachePlan } from '../caches/begin-cache.ts';
 import type {
   MachineRecord,
   OpenVersion,
@@ -32,6 +33,8 @@ export interface BootPlan {
   /** NBD export name. */
   readonly exportName: string;
   readonly cacheMode: CacheMode;
+  /** undefined: its write cache is the server's. */
+  readonly deviceCache: DeviceCachePlan | undefined;
   /** It writes the version itself. */
   readonly maintenance: boolean;
   readonly bootFiles: BootFileNames;
@@ -54,9 +57,10 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
     refuseChanged(control, booting);
     throw error;
   });
-  const bootId = control.change((record) => {
+  const { bootId, deviceCache } = control.change((record) => {
     refuseChanged(control, booting);
-    return beginBoot(control, record, machine, vdisk, version, startedAt);
+    const deviceCache = beginCache(control, machine, version);
+    return { deviceCache, bootId: beginBoot(control, record, machine, vdisk, version, startedAt) };
   });
   const { catalog } = control;
   const isOpen = version.state === 'maintenance';
@@ -73,6 +77,7 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
     size: version.size,
     exportName: machineExport(machine.name),
     cacheMode: machine.cacheMode,
+    deviceCache,
     maintenance: isOpen,
     bootFiles: version.bootFiles,
     kernelArguments: [
@@ -146,7 +151,9 @@ async function prepareDisk(control: Control, booting: Booting): Promise<VersionR
     case 'sealed': {
       const version = keptVersion(control, booting, choice.version);
       requireKernel(vdisk, version);
-      const isRenewed = machine.cacheMode === 'server' || !keepsCache(control, machine, version);
+      // One that writes to itself gets none: when it falls back, there is none that another boot has written to.
+      const isRenewed =
+        machine.cacheMode !== 'server-persistent' || !keepsCache(control, machine, version);
       if (!isRenewed) refuseOverlayAway(control, machine.id);
       control.catalog.transaction(() => stopMaintaining(control.catalog, machine));
       if (isRenewed) {
@@ -164,7 +171,8 @@ function keptVersion(
   { machine, versions }: Booting,
   chosen: SealedVersion,
 ): SealedVersion {
-  if (machine.cacheMode === 'server' || machine.onNewVersion === 'discard') return chosen;
+  const isKept = machine.cacheMode === 'server-persistent' && machine.onNewVersion === 'keep';
+  if (!isKept) return chosen;
   const overlay = dataPlane.overlay(machine.id);
   if (overlay === undefined) return chosen;
   const layerId = catalog.layers.resolve(overlay.layerId);

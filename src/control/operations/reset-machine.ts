@@ -22,7 +22,10 @@ export async function resetMachine(control: Control, name: string): Promise<Mach
     });
   }
   // In the turn of the look at its connections: what it opens from now on is its own.
-  control.catalog.transaction(() => stopMaintaining(control.catalog, machine));
+  control.catalog.transaction(() => {
+    stopMaintaining(control.catalog, machine);
+    control.catalog.machineCaches.delete(machine.id);
+  });
   await control.dataPlane.renewOverlay(machine.id);
   control.fullCaches.delete(machine.id);
   control.change((record) =>

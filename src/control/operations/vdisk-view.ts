@@ -25,6 +25,7 @@ export function vdiskView(control: Control, vdisk: VdiskRecord, layers?: LayerFa
     repository: repositoryName(control, vdisk.repositoryId),
     overlayRepository: repositoryName(control, vdisk.overlayRepositoryId),
     overlaysElsewhere: overlaysElsewhere(control, vdisk, owners),
+    ...catalog.vdisks.bootPolicy(vdisk.id),
     size: production?.size ?? 0,
     dataBytes: production?.dataBytes ?? 0,
     bootable: production?.bootFiles.kernel !== undefined,

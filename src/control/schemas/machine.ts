@@ -2,6 +2,9 @@ import Type, { type Static } from 'typebox';
 import {
   BOOT_ENDS,
   BOOT_STAGES,
+  DEVICE_CACHE_MODES,
+  DEVICE_CACHE_STATES,
+  GOT_CACHES,
   MACHINE_CLASSES,
   MACHINE_ENROLMENTS,
   ON_NEW_VERSION,
@@ -160,6 +163,29 @@ export const MachineView = Type.Object({
     full: Type.Boolean({
       description: 'a write was refused for want of space since the last boot',
     }),
+  }),
+  deviceCache: nullable(
+    Type.Object(
+      {
+        asked: words(DEVICE_CACHE_MODES),
+        got: nullable(
+          Type.Unsafe<(typeof GOT_CACHES)[number]>({
+            ...words(GOT_CACHES),
+            description: 'the mode that it really has; server: it fell back. null: it has not said',
+          }),
+        ),
+        state: words(DEVICE_CACHE_STATES),
+        reason: Type.String({ description: 'in its words: why it is another mode, or none' }),
+        sizeBytes: BytesField,
+        usedBytes: BytesField,
+        percent: nullable(Type.Number({ description: 'of its size; null before it has said' })),
+        reportedAt: nullable(TimeField),
+      },
+      { description: 'the write cache on the machine as it says itself, since its last boot' },
+    ),
+  ),
+  sshHostKeys: Type.Array(Type.String(), {
+    description: 'public keys that the server keeps for it: lines of known_hosts, without names',
   }),
   bytesRead: BytesField,
   bytesWritten: BytesField,

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { ON_CACHE_IMPOSSIBLE, SSH_HOST_KEYS } from '../catalog/records.ts';
 import {
   BytesField,
   DescriptionField,
@@ -54,6 +55,8 @@ export const UpdateVdiskInput = Type.Object(
           "the repository in which write caches are made from now on; null for the service's own. Those that exist stay where they are",
       }),
     ),
+    onCacheImpossible: Type.Optional(words(ON_CACHE_IMPOSSIBLE)),
+    sshHostKeys: Type.Optional(words(SSH_HOST_KEYS)),
   },
   { additionalProperties: false, minProperties: 1, description: 'at least one field to change' },
 );
@@ -75,6 +78,14 @@ export const VdiskView = Type.Object({
   overlaysElsewhere: Type.Integer({
     description:
       'write caches that lie in another one: they stay there until they are renewed, captured or sealed',
+  }),
+  onCacheImpossible: Type.Unsafe<(typeof ON_CACHE_IMPOSSIBLE)[number]>({
+    ...words(ON_CACHE_IMPOSSIBLE),
+    description: 'of a machine that cannot have the write cache on itself that it is to have',
+  }),
+  sshHostKeys: Type.Unsafe<(typeof SSH_HOST_KEYS)[number]>({
+    ...words(SSH_HOST_KEYS),
+    description: 'kept: by the server, for each machine; each-boot: made anew; image: left alone',
   }),
   size: BytesField,
   dataBytes: BytesField,

@@ -57,12 +57,12 @@ export function formatPersonality(
       return `${JSON.stringify(Object.fromEntries(values))}\n`;
     case 'env':
       return [...values]
-        .map(([name, value]) => `${variableName(name)}=${quoted(value)}\n`)
+        .map(([name, value]) => `${variableName(name)}=${quotedForShell(value)}\n`)
         .join('');
   }
 }
 
 /** Inside single quotes nothing means anything but the next single quote (POSIX.1-2024, 2.2.2). */
-function quoted(value: string): string {
+export function quotedForShell(value: string): string {
   return `'${value.replaceAll("'", "'\\''")}'`;
 }

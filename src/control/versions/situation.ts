@@ -176,6 +176,7 @@ function namesBy<K>(
 
 /** The layer that holds what is below the machine's write cache now. */
 function standsOn({ catalog, dataPlane }: Control, machineId: string): string | undefined {
-  const overlay = dataPlane.overlay(machineId);
-  return overlay === undefined ? undefined : catalog.layers.resolve(overlay.layerId);
+  const layerId =
+    dataPlane.overlay(machineId)?.layerId ?? catalog.machineCaches.of(machineId)?.layerId;
+  return layerId === undefined ? undefined : catalog.layers.resolve(layerId);
 }

@@ -19,6 +19,7 @@ import { parseMac } from '../mac-address.ts';
 import { LAYER_ID } from '../script/kernel-command-line.ts';
 import { requestedRange } from './byte-range.ts';
 import { CONTENT_TYPE, loaderContentType } from './content-type.ts';
+import { addMachineRoutes } from './machine-routes.ts';
 
 export interface HttpSetup {
   readonly address: string;
@@ -48,9 +49,11 @@ export async function startHttpServer(setup: HttpSetup): Promise<BootHttpServer>
   server.server.maxConnections = MAX_HTTP_CONNECTIONS;
   server.setErrorHandler((error, _request, reply) => answerError(setup, error, reply));
   server.setNotFoundHandler((_request, reply) => notFound(reply));
-  // Reports of guests may come with any body, or none; it is not read.
+  // Reports of guests may come with any body, or none; what it is called does not count.
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null));
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
+  );
   addRoutes(server, setup);
   try {
     await server.listen({ host: setup.address, port: setup.port });
@@ -83,6 +86,7 @@ function addRoutes(server: FastifyInstance, setup: HttpSetup): void {
     url: `${BOOT_PATH}/personality`,
     handler: (request, reply) => servePersonality(setup, request.query, request, reply),
   });
+  addMachineRoutes(server, setup.catalog);
   server.route<{ Params: { name: string } }>({
     method,
     url: `${BOOT_PATH}/:name`,

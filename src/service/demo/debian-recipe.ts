@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 /** Raise it when the way the image is put together changes (debian-image.ts). */
 const RECIPE_VERSION = 1;
 
-const BOOT_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../../../boot');
+export const BOOT_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../../../boot');
 
 /** Which program builds the image's initramfs. The demo's is initramfs-tools, Debian's own. */
 export type ImageInitramfs = 'initramfs-tools' | 'dracut';
@@ -32,6 +32,7 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
       'hooks/rootcast',
       'scripts/local-top/rootcast',
       'scripts/init-bottom/rootcast-hostname',
+      'scripts/init-bottom/rootcast-identity',
     ].map((name) => [`initramfs-tools/${name}`, `usr/share/initramfs-tools/${name}`] as const),
     packing: {
       path: 'etc/initramfs-tools/conf.d/rootcast',
@@ -43,7 +44,13 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
     packages: ['dracut', 'dracut-network', 'procps'],
     bootFiles: [
       ['dracut/rootcast.conf', 'etc/dracut.conf.d/rootcast.conf'],
-      ...['module-setup.sh', 'parse-rootcast.sh', 'rootcastroot.sh', 'keep-address.sh'].map(
+      ...[
+        'module-setup.sh',
+        'parse-rootcast.sh',
+        'rootcastroot.sh',
+        'keep-address.sh',
+        'identity.sh',
+      ].map(
         (name) =>
           [`dracut/99rootcast/${name}`, `usr/lib/dracut/modules.d/99rootcast/${name}`] as const,
       ),
@@ -56,6 +63,8 @@ function packagesOf(initramfs: ImageInitramfs): readonly string[] {
   const { packages } = INITRAMFS[initramfs];
   return [
     ...['systemd-sysv', 'udev', 'kmod', 'iproute2', 'nbd-client', 'dmsetup'],
+    // It brings /etc/ssh, so that machines get host keys.
+    'openssh-client',
     ...packages,
     ...['zstd', 'linux-image-cloud-amd64'],
   ];
@@ -65,9 +74,13 @@ function packagesOf(initramfs: ImageInitramfs): readonly string[] {
 const BOOT_FILES: readonly (readonly [from: string, to: string])[] = [
   ...[
     'rootcast-attach.sh',
+    'rootcast-cache.sh',
     'rootcast-files.sh',
+    'rootcast-http.sh',
+    'rootcast-identity.sh',
     'rootcast-ram.sh',
     'rootcast-stay.sh',
+    'rootcast-watch.sh',
     '59-rootcast.rules',
   ].map((name) => [`lib/${name}`, `usr/lib/rootcast/${name}`] as const),
   ['systemd/rootcast-ready.service', 'etc/systemd/system/rootcast-ready.service'],
@@ -181,13 +194,24 @@ export async function imageRecipe(
   return { ...content, hash };
 }
 
+/** Files of `boot/` and where they go: those of an initramfs's maker, or what every image gets. */
+export function imageFiles(
+  of: ImageInitramfs | 'any',
+): readonly { readonly from: string; readonly to: string }[] {
+  const files = of === 'any' ? BOOT_FILES : INITRAMFS[of].bootFiles;
+  return files.map(([from, to]) => ({ from, to }));
+}
+
+/** prepare.sh puts the others there. */
+const NOT_FOR_IMAGES: ReadonlySet<string> = new Set(['README.md', 'prepare.sh']);
+
 /** Files of `boot/` that no image gets: a file added there without a place here is a mistake. */
 export async function bootFilesWithoutAPlace(): Promise<string[]> {
   const initramfsFiles = Object.values(INITRAMFS).flatMap(({ bootFiles }) => bootFiles);
   const placed = new Set([...initramfsFiles, ...BOOT_FILES].map(([from]) => from));
   const entries = await readdir(BOOT_FOLDER, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile() && entry.name !== 'README.md')
+    .filter((entry) => entry.isFile() && !NOT_FOR_IMAGES.has(entry.name))
     .map((entry) => relative(BOOT_FOLDER, join(entry.parentPath, entry.name)))
     .filter((path) => !placed.has(path));
 }

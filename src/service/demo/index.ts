@@ -4,8 +4,9 @@ export {
   ensureDebianImage,
   type ImageOptions,
 } from './debian-image.ts';
+export { BOOT_FOLDER, type ImageInitramfs, imageFiles } from './debian-recipe.ts';
 export { FULL_DHCP, LabService } from './lab-service.ts';
 export { Machine } from './machine.ts';
 export { NetworkNamespace, SERVER_ADDRESS } from './namespace.ts';
 export { runDemo } from './run-demo.ts';
-export { runProgram } from './run-program.ts';
+export { ProgramError, runProgram } from './run-program.ts';

@@ -22,6 +22,8 @@ export interface MachineOptions {
   readonly memoryMiB: number;
   /** Boot this kernel at once instead of asking the network. */
   readonly direct?: { readonly kernel: string; readonly initrd: string; readonly append: string };
+  /** Raw files that are its local disks (virtio: vda, vdb …). */
+  readonly disks?: readonly string[];
 }
 
 export class Machine {
@@ -46,6 +48,7 @@ export class Machine {
       ...['-netdev', network === 'user' ? 'user,id=boot' : await tapNetwork(network)],
       ...['-device', networkCard(options)],
       ...bootArguments(options),
+      ...(options.disks ?? []).flatMap((path) => ['-drive', `file=${path},format=raw,if=virtio`]),
     ];
     const child = network === 'user' ? BackgroundProcess.start(command) : network.start(command);
     return new Machine(options.mac, child);

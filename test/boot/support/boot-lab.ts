@@ -32,7 +32,16 @@ export interface GuestPlan {
   readonly name: string;
   readonly mac: string;
   readonly firmware: 'bios' | 'uefi';
-  readonly cache: 'server' | 'server-persistent';
+  readonly cache:
+    | 'server'
+    | 'server-persistent'
+    | 'device-ram'
+    | 'device-disk'
+    | 'device-ram-overflow';
+  /** Words for its kernel command line. */
+  readonly kernelArguments?: string;
+  /** Raw files that are its local disks. */
+  readonly disks?: readonly string[];
   /** `debian` unless given. */
   readonly vdisk?: string;
 }
@@ -84,14 +93,16 @@ export class BootLab {
 
   async add(plan: GuestPlan): Promise<void> {
     const how = ['--vdisk', plan.vdisk ?? 'debian', '--cache', plan.cache];
-    const console = ['--kernel-arguments', 'console=ttyS0 quiet'];
+    const words = ['console=ttyS0', 'quiet', plan.kernelArguments ?? ''].join(' ').trim();
+    const console = ['--kernel-arguments', words];
     await this.service.cli(['machine', 'add', plan.name, '--mac', plan.mac, ...how, ...console]);
   }
 
   async powerOn(plan: GuestPlan): Promise<Machine> {
     const { namespace: network, folder } = this;
-    const { mac, firmware } = plan;
-    const machine = await Machine.start({ network, folder, mac, firmware, memoryMiB: 512 });
+    const { mac, firmware, disks = [] } = plan;
+    const options = { network, folder, mac, firmware, memoryMiB: 512, disks };
+    const machine = await Machine.start(options);
     this.#guests.set(plan.name, machine);
     return machine;
   }

@@ -30,6 +30,8 @@ export interface KernelGuest {
   /** Default: QEMU's own network, with us at HOST_AS_SEEN_BY_THE_GUEST. */
   readonly network?: { readonly namespace: NetworkNamespace; readonly address: string };
   readonly memoryMiB?: number;
+  /** Raw files that are its local disks: vda, vdb … */
+  readonly disks?: readonly string[];
   /** More words for the kernel's command line. */
   readonly commandLine?: readonly string[];
   /** Takes the place of what is in the initramfs. */
@@ -54,8 +56,10 @@ while :; do setsid sh; done
 export async function startKernelGuest(
   image: DebianImage,
   folder: string,
-  { programs, modules = [], network, memoryMiB = 512, commandLine = [], files = [] }: KernelGuest,
+  guest: KernelGuest,
 ): Promise<Machine> {
+  const { programs, modules = [], network, memoryMiB = 512 } = guest;
+  const { disks = [], commandLine = [], files = [] } = guest;
   const archive = new Map<string, ArchiveFile>();
   await addHostPrograms(archive, programs);
   for (const { path, content } of await kernelModules(image, modules)) add(archive, path, content);
@@ -78,6 +82,7 @@ export async function startKernelGuest(
     mac: '52:54:00:4e:42:44',
     folder,
     memoryMiB,
+    disks,
     direct: { kernel: image.kernel, initrd, append },
   });
   try {

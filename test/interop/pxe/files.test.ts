@@ -57,6 +57,8 @@ describeWith(NEEDS, 'boot files with tftp-hpa, atftp and curl', () => {
         if (plan instanceof Fault) throw plan;
         return plan;
       },
+      identity: () => ({ kind: 'unknown' }) as const,
+      cacheReported: () => ({ kind: 'unknown' }) as const,
       openFile: ({ layerId, role }: { layerId: string; role: string }) => {
         if (layerId === 'gone') return { path: join(folder, 'gone'), size: 5 };
         return role === 'kernel'

@@ -21,6 +21,8 @@ function start(config: PxeConfig): Promise<RunningPxe> {
       decide: () => ({ kind: 'ignore' }),
       isUp: () => false,
       bootRequested: () => ({ kind: 'local-disk', reason: '' }),
+      identity: () => ({ kind: 'unknown' }) as const,
+      cacheReported: () => ({ kind: 'unknown' }) as const,
       openFile: () => undefined,
       personality: () => undefined,
     },

@@ -31,6 +31,8 @@ try {
       decide: () => ({ kind: 'boot' }),
       isUp: () => false,
       bootRequested: () => ({ kind: 'local-disk', reason: 'waiting for approval' }),
+      identity: () => ({ kind: 'unknown' }) as const,
+      cacheReported: () => ({ kind: 'unknown' }) as const,
       openFile: () => undefined,
       personality: () => undefined,
     },

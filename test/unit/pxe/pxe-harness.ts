@@ -48,6 +48,8 @@ export class Harness {
       },
       isUp: (mac) => this.up.has(mac),
       bootRequested: () => ({ kind: 'local-disk', reason: 'not asked here' }),
+      identity: () => ({ kind: 'unknown' }) as const,
+      cacheReported: () => ({ kind: 'unknown' }) as const,
       openFile: () => undefined,
       personality: () => undefined,
     };

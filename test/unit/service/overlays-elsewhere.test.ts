@@ -88,7 +88,7 @@ async function start({ bootId = 'boot-1', size = SIZE, owners }: StartOptions = 
 }
 
 const attach = (): Promise<void> => attachElsewhere(storage, array);
-const detach = (): Promise<void> => storage.storage.detach(ELSEWHERE, { force: true });
+const detach = (): Promise<boolean> => storage.storage.detach(ELSEWHERE, { force: true });
 
 /** The process is gone. */
 async function restart(options: StartOptions = {}): Promise<void> {

@@ -1,6 +1,5 @@
 /** What proves a replica without touching it: test failovers, and reading all of it. */
 
-import { Fault } from '../../../errors/index.ts';
 import type {
   PointMember,
   PointRecord,

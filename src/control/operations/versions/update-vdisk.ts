@@ -30,6 +30,10 @@ export function updateVdisk(control: Control, name: string, input: UpdateVdiskIn
           : parseOverlayRepository(control, overlayRepository ?? undefined),
     };
     catalog.vdisks.update(changed);
+    const policy = catalog.vdisks.bootPolicy(vdisk.id);
+    const { onCacheImpossible = policy.onCacheImpossible, sshHostKeys = policy.sshHostKeys } =
+      input;
+    catalog.vdisks.setBootPolicy(vdisk.id, { onCacheImpossible, sshHostKeys });
     record({
       kind: 'vdisk.changed',
       subject: `vdisk/${name}`,

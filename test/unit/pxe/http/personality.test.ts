@@ -21,6 +21,8 @@ describe('the personality of a machine', () => {
         decide: () => ({ kind: 'ignore' }),
         isUp: () => false,
         bootRequested: () => ({ kind: 'local-disk', reason: '' }),
+        identity: () => ({ kind: 'unknown' }) as const,
+        cacheReported: () => ({ kind: 'unknown' }) as const,
         openFile: () => undefined,
         personality: (mac, format) => {
           if (failure !== undefined) throw failure;

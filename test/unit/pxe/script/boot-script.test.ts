@@ -205,6 +205,8 @@ describe('serving scripts', () => {
         decide: () => ({ kind: 'boot' }),
         isUp: () => false,
         bootRequested,
+        identity: () => ({ kind: 'unknown' }) as const,
+        cacheReported: () => ({ kind: 'unknown' }) as const,
         openFile: () => undefined,
         personality: () => undefined,
       },

@@ -1,0 +1,1 @@
+export { runImage } from './run-image.ts';
