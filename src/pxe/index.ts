@@ -15,6 +15,7 @@ export type {
   Initramfs,
   Lease,
   LeaseStore,
+  LoaderChoice,
   MachineBootPlan,
 } from './boot-catalog.ts';
 export {
@@ -24,6 +25,7 @@ export {
   type FullDhcpConfig,
   type PxeConfig,
   type PxePorts,
+  type RelayedSubnet,
   type Reservation,
 } from './config.ts';
 export type { PxeEvent, PxeReporter } from './events.ts';

@@ -8,14 +8,15 @@
 import type { MachineBootPlan } from '../boot-catalog.ts';
 import { fileUrl, scriptUrl } from '../boot-urls.ts';
 import { SCRIPT_RETRY_SECONDS } from '../limits.ts';
-import { INITRD_NAME, kernelCommandLine, type NbdServer } from './kernel-command-line.ts';
+import { INITRD_NAME, kernelCommandLine } from './kernel-command-line.ts';
 import { screenText } from './screen-text.ts';
+import type { ScriptContext, ScriptLanguage } from './script-language.ts';
 
-export interface ScriptContext {
-  readonly mac: string;
-  readonly baseUrl: string;
-  readonly nbd: NbdServer;
-}
+export const IPXE_SCRIPT: ScriptLanguage = {
+  boot: machineScript,
+  localDisk: localDiskScript,
+  error: errorScript,
+};
 
 /** @throws Fault INVALID_INPUT or LIMIT_EXCEEDED for a plan that cannot be put on a command line */
 export function machineScript(plan: MachineBootPlan, context: ScriptContext): string {

@@ -5,7 +5,7 @@ export {
   type ImageOptions,
 } from './debian-image.ts';
 export { FULL_DHCP, LabService } from './lab-service.ts';
-export { Machine } from './machine.ts';
+export { type Drive, type Firmware, Machine } from './machine.ts';
 export { NetworkNamespace, SERVER_ADDRESS } from './namespace.ts';
 export { runDemo } from './run-demo.ts';
 export { runProgram } from './run-program.ts';

@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Drive,
   ensureDebianImage,
+  type Firmware,
   type ImageOptions,
   LabService,
   Machine,
@@ -31,8 +33,12 @@ export const COMMAND_MS = 60_000;
 export interface GuestPlan {
   readonly name: string;
   readonly mac: string;
-  readonly firmware: 'bios' | 'uefi';
+  readonly firmware: Firmware;
   readonly cache: 'server' | 'server-persistent';
+  /** `auto` unless given. */
+  readonly loader?: 'ipxe' | 'grub';
+  readonly drive?: Drive;
+  readonly noNetworkBoot?: boolean;
   /** `debian` unless given. */
   readonly vdisk?: string;
 }
@@ -67,14 +73,15 @@ export class BootLab {
 
   async add(plan: GuestPlan): Promise<void> {
     const how = ['--vdisk', plan.vdisk ?? 'debian', '--cache', plan.cache];
+    if (plan.loader !== undefined) how.push('--boot-loader', plan.loader);
     const console = ['--kernel-arguments', 'console=ttyS0 quiet'];
     await this.service.cli(['machine', 'add', plan.name, '--mac', plan.mac, ...how, ...console]);
   }
 
   async powerOn(plan: GuestPlan): Promise<Machine> {
     const { namespace: network, folder } = this;
-    const { mac, firmware } = plan;
-    const machine = await Machine.start({ network, folder, mac, firmware, memoryMiB: 512 });
+    const { name: _name, cache: _cache, vdisk: _vdisk, loader: _loader, ...hardware } = plan;
+    const machine = await Machine.start({ network, folder, memoryMiB: 512, ...hardware });
     this.#guests.set(plan.name, machine);
     return machine;
   }
