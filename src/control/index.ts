@@ -4,6 +4,7 @@
  */
 
 export { actingAs } from './actor.ts';
+export type { BootMedia, BootMediumRequest } from './boot-media-port.ts';
 export { observeBoots } from './boots/observe-boots.ts';
 export { observeCaches } from './boots/observe-caches.ts';
 export { type Catalog, openCatalog } from './catalog/catalog.ts';

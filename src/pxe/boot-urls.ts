@@ -1,12 +1,20 @@
 /** The URLs of our HTTP server: written into DHCP replies and scripts, read by its routes. */
 import type { BootFileRequest } from './boot-catalog.ts';
 import { hyphenated } from './mac-address.ts';
+import { type StaticNetwork, staticSuffix } from './static-network.ts';
 
 /** First part of every path. */
 export const BOOT_PATH = '/boot';
 
-export function scriptUrl(baseUrl: string, mac: string): string {
-  return `${baseUrl}${BOOT_PATH}/${hyphenated(mac)}.ipxe`;
+const MAC = /^[0-9a-f:]{17}$/;
+
+/**
+ * @param mac or what iPXE makes it of
+ * @param network what the machine's boot medium says of it; it says so again at each try
+ */
+export function scriptUrl(baseUrl: string, mac: string, network?: StaticNetwork): string {
+  const name = MAC.test(mac) ? hyphenated(mac) : mac;
+  return `${baseUrl}${BOOT_PATH}/${name}${staticSuffix(network)}.ipxe`;
 }
 
 export function loaderUrl(baseUrl: string, loader: string): string {

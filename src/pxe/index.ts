@@ -29,4 +29,12 @@ export {
   type Reservation,
 } from './config.ts';
 export type { PxeEvent, PxeReporter } from './events.ts';
+export { MAX_MEDIUM_SERVERS } from './limits.ts';
+export {
+  ISOLINUX_CONFIG,
+  type MediumOptions,
+  type MediumServer,
+  mediumGrubConfig,
+  mediumIpxeScript,
+} from './media/medium-texts.ts';
 export { type PxeDependencies, type RunningPxe, startPxe } from './start-pxe.ts';

@@ -62,5 +62,9 @@ export const HTTP_IDLE_TIMEOUT_MS = 120_000;
 export const MAX_KERNEL_COMMAND_LINE_BYTES = 2_047;
 /** One line of the screen; longer messages are cut. */
 export const MAX_SCREEN_TEXT = 400;
+/** Network cards that a boot medium tries under UEFI: each has lines of its own. iPXE tries all. */
+export const MEDIUM_CARDS = 8;
+/** Servers that a boot medium tries. */
+export const MAX_MEDIUM_SERVERS = 8;
 /** Seconds a machine waits before it fetches its script again after an error. */
 export const SCRIPT_RETRY_SECONDS = 10;

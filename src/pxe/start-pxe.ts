@@ -82,7 +82,7 @@ async function startParts(
   const script = async (wanted: ServedScript): Promise<string> => {
     if (wanted.kind === 'grub-start') return GRUB_START;
     const language = wanted.language === 'grub' ? GRUB_CONFIG : IPXE_SCRIPT;
-    return bootScriptFor(wanted.mac, language, { catalog, baseUrl, nbd: config.nbd, report });
+    return bootScriptFor(wanted, language, { catalog, baseUrl, nbd: config.nbd, report });
   };
   const { serverAddress: address, ports } = config;
   const http = await startHttpServer({

@@ -22,7 +22,7 @@ export const IPXE_SCRIPT: ScriptLanguage = {
 export function machineScript(plan: MachineBootPlan, context: ScriptContext): string {
   const { baseUrl, mac } = context;
   const { layerId } = plan;
-  const commandLine = kernelCommandLine(plan, mac, context.nbd);
+  const commandLine = kernelCommandLine(plan, mac, context.nbd, context.network);
   const kernel = fileUrl(baseUrl, { mac, layerId, role: 'kernel' });
   const initrd = fileUrl(baseUrl, { mac, layerId, role: 'initrd' });
   return script([
@@ -65,11 +65,11 @@ export function errorScript(message: string, context: ScriptContext): string {
   ]);
 }
 
-function tryAgain({ baseUrl, mac }: ScriptContext): readonly string[] {
+function tryAgain({ baseUrl, mac, network }: ScriptContext): readonly string[] {
   return [
     `echo Rootcast: trying again in ${SCRIPT_RETRY_SECONDS} seconds`,
     `sleep ${SCRIPT_RETRY_SECONDS}`,
-    `chain --replace --autofree ${scriptUrl(baseUrl, mac)} || goto failed`,
+    `chain --replace --autofree ${scriptUrl(baseUrl, mac, network)} || goto failed`,
   ];
 }
 

@@ -7,6 +7,7 @@ import { Fault } from '../../errors/index.ts';
 import type { MachineBootPlan } from '../boot-catalog.ts';
 import { MAX_KERNEL_COMMAND_LINE_BYTES } from '../limits.ts';
 import { hyphenated } from '../mac-address.ts';
+import type { StaticNetwork } from '../static-network.ts';
 
 /** Also the name of an NBD export and, for dracut and initramfs-tools, a word without `,` and `:`. */
 const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -28,13 +29,18 @@ export interface NbdServer {
 }
 
 /** @throws Fault INVALID_INPUT naming the field, LIMIT_EXCEEDED for a line longer than the kernel's */
-export function kernelCommandLine(plan: MachineBootPlan, mac: string, nbd: NbdServer): string {
+export function kernelCommandLine(
+  plan: MachineBootPlan,
+  mac: string,
+  nbd: NbdServer,
+  network?: StaticNetwork,
+): string {
   checkPlan(plan);
   const words = [
     ...(plan.hasInitrd ? [`initrd=${INITRD_NAME}`] : []),
     ...rootWords(plan, nbd),
     // Only the card that booted is configured: with several, `ip=dhcp` alone tries them in turn.
-    'ip=dhcp',
+    ...(network === undefined ? ['ip=dhcp'] : staticWords(plan, mac, network)),
     `BOOTIF=01-${hyphenated(mac)}`,
     ...plan.kernelArguments.flatMap(argumentWords),
   ];
@@ -47,6 +53,22 @@ export function kernelCommandLine(plan: MachineBootPlan, mac: string, nbd: NbdSe
     );
   }
   return line;
+}
+
+/** Documentation/admin-guide/nfs/nfsroot.rst of the kernel, which both initramfses follow. */
+function staticWords(
+  { initramfs }: MachineBootPlan,
+  mac: string,
+  { address, netmask, router = '' }: StaticNetwork,
+): readonly string[] {
+  const given = `ip=${address}::${router}:${netmask}:`;
+  switch (initramfs) {
+    // Without a card's name all cards get the address: the names are not known here.
+    case 'initramfs-tools':
+      return [`${given}::off`];
+    case 'dracut':
+      return [`${given}:bootnet:off`, `ifname=bootnet:${mac}`];
+  }
 }
 
 function rootWords(plan: MachineBootPlan, nbd: NbdServer): readonly string[] {

@@ -16,12 +16,17 @@ export interface ScriptSetup {
  * is a script too, for the machine's screen is where it is looked for.
  */
 export async function bootScriptFor(
-  mac: string,
+  { mac, network }: Pick<ScriptContext, 'mac' | 'network'>,
   language: ScriptLanguage,
   setup: ScriptSetup,
 ): Promise<string> {
   const { catalog, report, baseUrl, nbd } = setup;
-  const context: ScriptContext = { mac, baseUrl, nbd };
+  const context: ScriptContext = {
+    mac,
+    baseUrl,
+    nbd,
+    ...(network === undefined ? {} : { network }),
+  };
   try {
     const plan = await catalog.bootRequested(mac, baseUrl);
     switch (plan.kind) {

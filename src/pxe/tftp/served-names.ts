@@ -19,11 +19,11 @@ const BOOT_FILE = new RegExp(`^${BOOT_PATH}/([^/]+)/([^/]+)/(kernel|initrd)$`);
 
 /** Asked for by shim and GRUB in passing: that they are not there is nothing to tell anybody. */
 const USUALLY_ABSENT =
-  /^\/+(boot\/+)?(revocations(_sku|_sbat)?\.efi|shim_certificate_\d+\.efi|grub\/[a-z0-9_]+-efi\/[a-z]+\.(lst|mod))$/;
+  /^\/(revocations(_sku|_sbat)?\.efi|shim_certificate_\d+\.efi|grub\/[a-z0-9_]+-efi\/[a-z]+\.(lst|mod))$/;
 
-/** `tftp://server/ipxe.efi` arrives with its slash or without, from some shims with two. */
+/** `tftp://server/ipxe.efi` arrives with its slash or without. */
 export function servedName(requested: string): ServedName | undefined {
-  const path = `/${requested.replace(/^\/{1,2}/, '')}`;
+  const path = requested.startsWith('/') ? requested : `/${requested}`;
   const name = path.slice(1);
   if (isLoaderName(name)) return { kind: 'loader', name };
   const script = servedScript(path);
@@ -36,5 +36,5 @@ export function servedName(requested: string): ServedName | undefined {
 }
 
 export function isUsuallyAbsent(requested: string): boolean {
-  return USUALLY_ABSENT.test(`/${requested}`);
+  return USUALLY_ABSENT.test(requested.startsWith('/') ? requested : `/${requested}`);
 }

@@ -196,7 +196,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
 describe('serving scripts', () => {
   async function served(bootRequested: () => never) {
     const events: PxeEvent[] = [];
-    const text = await bootScriptFor(CONTEXT.mac, IPXE_SCRIPT, {
+    const text = await bootScriptFor(CONTEXT, IPXE_SCRIPT, {
       ...CONTEXT,
       catalog: {
         decide: () => ({ kind: 'boot' }),
