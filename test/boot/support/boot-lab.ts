@@ -12,6 +12,7 @@ import {
   NetworkNamespace,
 } from '../../../src/service/demo/index.ts';
 import { file, type Need, program, root } from '../../support/requires.ts';
+import { until } from '../../support/until.ts';
 
 export const BOOT_NEEDS: readonly Need[] = [
   root(),
@@ -78,8 +79,9 @@ export class BootLab {
     await this.service.cli(['machine', 'add', plan.name, '--mac', plan.mac, ...how, ...console]);
   }
 
-  async powerOn(plan: GuestPlan): Promise<Machine> {
-    const { namespace: network, folder } = this;
+  /** @param network of another namespace than the service's */
+  async powerOn(plan: GuestPlan, network: NetworkNamespace = this.namespace): Promise<Machine> {
+    const { folder } = this;
     const { name: _name, cache: _cache, vdisk: _vdisk, loader: _loader, ...hardware } = plan;
     const machine = await Machine.start({ network, folder, memoryMiB: 512, ...hardware });
     this.#guests.set(plan.name, machine);
@@ -100,6 +102,15 @@ export class BootLab {
   /** Until the machine reports multi-user on its console. */
   async multiUser(name: string): Promise<void> {
     await this.guest(name).console.waitFor(/ROOTCAST-READY/, BOOT_MS);
+  }
+
+  /** Until it reads its root file system. */
+  async rootMounted(name: string): Promise<void> {
+    const reads = async (): Promise<boolean> => {
+      const { lastBoot } = await this.service.machine(name);
+      return lastBoot?.timeline.some(({ stage }) => stage === 'first-block') === true;
+    };
+    await until(`${name} reads its root file system`, reads, BOOT_MS);
   }
 
   /** What everybody said, for a failure. */
