@@ -56,7 +56,7 @@ describeWith(NEEDS, 'boot media', () => {
     const stick = join(lab.folder, 'stick.iso');
     await lab.service.cli([
       ...['boot-media', 'create', '--out', stick, '--address', `${STATIC_ADDRESS}/24`],
-      ...['--server', SERVER_ADDRESS],
+      ...['--boot-server', SERVER_ADDRESS],
     ]);
     const cdrom = { path: disc, as: 'cdrom', boots: 'first' } as const;
     const plans: readonly GuestPlan[] = [

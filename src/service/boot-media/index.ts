@@ -42,7 +42,7 @@ export class ServiceBootMedia implements BootMedia {
     if (this.#own !== undefined) return [this.#own];
     throw new Fault('UNAVAILABLE', 'this service boots no machines: pxe.address is not set', {
       field: 'servers',
-      expected: 'the address of a boot server (--server), or a service that has pxe.address',
+      expected: 'the address of a boot server (--boot-server), or a service that has pxe.address',
     });
   }
 }
