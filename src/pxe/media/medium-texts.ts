@@ -73,8 +73,12 @@ export function mediumGrubConfig(options: MediumOptions): string {
 
 function grubCard(card: string, { servers, network }: MediumOptions): readonly string[] {
   const suffix = staticSuffix(network);
-  // `net_dhcp` names what it has configured `<card>:dhcp0`, and variables have no colons.
-  const mac = network === undefined ? `net_${card}_dhcp0_mac` : `net_${card}s_mac`;
+  // `net_dhcp` names what it has configured `<card>:dhcp`, some builds `<card>:dhcp0`; variables have no colons,
+  // and one that there is not is nothing.
+  const mac =
+    network === undefined
+      ? `\${net_${card}_dhcp_mac}\${net_${card}_dhcp0_mac}`
+      : `\${net_${card}s_mac}`;
   return [
     ...(network === undefined
       ? [`  if net_dhcp ${card}; then`]
@@ -82,7 +86,7 @@ function grubCard(card: string, { servers, network }: MediumOptions): readonly s
     ...(network === undefined ? [] : grubRoutes(card, network)),
     ...servers.flatMap(({ host }) => [
       `    set root=tftp,${host}`,
-      `    source ${grubConfigPath(`\${${mac}}${suffix}`)}`,
+      `    source ${grubConfigPath(`${mac}${suffix}`)}`,
     ]),
     ...(network === undefined ? [] : [`    net_del_addr ${card}s`]),
     '  fi',

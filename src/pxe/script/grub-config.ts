@@ -64,13 +64,16 @@ export const GRUB_CONFIG: ScriptLanguage = {
     return config([
       `echo ${quoted(screenText(`Rootcast: ${mac}: ${reason}`))}`,
       `echo ${quoted('Rootcast: booting from the local disk')}`,
+      'set server=$root',
+      // With another root the loader would be told that it came from the network, and look there for its own.
       ...LOCAL_LOADERS.flatMap((loader) => [
-        `if search --no-floppy --file --set=disk ${loader}; then`,
-        `  if chainloader ($disk)${loader}; then`,
+        `if search --no-floppy --file --set=root ${loader}; then`,
+        `  if chainloader ${loader}; then`,
         '    boot',
         '  fi',
         'fi',
       ]),
+      'set root=$server',
       `echo ${quoted('Rootcast: there is no local disk that boots')}`,
     ]);
   },

@@ -29,6 +29,7 @@ const REPOSITORY: RepositoryRecord = {
   ...{ reason: undefined, info: undefined, capabilities: undefined, warningPercent: 80 },
   ...{ criticalPercent: 90, spaceLevel: 'normal', createdAt: 1 },
 };
+const NEWEST = MIGRATIONS.at(-1)?.number ?? 0;
 const QUERY = { limit: 9, before: undefined, subject: undefined, byActors: false };
 
 const names = (database: DatabaseSync) =>
@@ -40,16 +41,17 @@ const names = (database: DatabaseSync) =>
     .map((row) => String(row['name']));
 
 describe('migrations', () => {
-  test('are numbered from 1 without gaps', () => {
-    expect(MIGRATIONS.map(({ number }) => number)).toEqual(MIGRATIONS.map((_, index) => index + 1));
+  test('are numbered in the order in which they are taken', () => {
+    const numbers = MIGRATIONS.map(({ number }) => number);
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
   });
 
   test('bring an empty database to the newest schema, and are taken once', () => {
     const database = new DatabaseSync(':memory:');
     migrate(database);
-    expect(schemaVersion(database)).toBe(MIGRATIONS.length);
+    expect(schemaVersion(database)).toBe(NEWEST);
     migrate(database);
-    expect(schemaVersion(database)).toBe(MIGRATIONS.length);
+    expect(schemaVersion(database)).toBe(NEWEST);
     const tables = database.prepare("SELECT sql FROM sqlite_master WHERE type = 'table'").all();
     const ours = tables.map((row) => String(row['sql'])).filter((sql) => !/sqlite_/.test(sql));
     expect(ours.length).toBeGreaterThan(8);
@@ -122,7 +124,7 @@ describe('migrations', () => {
     catalog.arrayLeftovers.add('tag', REPOSITORY.id);
     catalog.close();
     const after = new DatabaseSync(path);
-    expect(schemaVersion(after)).toBe(MIGRATIONS.length);
+    expect(schemaVersion(after)).toBe(NEWEST);
     expect(names(after)).toEqual(expect.arrayContaining([...tables]));
     expect(after.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     expect(after.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }]);
@@ -166,7 +168,7 @@ describe('migrations', () => {
     const path = join(folder, 'catalog.sqlite');
     openCatalog(path).close();
     const raw = new DatabaseSync(path);
-    raw.exec(`PRAGMA user_version = ${MIGRATIONS.length + 1}`);
+    raw.exec(`PRAGMA user_version = ${NEWEST + 1}`);
     raw.close();
     expect(() => openCatalog(path)).toThrow(
       expect.objectContaining({
@@ -175,7 +177,7 @@ describe('migrations', () => {
       }),
     );
     const after = new DatabaseSync(path);
-    expect(schemaVersion(after)).toBe(MIGRATIONS.length + 1);
+    expect(schemaVersion(after)).toBe(NEWEST + 1);
     after.close();
   });
 });

@@ -48,9 +48,9 @@ describe("a medium's GRUB config", () => {
     const config = mediumGrubConfig({ servers: SERVERS, network: undefined });
     expect(config).toContain(`  if net_dhcp efinet1; then
     set root=tftp,10.0.0.1
-    source /boot/\${net_efinet1_dhcp0_mac}.grub
+    source /boot/\${net_efinet1_dhcp_mac}\${net_efinet1_dhcp0_mac}.grub
     set root=tftp,10.9.0.1
-    source /boot/\${net_efinet1_dhcp0_mac}.grub
+    source /boot/\${net_efinet1_dhcp_mac}\${net_efinet1_dhcp0_mac}.grub
   fi
 `);
   });

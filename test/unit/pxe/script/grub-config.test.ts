@@ -65,12 +65,14 @@ echo 'Rootcast: the boot failed, see the message above'
       "echo 'Rootcast: 52:54:00:12:34:56: it waits for Ada'\\''s approval'",
       "echo 'Rootcast: booting from the local disk'",
     ]);
-    expect(text).toContain(`if search --no-floppy --file --set=disk /EFI/BOOT/BOOTX64.EFI; then
-  if chainloader ($disk)/EFI/BOOT/BOOTX64.EFI; then
+    expect(text).toContain(`if search --no-floppy --file --set=root /EFI/BOOT/BOOTX64.EFI; then
+  if chainloader /EFI/BOOT/BOOTX64.EFI; then
     boot
   fi
 fi
 `);
+    // What comes next is fetched from the server again.
+    expect(text).toMatch(/^set server=\$root\n[\s\S]*\nset root=\$server$/m);
     // The spare of removable media is tried when no installed system was found.
     expect(text.indexOf('/EFI/debian/shimx64.efi')).toBeLessThan(text.indexOf('BOOTX64.EFI'));
     expect(text).not.toMatch(/^exit/m);
