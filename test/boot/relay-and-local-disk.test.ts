@@ -93,7 +93,7 @@ describeWith(NEEDS, 'relays and local disks', () => {
   test(
     'a machine behind a relay gets an address of its network, and boots',
     async () => {
-      await running().rootMounted('far');
+      await running().stage('far', 'first-block');
       const { lastBoot, connections } = await running().service.machine('far');
       expect(lastBoot?.timeline.map(({ stage }) => stage)).toEqual(
         expect.arrayContaining(['script', 'kernel', 'initrd', 'first-block']),

@@ -207,7 +207,7 @@ class Listener {
         if (file === undefined) return refusal(TFTP_ERROR.FILE_NOT_FOUND, 'no such file');
         const held = await this.#files.hold(file);
         if (held === undefined) {
-          return refusal(TFTP_ERROR.NOT_DEFINED, 'too many files are fetched by TFTP');
+          return refusal(TFTP_ERROR.NOT_DEFINED, 'no memory for another file by TFTP');
         }
         const ended = (isComplete: boolean): void => {
           held.release();

@@ -105,13 +105,13 @@ export class BootLab {
     await this.guest(name).console.waitFor(/ROOTCAST-READY/, BOOT_MS);
   }
 
-  /** Until it reads its root file system. */
-  async rootMounted(name: string): Promise<void> {
-    const reads = async (): Promise<boolean> => {
+  /** Until its boot has come so far; `first-block`: it reads its root file system. */
+  async stage(name: string, stage: 'script' | 'first-block'): Promise<void> {
+    const reached = async (): Promise<boolean> => {
       const { lastBoot } = await this.service.machine(name);
-      return lastBoot?.timeline.some(({ stage }) => stage === 'first-block') === true;
+      return lastBoot?.timeline.some((entry) => entry.stage === stage) === true;
     };
-    await until(`${name} reads its root file system`, reads, BOOT_MS);
+    await until(`${name} is at ${stage}`, reached, BOOT_MS);
   }
 
   /** What everybody said, for a failure. */
