@@ -22,7 +22,7 @@ export const IPXE_SCRIPT: ScriptLanguage = {
 export function machineScript(plan: MachineBootPlan, context: ScriptContext): string {
   const { baseUrl, mac } = context;
   const { layerId } = plan;
-  const commandLine = kernelCommandLine(plan, mac, context.nbd, context.network);
+  const commandLine = kernelCommandLine(plan, context);
   const kernel = fileUrl(baseUrl, { mac, layerId, role: 'kernel' });
   const initrd = fileUrl(baseUrl, { mac, layerId, role: 'initrd' });
   return script([

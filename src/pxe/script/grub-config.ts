@@ -42,12 +42,12 @@ export const GRUB_START = config([
 
 export const GRUB_CONFIG: ScriptLanguage = {
   boot(plan: MachineBootPlan, context: ScriptContext): string {
-    const { mac, nbd, network } = context;
+    const { mac } = context;
     const { layerId } = plan;
     const kernel = filePath({ mac, layerId, role: 'kernel' });
     const initrd = filePath({ mac, layerId, role: 'initrd' });
     // GRUB hands the initrd over by itself; the kernel would look for a file of that name, and stop.
-    const words = kernelCommandLine(plan, mac, nbd, network)
+    const words = kernelCommandLine(plan, context)
       .split(' ')
       .filter((word) => word !== `initrd=${INITRD_NAME}`)
       .map(quoted);

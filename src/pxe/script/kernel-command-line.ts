@@ -28,13 +28,16 @@ export interface NbdServer {
   readonly port: number;
 }
 
+export interface CommandLineContext {
+  readonly mac: string;
+  readonly nbd: NbdServer;
+  /** What its boot medium has given it; absent: it asks DHCP. */
+  readonly network?: StaticNetwork;
+}
+
 /** @throws Fault INVALID_INPUT naming the field, LIMIT_EXCEEDED for a line longer than the kernel's */
-export function kernelCommandLine(
-  plan: MachineBootPlan,
-  mac: string,
-  nbd: NbdServer,
-  network?: StaticNetwork,
-): string {
+export function kernelCommandLine(plan: MachineBootPlan, context: CommandLineContext): string {
+  const { mac, nbd, network } = context;
   checkPlan(plan);
   const words = [
     ...(plan.hasInitrd ? [`initrd=${INITRD_NAME}`] : []),

@@ -1,14 +1,9 @@
 /** What the script of a boot is written in: iPXE's commands or GRUB's. */
 import type { MachineBootPlan } from '../boot-catalog.ts';
-import type { StaticNetwork } from '../static-network.ts';
-import type { NbdServer } from './kernel-command-line.ts';
+import type { CommandLineContext } from './kernel-command-line.ts';
 
-export interface ScriptContext {
-  readonly mac: string;
+export interface ScriptContext extends CommandLineContext {
   readonly baseUrl: string;
-  readonly nbd: NbdServer;
-  /** What its boot medium has given it; absent: it asks DHCP. */
-  readonly network?: StaticNetwork;
 }
 
 /**
