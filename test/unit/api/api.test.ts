@@ -268,7 +268,6 @@ describe('the OpenAPI document', () => {
         'POST /v1/bundles/pull',
         'POST /v1/bundles/show',
         'POST /v1/chunks',
-        'GET /v1/boot-media',
         'GET /v1/vdisks/{name}/versions',
         'POST /v1/vdisks/{name}/versions',
         'GET /v1/vdisks/{name}/versions/{number}',
