@@ -21,6 +21,7 @@ import {
 import { PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
 import type { ApiInstance, SchemaTypes } from './route-provider.ts';
 import { eventRoutes, leaseRoutes, statusRoutes } from './routes/activity.ts';
+import { bootMediaRoutes } from './routes/boot-media.ts';
 import { bundleRoutes } from './routes/bundles.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { enrolmentPolicyRoutes, enrolmentRoutes } from './routes/enrolments.ts';
@@ -191,6 +192,7 @@ function guardedRoutes(control: Control, token: string) {
     app.register(versionRoutes(control));
     app.register(exportRoutes(control));
     app.register(bundleRoutes(control));
+    app.register(bootMediaRoutes(control));
     app.register(uploadRoutes(control));
     app.register(machineRoutes(control));
     app.register(collectionRoutes(control));

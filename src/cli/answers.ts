@@ -202,6 +202,7 @@ export interface Settings {
   readonly quota: Setting<number | null>;
   readonly onNewVersion: Setting<string>;
   readonly enabled: Setting<boolean>;
+  readonly bootLoader: Setting<string>;
 }
 
 export interface Collection {

@@ -4,12 +4,13 @@
  */
 import { KeyedMutex } from '../base/index.ts';
 import { currentActor } from './actor.ts';
+import type { BootMedia } from './boot-media-port.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { EventRecord, TaskRecord } from './catalog/records.ts';
 import { EnrolmentWindow } from './enrolment-window.ts';
 import type { HookRunner } from './hook-port.ts';
 import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
-import { NO_HOOKS, NO_REPLICAS, NO_STORAGE } from './no-storage.ts';
+import { NO_BOOT_MEDIA, NO_HOOKS, NO_REPLICAS, NO_STORAGE } from './no-storage.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
 import type { LayerReplicas } from './replica-port.ts';
 import type { ReplicationParts } from './replication-port.ts';
@@ -29,6 +30,8 @@ export interface ControlOptions {
   readonly replication?: ReplicationParts;
   /** Absent: layers have no copies. */
   readonly replicas?: LayerReplicas;
+  /** Absent: it makes none. */
+  readonly bootMedia?: BootMedia;
   readonly clock: Clock;
   /** A fresh unique id, e.g. crypto.randomUUID. */
   readonly newId: () => string;
@@ -91,6 +94,7 @@ export class Control {
   readonly hooks: HookRunner;
   readonly replication: ReplicationParts | undefined;
   readonly replicas: LayerReplicas;
+  readonly bootMedia: BootMedia;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly serverName: string;
@@ -132,6 +136,7 @@ export class Control {
     this.hooks = options.hooks ?? NO_HOOKS;
     this.replication = options.replication;
     this.replicas = options.replicas ?? NO_REPLICAS;
+    this.bootMedia = options.bootMedia ?? NO_BOOT_MEDIA;
     this.clock = options.clock;
     this.newId = options.newId;
     this.serverName = options.serverName;

@@ -4,6 +4,7 @@
  */
 
 export { actingAs } from './actor.ts';
+export type { BootMedia, BootMediumRequest } from './boot-media-port.ts';
 export { observeBoots } from './boots/observe-boots.ts';
 export { observeCaches } from './boots/observe-caches.ts';
 export { type CacheReport, type ReportOutcome, reportCache } from './caches/report-cache.ts';

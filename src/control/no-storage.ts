@@ -1,5 +1,6 @@
 /** A control plane without repositories: everything is refused, and nothing breaks. */
 import { Fault } from '../errors/index.ts';
+import type { BootMedia } from './boot-media-port.ts';
 import type { HookRunner } from './hook-port.ts';
 import type { LayerReplicas } from './replica-port.ts';
 import type { Storage } from './storage-port.ts';
@@ -14,6 +15,12 @@ function refuse(): never {
 async function refuseLater(): Promise<never> {
   return refuse();
 }
+
+export const NO_BOOT_MEDIA: BootMedia = {
+  build: async () => {
+    throw new Fault('UNAVAILABLE', 'this service makes no boot media', { field: 'bootMedia' });
+  },
+};
 
 export const NO_STORAGE: Storage = {
   kinds: refuse,

@@ -21,12 +21,15 @@ export interface BootClient {
   readonly uuid: string | undefined;
 }
 
+/** What UEFI firmware is given first; `auto`, or nothing: what the configuration says. */
+export type LoaderChoice = 'auto' | 'ipxe' | 'grub';
+
 /** What to do with a machine, asked once per DHCP packet of a booting machine. */
 export type BootDecision =
   /** It has a vDisk, or is not approved or is disabled: answer, and let the script say which. */
-  | { readonly kind: 'boot' }
+  | { readonly kind: 'boot'; readonly loader?: LoaderChoice }
   /** Answered too; its script says `reason` on the screen and boots the local disk. */
-  | { readonly kind: 'local-disk'; readonly reason: string }
+  | { readonly kind: 'local-disk'; readonly reason: string; readonly loader?: LoaderChoice }
   /** Not ours: no PXE answer at all (it still gets an address in full mode). */
   | { readonly kind: 'ignore' };
 

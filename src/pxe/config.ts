@@ -1,4 +1,5 @@
 /** Configuration of the PXE servers: a plain object; the service owns the schema and the defaults. */
+import type { UefiLoader } from './boot-loaders.ts';
 
 export interface AddressRange {
   /** Dotted quads, both inclusive, inside the subnet. */
@@ -12,12 +13,23 @@ export interface Reservation {
   readonly address: string;
 }
 
+/** Another network, whose relays (RFC 1542) pass its machines' requests on to us. */
+export interface RelayedSubnet {
+  /** Dotted quad and bits: `10.78.0.0/24`. */
+  readonly network: string;
+  readonly ranges: readonly AddressRange[];
+  /** Its machines reach us through it. */
+  readonly router: string;
+}
+
 export interface FullDhcpConfig {
   readonly mode: 'full';
   /** Dotted quad, e.g. `255.255.255.0`. */
   readonly netmask: string;
   readonly ranges: readonly AddressRange[];
+  /** Each in the subnet that its address is of. */
   readonly reservations: readonly Reservation[];
+  readonly subnets?: readonly RelayedSubnet[];
   readonly router: string | undefined;
   readonly dnsServers: readonly string[];
   readonly domainName: string | undefined;
@@ -65,9 +77,18 @@ export interface PxeConfig {
   readonly nbd: { readonly address: string; readonly port: number };
   /** Looked through in order for boot loader files. See DEFAULT_LOADER_FOLDERS. */
   readonly loaderFolders: readonly string[];
-  /** `snponly.efi` drives the card through the firmware: for cards that iPXE has no driver for. */
-  readonly uefiLoader: 'ipxe.efi' | 'snponly.efi';
+  /**
+   * For UEFI machines that nothing else is said about. `snponly.efi` drives the card through the firmware:
+   * for cards that iPXE has no driver for. `shimx64.efi` (and the GRUB that it loads) is signed.
+   */
+  readonly uefiLoader: UefiLoader;
 }
 
-/** Where Debian's package `ipxe` puts the loaders. */
-export const DEFAULT_LOADER_FOLDERS: readonly string[] = ['/usr/lib/ipxe', '/boot'];
+/** Where Debian's packages put the loaders: ipxe, shim-signed, grub-efi-amd64-signed and -arm64-signed. */
+export const DEFAULT_LOADER_FOLDERS: readonly string[] = [
+  '/usr/lib/ipxe',
+  '/boot',
+  '/usr/lib/shim',
+  '/usr/lib/grub/x86_64-efi-signed',
+  '/usr/lib/grub/arm64-efi-signed',
+];

@@ -15,6 +15,7 @@ export type {
   Initramfs,
   Lease,
   LeaseStore,
+  LoaderChoice,
   MachineBootPlan,
 } from './boot-catalog.ts';
 export {
@@ -24,7 +25,16 @@ export {
   type FullDhcpConfig,
   type PxeConfig,
   type PxePorts,
+  type RelayedSubnet,
   type Reservation,
 } from './config.ts';
 export type { PxeEvent, PxeReporter } from './events.ts';
+export { MAX_MEDIUM_SERVERS } from './limits.ts';
+export {
+  ISOLINUX_CONFIG,
+  type MediumOptions,
+  type MediumServer,
+  mediumGrubConfig,
+  mediumIpxeScript,
+} from './media/medium-texts.ts';
 export { type PxeDependencies, type RunningPxe, startPxe } from './start-pxe.ts';

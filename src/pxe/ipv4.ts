@@ -30,6 +30,11 @@ export function isNetmask(mask: number): boolean {
   return mask !== 0 && (inverted & (inverted + 1)) >>> 0 === 0;
 }
 
+/** undefined: no network has so many bits. */
+export function netmaskOfBits(bits: number): number | undefined {
+  return bits >= 1 && bits <= 32 ? (0xffffffff << (32 - bits)) >>> 0 : undefined;
+}
+
 export function sameSubnet(a: number, b: number, mask: number): boolean {
   return (a & mask) >>> 0 === (b & mask) >>> 0;
 }

@@ -15,6 +15,8 @@ export const DROP_REPORT_INTERVAL_MS = 10_000;
 
 /** Addresses in all ranges together: a /16. */
 export const MAX_POOL_ADDRESSES = 65_536;
+/** Networks behind relays: a packet is compared with each. */
+export const MAX_DHCP_SUBNETS = 256;
 /** Seconds a client may take from OFFER to REQUEST before the address is offered to another. */
 export const OFFER_HOLD_MS = 60_000;
 /** An address that a client found in use is given to nobody for this long. */
@@ -43,6 +45,8 @@ export const MAX_TFTP_RETRIES = 6;
 export const MAX_TFTP_TRANSFERS = 256;
 /** A machine asks for one file at a time; a little room for aborted ones. */
 export const MAX_TFTP_TRANSFERS_PER_ADDRESS = 8;
+/** Bytes of kernels and initrds in memory for TFTP, each once: a few images of GRUB machines at a time. */
+export const MAX_TFTP_HELD_BYTES = 512 * 1024 * 1024;
 /** Largest boot loader served from memory. */
 export const MAX_LOADER_BYTES = 64 * 1024 * 1024;
 
@@ -62,5 +66,9 @@ export const HTTP_IDLE_TIMEOUT_MS = 120_000;
 export const MAX_KERNEL_COMMAND_LINE_BYTES = 2_047;
 /** One line of the screen; longer messages are cut. */
 export const MAX_SCREEN_TEXT = 400;
+/** Network cards that a boot medium tries under UEFI: each has lines of its own. iPXE tries all. */
+export const MEDIUM_CARDS = 8;
+/** Servers that a boot medium tries. */
+export const MAX_MEDIUM_SERVERS = 8;
 /** Seconds a machine waits before it fetches its script again after an error. */
 export const SCRIPT_RETRY_SECONDS = 10;

@@ -1,13 +1,16 @@
 /** Composition: the boot HTTP server, TFTP and DHCP over one catalog. */
 import { Fault } from '../errors/index.ts';
 import type { BootCatalog, LeaseStore } from './boot-catalog.ts';
-import { createLoaderFiles, type LoaderFiles, type LoaderName, loaderFor } from './boot-loaders.ts';
+import { createLoaderFiles, filesOfLoader, type LoaderFiles, loaderFor } from './boot-loaders.ts';
 import type { PxeConfig } from './config.ts';
 import { type BoundPort, responderMode, startDhcpServer } from './dhcp/server.ts';
 import type { PxeEvent, PxeReporter } from './events.ts';
 import { startHttpServer } from './http/server.ts';
 import { parseIpv4 } from './ipv4.ts';
+import { IPXE_SCRIPT } from './script/boot-script.ts';
+import { GRUB_CONFIG, GRUB_START } from './script/grub-config.ts';
 import { bootScriptFor } from './script/script-service.ts';
+import type { ServedScript } from './served-script.ts';
 import { startTftpServer } from './tftp/server.ts';
 
 export interface PxeDependencies {
@@ -76,7 +79,11 @@ async function startParts(
   const loaders = createLoaderFiles(config.loaderFolders);
   // The base URL is known once the port is bound, and no request arrives before that.
   let baseUrl = config.httpBaseUrl ?? '';
-  const script = (mac: string) => bootScriptFor(mac, { catalog, baseUrl, nbd: config.nbd, report });
+  const script = async (wanted: ServedScript): Promise<string> => {
+    if (wanted.kind === 'grub-start') return GRUB_START;
+    const language = wanted.language === 'grub' ? GRUB_CONFIG : IPXE_SCRIPT;
+    return bootScriptFor(wanted, language, { catalog, baseUrl, nbd: config.nbd, report });
+  };
   const { serverAddress: address, ports } = config;
   const http = await startHttpServer({
     address,
@@ -89,7 +96,7 @@ async function startParts(
   parts.push(http);
   baseUrl = checkedBaseUrl(config.httpBaseUrl ?? `http://${address}:${http.bound.port}`);
   const tftp = config.tftp
-    ? await startTftpServer({ address, port: ports.tftp, loaders, script, report, now })
+    ? await startTftpServer({ address, port: ports.tftp, loaders, catalog, script, report, now })
     : undefined;
   if (tftp !== undefined) parts.push(tftp);
   const bootFiles = { baseUrl, uefiLoader: config.uefiLoader };
@@ -161,9 +168,9 @@ async function checkLoaders(
   { report }: PxeDependencies,
 ): Promise<readonly string[]> {
   const loaders: LoaderFiles = createLoaderFiles(config.loaderFolders);
-  const wanted: LoaderName[] = [
+  const wanted = [
     loaderFor('x86-bios', config.uefiLoader),
-    loaderFor('x64-uefi', config.uefiLoader),
+    ...filesOfLoader(loaderFor('x64-uefi', config.uefiLoader)),
   ];
   const missing: string[] = [];
   for (const file of wanted) {

@@ -53,9 +53,10 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
 
     decide(client: BootClient): BootDecision {
       const decision = decideBoot(control, { mac: client.mac, arch: client.architecture });
+      const { bootLoader: loader } = decision;
       return decision.kind === 'boot'
-        ? { kind: 'boot' }
-        : { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason] };
+        ? { kind: 'boot', loader }
+        : { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason], loader };
     },
 
     async bootRequested(mac: string, bootUrl: string): Promise<BootPlan> {

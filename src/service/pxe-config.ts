@@ -1,5 +1,10 @@
 import { Fault } from '../errors/index.ts';
-import { DEFAULT_LOADER_FOLDERS, type DhcpConfig, type PxeConfig } from '../pxe/index.ts';
+import {
+  DEFAULT_LOADER_FOLDERS,
+  type DhcpConfig,
+  type PxeConfig,
+  type RelayedSubnet,
+} from '../pxe/index.ts';
 import { type Config, splitHostPort } from './config/index.ts';
 
 /** The PXE servers' configuration out of the service's; undefined when PXE is not configured. */
@@ -51,6 +56,7 @@ function dhcpConfig(dhcp: Config['pxe']['dhcp']): DhcpConfig {
           const [mac = '', address = ''] = text.split('=');
           return { mac, address };
         }),
+        subnets: dhcp.subnets.map(relayedSubnet),
         router: dhcp.router,
         dnsServers: dhcp.dns,
         domainName: dhcp.domain,
@@ -58,6 +64,12 @@ function dhcpConfig(dhcp: Config['pxe']['dhcp']): DhcpConfig {
       };
     }
   }
+}
+
+/** NETWORK/BITS=FIRST-LAST@ROUTER, as the schema has it. */
+function relayedSubnet(text: string): RelayedSubnet {
+  const [network = '', first = '', last = '', router = ''] = text.split(/[=@-]/);
+  return { network, ranges: [{ first, last }], router };
 }
 
 /** What src/pxe calls by another name than the configuration does. */

@@ -30,6 +30,7 @@ import {
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
 import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
+import { ServiceBootMedia } from './boot-media/index.ts';
 import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
@@ -147,7 +148,9 @@ async function compose(
     consolidateBeyond: config.layers.most,
   });
   closers.add('transfers', () => transfers.close());
+  const bootMedia = new ServiceBootMedia();
   const control = createControl({
+    bootMedia,
     catalog,
     dataPlane,
     images: new LayerStore({ folder, catalog, repository, layers, overlays, bootId }),
@@ -178,7 +181,11 @@ async function compose(
   const http = await listenHttp(app, splitHostPort(config.http.listen, 'http.listen'));
   closers.add('REST API', () => closeHttp(app));
   const pxe = await startPxeServices(config, control, layers, pool.port, log);
-  if (pxe !== undefined) closers.add('PXE', () => pxe.close());
+  if (pxe !== undefined) {
+    closers.add('PXE', () => pxe.close());
+    const { address: host, port } = pxe.addresses.http;
+    bootMedia.setOwnServer({ host, port });
+  }
 
   const nbd = `nbd://${config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'))}:${pool.port}`;
   announce(folder, control, { http, nbd });

@@ -23,6 +23,13 @@ const EPSILON: GuestPlan = {
   cache: 'server',
 };
 const GUESTS = [DELTA, EPSILON];
+/** Its firmware boots by HTTP: as far as the script. */
+const ZETA: GuestPlan = {
+  name: 'zeta',
+  mac: '52:54:00:00:0b:06',
+  firmware: 'uefi-http',
+  cache: 'server',
+};
 
 describeWith(
   [...BOOT_NEEDS, program('dnsmasq', 'dnsmasq-base')],
@@ -42,7 +49,7 @@ describeWith(
         '--dhcp-range=10.77.0.50,10.77.0.90,255.255.255.0',
       ]);
       otherSays = () => dnsmasq.output;
-      for (const plan of GUESTS) await lab.add(plan);
+      for (const plan of [...GUESTS, ZETA]) await lab.add(plan);
     }, 600_000);
 
     beforeEach(() => {
@@ -59,7 +66,7 @@ describeWith(
       async () => {
         const here = lab;
         if (here === undefined) throw new Error('the laboratory did not open');
-        for (const plan of GUESTS) await here.powerOn(plan);
+        for (const plan of [...GUESTS, ZETA]) await here.powerOn(plan);
         await Promise.all(GUESTS.map(({ name }) => here.multiUser(name)));
         for (const { name } of GUESTS) {
           expect(await here.shell(name, 'hostname; findmnt -no SOURCE /')).toBe(
@@ -73,6 +80,20 @@ describeWith(
           });
         }
         expect(otherSays()).toMatch(/DHCPACK/);
+      },
+      BOOT_MS,
+    );
+
+    test(
+      'UEFI HTTP Boot takes the URL of the one and the address of the other',
+      async () => {
+        const here = lab;
+        if (here === undefined) throw new Error('the laboratory did not open');
+        await here.stage(ZETA.name, 'script');
+        await here.guest(ZETA.name).kill();
+        const [, address] =
+          /"type":"loader-served","address":"(10\.77\.0\.\d+)"/.exec(here.service.output) ?? [];
+        expect(otherSays()).toContain(`DHCPACK(boot0) ${address} ${ZETA.mac}`);
       },
       BOOT_MS,
     );

@@ -132,7 +132,15 @@ function listText(collections: readonly Collection[]): string {
 }
 
 function collectionText(collection: Collection): string {
-  const { vdisk, class: ofClass, cacheMode, quota, onNewVersion, enabled } = collection.settings;
+  const {
+    vdisk,
+    class: ofClass,
+    cacheMode,
+    quota,
+    onNewVersion,
+    enabled,
+    bootLoader,
+  } = collection.settings;
   const said = ({ from }: { readonly from: string }, value: string): string =>
     from === 'default' ? `${value} (default)` : value;
   return facts([
@@ -145,6 +153,7 @@ function collectionText(collection: Collection): string {
     ['quota', said(quota, quota.value === null ? 'none' : bytes(quota.value))],
     ['on a new version', said(onNewVersion, onNewVersion.value)],
     ['enabled', said(enabled, enabled.value ? 'yes' : 'no')],
+    ['boot loader', said(bootLoader, bootLoader.value)],
     ['kernel arguments', collection.kernelArguments || '-'],
     ['created', time(collection.createdAt)],
   ]);

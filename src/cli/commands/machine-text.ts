@@ -39,6 +39,7 @@ export function machineText(machine: Machine): string {
     ...(machine.maintains === null
       ? []
       : [['writes', `version ${machine.maintains}, in maintenance`] as const]),
+    ['boot loader', machine.settings.bootLoader.value],
     ['server', machine.server ?? '-'],
     ['export', machine.export],
     ['write cache', `${machine.cacheMode}, ${fill(machine)}`],

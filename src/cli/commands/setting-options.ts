@@ -8,6 +8,7 @@ const CACHE_MODES = [
 ];
 const CLASSES = ['production', 'test', 'maintenance'];
 const ON_NEW_VERSION = ['keep', 'discard'];
+const BOOT_LOADERS = ['auto', 'ipxe', 'grub'];
 
 /** Settings under the names of their options, and the API's name of each. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -17,6 +18,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   quota: 'quota',
   'on-new-version': 'onNewVersion',
   enabled: 'enabled',
+  'boot-loader': 'bootLoader',
 };
 
 export interface SettingOptions {
@@ -27,6 +29,7 @@ export interface SettingOptions {
   readonly onNewVersion?: string;
   readonly enable?: boolean;
   readonly disable?: boolean;
+  readonly bootLoader?: string;
   /** Under the API's names. */
   readonly inherit?: readonly string[];
 }
@@ -51,6 +54,12 @@ export function addOtherSettingOptions(command: Command, whose: string): Command
         'a persistent write cache is kept, or discarded, when there is another version to boot',
       ).choices(ON_NEW_VERSION),
     )
+    .addOption(
+      new Option(
+        '--boot-loader <loader>',
+        'what UEFI firmware gets: grub is shim and GRUB, for Secure Boot; auto: as the service says',
+      ).choices(BOOT_LOADERS),
+    )
     .option('--enable', 'may boot')
     .addOption(new Option('--disable', 'boots from the local disk').conflicts('enable'));
 }
@@ -63,7 +72,7 @@ export function addInheritOption(command: Command, what: string): Command {
 
 /** Options under the names that the API gives them. */
 export function settingFields(options: SettingOptions): Record<string, unknown> {
-  const { vdisk, cache, quota, onNewVersion, enable, disable, inherit } = options;
+  const { vdisk, cache, quota, onNewVersion, enable, disable, bootLoader, inherit } = options;
   return given({
     vdisk,
     class: options.class,
@@ -71,6 +80,7 @@ export function settingFields(options: SettingOptions): Record<string, unknown> 
     quota: quota === 'none' ? null : quota,
     onNewVersion,
     enabled: enable ?? (disable === true ? false : undefined),
+    bootLoader,
     inherit,
   });
 }

@@ -1,5 +1,11 @@
 /** The columns that machines and collections have in common; NULL: inherited. */
-import { CACHE_MODES, MACHINE_CLASSES, type MachineSettings, ON_NEW_VERSION } from './records.ts';
+import {
+  BOOT_LOADERS,
+  CACHE_MODES,
+  MACHINE_CLASSES,
+  type MachineSettings,
+  ON_NEW_VERSION,
+} from './records.ts';
 import { oneOf, optionalInteger, optionalText, type Row } from './row.ts';
 
 export const SETTING_COLUMNS = [
@@ -9,6 +15,7 @@ export const SETTING_COLUMNS = [
   'quota_bytes',
   'on_new_version',
   'enabled',
+  'boot_loader',
 ] as const;
 
 /** In the catalog a quota of none is -1, since NULL says that it is inherited. */
@@ -21,6 +28,7 @@ export const INHERITS_ALL: MachineSettings = {
   quotaBytes: undefined,
   onNewVersion: undefined,
   enabled: undefined,
+  bootLoader: undefined,
 };
 
 /** What counts where neither a machine nor its collection says anything; a vDisk has to be named. */
@@ -30,6 +38,7 @@ export const DEFAULT_SETTINGS = {
   quotaBytes: null,
   onNewVersion: 'keep',
   enabled: true,
+  bootLoader: 'auto',
 } as const satisfies Partial<MachineSettings>;
 
 /** In the order of SETTING_COLUMNS. */
@@ -42,6 +51,7 @@ export function settingValues(settings: MachineSettings): (string | number | nul
     quotaBytes === null ? NO_QUOTA : (quotaBytes ?? null),
     settings.onNewVersion ?? null,
     enabled === undefined ? null : Number(enabled),
+    settings.bootLoader ?? null,
   ];
 }
 
@@ -58,6 +68,7 @@ export function settingsOf(row: Row, prefix = ''): MachineSettings {
     quotaBytes: quota === NO_QUOTA ? null : quota,
     onNewVersion: word('on_new_version', ON_NEW_VERSION),
     enabled: enabled === undefined ? undefined : enabled === 1,
+    bootLoader: word('boot_loader', BOOT_LOADERS),
   };
 }
 
@@ -70,5 +81,6 @@ export function inherit(own: MachineSettings, from: MachineSettings): MachineSet
     quotaBytes: own.quotaBytes === undefined ? from.quotaBytes : own.quotaBytes,
     onNewVersion: own.onNewVersion ?? from.onNewVersion,
     enabled: own.enabled ?? from.enabled,
+    bootLoader: own.bootLoader ?? from.bootLoader,
   };
 }

@@ -178,5 +178,6 @@ function record(row: Row): MachineRecord {
     quotaBytes: settings.quotaBytes ?? undefined,
     onNewVersion: settings.onNewVersion ?? DEFAULT_SETTINGS.onNewVersion,
     enabled: settings.enabled ?? DEFAULT_SETTINGS.enabled,
+    bootLoader: settings.bootLoader ?? DEFAULT_SETTINGS.bootLoader,
   };
 }

@@ -164,6 +164,10 @@ export type MachineClass = (typeof MACHINE_CLASSES)[number];
 export const ON_NEW_VERSION = ['keep', 'discard'] as const;
 export type OnNewVersion = (typeof ON_NEW_VERSION)[number];
 
+/** What a UEFI machine's firmware is given first (adr 0021); `auto`: what the service's configuration says. */
+export const BOOT_LOADERS = ['auto', 'ipxe', 'grub'] as const;
+export type BootLoader = (typeof BOOT_LOADERS)[number];
+
 /** How the machine came to be known: by hand, out of the waiting list, or by the policy's template. */
 export const MACHINE_ENROLMENTS = ['added', 'approved', 'automatic'] as const;
 export type MachineEnrolment = (typeof MACHINE_ENROLMENTS)[number];
@@ -177,6 +181,7 @@ export interface MachineSettings {
   readonly quotaBytes: number | null | undefined;
   readonly onNewVersion: OnNewVersion | undefined;
   readonly enabled: boolean | undefined;
+  readonly bootLoader: BootLoader | undefined;
 }
 
 export interface CollectionRecord {
@@ -213,12 +218,13 @@ export interface MachineRecord {
   readonly onNewVersion: OnNewVersion;
   /** A machine that is not enabled boots from its local disk. */
   readonly enabled: boolean;
+  readonly bootLoader: BootLoader;
 }
 
 /** What is written of a machine; the rest follows. */
 export type MachineRow = Omit<
   MachineRecord,
-  'vdiskId' | 'class' | 'cacheMode' | 'quotaBytes' | 'onNewVersion' | 'enabled'
+  'vdiskId' | 'class' | 'cacheMode' | 'quotaBytes' | 'onNewVersion' | 'enabled' | 'bootLoader'
 >;
 
 export const ENROLMENT_STATES = ['waiting', 'approved', 'refused'] as const;

@@ -1,5 +1,6 @@
 /** What happens to a machine whose firmware asks for a boot: the first question of every boot. */
-import type { EnrolmentTemplate, MachineRecord } from '../catalog/records.ts';
+import { DEFAULT_SETTINGS } from '../catalog/machine-settings.ts';
+import type { BootLoader, EnrolmentTemplate, MachineRecord } from '../catalog/records.ts';
 import type { Control, RecordEvent } from '../control.ts';
 import {
   ENROLMENT_SEEN_MS,
@@ -15,10 +16,14 @@ import { insertMachine } from './new-machine.ts';
 
 export type LocalBootReason = 'waiting' | 'refused' | 'disabled';
 
-export type BootDecision =
+export type BootDecision = (
   | { readonly kind: 'boot'; readonly machineId: string; readonly machineName: string }
   /** It boots from its own disk. */
-  | { readonly kind: 'local'; readonly reason: LocalBootReason };
+  | { readonly kind: 'local'; readonly reason: LocalBootReason }
+) & {
+  /** Of an unknown machine, the one of whoever nothing is said about. */
+  readonly bootLoader: BootLoader;
+};
 
 export interface BootClientInput {
   readonly mac: string;
@@ -39,8 +44,13 @@ export function decideBoot(control: Control, client: BootClientInput): BootDecis
 }
 
 function decisionFor(machine: MachineRecord): BootDecision {
-  if (!machine.enabled) return { kind: 'local', reason: 'disabled' };
-  return { kind: 'boot', machineId: machine.id, machineName: machine.name };
+  const { bootLoader } = machine;
+  if (!machine.enabled) return { kind: 'local', reason: 'disabled', bootLoader };
+  return { kind: 'boot', machineId: machine.id, machineName: machine.name, bootLoader };
+}
+
+function localFor(reason: LocalBootReason): BootDecision {
+  return { kind: 'local', reason, bootLoader: DEFAULT_SETTINGS.bootLoader };
 }
 
 function decideUnknown(
@@ -63,7 +73,7 @@ function decideUnknown(
           windowMs: ENROLMENT_WINDOW_MS,
         },
       );
-      return { kind: 'local', reason: 'waiting' };
+      return localFor('waiting');
     }
     enrolments.insert({ mac, arch, state: 'waiting', firstSeenAt: now, lastSeenAt: now });
     if (enrolments.forgetBeyond(MAX_ENROLMENTS) > 0) {
@@ -72,7 +82,7 @@ function decideUnknown(
     }
   } else {
     if (now - before.lastSeenAt >= ENROLMENT_SEEN_MS) enrolments.seen(mac, arch, now);
-    if (before.state === 'refused') return { kind: 'local', reason: 'refused' };
+    if (before.state === 'refused') return localFor('refused');
   }
   const template = enrolments.template();
   const enrolled =
@@ -86,7 +96,7 @@ function decideUnknown(
       data: { arch },
     });
   }
-  return { kind: 'local', reason: 'waiting' };
+  return localFor('waiting');
 }
 
 /** undefined: the template has no name left, or there are too many machines: it has to wait. */

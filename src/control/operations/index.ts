@@ -1,5 +1,6 @@
 /** One use case a file; each takes the control, and an input that its schema describes. */
 export { addMachine } from './add-machine.ts';
+export { openBootMedium } from './boot-media.ts';
 export {
   addCollection,
   deleteCollection,

@@ -187,6 +187,7 @@ function differs(now: MachineRecord, before: MachineRecord | undefined): boolean
     now.cacheMode !== before.cacheMode ||
     now.quotaBytes !== before.quotaBytes ||
     now.onNewVersion !== before.onNewVersion ||
-    now.enabled !== before.enabled
+    now.enabled !== before.enabled ||
+    now.bootLoader !== before.bootLoader
   );
 }

@@ -44,6 +44,7 @@ export function changedSettings(
       quota === undefined ? before.quotaBytes : (parseQuota(quota, `${of}.quota`) ?? null),
     onNewVersion: given.onNewVersion ?? before.onNewVersion,
     enabled: given.enabled ?? before.enabled,
+    bootLoader: given.bootLoader ?? before.bootLoader,
   };
   for (const name of inherit) after = { ...after, ...NOTHING_SAID[name] };
   return after;
@@ -61,6 +62,7 @@ const NOTHING_SAID: Readonly<Record<SettingName, Partial<MachineSettings>>> = {
   quota: { quotaBytes: undefined },
   onNewVersion: { onNewVersion: undefined },
   enabled: { enabled: undefined },
+  bootLoader: { bootLoader: undefined },
 };
 
 /**
@@ -73,7 +75,14 @@ export function settingsView(
   collection: MachineSettings | undefined,
   vdiskName: (id: string) => string,
 ): SettingsView {
-  const { class: ofClass, cacheMode, quotaBytes, onNewVersion, enabled } = DEFAULT_SETTINGS;
+  const {
+    class: ofClass,
+    cacheMode,
+    quotaBytes,
+    onNewVersion,
+    enabled,
+    bootLoader,
+  } = DEFAULT_SETTINGS;
   const inherited = collection ?? INHERITS_ALL;
   const said = <T>(
     mine: T | undefined,
@@ -93,5 +102,6 @@ export function settingsView(
     quota: said(own.quotaBytes, inherited.quotaBytes, quotaBytes),
     onNewVersion: said(own.onNewVersion, inherited.onNewVersion, onNewVersion),
     enabled: said(own.enabled, inherited.enabled, enabled),
+    bootLoader: said(own.bootLoader, inherited.bootLoader, bootLoader),
   };
 }

@@ -6,6 +6,7 @@ export {
   StatusView,
   TaskView,
 } from './activity.ts';
+export { BootMediumQuery } from './boot-media.ts';
 export { AddCollectionInput, CollectionView, UpdateCollectionInput } from './collection.ts';
 export {
   ApproveEnrolmentInput,

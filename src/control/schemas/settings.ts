@@ -3,7 +3,7 @@
  * nobody gives is inherited: from the collection, or else it is the default.
  */
 import Type, { type Static } from 'typebox';
-import { CACHE_MODES, MACHINE_CLASSES, ON_NEW_VERSION } from '../catalog/records.ts';
+import { BOOT_LOADERS, CACHE_MODES, MACHINE_CLASSES, ON_NEW_VERSION } from '../catalog/records.ts';
 import { BytesField, CacheModeField, NameField, nullable, QuotaField, words } from './fields.ts';
 
 /** Under the names that inputs give them. */
@@ -14,6 +14,7 @@ export const SETTINGS = [
   'quota',
   'onNewVersion',
   'enabled',
+  'bootLoader',
 ] as const;
 export type SettingName = (typeof SETTINGS)[number];
 
@@ -35,6 +36,13 @@ export const SETTING_FIELDS = {
     }),
   ),
   enabled: Type.Optional(Type.Boolean()),
+  bootLoader: Type.Optional(
+    Type.Unsafe<(typeof BOOT_LOADERS)[number]>({
+      ...words(BOOT_LOADERS),
+      description:
+        'what UEFI firmware is given first: ipxe; grub: signed shim and GRUB, for Secure Boot; auto: what pxe.uefiLoader says',
+    }),
+  ),
 };
 
 const SettingsInput = Type.Object(SETTING_FIELDS);
@@ -67,6 +75,7 @@ export const SettingsView = Type.Object(
     quota: setting(nullable(BytesField)),
     onNewVersion: setting(words(ON_NEW_VERSION)),
     enabled: setting(Type.Boolean()),
+    bootLoader: setting(words(BOOT_LOADERS)),
   },
   { description: 'each setting as it counts, and who says it' },
 );

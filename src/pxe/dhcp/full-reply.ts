@@ -31,11 +31,6 @@ export interface FullContext {
 }
 
 export function fullReply(request: DhcpPacket, context: FullContext): FullOutcome {
-  const { rules } = context;
-  // One subnet is configured; a relay on another has no addresses here.
-  if (request.giaddr !== 0 && !sameSubnet(request.giaddr, rules.serverAddress, rules.netmask)) {
-    return refused(request, `no addresses for the relay ${formatIpv4(request.giaddr)}`);
-  }
   switch (request.message) {
     case 'DISCOVER':
       return discover(request, context);
@@ -99,7 +94,7 @@ function requestAddress(request: DhcpPacket, context: FullContext): FullOutcome 
 
 function initReboot(request: DhcpPacket, requested: number, context: FullContext): FullOutcome {
   const { pool, rules, now } = context;
-  if (!sameSubnet(requested, rules.serverAddress, rules.netmask)) {
+  if (!sameSubnet(requested, rules.network, rules.netmask)) {
     return nak(request, requested, 'not an address of this network', context);
   }
   const record = pool.recordOf(request.mac, now);
@@ -194,7 +189,7 @@ function leaseReply(
 }
 
 function networkOptions(rules: FullRules): ReplyOptions {
-  const broadcast = (rules.serverAddress | ~rules.netmask) >>> 0;
+  const broadcast = (rules.network | ~rules.netmask) >>> 0;
   const options: ReplyOptions = new Map([
     [DHCP_OPTION.SUBNET_MASK, ipv4Bytes(rules.netmask)],
     [DHCP_OPTION.BROADCAST_ADDRESS, ipv4Bytes(broadcast)],

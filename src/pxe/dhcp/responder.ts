@@ -2,23 +2,23 @@
  * One DHCP packet to at most one reply: decode, classify, ask the catalog, answer by mode. Knows no
  * socket; dhcp/server.ts does.
  */
-import type { BootCatalog, BootClient, Lease, LeaseStore } from '../boot-catalog.ts';
+import type { BootCatalog, BootClient, BootDecision, Lease, LeaseStore } from '../boot-catalog.ts';
 import type { PxeEvent, PxeReporter } from '../events.ts';
 import { DROP_REPORT_INTERVAL_MS } from '../limits.ts';
-import type { AddressPool } from './address-pool.ts';
 import { type BootFileRules, bootFileFor } from './boot-file.ts';
 import type { BootInstructions } from './build-reply.ts';
 import { type ClientStage, classifyClient } from './classify-client.ts';
 import { DropCounter } from './drop-counter.ts';
 import { fullReply } from './full-reply.ts';
-import type { FullRules } from './full-rules.ts';
 import { type ProxyPort, proxyListensTo, proxyReply } from './proxy-reply.ts';
 import { type ReplyDestination, replyDestination } from './reply-address.ts';
+import { type Subnet, selectSubnet } from './select-subnet.ts';
 import { type DhcpPacket, decodeDhcp, encodeDhcp } from './wire/packet.ts';
 
 export type ResponderMode =
   | { readonly kind: 'proxy' }
-  | { readonly kind: 'full'; readonly rules: FullRules; readonly pool: AddressPool };
+  /** Our own subnet first. */
+  | { readonly kind: 'full'; readonly subnets: readonly [Subnet, ...Subnet[]] };
 
 export interface ResponderSetup {
   readonly mode: ResponderMode;
@@ -102,9 +102,15 @@ export class DhcpResponder {
     request: DhcpPacket,
     mode: Extract<ResponderMode, { kind: 'full' }>,
   ): Promise<DhcpPacket | undefined> {
+    const selected = selectSubnet(request, mode.subnets);
+    if (selected.kind === 'unknown') {
+      const { reason } = selected;
+      this.#reportOutcome({ type: 'dhcp-refused', mac: request.mac, reason });
+      return undefined;
+    }
     const wanted = this.#wanted(request);
     const boot = wanted.kind === 'boot' ? await this.#instructions(wanted) : undefined;
-    const { rules, pool } = mode;
+    const { rules, pool } = selected.subnet;
     const outcome = fullReply(request, { rules, pool, boot, now: this.#setup.now() });
     const abandoned = pool.takeAbandoned();
     if (outcome.save !== undefined) await this.#save(outcome.save);
@@ -155,23 +161,21 @@ export class DhcpResponder {
     const { catalog, report, bootFiles, serverAddress } = this.#setup;
     const { client, stage } = wanted;
     const decision = await this.#decide(catalog, client);
-    const outcome = decision === 'ignore' ? 'ignored' : 'answered';
+    const outcome = decision.kind === 'ignore' ? 'ignored' : 'answered';
     const isIpxe = stage === 'ipxe' || stage === 'ipxe-without-http';
     report({ type: 'dhcp-boot-request', client, stage: isIpxe ? 'ipxe' : 'firmware', outcome });
-    if (decision === 'ignore') return undefined;
-    return { stage, fileName: bootFileFor(stage, client, bootFiles), serverAddress };
+    if (decision.kind === 'ignore') return undefined;
+    const fileName = bootFileFor(stage, client, decision.loader, bootFiles);
+    return { stage, fileName, serverAddress };
   }
 
   /** In full mode a catalog that throws must not cost the machine its address. */
-  async #decide(
-    catalog: BootCatalog,
-    client: BootClient,
-  ): Promise<'boot' | 'local-disk' | 'ignore'> {
+  async #decide(catalog: BootCatalog, client: BootClient): Promise<BootDecision> {
     try {
-      return (await catalog.decide(client)).kind;
+      return await catalog.decide(client);
     } catch (error) {
       this.#setup.report({ type: 'failure', where: 'catalog.decide', error });
-      return 'ignore';
+      return { kind: 'ignore' };
     }
   }
 }

@@ -13,7 +13,7 @@ import { formatIpv4 } from '../ipv4.ts';
 import { MAX_DHCP_PACKETS_IN_FLIGHT } from '../limits.ts';
 import { bindUdp, closeUdp } from '../udp-socket.ts';
 import { AddressPool } from './address-pool.ts';
-import { fullRules } from './full-rules.ts';
+import { type FullRules, fullRules } from './full-rules.ts';
 import type { ProxyPort } from './proxy-reply.ts';
 import type { ReplyDestination } from './reply-address.ts';
 import { DhcpResponder, type ResponderMode, type ResponderSetup } from './responder.ts';
@@ -45,9 +45,15 @@ export async function responderMode(
     case 'proxy':
       return { kind: 'proxy' };
     case 'full': {
-      const rules = fullRules(dhcp, serverAddress);
       const isUp = (mac: string): boolean => catalog.isUp(mac);
-      return { kind: 'full', rules, pool: new AddressPool(rules.pool, await leases.load(), isUp) };
+      const before = await leases.load();
+      // A pool takes up the leases that are of its subnet.
+      const subnetOf = (rules: FullRules) => ({
+        rules,
+        pool: new AddressPool(rules.pool, before, isUp),
+      });
+      const [own, ...relayed] = fullRules(dhcp, serverAddress);
+      return { kind: 'full', subnets: [subnetOf(own), ...relayed.map(subnetOf)] };
     }
   }
 }

@@ -6,7 +6,7 @@ import { createReadStream } from 'node:fs';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { BootCatalog, BootFile, BootFileRequest } from '../boot-catalog.ts';
 import { isLoaderName, type LoaderFiles } from '../boot-loaders.ts';
-import { BOOT_PATH } from '../boot-urls.ts';
+import { BOOT_PATH, GRUB_START_PATHS } from '../boot-urls.ts';
 import type { PxeReporter } from '../events.ts';
 import {
   HTTP_IDLE_TIMEOUT_MS,
@@ -17,6 +17,7 @@ import {
 import { listenFault } from '../listen-fault.ts';
 import { parseMac } from '../mac-address.ts';
 import { LAYER_ID } from '../script/kernel-command-line.ts';
+import { type ServedScript, servedScript } from '../served-script.ts';
 import { requestedRange } from './byte-range.ts';
 import { CONTENT_TYPE, loaderContentType } from './content-type.ts';
 import { addMachineRoutes } from './machine-routes.ts';
@@ -26,8 +27,8 @@ export interface HttpSetup {
   readonly port: number;
   readonly catalog: BootCatalog;
   readonly loaders: LoaderFiles;
-  /** The boot script of a machine: this is a boot. Called for GET only. */
-  readonly script: (mac: string) => Promise<string>;
+  /** A machine's: this is a boot. Called for GET only. */
+  readonly script: (wanted: ServedScript) => Promise<string>;
   readonly report: PxeReporter;
 }
 
@@ -42,6 +43,8 @@ export async function startHttpServer(setup: HttpSetup): Promise<BootHttpServer>
     bodyLimit: MAX_HTTP_BODY_BYTES,
     requestTimeout: HTTP_REQUEST_TIMEOUT_MS,
     connectionTimeout: HTTP_IDLE_TIMEOUT_MS,
+    // shim asks for /boot//grubx64.efi.
+    routerOptions: { ignoreDuplicateSlashes: true },
     // HEAD must not count as a boot, so it is never derived from GET.
     exposeHeadRoutes: false,
     forceCloseConnections: true,
@@ -87,6 +90,13 @@ function addRoutes(server: FastifyInstance, setup: HttpSetup): void {
     handler: (request, reply) => servePersonality(setup, request.query, request, reply),
   });
   addMachineRoutes(server, setup.catalog);
+  for (const url of GRUB_START_PATHS.flatMap((path) => [path, `${BOOT_PATH}${path}`])) {
+    server.route({
+      method,
+      url,
+      handler: (request, reply) => serveScript(setup, { kind: 'grub-start' }, request, reply),
+    });
+  }
   server.route<{ Params: { name: string } }>({
     method,
     url: `${BOOT_PATH}/:name`,
@@ -152,17 +162,24 @@ async function servePersonality(
   return reply.send(request.method === 'HEAD' ? '' : text);
 }
 
+async function serveScript(
+  setup: HttpSetup,
+  script: ServedScript,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  reply.type(CONTENT_TYPE.script).header('cache-control', 'no-store');
+  return reply.send(request.method === 'HEAD' ? '' : await setup.script(script));
+}
+
 async function serveNamed(
   setup: HttpSetup,
   name: string,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const mac = name.endsWith('.ipxe') ? parseMac(name.slice(0, -'.ipxe'.length)) : undefined;
-  if (mac !== undefined) {
-    reply.type(CONTENT_TYPE.script).header('cache-control', 'no-store');
-    return reply.send(request.method === 'HEAD' ? '' : await setup.script(mac));
-  }
+  const script = servedScript(`/${name}`);
+  if (script !== undefined) return serveScript(setup, script, request, reply);
   if (!isLoaderName(name)) return notFound(reply);
   const loader = await setup.loaders.load(name);
   if (loader.kind === 'missing') {

@@ -8,14 +8,15 @@
 import type { MachineBootPlan } from '../boot-catalog.ts';
 import { fileUrl, scriptUrl } from '../boot-urls.ts';
 import { SCRIPT_RETRY_SECONDS } from '../limits.ts';
-import { INITRD_NAME, kernelCommandLine, type NbdServer } from './kernel-command-line.ts';
+import { INITRD_NAME, kernelCommandLine } from './kernel-command-line.ts';
 import { screenText } from './screen-text.ts';
+import type { ScriptContext, ScriptLanguage } from './script-language.ts';
 
-export interface ScriptContext {
-  readonly mac: string;
-  readonly baseUrl: string;
-  readonly nbd: NbdServer;
-}
+export const IPXE_SCRIPT: ScriptLanguage = {
+  boot: machineScript,
+  localDisk: localDiskScript,
+  error: errorScript,
+};
 
 /** @throws Fault INVALID_INPUT or LIMIT_EXCEEDED for a plan that cannot be put on a command line */
 export function machineScript(plan: MachineBootPlan, context: ScriptContext): string {
@@ -64,11 +65,11 @@ export function errorScript(message: string, context: ScriptContext): string {
   ]);
 }
 
-function tryAgain({ baseUrl, mac }: ScriptContext): readonly string[] {
+function tryAgain({ baseUrl, mac, network }: ScriptContext): readonly string[] {
   return [
     `echo Rootcast: trying again in ${SCRIPT_RETRY_SECONDS} seconds`,
     `sleep ${SCRIPT_RETRY_SECONDS}`,
-    `chain --replace --autofree ${scriptUrl(baseUrl, mac)} || goto failed`,
+    `chain --replace --autofree ${scriptUrl(baseUrl, mac, network)} || goto failed`,
   ];
 }
 

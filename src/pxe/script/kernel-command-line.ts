@@ -8,6 +8,7 @@ import type { MachineBootPlan } from '../boot-catalog.ts';
 import { BOOT_PATH } from '../boot-urls.ts';
 import { MAX_KERNEL_COMMAND_LINE_BYTES } from '../limits.ts';
 import { hyphenated } from '../mac-address.ts';
+import type { StaticNetwork } from '../static-network.ts';
 
 /** Also the name of an NBD export and, for dracut and initramfs-tools, a word without `,` and `:`. */
 const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -33,18 +34,20 @@ export interface CommandLineContext {
   readonly nbd: NbdServer;
   /** Of the boot server, as in boot-urls.ts. */
   readonly baseUrl: string;
+  /** What its boot medium has given it; absent: it asks DHCP. */
+  readonly network?: StaticNetwork;
 }
 
 /** @throws Fault INVALID_INPUT naming the field, LIMIT_EXCEEDED for a line longer than the kernel's */
 export function kernelCommandLine(plan: MachineBootPlan, context: CommandLineContext): string {
-  const { mac, nbd, baseUrl } = context;
+  const { mac, nbd, baseUrl, network } = context;
   checkPlan(plan);
   const words = [
     ...(plan.hasInitrd ? [`initrd=${INITRD_NAME}`] : []),
     ...rootWords(plan, nbd),
     ...diskWords(plan, nbd, baseUrl),
     // Only the card that booted is configured: with several, `ip=dhcp` alone tries them in turn.
-    'ip=dhcp',
+    ...(network === undefined ? ['ip=dhcp'] : staticWords(plan, mac, network)),
     `BOOTIF=01-${hyphenated(mac)}`,
     ...plan.kernelArguments.flatMap(argumentWords),
   ];
@@ -57,6 +60,22 @@ export function kernelCommandLine(plan: MachineBootPlan, context: CommandLineCon
     );
   }
   return line;
+}
+
+/** Documentation/admin-guide/nfs/nfsroot.rst of the kernel, which both initramfses follow. */
+function staticWords(
+  { initramfs }: MachineBootPlan,
+  mac: string,
+  { address, netmask, router = '' }: StaticNetwork,
+): readonly string[] {
+  const given = `ip=${address}::${router}:${netmask}:`;
+  switch (initramfs) {
+    // Without a card's name all cards get the address: the names are not known here.
+    case 'initramfs-tools':
+      return [`${given}::off`];
+    case 'dracut':
+      return [`${given}:bootnet:off`, `ifname=bootnet:${mac}`];
+  }
 }
 
 function rootWords(plan: MachineBootPlan, nbd: NbdServer): readonly string[] {

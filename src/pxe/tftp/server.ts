@@ -3,13 +3,16 @@
  * §4), and a timer that follows the transfer's deadline.
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
+import type { BootCatalog } from '../boot-catalog.ts';
 import type { LoaderFiles } from '../boot-loaders.ts';
 import type { PxeReporter } from '../events.ts';
 import { MAX_TFTP_TRANSFERS, MAX_TFTP_TRANSFERS_PER_ADDRESS } from '../limits.ts';
+import type { ServedScript } from '../served-script.ts';
 import { bindUdp, closeUdp } from '../udp-socket.ts';
+import { HeldFiles } from './held-files.ts';
 import { negotiate } from './negotiate.ts';
 import { toNetascii } from './netascii.ts';
-import { servedName } from './served-names.ts';
+import { isUsuallyAbsent, type ServedName, servedName } from './served-names.ts';
 import { Transfer } from './transfer.ts';
 import { decodeTftp, encodeError, TFTP_ERROR, type TftpRequest } from './wire/packet.ts';
 
@@ -17,8 +20,9 @@ export interface TftpSetup {
   readonly address: string;
   readonly port: number;
   readonly loaders: LoaderFiles;
-  /** The boot script of a machine: this is a boot. */
-  readonly script: (mac: string) => Promise<string>;
+  readonly catalog: Pick<BootCatalog, 'openFile'>;
+  /** A machine's: this is a boot. */
+  readonly script: (wanted: ServedScript) => Promise<string>;
   readonly report: PxeReporter;
   readonly now: () => number;
 }
@@ -30,8 +34,14 @@ export interface TftpServer {
 }
 
 type Content =
-  | { readonly kind: 'content'; readonly bytes: Buffer }
+  | {
+      readonly kind: 'content';
+      readonly bytes: Buffer;
+      readonly ended: (isComplete: boolean) => void;
+    }
   | { readonly kind: 'refusal'; readonly code: number; readonly message: string };
+
+const refusal = (code: number, message: string): Content => ({ kind: 'refusal', code, message });
 
 interface Running {
   readonly address: string;
@@ -58,6 +68,7 @@ export async function startTftpServer(setup: TftpSetup): Promise<TftpServer> {
 class Listener {
   readonly #setup: TftpSetup;
   readonly #socket: Socket;
+  readonly #files = new HeldFiles();
   /** By client address and port: the client's side of a transfer's identity. */
   readonly #running = new Map<string, Running>();
   #closed = false;
@@ -121,24 +132,25 @@ class Listener {
 
   async #serve(request: TftpRequest, from: RemoteInfo, key: string): Promise<void> {
     const content = await this.#content(request);
-    if (this.#closed) return;
     if (content.kind === 'refusal') {
+      if (this.#closed) return;
       this.#running.delete(key);
-      this.#fail(from, request.file, content.code, content.message);
+      if (isUsuallyAbsent(request.file)) this.#refuse(from, content.code, content.message);
+      else this.#fail(from, request.file, content.code, content.message);
       return;
     }
-    const socket = await bindUdp(
-      {
-        service: 'A TFTP transfer',
-        address: this.#setup.address,
-        port: 0,
-        field: 'pxe.serverAddress',
-        usualOwners: 'nobody',
-      },
-      { reuseAddr: false },
-    );
-    if (this.#closed) return closeUdp(socket);
-    const ended = () => this.#running.delete(key);
+    const socket = await this.#transferSocket().catch((error: unknown) => {
+      content.ended(false);
+      throw error;
+    });
+    if (this.#closed) {
+      content.ended(false);
+      return closeUdp(socket);
+    }
+    const ended = (isComplete: boolean) => {
+      this.#running.delete(key);
+      content.ended(isComplete);
+    };
     const running = runTransfer(this.#setup, {
       socket,
       from,
@@ -149,30 +161,63 @@ class Listener {
     this.#running.set(key, running);
   }
 
+  #transferSocket(): Promise<Socket> {
+    return bindUdp(
+      {
+        service: 'A TFTP transfer',
+        address: this.#setup.address,
+        port: 0,
+        field: 'pxe.serverAddress',
+        usualOwners: 'nobody',
+      },
+      { reuseAddr: false },
+    );
+  }
+
   async #content(request: TftpRequest): Promise<Content> {
-    const name = servedName(request.file);
-    const refusal = (code: number, message: string): Content => ({
-      kind: 'refusal',
-      code,
-      message,
-    });
     if (request.mode !== 'octet' && request.mode !== 'netascii') {
       return refusal(TFTP_ERROR.ILLEGAL_OPERATION, 'mode is neither octet nor netascii');
     }
+    const name = servedName(request.file);
     if (name === undefined) return refusal(TFTP_ERROR.FILE_NOT_FOUND, 'no such file');
-    let bytes: Buffer;
-    if (name.kind === 'script') {
-      bytes = Buffer.from(await this.#setup.script(name.mac));
-    } else {
-      const loader = await this.#setup.loaders.load(name.name);
-      if (loader.kind === 'missing') {
+    const content = await this.#named(name);
+    return content.kind === 'content' && request.mode === 'netascii'
+      ? { ...content, bytes: toNetascii(content.bytes) }
+      : content;
+  }
+
+  async #named(name: ServedName): Promise<Content> {
+    const ended = (): void => {};
+    switch (name.kind) {
+      case 'script':
+        return {
+          kind: 'content',
+          bytes: Buffer.from(await this.#setup.script(name.script)),
+          ended,
+        };
+      case 'loader': {
+        const loader = await this.#setup.loaders.load(name.name);
+        if (loader.kind === 'loaded') return { kind: 'content', bytes: loader.content, ended };
         const { message } = loader;
         this.#setup.report({ type: 'loader-missing', file: name.name, message });
         return refusal(TFTP_ERROR.FILE_NOT_FOUND, message);
       }
-      bytes = loader.content;
+      case 'boot-file': {
+        const file = await this.#setup.catalog.openFile(name.file);
+        if (file === undefined) return refusal(TFTP_ERROR.FILE_NOT_FOUND, 'no such file');
+        const held = await this.#files.hold(file);
+        if (held === undefined) {
+          return refusal(TFTP_ERROR.NOT_DEFINED, 'no memory for another file by TFTP');
+        }
+        const ended = (isComplete: boolean): void => {
+          held.release();
+          const { size: bytes } = file;
+          if (isComplete)
+            this.#setup.report({ type: 'file-served', ...name.file, bytes, complete: true });
+        };
+        return { kind: 'content', bytes: held.content, ended };
+      }
     }
-    return { kind: 'content', bytes: request.mode === 'netascii' ? toNetascii(bytes) : bytes };
   }
 
   #fail(to: RemoteInfo, file: string, code: number, reason: string): void {
@@ -192,7 +237,7 @@ interface TransferSetup {
   readonly from: RemoteInfo;
   readonly request: TftpRequest;
   readonly content: Buffer;
-  readonly ended: () => void;
+  readonly ended: (isComplete: boolean) => void;
 }
 
 function runTransfer(
@@ -220,7 +265,7 @@ function runTransfer(
       );
       return;
     }
-    ended();
+    ended(outcome.kind === 'complete');
     const { file } = request;
     const { address } = from;
     switch (outcome.kind) {

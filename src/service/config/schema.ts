@@ -96,6 +96,16 @@ const dhcp = Type.Object({
       description: 'fixed addresses, each MAC=ADDRESS (full mode)',
     },
   ),
+  subnets: Type.Array(
+    Type.String({
+      pattern: '^[0-9.]{7,15}/[0-9]{1,2}=[0-9.]{7,15}-[0-9.]{7,15}@[0-9.]{7,15}$',
+    }),
+    {
+      default: [],
+      description:
+        'networks behind DHCP relays, each NETWORK/BITS=FIRST-LAST@ROUTER, e.g. 10.78.0.0/24=10.78.0.100-10.78.0.199@10.78.0.1 (full mode)',
+    },
+  ),
   domain: Type.Optional(Type.String({ description: 'domain name given to machines (full mode)' })),
   leaseSeconds: Type.Integer({
     default: 86_400,
@@ -122,13 +132,18 @@ const pxe = Type.Object({
     port: port('UDP port of the TFTP server', 69),
   }),
   http: Type.Object({ port: port('TCP port of the boot HTTP server', 8481) }),
-  uefiLoader: Type.Union([Type.Literal('ipxe.efi'), Type.Literal('snponly.efi')], {
-    default: 'ipxe.efi',
-    description: 'boot loader for UEFI machines; snponly.efi uses the firmware as network driver',
-  }),
+  uefiLoader: Type.Union(
+    (['ipxe.efi', 'snponly.efi', 'shimx64.efi'] as const).map((name) => Type.Literal(name)),
+    {
+      default: 'ipxe.efi',
+      description:
+        'boot loader for UEFI machines that say nothing else; snponly.efi uses the firmware as network driver; shimx64.efi, with GRUB, is signed: for Secure Boot',
+    },
+  ),
   loaders: Type.String({
     default: '/usr/lib/ipxe',
-    description: 'folder with undionly.kpxe and ipxe.efi (Debian package ipxe)',
+    description:
+      'folder with boot loaders, before those of the Debian packages ipxe, shim-signed and grub-efi-amd64-signed',
   }),
 });
 

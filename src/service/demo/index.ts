@@ -6,7 +6,7 @@ export {
 } from './debian-image.ts';
 export { BOOT_FOLDER, type ImageInitramfs, imageFiles } from './debian-recipe.ts';
 export { FULL_DHCP, LabService } from './lab-service.ts';
-export { Machine } from './machine.ts';
+export { type Drive, type Firmware, Machine } from './machine.ts';
 export { NetworkNamespace, SERVER_ADDRESS } from './namespace.ts';
 export { runDemo } from './run-demo.ts';
 export { ProgramError, runProgram } from './run-program.ts';

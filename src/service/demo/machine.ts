@@ -1,6 +1,6 @@
 /**
  * A QEMU machine on a bridge of a NetworkNamespace: network boot by the iPXE ROM (BIOS) or by OVMF
- * (UEFI), no disk of its own, a serial console that can be read and typed at.
+ * (UEFI), no disk of its own unless it is given one, a serial console that can be read and typed at.
  */
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +9,16 @@ import { findOvmf } from './machine-needs.ts';
 import type { NetworkNamespace } from './namespace.ts';
 import { SerialConsole } from './serial-console.ts';
 
-export type Firmware = 'bios' | 'uefi';
+/** `uefi-secure`: Secure Boot is on, with Microsoft's keys; `uefi-http`: it boots by HTTP and not by PXE. */
+export type Firmware = 'bios' | 'uefi' | 'uefi-secure' | 'uefi-http';
+
+/** A raw image that it may boot from. It is written to only as a `disk`. */
+export interface Drive {
+  readonly path: string;
+  readonly as: 'disk' | 'cdrom' | 'usb';
+  /** Before the network, or after it. */
+  readonly boots: 'first' | 'last';
+}
 
 export interface MachineOptions {
   /** The namespace whose bridge it is plugged into, or QEMU's own network with us at 10.0.2.2. */
@@ -24,6 +33,9 @@ export interface MachineOptions {
   readonly direct?: { readonly kernel: string; readonly initrd: string; readonly append: string };
   /** Raw files that are its local disks (virtio: vda, vdb …). */
   readonly disks?: readonly string[];
+  readonly drive?: Drive;
+  /** true: the firmware does not boot from the network, by no ROM and no driver. */
+  readonly noNetworkBoot?: boolean;
 }
 
 export class Machine {
@@ -47,6 +59,7 @@ export class Machine {
       ...['-serial', 'stdio', '-monitor', 'none', '-device', 'virtio-rng-pci,romfile='],
       ...['-netdev', network === 'user' ? 'user,id=boot' : await tapNetwork(network)],
       ...['-device', networkCard(options)],
+      ...driveArguments(options.drive),
       ...bootArguments(options),
       ...(options.disks ?? []).flatMap((path) => ['-drive', `file=${path},format=raw,if=virtio`]),
     ];
@@ -79,22 +92,51 @@ async function tapNetwork(namespace: NetworkNamespace): Promise<string> {
 
 async function firmwareArguments(options: MachineOptions): Promise<string[]> {
   if (options.firmware === 'bios') return ['-machine', 'pc'];
-  const ovmf = findOvmf();
+  const isSecure = options.firmware === 'uefi-secure';
+  const ovmf = findOvmf(isSecure);
   if (ovmf === undefined) throw new Error('OVMF is not installed (Debian package ovmf)');
   const variables = join(options.folder, `${options.mac.replaceAll(':', '')}-vars.fd`);
   await copyFile(ovmf.variables, variables);
   return [
-    ...['-machine', 'q35'],
+    // The variables of Secure Boot are only safe where system management mode alone may write them.
+    ...(isSecure ? ['-machine', 'q35,smm=on'] : ['-machine', 'q35']),
+    ...(isSecure ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
+    ...(isSecure ? ['-global', 'ICH9-LPC.disable_s3=1'] : []),
     ...['-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${ovmf.code}`],
     ...['-drive', `if=pflash,format=raw,unit=1,file=${variables}`],
     // Without these OVMF spends minutes asking for IPv6 addresses and HTTP boot servers.
     ...['-fw_cfg', 'name=opt/org.tianocore/IPv6Support,string=n'],
     ...['-fw_cfg', 'name=opt/org.tianocore/IPv6PXESupport,string=n'],
+    ...(options.firmware === 'uefi-http'
+      ? ['-fw_cfg', 'name=opt/org.tianocore/IPv4PXESupport,string=n']
+      : []),
   ];
+}
+
+function driveArguments(drive: Drive | undefined): string[] {
+  if (drive === undefined) return [];
+  const { path, as, boots } = drive;
+  const order = `bootindex=${boots === 'first' ? 0 : 2}`;
+  const image = `file=${path},format=raw,if=none,id=drive${as === 'disk' ? '' : ',readonly=on'}`;
+  switch (as) {
+    case 'disk':
+      return ['-drive', image, '-device', `virtio-blk-pci,drive=drive,${order}`];
+    case 'cdrom':
+      return [
+        ...['-drive', `${image},media=cdrom`, '-device', 'ahci,id=ahci'],
+        ...['-device', `ide-cd,bus=ahci.0,drive=drive,${order}`],
+      ];
+    case 'usb':
+      return [
+        ...['-drive', image, '-device', 'qemu-xhci'],
+        ...['-device', `usb-storage,drive=drive,${order}`],
+      ];
+  }
 }
 
 function networkCard(options: MachineOptions): string {
   const card = `virtio-net-pci,netdev=boot,mac=${options.mac}`;
+  if (options.noNetworkBoot === true) return `${card},romfile=`;
   // BIOS boots by the card's own ROM, which is iPXE; OVMF has its own driver and needs none.
   if (options.direct === undefined && options.firmware === 'bios') return `${card},bootindex=1`;
   return options.direct === undefined ? `${card},romfile=,bootindex=1` : `${card},romfile=`;

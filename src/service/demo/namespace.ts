@@ -13,6 +13,7 @@ import { runProgram } from './run-program.ts';
 export const SERVER_ADDRESS = '10.77.0.1';
 const PREFIX = 24;
 const BRIDGE = 'boot0';
+const ROUTER_CARD = 'uplink';
 
 const RELAY = join(dirname(fileURLToPath(import.meta.url)), 'relay-process.ts');
 
@@ -87,6 +88,21 @@ export class NetworkNamespace {
     await this.run(['ip', 'link', 'add', 'cable0', 'type', 'veth', ...peer]);
     await this.run(['ip', 'link', 'set', 'cable0', 'master', BRIDGE, 'up']);
     await other.run(['ip', 'link', 'set', 'cable1', 'master', BRIDGE, 'up']);
+  }
+
+  /**
+   * A cable from our bridge to a host that is a router: `router`, whose own bridge is the network behind it.
+   * @param address the router's on our network
+   * @param behind the network behind it, e.g. `10.78.0.0/24`
+   */
+  async connectRouter(router: NetworkNamespace, address: string, behind: string): Promise<void> {
+    const peer = ['peer', 'name', ROUTER_CARD, 'netns', String(router.#pid)];
+    await this.run(['ip', 'link', 'add', 'cable0', 'type', 'veth', ...peer]);
+    await this.run(['ip', 'link', 'set', 'cable0', 'master', BRIDGE, 'up']);
+    await router.run(['ip', 'address', 'add', `${address}/${PREFIX}`, 'dev', ROUTER_CARD]);
+    await router.run(['ip', 'link', 'set', ROUTER_CARD, 'up']);
+    await router.run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
+    await this.run(['ip', 'route', 'add', behind, 'via', address]);
   }
 
   /**

@@ -3,13 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Drive,
   ensureDebianImage,
+  type Firmware,
   type ImageOptions,
   LabService,
   Machine,
   NetworkNamespace,
 } from '../../../src/service/demo/index.ts';
 import { file, type Need, program, root } from '../../support/requires.ts';
+import { until } from '../../support/until.ts';
 
 export const BOOT_NEEDS: readonly Need[] = [
   root(),
@@ -25,13 +28,13 @@ export const BOOT_NEEDS: readonly Need[] = [
 ];
 
 /** A boot takes about a minute alone; this is for three at once on a machine that has other work. */
-export const BOOT_MS = 300_000;
+export const BOOT_MS = 600_000;
 export const COMMAND_MS = 60_000;
 
 export interface GuestPlan {
   readonly name: string;
   readonly mac: string;
-  readonly firmware: 'bios' | 'uefi';
+  readonly firmware: Firmware;
   readonly cache:
     | 'server'
     | 'server-persistent'
@@ -42,6 +45,10 @@ export interface GuestPlan {
   readonly kernelArguments?: string;
   /** Raw files that are its local disks. */
   readonly disks?: readonly string[];
+  /** `auto` unless given. */
+  readonly loader?: 'ipxe' | 'grub';
+  readonly drive?: Drive;
+  readonly noNetworkBoot?: boolean;
   /** `debian` unless given. */
   readonly vdisk?: string;
 }
@@ -93,16 +100,23 @@ export class BootLab {
 
   async add(plan: GuestPlan): Promise<void> {
     const how = ['--vdisk', plan.vdisk ?? 'debian', '--cache', plan.cache];
-    const words = ['console=ttyS0', 'quiet', plan.kernelArguments ?? ''].join(' ').trim();
-    const console = ['--kernel-arguments', words];
+    if (plan.loader !== undefined) how.push('--boot-loader', plan.loader);
+    // The check counts ticks, and a machine that is emulated on a busy host may lose them: the kernel would panic.
+    const words = ['console=ttyS0 quiet no_timer_check', plan.kernelArguments ?? ''];
+    const console = ['--kernel-arguments', words.join(' ').trim()];
     await this.service.cli(['machine', 'add', plan.name, '--mac', plan.mac, ...how, ...console]);
   }
 
-  async powerOn(plan: GuestPlan): Promise<Machine> {
-    const { namespace: network, folder } = this;
-    const { mac, firmware, disks = [] } = plan;
-    const options = { network, folder, mac, firmware, memoryMiB: 512, disks };
-    const machine = await Machine.start(options);
+  /** @param network of another namespace than the service's */
+  async powerOn(plan: GuestPlan, network: NetworkNamespace = this.namespace): Promise<Machine> {
+    const { folder } = this;
+    const { mac, firmware, disks, drive, noNetworkBoot } = plan;
+    const machine = await Machine.start({
+      ...{ network, folder, memoryMiB: 512, mac, firmware },
+      ...(disks === undefined ? {} : { disks }),
+      ...(drive === undefined ? {} : { drive }),
+      ...(noNetworkBoot === undefined ? {} : { noNetworkBoot }),
+    });
     this.#guests.set(plan.name, machine);
     return machine;
   }
@@ -121,6 +135,15 @@ export class BootLab {
   /** Until the machine reports multi-user on its console. */
   async multiUser(name: string): Promise<void> {
     await this.guest(name).console.waitFor(/ROOTCAST-READY/, BOOT_MS);
+  }
+
+  /** Until its boot has come so far; `first-block`: it reads its root file system. */
+  async stage(name: string, stage: 'script' | 'first-block'): Promise<void> {
+    const reached = async (): Promise<boolean> => {
+      const { lastBoot } = await this.service.machine(name);
+      return lastBoot?.timeline.some((entry) => entry.stage === stage) === true;
+    };
+    await until(`${name} is at ${stage}`, reached, BOOT_MS);
   }
 
   /** What everybody said, for a failure. */

@@ -10,6 +10,11 @@ export function isReplicationPath(path: string): boolean {
   return /^([A-Z]+ )?\/v1\/replications\b/.test(path);
 }
 
+/** boot-media.test.ts. */
+function isBootMediaPath(path: string): boolean {
+  return /^([A-Z]+ )?\/v1\/boot-media\b/.test(path);
+}
+
 export function isTriedElsewhere(path: string): boolean {
-  return isStoragePath(path) || isReplicationPath(path);
+  return isStoragePath(path) || isReplicationPath(path) || isBootMediaPath(path);
 }

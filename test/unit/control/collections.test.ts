@@ -60,6 +60,7 @@ describe('a collection', () => {
         quota: { value: 2 ** 30, from: 'collection' },
         onNewVersion: { value: 'keep', from: 'default' },
         enabled: { value: true, from: 'default' },
+        bootLoader: { value: 'auto', from: 'default' },
       },
     });
     addIn('lab', 'pc-1', 1, { quota: null, cacheMode: 'server-persistent' });
@@ -76,6 +77,7 @@ describe('a collection', () => {
         quota: { value: null, from: 'machine' },
         onNewVersion: { value: 'keep', from: 'default' },
         enabled: { value: true, from: 'default' },
+        bootLoader: { value: 'auto', from: 'default' },
       },
     });
     expect(showCollection(service.control, 'lab').machines).toBe(1);

@@ -59,6 +59,7 @@ describe('handing a setting back', () => {
       quota: fc.constantFrom(null, 8192, 2 ** 30),
       onNewVersion: fc.constantFrom('keep' as const, 'discard' as const),
       enabled: fc.boolean(),
+      bootLoader: fc.constantFrom('auto' as const, 'ipxe' as const, 'grub' as const),
     };
     const defaults = {
       class: 'production',
@@ -66,8 +67,9 @@ describe('handing a setting back', () => {
       quota: null,
       onNewVersion: 'keep',
       enabled: true,
+      bootLoader: 'auto',
     } as const;
-    const names = ['class', 'cacheMode', 'quota', 'onNewVersion', 'enabled'] as const;
+    const names = ['class', 'cacheMode', 'quota', 'onNewVersion', 'enabled', 'bootLoader'] as const;
     const given = fc.record(settings, { requiredKeys: [] });
     const step = fc.record({
       of: fc.constantFrom('machine' as const, 'collection' as const),
@@ -107,6 +109,7 @@ describe('handing a setting back', () => {
           view.cache.quotaBytes,
           view.onNewVersion,
           view.enabled,
+          view.settings.bootLoader.value,
         ]).toEqual(wanted.map(({ value }) => value));
       }),
       { seed: SEED, numRuns: 40 },

@@ -2,7 +2,7 @@
 import type { BootCatalog, BootDecision, Lease } from '../../../src/pxe/boot-catalog.ts';
 import type { FullDhcpConfig } from '../../../src/pxe/config.ts';
 import { AddressPool } from '../../../src/pxe/dhcp/address-pool.ts';
-import { fullRules } from '../../../src/pxe/dhcp/full-rules.ts';
+import { type FullRules, fullRules } from '../../../src/pxe/dhcp/full-rules.ts';
 import type { ProxyPort } from '../../../src/pxe/dhcp/proxy-reply.ts';
 import type { ReplyDestination } from '../../../src/pxe/dhcp/reply-address.ts';
 import { DhcpResponder, type ResponderMode } from '../../../src/pxe/dhcp/responder.ts';
@@ -89,6 +89,10 @@ function modeOf(
   isUp: (mac: string) => boolean,
 ): ResponderMode {
   if (config === 'proxy') return { kind: 'proxy' };
-  const rules = fullRules(config, SERVER);
-  return { kind: 'full', rules, pool: new AddressPool(rules.pool, leases, isUp) };
+  const subnetOf = (rules: FullRules) => ({
+    rules,
+    pool: new AddressPool(rules.pool, leases, isUp),
+  });
+  const [own, ...relayed] = fullRules(config, SERVER);
+  return { kind: 'full', subnets: [subnetOf(own), ...relayed.map(subnetOf)] };
 }

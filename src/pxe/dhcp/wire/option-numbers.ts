@@ -37,6 +37,11 @@ export const PXE_OPTION = {
   BOOT_ITEM: 71,
 } as const;
 
+/** Sub-options of option 82 (RFC 3046, RFC 3527). */
+export const RELAY_OPTION = {
+  LINK_SELECTION: 5,
+} as const;
+
 /** Bit 3 of the discovery control: use the file name of this packet and skip discovery. */
 export const PXE_BYPASS_DISCOVERY = 8;
 

@@ -6,6 +6,7 @@ import type { MachineBootPlan } from '../../../../src/pxe/boot-catalog.ts';
 import type { PxeEvent } from '../../../../src/pxe/events.ts';
 import {
   errorScript,
+  IPXE_SCRIPT,
   localDiskScript,
   machineScript,
 } from '../../../../src/pxe/script/boot-script.ts';
@@ -199,7 +200,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
 describe('serving scripts', () => {
   async function served(bootRequested: () => never) {
     const events: PxeEvent[] = [];
-    const text = await bootScriptFor(CONTEXT.mac, {
+    const text = await bootScriptFor(CONTEXT, IPXE_SCRIPT, {
       ...CONTEXT,
       catalog: {
         decide: () => ({ kind: 'boot' }),

@@ -79,12 +79,17 @@ describe('TFTP packets', () => {
   });
 });
 
+const ipxeScript = (mac: string) => ({
+  kind: 'script',
+  script: { kind: 'machine', mac, language: 'ipxe' },
+});
+
 describe('what TFTP serves', () => {
   it.each([
     ['undionly.kpxe', { kind: 'loader', name: 'undionly.kpxe' }],
     ['/ipxe.efi', { kind: 'loader', name: 'ipxe.efi' }],
-    ['52-54-00-12-34-56.ipxe', { kind: 'script', mac: '52:54:00:12:34:56' }],
-    ['/52:54:00:AB:34:56.ipxe', { kind: 'script', mac: '52:54:00:ab:34:56' }],
+    ['52-54-00-12-34-56.ipxe', ipxeScript('52:54:00:12:34:56')],
+    ['/52:54:00:AB:34:56.ipxe', ipxeScript('52:54:00:ab:34:56')],
   ])('%s', (name, served) => {
     expect(servedName(name)).toEqual(served);
   });

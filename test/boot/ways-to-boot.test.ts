@@ -1,0 +1,115 @@
+/**
+ * The ways to boot that are neither BIOS PXE nor UEFI PXE: UEFI HTTP Boot, and Secure Boot with what
+ * Debian and Microsoft have signed: firmware → shim → GRUB → kernel. Both to multi-user, side by side.
+ */
+import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { FULL_DHCP } from '../../src/service/demo/index.ts';
+import { describeWith, file } from '../support/requires.ts';
+import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+
+const HTTP: GuestPlan = {
+  name: 'http',
+  mac: '52:54:00:00:0c:01',
+  firmware: 'uefi-http',
+  cache: 'server',
+};
+const SECURE: GuestPlan = {
+  name: 'secure',
+  mac: '52:54:00:00:0c:02',
+  firmware: 'uefi-secure',
+  cache: 'server',
+  loader: 'grub',
+};
+/** Secure Boot is on and nobody has told us. */
+const REFUSING: GuestPlan = {
+  name: 'refusing',
+  mac: '52:54:00:00:0c:03',
+  firmware: 'uefi-secure',
+  cache: 'server',
+};
+
+const SECURE_BOOT = 'SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c';
+
+const NEEDS = [
+  ...BOOT_NEEDS,
+  file('/usr/share/OVMF/OVMF_CODE_4M.ms.fd', 'ovmf'),
+  file('/usr/lib/shim/shimx64.efi.signed', 'shim-signed'),
+  file('/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed', 'grub-efi-amd64-signed'),
+];
+
+describeWith(NEEDS, 'other ways to boot', () => {
+  let lab: BootLab | undefined;
+  const running = (): BootLab => {
+    if (lab === undefined) throw new Error('the laboratory did not open');
+    return lab;
+  };
+
+  beforeAll(async () => {
+    lab = await BootLab.open(FULL_DHCP);
+    for (const plan of [HTTP, SECURE, REFUSING]) await lab.add(plan);
+    for (const plan of [HTTP, SECURE, REFUSING]) await lab.powerOn(plan);
+  }, 600_000);
+
+  beforeEach(() => {
+    onTestFailed(() => console.error(lab?.report()));
+  });
+
+  afterAll(async () => {
+    await lab?.close();
+  }, 60_000);
+
+  test(
+    'firmware with Secure Boot refuses iPXE, which nobody has signed',
+    async () => {
+      await running()
+        .guest('refusing')
+        .console.waitFor(/Access Denied|Security Violation/, BOOT_MS);
+      const { lastBoot } = await running().service.machine('refusing');
+      expect(lastBoot).toBeNull();
+      await running().guest('refusing').kill();
+    },
+    BOOT_MS,
+  );
+
+  test(
+    'a machine with Secure Boot comes up by shim and GRUB, in one boot',
+    async () => {
+      await running().multiUser('secure');
+      const shell = (command: string): Promise<string> => running().shell('secure', command);
+      // Four bytes of attributes, then the value.
+      expect(
+        await shell(`od -An -tu1 -j4 /sys/firmware/efi/efivars/${SECURE_BOOT} | tr -d ' '`),
+      ).toBe('1');
+      expect(await shell('grep -o "\\[[a-z]*\\]" /sys/kernel/security/lockdown')).toBe(
+        '[integrity]',
+      );
+      expect(await shell('hostname; findmnt -no SOURCE /')).toBe('secure\n/dev/nbd0p1');
+      const { lastBoot } = await running().service.machine('secure');
+      expect(lastBoot?.ended).toBe('ready');
+      const stages = lastBoot?.timeline.map(({ stage }) => stage);
+      expect(stages).toEqual(['script', 'kernel', 'initrd', 'first-block', 'ready']);
+      const events = await running().service.get<{ readonly items: readonly { kind: string }[] }>(
+        '/events?subject=machine%2Fsecure',
+      );
+      expect(events.items.filter(({ kind }) => kind === 'boot.started')).toHaveLength(1);
+    },
+    BOOT_MS,
+  );
+
+  test(
+    'UEFI HTTP Boot comes up, and asks for nothing by TFTP',
+    async () => {
+      await running().multiUser('http');
+      expect(await running().shell('http', 'hostname; findmnt -no SOURCE /')).toBe(
+        'http\n/dev/nbd0p1',
+      );
+      const address = await running().shell('http', 'ip -4 -o address show scope global');
+      const [, ours = ''] = / (10\.77\.0\.\d+)\/24 /.exec(address) ?? [];
+      expect(ours).not.toBe('');
+      const { output } = running().service;
+      expect(output).toContain(`"type":"loader-served","address":"${ours}","file":"ipxe.efi"`);
+      expect(output).not.toMatch(new RegExp(`"type":"tftp-[a-z]+","address":"${ours}"`));
+    },
+    BOOT_MS,
+  );
+});
