@@ -4,8 +4,10 @@
  */
 
 export { actingAs } from './actor.ts';
+export type { AheadRequest, BootReadGauges, BootReads } from './boot-reads-port.ts';
 export { observeBoots } from './boots/observe-boots.ts';
 export { observeCaches } from './boots/observe-caches.ts';
+export { WarmStart } from './boots/warm-start.ts';
 export { type Catalog, openCatalog } from './catalog/catalog.ts';
 export {
   layerVolumes,

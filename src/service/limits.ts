@@ -12,3 +12,12 @@ export const FENCE_ASK_MS = 2_000;
 
 /** Damaged chunks of a layer that are kept one by one; the others are counted. */
 export const DAMAGE_KEPT = 100;
+
+/** Boots that are recorded at the same time: a trace is of the last few boots of each content. */
+export const MAX_BOOTS_RECORDED = 16;
+/** Contents that are read ahead at the same time; the others wait. */
+export const AHEAD_AT_ONCE = 4;
+/** Storage that answers at once is not read ahead for so long, in milliseconds; it may be slower then. */
+export const FAST_CONTENT_MS = 600_000;
+/** What could not be read ahead is tried again after so many milliseconds. */
+export const AHEAD_RETRY_MS = 30_000;

@@ -27,9 +27,11 @@ import {
   Scrub,
   VdiskReplicaObserver,
   VersionObserver,
+  WarmStart,
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
 import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
+import { openBootReads, type ServiceBootReads } from './boot-reads.ts';
 import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
@@ -138,7 +140,7 @@ async function compose(
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
   const opened = await startDataPath(config, path, closers);
-  const { dataPlane, pool, layers, overlays, storage, replicator } = opened;
+  const { dataPlane, pool, layers, overlays, storage, replicator, bootReads } = opened;
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -157,6 +159,12 @@ async function compose(
     version: VERSION,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     consolidateBeyond: config.layers.most,
+    admission: {
+      most: config.boots.most,
+      perSecond: config.boots.perSecond,
+      slotMs: config.boots.slotSeconds * 1000,
+    },
+    bootReads,
     storage: storage.storage,
     replication: replicationParts(replicator, storage),
     replicas: new LayerReplicaStore({ folder, dataPlane, repository, layers, newId: randomUUID }),
@@ -214,6 +222,7 @@ async function startDataPath(
   readonly overlays: OverlayBook;
   readonly storage: OpenStorage;
   readonly replicator: ReplicationThread;
+  readonly bootReads: ServiceBootReads;
 }> {
   const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
@@ -233,7 +242,13 @@ async function startDataPath(
   const opened = openRepositories({ ...parts, catalog, clock: systemClock, workers });
   const { storage, replicator, barrier } = opened;
   repository.reach(storage);
+  const troubled = (subject: string, what: string, err: unknown): void =>
+    parts.log.error({ err, subject }, what);
+  const sharedBytes = config.cache.shared;
+  const shared = openBootReads({ layers, clock: systemClock, troubled, sharedBytes });
+  const { bootReads, sharedCache } = shared;
   const dataPlane = new ServiceDataPlane({
+    bootReads,
     catalog,
     overlays,
     layers,
@@ -243,7 +258,7 @@ async function startDataPath(
     fenceMs: FENCE_MS,
     clock: systemClock,
     died: parts.fail,
-    troubled: (subject, what, err) => parts.log.error({ err, subject }, what),
+    troubled,
   });
   // Before the workers: what is open must be closed again when they cannot start.
   let started: WorkerPool | undefined;
@@ -251,6 +266,7 @@ async function startDataPath(
   closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => started?.drain(config.drainSeconds * 1000));
   closers.add('replication', () => replicator.close());
+  closers.add('read-ahead', () => bootReads.close());
   const pool = await WorkerPool.start(
     workers,
     {
@@ -261,6 +277,7 @@ async function startDataPath(
       busyPoll: config.nbd.busyPoll,
       connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
       readCacheBytes: Math.floor(config.cache.read / workers),
+      sharedCache,
       logLevel: config.log.level,
       bootId,
     },
@@ -269,8 +286,9 @@ async function startDataPath(
   );
   started = pool;
   dataPlane.attach(pool);
+  bootReads.attach(pool);
   opened.reachWorkers(pool);
-  return { dataPlane, pool, layers, overlays, storage, replicator };
+  return { dataPlane, pool, layers, overlays, storage, replicator, bootReads };
 }
 
 /** What is wrong with them is said; the service goes on. */
@@ -306,6 +324,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
   );
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
+  const warmStart = new WarmStart(control);
   const repositories = new RepositoryObserver(control);
   repositories.observe(systemClock.now()); // attached in the background: nobody waits for an array
   let observing: Promise<void> | undefined;
@@ -313,6 +332,7 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
     const now = systemClock.now();
     try {
       observeBoots(control, now);
+      warmStart.observe(now);
       observeCaches(control);
     } catch (err) {
       log.error({ err }, 'observing machines');

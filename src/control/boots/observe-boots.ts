@@ -1,6 +1,8 @@
 import type { Control } from '../control.ts';
+import { TRACE_RECORD_MS } from '../limits.ts';
 import { bootProgress } from './boot-progress.ts';
 import { endBoot } from './end-boot.ts';
+import { keepTrace } from './traces.ts';
 
 /**
  * Called by the service's ticker, about once a second: looks at every boot under way.
@@ -8,7 +10,11 @@ import { endBoot } from './end-boot.ts';
  */
 export function observeBoots(control: Control, now: number): void {
   const { boots } = control.catalog;
+  tellLostPlaces(control, control.admission.sweep(now));
   for (const boot of boots.underWay()) {
+    const firstBlock = boot.stages['first-block'] ?? now;
+    const isLong = now - firstBlock > TRACE_RECORD_MS && control.recordings.has(boot.machineId);
+    if (isLong) control.change((record) => keepTrace(control, record, boot.machineId, true));
     const change = bootProgress(boot, control.dataPlane.machineLive(boot.machineId), now);
     if (change === undefined) continue;
     control.change((record) => {
@@ -22,4 +28,21 @@ export function observeBoots(control: Control, now: number): void {
       }
     });
   }
+}
+
+function tellLostPlaces(control: Control, lost: readonly string[]): void {
+  if (lost.length === 0) return;
+  const { catalog } = control;
+  control.change((record) => {
+    for (const machineId of lost) {
+      catalog.bootQueue.delete(machineId);
+      const name = catalog.machines.byId(machineId)?.name;
+      if (name === undefined) continue;
+      record({
+        kind: 'boot.place-lost',
+        subject: `machine/${name}`,
+        message: `${name} waited to boot and asks no more: it has lost its place`,
+      });
+    }
+  });
 }

@@ -5,6 +5,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../errors/index.ts';
 import { integer } from './row.ts';
+import { BOOT_STORMS } from './schema/boot-storms.ts';
 import { HOOK_DEBTS } from './schema/hook-debts.ts';
 import { INITIAL } from './schema/initial.ts';
 import { LIFECYCLE } from './schema/lifecycle.ts';
@@ -31,6 +32,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 5, sql: REPLICATION },
   { number: 6, sql: VDISK_REPLICAS },
   { number: 7, sql: HOOK_DEBTS },
+  { number: 15, sql: BOOT_STORMS },
 ];
 
 /**

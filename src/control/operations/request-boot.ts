@@ -1,11 +1,14 @@
 import { Fault } from '../../errors/index.ts';
 import { endBoot } from '../boots/end-boot.ts';
-import type {
-  MachineRecord,
-  OpenVersion,
-  SealedVersion,
-  VdiskRecord,
-  VersionRecord,
+import { readVersionAhead, recordBoot } from '../boots/traces.ts';
+import {
+  type BootStage,
+  isSealed,
+  type MachineRecord,
+  type OpenVersion,
+  type SealedVersion,
+  type VdiskRecord,
+  type VersionRecord,
 } from '../catalog/records.ts';
 import type { Control, RecordEvent } from '../control.ts';
 import { MAX_BOOTS_PER_MACHINE } from '../limits.ts';
@@ -49,7 +52,7 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
   const booting = whoBoots(control, parseMac(macText, 'mac'));
   const { machine, vdisk } = booting;
   const startedAt = control.clock.now();
-  const version = await prepareDisk(control, booting).catch((error: unknown) => {
+  const { version, isFresh } = await prepareDisk(control, booting).catch((error: unknown) => {
     refuseChanged(control, booting);
     throw error;
   });
@@ -57,6 +60,8 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
     refuseChanged(control, booting);
     return beginBoot(control, record, machine, vdisk, version, startedAt);
   });
+  recordBoot(control, { machineId: machine.id, bootId, isFresh }, version);
+  if (isSealed(version)) readVersionAhead(control, version);
   const { catalog } = control;
   const isOpen = version.state === 'maintenance';
   const collection =
@@ -124,8 +129,14 @@ function refuseChanged({ catalog }: Control, { machine, choice }: Booting): void
   throw new Fault('UNAVAILABLE', `version ${number} was deleted while ${machine.name} booted it`);
 }
 
-/** What the machine reads from now on is there when this settles. @returns its version */
-async function prepareDisk(control: Control, booting: Booting): Promise<VersionRecord> {
+interface Prepared {
+  readonly version: VersionRecord;
+  /** Its write cache is empty. */
+  readonly isFresh: boolean;
+}
+
+/** What the machine reads from now on is there when this settles. */
+async function prepareDisk(control: Control, booting: Booting): Promise<Prepared> {
   const { machine, vdisk, choice } = booting;
   switch (choice.kind) {
     case 'none':
@@ -139,17 +150,18 @@ async function prepareDisk(control: Control, booting: Booting): Promise<VersionR
       refuseSealing(control, vdisk, choice.version);
       const { catalog, dataPlane, clock, maintenanceLeaseMs: leaseMs } = control;
       await maintain({ catalog, dataPlane, clock, leaseMs }, machine, choice.version);
-      return choice.version;
+      return { version: choice.version, isFresh: false };
     }
     case 'sealed': {
       const version = keptVersion(control, booting, choice.version);
       requireKernel(vdisk, version);
       control.catalog.transaction(() => stopMaintaining(control.catalog, machine));
-      if (machine.cacheMode === 'server' || !keepsCache(control, machine, version)) {
+      const isFresh = machine.cacheMode === 'server' || !keepsCache(control, machine, version);
+      if (isFresh) {
         await control.dataPlane.renewOverlay(machine.id);
         control.fullCaches.delete(machine.id);
       }
-      return version;
+      return { version, isFresh };
     }
   }
 }
@@ -216,6 +228,8 @@ function beginBoot(
   }
   const id = boots.insert(machine.id, vdisk.name, version.number, startedAt);
   boots.prune(machine.id, MAX_BOOTS_PER_MACHINE);
+  control.catalog.bootQueue.delete(machine.id);
+  for (const [stage, at] of before(control, machine)) boots.stage(id, stage, at);
   const how = version.state === 'maintenance' ? ', which it writes' : '';
   record({
     kind: 'boot.started',
@@ -224,4 +238,18 @@ function beginBoot(
     data: { vdisk: vdisk.name, version: version.number, cacheMode: machine.cacheMode },
   });
   return id;
+}
+
+/** Stages that the machine had behind it when it was let boot. */
+function before(control: Control, { id, mac }: MachineRecord): readonly [BootStage, number][] {
+  const { dhcp, loader } = control.preludes.take(mac, control.clock.now());
+  const { queuedAt, admittedAt } = control.admission.grantOf(id) ?? {};
+  const admitted = queuedAt === undefined ? undefined : admittedAt;
+  const stages: readonly (readonly [BootStage, number | undefined])[] = [
+    ['dhcp', dhcp],
+    ['loader', loader],
+    ['queued', queuedAt],
+    ['admitted', admitted],
+  ];
+  return stages.flatMap(([stage, at]) => (at === undefined ? [] : [[stage, at]]));
 }

@@ -56,6 +56,20 @@ export function localDiskScript(reason: string, context: ScriptContext): string 
   ]);
 }
 
+/** `text` goes on the screen; nothing of the machine's state changes until it is let boot. */
+export function queuedScript(
+  { place, waiting, askAgainSeconds }: { place: number; waiting: number; askAgainSeconds: number },
+  { baseUrl, mac }: ScriptContext,
+): string {
+  return script([
+    `echo ${screenText(`Rootcast: other machines boot now; this one is number ${place} of ${waiting} that wait`)}`,
+    ':wait',
+    `sleep ${askAgainSeconds}`,
+    // A server that does not answer for a moment is asked again, as long as the place is kept and longer.
+    `chain --replace --autofree ${scriptUrl(baseUrl, mac)} || goto wait`,
+  ]);
+}
+
 export function errorScript(message: string, context: ScriptContext): string {
   return script([
     ':failed',

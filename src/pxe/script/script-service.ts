@@ -2,7 +2,13 @@
 import { Fault } from '../../errors/index.ts';
 import type { BootCatalog } from '../boot-catalog.ts';
 import type { PxeReporter } from '../events.ts';
-import { errorScript, localDiskScript, machineScript, type ScriptContext } from './boot-script.ts';
+import {
+  errorScript,
+  localDiskScript,
+  machineScript,
+  queuedScript,
+  type ScriptContext,
+} from './boot-script.ts';
 
 export interface ScriptSetup {
   readonly catalog: BootCatalog;
@@ -22,6 +28,11 @@ export async function bootScriptFor(mac: string, setup: ScriptSetup): Promise<st
         const text = machineScript(plan, context);
         report({ type: 'script-served', mac, outcome: 'boot', message: undefined });
         return text;
+      }
+      case 'queued': {
+        const message = `place ${plan.place} of ${plan.waiting}`;
+        report({ type: 'script-served', mac, outcome: 'queued', message });
+        return queuedScript(plan, context);
       }
       case 'local-disk':
         report({ type: 'script-served', mac, outcome: 'local-disk', message: plan.reason });

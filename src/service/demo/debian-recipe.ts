@@ -33,6 +33,10 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
         'initramfs-tools/scripts/init-bottom/rootcast-hostname',
         'usr/share/initramfs-tools/scripts/init-bottom/rootcast-hostname',
       ],
+      [
+        'initramfs-tools/scripts/init-bottom/rootcast-stage',
+        'usr/share/initramfs-tools/scripts/init-bottom/rootcast-stage',
+      ],
     ],
     packing: {
       path: 'etc/initramfs-tools/conf.d/rootcast',
