@@ -141,7 +141,7 @@ function changeTraces(app: ApiInstance, control: Control): void {
         response: answers(204, Nothing),
       },
     },
-    ({ params }, reply) => {
+    async ({ params }, reply) => {
       deleteTrace(control, params.name, params.number);
       return reply.code(204).send(null);
     },
