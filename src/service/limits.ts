@@ -20,4 +20,4 @@ export const AHEAD_AT_ONCE = 4;
 /** Storage that answers at once is not read ahead for so long, in milliseconds; it may be slower then. */
 export const FAST_CONTENT_MS = 600_000;
 /** What could not be read ahead is tried again after so many milliseconds. */
-export const AHEAD_RETRY_MS = 30_000;
+export const AHEAD_RETRY_MS = 5_000;

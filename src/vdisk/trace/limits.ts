@@ -6,7 +6,7 @@ export const MAX_TRACE_UNITS = 16_384;
 export const MAX_TRACED_DISK_BYTES = 4 * 2 ** 40;
 
 /** Units of a trace that are put into the order of the disk together: the first window, and later ones. */
-export const FIRST_AHEAD_WINDOW = 64;
+export const FIRST_AHEAD_WINDOW = 128;
 export const LONGEST_AHEAD_WINDOW = 256;
 /** Units in one request of read-ahead, at most: 1 MiB, what an NFS server takes in one. */
 export const MAX_AHEAD_UNITS = 8;
