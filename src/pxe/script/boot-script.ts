@@ -62,7 +62,7 @@ export function queuedScript(
   { baseUrl, mac }: ScriptContext,
 ): string {
   return script([
-    `echo ${screenText(`Rootcast: other machines boot now; this one is number ${place} of ${waiting} that wait`)}`,
+    `echo ${screenText(`Rootcast: other machines boot now, and this one is number ${place} of ${waiting} that wait`)}`,
     ':wait',
     `sleep ${askAgainSeconds}`,
     // A server that does not answer for a moment is asked again, as long as the place is kept and longer.
