@@ -1,5 +1,12 @@
 /** The image that the recorded boot of bench/traces reads, and machines that replay it. */
-import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseTrace, traceBlocks, traceDiskBytes } from '../../../bench/trace.ts';

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { BlockError } from '../../../src/errors/index.ts';
 import { MemoryDevice, SharedCache, SharedSource } from '../../../src/block/index.ts';
+import { BlockError } from '../../../src/errors/index.ts';
 import { SEED } from '../../support/seed.ts';
 
 const UNIT = 4096;

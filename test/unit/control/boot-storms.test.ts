@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { askAgainSeconds } from '../../../src/control/boots/admission.ts';
 import {
   addCollection,
   addMachine,
@@ -12,7 +13,6 @@ import {
   setBootRule,
   showBoots,
 } from '../../../src/control/index.ts';
-import { askAgainSeconds } from '../../../src/control/boots/admission.ts';
 import {
   BOOT_ASK_LONGEST_SECONDS,
   BOOT_PLACE_KEPT_MS,

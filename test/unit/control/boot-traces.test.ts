@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { NO_BOOT_READS } from '../../../src/control/boot-reads-port.ts';
 import { mergeTraces } from '../../../src/control/boots/merge-traces.ts';
 import { decodeTraceFile, encodeTraceFile } from '../../../src/control/boots/trace-file.ts';
 import { WarmStart } from '../../../src/control/boots/warm-start.ts';
@@ -16,7 +17,6 @@ import {
   showTrace,
 } from '../../../src/control/index.ts';
 import { MAX_TRACE_BOOTS, MIN_TRACE_UNITS } from '../../../src/control/limits.ts';
-import { NO_BOOT_READS } from '../../../src/control/boot-reads-port.ts';
 import { decodeUnits, encodeUnits } from '../../../src/control/values/trace-units.ts';
 import { SEED } from '../../support/seed.ts';
 import { type FakeService, fakeService, kinds, withVdisk } from './support/fake-service.ts';

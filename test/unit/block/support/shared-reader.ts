@@ -44,7 +44,10 @@ async function read(): Promise<void> {
     const source = sources[at];
     const unit = random(UNITS - 4);
     if (random(10) === 0) {
-      await source?.readAhead({ first: unit, count: 4, wanted: [unit, unit + 1, unit + 3] }, scratch);
+      await source?.readAhead(
+        { first: unit, count: 4, wanted: [unit, unit + 1, unit + 3] },
+        scratch,
+      );
       continue;
     }
     await source?.read(target, unit * UNIT);

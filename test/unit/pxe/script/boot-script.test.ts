@@ -7,8 +7,8 @@ import type { PxeEvent } from '../../../../src/pxe/events.ts';
 import {
   errorScript,
   localDiskScript,
-  queuedScript,
   machineScript,
+  queuedScript,
 } from '../../../../src/pxe/script/boot-script.ts';
 import { screenText } from '../../../../src/pxe/script/screen-text.ts';
 import { bootScriptFor } from '../../../../src/pxe/script/script-service.ts';
