@@ -77,12 +77,12 @@ describe(`${MACHINES} machines that are switched on at once, with room for ${AT_
       expect(most).toBeLessThanOrEqual(AT_ONCE);
       expect(most).toBeGreaterThan(AT_ONCE / 2);
       expect(longestQueue).toBeGreaterThan(0);
-      const after = (part: number): string => {
+      const readyWhen = (part: number): string => {
         const at = Math.min(MACHINES - 1, Math.floor(MACHINES * part));
         return `${(readyAfter[at] ?? 0).toFixed(1)} s`;
       };
       console.log(
-        `${MACHINES} machines, ${AT_ONCE} at once, ${REQUESTS} requests each: ready first after ${after(0)}, median ${after(0.5)}, last ${after(1)}; sent away ${waits} times, queue up to ${longestQueue}, none failed`,
+        `${MACHINES} machines, ${AT_ONCE} at once, ${REQUESTS} requests each: ready first after ${readyWhen(0)}, median ${readyWhen(0.5)}, last ${readyWhen(1)}; sent away ${waits} times, queue up to ${longestQueue}, none failed`,
       );
     },
     HANG_MS,

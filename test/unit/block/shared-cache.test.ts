@@ -24,9 +24,12 @@ class SlowDisk extends MemoryDevice {
     this.reads += 1;
     return new Promise((resolve, reject) => {
       const go = (error?: Error): void => {
-        if (error !== undefined) return reject(error);
-        super.read(target, offset);
-        resolve();
+        if (error === undefined) {
+          super.read(target, offset);
+          resolve();
+        } else {
+          reject(error);
+        }
       };
       this.waiting.push({ offset, go });
     });

@@ -105,9 +105,12 @@ class SlowDisk extends MemoryDevice {
     }
     return new Promise((resolve, reject) => {
       const go = (error?: Error): void => {
-        if (error !== undefined) return reject(error);
-        super.read(target, offset);
-        resolve();
+        if (error === undefined) {
+          super.read(target, offset);
+          resolve();
+        } else {
+          reject(error);
+        }
       };
       this.waiting.push({ offset, length: target.length, go });
       this.most = Math.max(this.most, this.waiting.length);
