@@ -35,7 +35,7 @@ export interface Boots {
     readonly aheadBytes: number;
     readonly aheadHitBytes: number;
     readonly aheadWastedBytes: number;
-    readonly fastContents: number;
+    readonly restingContents: number;
   };
 }
 

@@ -21,8 +21,8 @@ export interface BootReadGauges {
   readonly aheadHitBytes: number;
   /** … of which made room for something else before anybody wanted it. */
   readonly aheadWastedBytes: number;
-  /** Contents whose storage answers so soon that they are not read ahead. */
-  readonly fastContents: number;
+  /** Contents that are not read ahead for now: their storage answers at once, or could not be read. */
+  readonly restingContents: number;
 }
 
 export interface BootReads {
@@ -49,6 +49,6 @@ export const NO_BOOT_READS: BootReads = {
     aheadBytes: 0,
     aheadHitBytes: 0,
     aheadWastedBytes: 0,
-    fastContents: 0,
+    restingContents: 0,
   }),
 };

@@ -7,7 +7,13 @@ import { CACHE_BLOCK_BYTES, SharedCache } from '../block/index.ts';
 import type { AheadRequest, BootReadGauges, BootReads, Clock } from '../control/index.ts';
 import { createAccessRecord, endAccessRecord } from '../vdisk/index.ts';
 import type { LayerShelf } from './layer-shelf.ts';
-import { AHEAD_AT_ONCE, AHEAD_RETRY_MS, FAST_CONTENT_MS, MAX_BOOTS_RECORDED } from './limits.ts';
+import {
+  AHEAD_AT_ONCE,
+  AHEAD_RETRY_MS,
+  AHEAD_SHARE,
+  FAST_CONTENT_MS,
+  MAX_BOOTS_RECORDED,
+} from './limits.ts';
 import type { FromWorker } from './workers/messages.ts';
 import type { WorkerPool } from './workers/worker-pool.ts';
 
@@ -70,10 +76,13 @@ export class ServiceBootReads implements BootReads {
 
   readAhead(request: AheadRequest): void {
     const { sharedBytes, clock } = this.#options;
-    const { contentId, order } = request;
+    const { contentId } = request;
+    // More than there is room for would push out what was read ahead before.
+    const units = Math.floor((sharedBytes * AHEAD_SHARE) / this.unitBytes);
+    const order = request.order.subarray(0, units);
     if (sharedBytes === 0 || order.length === 0 || this.#contents.has(contentId)) return;
     if (clock.now() < (this.#notBefore.get(contentId) ?? 0)) return;
-    this.#waiting.set(contentId, request);
+    this.#waiting.set(contentId, { ...request, order });
     this.#beginNext();
   }
 
@@ -93,7 +102,7 @@ export class ServiceBootReads implements BootReads {
       aheadBytes: this.#bytes,
       aheadHitBytes: total('aheadHitBytes'),
       aheadWastedBytes: total('aheadWastedBytes'),
-      fastContents: [...this.#notBefore.values()].filter((until) => until > now).length,
+      restingContents: [...this.#notBefore.values()].filter((until) => until > now).length,
     };
   }
 

@@ -15,6 +15,8 @@ export const DAMAGE_KEPT = 100;
 
 /** Boots that are recorded at the same time: a trace is of the last few boots of each content. */
 export const MAX_BOOTS_RECORDED = 16;
+/** Of the memory that workers share, what one trace may fill, at most. */
+export const AHEAD_SHARE = 0.75;
 /** Contents that are read ahead at the same time; the others wait. */
 export const AHEAD_AT_ONCE = 4;
 /** Storage that answers at once is not read ahead for so long, in milliseconds; it may be slower then. */

@@ -86,7 +86,7 @@ export class BootAdmission {
     }
   }
 
-  /** An admitted machine keeps its slot for the boot that begins now: `began` or `failed` follows. */
+  /** An admitted machine keeps its slot for the boot that begins now: `settled` follows. */
   ask(catalog: Catalog, machine: MachineRecord, now: number): Admission {
     if (this.#grants.has(machine.id)) return { kind: 'admitted' };
     const known = this.#byMachine.get(machine.id);
@@ -134,8 +134,11 @@ export class BootAdmission {
 
   /** Whether it may begin now, as far as slots are concerned: there is one that nobody before it may have. */
   #isCalled(catalog: Catalog, wanted: Waiting, booting: ReadonlySet<string>): boolean {
-    const { most } = this.settings;
+    const { most, perSecond } = this.settings;
     let free = most === 0 ? Number.POSITIVE_INFINITY : most - booting.size;
+    // With a pace, whoever asks when one may begin is not the first; nor further back than what begins
+    // between two questions.
+    if (perSecond > 0) free = Math.min(free, perSecond * BOOT_ASK_FIRST_SECONDS);
     const hasGroups = this.#queue.some(({ groups }) => groups.length > 0);
     const left = hasGroups ? this.#groupsLeft(catalog, booting) : new Map<string, number>();
     for (const waiting of this.#queue) {
@@ -171,7 +174,7 @@ export class BootAdmission {
     return booting;
   }
 
-  /** Only what is limited has a pace too: tokens of the last second. */
+  /** What has been saved up is of the last second at most. */
   #mayBegin(now: number): boolean {
     const { perSecond } = this.settings;
     if (perSecond === 0) return true;

@@ -70,7 +70,7 @@ export const BootsView = Type.Object({
       aheadBytes: BytesField,
       aheadHitBytes: BytesField,
       aheadWastedBytes: BytesField,
-      fastContents: Type.Integer(),
+      restingContents: Type.Integer(),
     },
     { description: 'what workers share, and what was read ahead, since the start' },
   ),

@@ -261,6 +261,21 @@ describe('the pace', () => {
     expect(await ask('e')).toBe('boot');
   });
 
+  test('nobody comes from far behind because he asks at the right moment', async () => {
+    await open(0, 1);
+    const names = [...'abcdefgh'];
+    for (const name of names) add(name);
+    for (const name of names) await ask(name);
+    expect(order()).toEqual([...'bcdefgh']);
+    service.clock.advance(1000);
+    expect(await ask('h')).toBe(7);
+    expect(await ask('d')).toBe(3);
+    expect(await ask('c')).toBe('boot');
+    expect(await ask('b')).toBe(1);
+    service.clock.advance(1000);
+    expect(await ask('b')).toBe('boot');
+  });
+
   test('who is further back asks less often', () => {
     expect([1, 50, 51, 500].map(askAgainSeconds)).toEqual([2, 2, 3, 11]);
     expect(askAgainSeconds(10_000)).toBe(BOOT_ASK_LONGEST_SECONDS);

@@ -9,10 +9,12 @@ import {
   addMachine,
   type BootReads,
   beginVersion,
+  deleteMachine,
   deleteTrace,
   exportTrace,
   importTrace,
   noteBootStage,
+  observeBoots,
   requestBoot,
   showTrace,
 } from '../../../src/control/index.ts';
@@ -163,6 +165,15 @@ describe('a boot', () => {
     reads.read = reads.read.subarray(1);
     ready(service);
     expect(shown(service).boots).toEqual([]);
+  });
+
+  test('of a machine that is deleted meanwhile is forgotten', async () => {
+    const { service, reads } = await setUp();
+    await requestBoot(service.control, MAC);
+    await deleteMachine(service.control, 'pc-1');
+    observeBoots(service.control, service.clock.now());
+    expect(reads.recording.size).toBe(0);
+    expect(service.control.recordings.size).toBe(0);
   });
 
   test('of a write cache that is kept is not recorded: it does not read all of the version', async () => {
