@@ -10,6 +10,11 @@ export function isReplicationPath(path: string): boolean {
   return /^([A-Z]+ )?\/v1\/replications\b/.test(path);
 }
 
+/** Boots, the queue and boot traces: boots.test.ts. */
+function isBootPath(path: string): boolean {
+  return /^([A-Z]+ )?\/v1\/(boots\b|machines\/[^/]+\/boots$|vdisks\/.*\/trace\b)/.test(path);
+}
+
 export function isTriedElsewhere(path: string): boolean {
-  return isStoragePath(path) || isReplicationPath(path);
+  return isStoragePath(path) || isReplicationPath(path) || isBootPath(path);
 }
