@@ -129,7 +129,7 @@ describe('by the CLI', () => {
   }
 
   test('the queue, a rule, a timeline, and a trace to a file and back', async () => {
-    expect(await cli('boots')).toMatch(/at once: +1 of 1\n[^]*1 +pc-2/);
+    expect(await cli('boots')).toMatch(/at once: +1 of 1\n[\s\S]*1 +pc-2/);
     expect(await cli('boots', 'rule', '--machine', 'pc-2', '--priority', '-5')).toMatch(
       /machine +pc-2 +- +-5/,
     );
@@ -138,10 +138,10 @@ describe('by the CLI', () => {
     service.clock.advance(2500);
     noteBootStage(service.control, MACS[0], 'ready');
     expect(await cli('machine', 'timeline', 'pc-1')).toMatch(
-      /debian version 1, ready, took 4\.0 s\n[^]*ready .*\+2\.5 s +2\.5 s/,
+      /debian version 1, ready, took 4\.0 s\n[\s\S]*ready .*\+2\.5 s +2\.5 s/,
     );
     expect(await cli('machine', 'timeline', 'pc-2')).toContain('has not booted yet');
-    expect(await cli('version', 'trace', 'show', 'debian', '1')).toMatch(/20 units[^]*pc-9/);
+    expect(await cli('version', 'trace', 'show', 'debian', '1')).toMatch(/20 units[\s\S]*pc-9/);
     await cli('version', 'trace', 'export', 'debian', '1', 'file');
     await cli('version', 'trace', 'delete', 'debian', '1');
     expect(await cli('version', 'trace', 'show', 'debian', '1')).toContain('nothing yet');
