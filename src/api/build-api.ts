@@ -22,6 +22,7 @@ import { PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
 import type { ApiInstance, SchemaTypes } from './route-provider.ts';
 import { eventRoutes, leaseRoutes, statusRoutes } from './routes/activity.ts';
 import { bootMediaRoutes } from './routes/boot-media.ts';
+import { bootRoutes } from './routes/boots.ts';
 import { bundleRoutes } from './routes/bundles.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { enrolmentPolicyRoutes, enrolmentRoutes } from './routes/enrolments.ts';
@@ -195,6 +196,7 @@ function guardedRoutes(control: Control, token: string) {
     app.register(bootMediaRoutes(control));
     app.register(uploadRoutes(control));
     app.register(machineRoutes(control));
+    app.register(bootRoutes(control));
     app.register(collectionRoutes(control));
     app.register(personalityRoutes(control));
     app.register(enrolmentRoutes(control));

@@ -42,6 +42,8 @@ export {
   type ReadCacheOptions,
 } from './read-cache.ts';
 export { ReadOnlyDevice } from './read-only-device.ts';
+export { SharedCache, type SharedCacheGauges } from './shared-cache.ts';
+export { type AheadRead, type BlockRun, SharedSource } from './shared-source.ts';
 export { SliceDevice } from './slice-device.ts';
 export { WriteBatch } from './write-batch.ts';
 export { ZeroDevice } from './zero-device.ts';

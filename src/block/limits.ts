@@ -40,3 +40,6 @@ export const ASYNC_PERIOD_LONGEST_MS = 10_000;
 
 /** Requests longer than this many bytes are always asynchronous: even from memory they take long. */
 export const SYNC_IO_BYTES = 256 * 1024;
+
+/** Milliseconds that a reader waits for a block which another worker reads, before it reads for itself. */
+export const SHARED_WAIT_MS = 15_000;

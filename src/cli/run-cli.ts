@@ -4,6 +4,7 @@ import { CliError, EXIT_OK, EXIT_USAGE } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { auditCommand, eventsCommand, leasesCommand, statusCommand } from './commands/activity.ts';
 import { bootMediaCommand } from './commands/boot-media.ts';
+import { bootsCommand } from './commands/boots.ts';
 import { bundleCommand } from './commands/bundle.ts';
 import { collectionCommand } from './commands/collection.ts';
 import { enrolmentCommand } from './commands/enrolment.ts';
@@ -59,6 +60,7 @@ function buildProgram(io: CliIo): Command {
   program.addCommand(bundleCommand(io));
   program.addCommand(bootMediaCommand(io));
   program.addCommand(machineCommand(io));
+  program.addCommand(bootsCommand(io));
   program.addCommand(collectionCommand(io));
   program.addCommand(enrolmentCommand(io));
   program.addCommand(replicationCommand(io));

@@ -5,6 +5,10 @@
 import { KeyedMutex } from '../base/index.ts';
 import { currentActor } from './actor.ts';
 import type { BootMedia } from './boot-media-port.ts';
+import { type BootReads, NO_BOOT_READS } from './boot-reads-port.ts';
+import { type AdmissionSettings, BootAdmission, NO_ADMISSION } from './boots/admission.ts';
+import { MergedTraces, type Recordings } from './boots/merged-traces.ts';
+import { BootPreludes } from './boots/preludes.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { EventRecord, TaskRecord } from './catalog/records.ts';
 import { EnrolmentWindow } from './enrolment-window.ts';
@@ -32,6 +36,10 @@ export interface ControlOptions {
   readonly replicas?: LayerReplicas;
   /** Absent: it makes none. */
   readonly bootMedia?: BootMedia;
+  /** How many machines boot at once; absent: any number. */
+  readonly admission?: AdmissionSettings;
+  /** Absent: boots are not recorded, and nothing is read ahead. */
+  readonly bootReads?: BootReads;
   readonly clock: Clock;
   /** A fresh unique id, e.g. crypto.randomUUID. */
   readonly newId: () => string;
@@ -110,6 +118,11 @@ export class Control {
     string,
     { readonly bootId: number; readonly address: string; readonly toldOthers: boolean }
   >();
+  readonly admission: BootAdmission;
+  readonly bootReads: BootReads;
+  readonly preludes = new BootPreludes();
+  readonly mergedTraces = new MergedTraces();
+  readonly recordings: Recordings = new Map();
   readonly enrolmentWindow = new EnrolmentWindow();
   /** What is done with a replication, one after the other. By its id. */
   readonly replicationTurns = new KeyedMutex();
@@ -137,6 +150,8 @@ export class Control {
     this.replication = options.replication;
     this.replicas = options.replicas ?? NO_REPLICAS;
     this.bootMedia = options.bootMedia ?? NO_BOOT_MEDIA;
+    this.admission = new BootAdmission(options.admission ?? NO_ADMISSION);
+    this.bootReads = options.bootReads ?? NO_BOOT_READS;
     this.clock = options.clock;
     this.newId = options.newId;
     this.serverName = options.serverName;

@@ -5,8 +5,10 @@
 
 export { actingAs } from './actor.ts';
 export type { BootMedia, BootMediumRequest } from './boot-media-port.ts';
+export type { AheadRequest, BootReadGauges, BootReads } from './boot-reads-port.ts';
 export { observeBoots } from './boots/observe-boots.ts';
 export { observeCaches } from './boots/observe-caches.ts';
+export { WarmStart } from './boots/warm-start.ts';
 export { type CacheReport, type ReportOutcome, reportCache } from './caches/report-cache.ts';
 export { type Catalog, openCatalog } from './catalog/catalog.ts';
 export {

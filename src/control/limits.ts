@@ -159,3 +159,35 @@ export const VDISK_REPLICAS_EVERY_MS = 2_000;
 export const VDISK_REPLICA_RETRY_MS = 60_000;
 /** Copying that begins by itself does so while fewer than so many are under way. */
 export const MAX_VDISK_REPLICA_RUNS = 4;
+
+/** A machine that waits to be admitted to boot and does not ask for so long loses its place. */
+export const BOOT_PLACE_KEPT_MS = 60_000;
+/** Seconds after which one that waits asks again: the first few, and more the further back, up to the last. */
+export const BOOT_ASK_FIRST_SECONDS = 2;
+export const BOOT_ASK_LONGEST_SECONDS = 15;
+/** Places of the queue for each further second. */
+export const BOOT_PLACES_PER_SECOND = 50;
+/** Machines in one answer about the queue. */
+export const MAX_QUEUE_SHOWN = 1_000;
+/** The most that a rule allows to boot at once, and the furthest a priority goes from 0. */
+export const MAX_BOOTS_AT_ONCE = 10_000;
+export const MAX_BOOT_PRIORITY = 1_000;
+/** Unknown how a machine came here when its firmware was silent for so long: its DHCP is of another boot. */
+export const PRELUDE_GAP_MS = 60_000;
+/** Machines and addresses whose DHCP and loaders are remembered until they fetch their script. */
+export const MAX_PRELUDES = 16_384;
+
+/** Boots of one content that its trace is made of; then no more are recorded. */
+export const MAX_TRACE_BOOTS = 8;
+/** Units of one boot, as vdisk/trace/limits.ts has it. */
+export const MAX_TRACE_UNITS = 16_384;
+/** A boot that read fewer units is no boot. */
+export const MIN_TRACE_UNITS = 8;
+/** Nothing of a boot is recorded so long after its first block. */
+export const TRACE_RECORD_MS = 300_000;
+/** Traces that are kept merged in memory. */
+export const MAX_MERGED_TRACES = 64;
+/** After a start the traces of what machines boot are read ahead as soon as their repositories are there, for so long. */
+export const WARM_START_MS = 600_000;
+/** Characters of a trace's file in base64. */
+export const MAX_TRACE_TEXT = 400_000;

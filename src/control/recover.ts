@@ -20,6 +20,7 @@ export async function recoverControl(control: Control): Promise<void> {
     }
   });
   payHookDebts(control);
+  control.admission.restore(control.catalog, control.clock.now());
   // Whoever wrote while the service was away is given the time to connect again.
   renewLocks(control.catalog, control.clock.now(), control.maintenanceLeaseMs, () => true);
   await removeAllFromDisk(control, control.catalog.removals.all());

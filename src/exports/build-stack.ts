@@ -6,6 +6,7 @@
  *                                                        swap  the barrier    swap                  swap
  *   overlay    own block or the chain's?  read-only                           overlay               read-only
  *   chain      holes, shared read cache   chain                               chain                 chain
+ *   shared     what other workers read    shared                              –                     –
  *   volumes    one of each layer          volumes        the array's volume   volumes               volumes
  *
  * Below the overlay its two volumes, `data` and `map`, come from the same repository. A chain is open
@@ -18,12 +19,20 @@ import {
   type ReadableBlockDevice,
   type ReadCache,
   ReadOnlyDevice,
+  type SharedCache,
+  SharedSource,
 } from '../block/index.ts';
 import { BlockError } from '../errors/index.ts';
 import type { VolumeData } from '../repositories/index.ts';
-import { type FlushJournal, type FullReason, openChain, openOverlay } from '../vdisk/index.ts';
+import {
+  AccessRecorder,
+  type FlushJournal,
+  type FullReason,
+  openChain,
+  openOverlay,
+} from '../vdisk/index.ts';
 import { BorrowedChain } from './borrowed-chain.ts';
-import { ChainTable } from './chain-table.ts';
+import { ChainTable, type OpenChain } from './chain-table.ts';
 import { LazyVolume } from './lazy-volume.ts';
 import { EAGER_LAYERS } from './limits.ts';
 import type { ChainPlan, OverlayPlan, StackPlan, VolumePlan } from './stack-plan.ts';
@@ -31,6 +40,8 @@ import type { ChainPlan, OverlayPlan, StackPlan, VolumePlan } from './stack-plan
 export interface StackParts {
   readonly volumes: VolumeData;
   readonly readCache: ReadCache;
+  /** Below the read caches of all workers; undefined: they share nothing. */
+  readonly sharedCache?: SharedCache | undefined;
   /** This worker's number: its slot in an overlay's shared statistics. */
   readonly worker: number;
   /** This worker's flush journal; undefined: each flush syncs its overlay's own volumes. */
@@ -47,12 +58,17 @@ export interface Stack {
 
 export type StackBuilder = (plan: StackPlan) => Promise<Stack>;
 
+/** The chains that one worker has open. */
+export function chainTable(parts: StackParts): ChainTable {
+  return new ChainTable((plan) => openChainOf(plan, parts));
+}
+
 /** Builds stacks for one worker. What was opened is closed again when the rest fails to open. */
-export function stackBuilder(parts: StackParts): StackBuilder {
-  const chains = new ChainTable((plan) => openChainOf(plan, parts));
+export function stackBuilder(parts: StackParts, chains = chainTable(parts)): StackBuilder {
   return async (plan) => {
     if (plan.volume === undefined) {
-      return onChain(chains, plan.chain, async (base) => {
+      const recorder = plan.record === undefined ? undefined : new AccessRecorder(plan.record);
+      return onChain(chains, plan.chain, recorder, async (base) => {
         if (plan.overlay === undefined) return new CheckedDevice(new ReadOnlyDevice(base));
         return new CheckedDevice(await openOverlayOf(plan.name, plan.overlay, base, parts));
       });
@@ -72,7 +88,7 @@ async function openVolumeStack(
     const device = await parts.volumes.open(volume.locator, { write: !readOnly });
     return { device, close: () => device.close() };
   }
-  return onChain(chains, volume.chain, async (base) => {
+  return onChain(chains, volume.chain, undefined, async (base) => {
     const { sealed, overlay } = volume;
     let below: ReadableBlockDevice = base;
     try {
@@ -90,11 +106,12 @@ async function openVolumeStack(
 async function onChain(
   chains: ChainTable,
   plan: ChainPlan,
+  recorder: AccessRecorder | undefined,
   open: (base: BorrowedChain) => Promise<BlockDevice>,
 ): Promise<Stack> {
   const chain = await chains.use(plan);
   try {
-    const device = await open(new BorrowedChain(chain.device));
+    const device = await open(new BorrowedChain(chain.device, recorder));
     const close = async (): Promise<void> => {
       try {
         await device.close();
@@ -137,9 +154,9 @@ async function openOverlayOf(
 }
 
 async function openChainOf(
-  { index, layers }: ChainPlan,
-  { volumes, readCache: cache }: StackParts,
-): Promise<ReadableBlockDevice> {
+  { index, layers, content }: ChainPlan,
+  { volumes, readCache: cache, sharedCache }: StackParts,
+): Promise<OpenChain> {
   const opened: { layerId: string; volume: ReadableBlockDevice }[] = [];
   try {
     for (const { layerId, volume, size } of layers) {
@@ -154,7 +171,14 @@ async function openChainOf(
     }
     const [base, ...differences] = opened;
     if (base === undefined) throw new BlockError('EINVAL', 'open', 0, 0, 'a chain without layers');
-    return openChain({ index, layers: [base, ...differences], cache });
+    let source: SharedSource | undefined;
+    const share = (below: ReadableBlockDevice): ReadableBlockDevice => {
+      if (content === undefined || sharedCache?.blockBytes !== cache.blockBytes) return below;
+      source = new SharedSource(below, sharedCache, content);
+      return source;
+    };
+    const device = openChain({ index, layers: [base, ...differences], cache, below: share });
+    return { device, source };
   } catch (error) {
     await Promise.allSettled(opened.map(({ volume }) => volume.close()));
     throw error;

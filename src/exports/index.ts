@@ -1,7 +1,14 @@
 /**
  * What block servers serve: named exports, each a stack of devices. Read first: build-stack.ts.
  */
-export { type Stack, type StackBuilder, type StackParts, stackBuilder } from './build-stack.ts';
+export {
+  chainTable,
+  type Stack,
+  type StackBuilder,
+  type StackParts,
+  stackBuilder,
+} from './build-stack.ts';
+export type { ChainTable } from './chain-table.ts';
 export type {
   ContextExtent,
   ExportClient,

@@ -15,6 +15,11 @@ export interface ChainPlan {
   readonly index: SharedArrayBuffer;
   /** The base first. */
   readonly layers: readonly LayerPlan[];
+  /**
+   * The number of its content, from 1, the same in all workers: they share blocks of it that come from slow
+   * storage (block/shared-cache.ts). Absent: they do not.
+   */
+  readonly content?: number;
 }
 
 export interface LayerPlan {
@@ -44,6 +49,8 @@ export interface DiskPlan extends PlanHead {
   readonly chain: ChainPlan;
   /** Absent for a read-only export of the chain itself. */
   readonly overlay: OverlayPlan | undefined;
+  /** The machine boots: what it reads of the chain is noted here (vdisk/trace/access-recorder.ts). */
+  readonly record?: SharedArrayBuffer | undefined;
   readonly volume?: undefined;
 }
 

@@ -58,8 +58,20 @@ export interface MachineBootPlan {
 
 export type BootPlan =
   | MachineBootPlan
+  /** Too many boot now: it is not a boot yet, and asks again, which keeps its place. */
+  | {
+      readonly kind: 'queued';
+      /** From 1. */
+      readonly place: number;
+      readonly waiting: number;
+      readonly askAgainSeconds: number;
+    }
   /** Waiting for approval, disabled, no vDisk: `reason` goes on the screen. */
   | { readonly kind: 'local-disk'; readonly reason: string };
+
+/** What a guest may tell of its boot, besides that it is ready. */
+export const GUEST_STAGES = ['root-mounted'] as const;
+export type GuestStage = (typeof GUEST_STAGES)[number];
 
 export type BootFileRole = 'kernel' | 'initrd';
 
@@ -118,7 +130,8 @@ export interface BootCatalog {
    */
   isUp(mac: string): boolean;
   /**
-   * The machine fetched its boot script: this *is* a boot, and renews a `server` overlay. What it
+   * The machine fetched its boot script: this *is* a boot, and renews a `server` overlay, unless it is queued.
+   * What it
    * throws (a Fault) is shown on the machine's screen, which tries again.
    * @param bootUrl where machines reach our HTTP server; known once its port is bound
    */

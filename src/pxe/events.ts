@@ -1,5 +1,5 @@
 /** What the PXE servers tell the rest: for the machine's timeline, the event log and the metrics. */
-import type { BootClient, BootFileRole } from './boot-catalog.ts';
+import type { BootClient, BootFileRole, GuestStage } from './boot-catalog.ts';
 
 export type PxeEvent =
   /** A machine's firmware asked, and what became of it. */
@@ -35,10 +35,12 @@ export type PxeEvent =
   | { readonly type: 'loader-served'; readonly address: string; readonly file: string }
   /** A boot loader file is not installed; `message` names the Debian package. */
   | { readonly type: 'loader-missing'; readonly file: string; readonly message: string }
+  /** A machine asks for its script, by HTTP: it is at this address. Before `script-served`. */
+  | { readonly type: 'script-asked'; readonly mac: string; readonly address: string }
   | {
       readonly type: 'script-served';
       readonly mac: string;
-      readonly outcome: 'boot' | 'local-disk' | 'error';
+      readonly outcome: 'boot' | 'queued' | 'local-disk' | 'error';
       /** The reason of `local-disk` and `error`. */
       readonly message: string | undefined;
     }
@@ -53,6 +55,8 @@ export type PxeEvent =
     }
   /** The guest says that it is up. */
   | { readonly type: 'machine-ready'; readonly mac: string; readonly address: string }
+  /** The guest says how far it has come. */
+  | { readonly type: 'machine-stage'; readonly mac: string; readonly stage: GuestStage }
   /** Something of ours or of the service threw; the client got no answer or an error. */
   | { readonly type: 'failure'; readonly where: string; readonly error: unknown };
 

@@ -1,5 +1,6 @@
 /** PXE's port onto the control plane: every answer is one operation. */
 import {
+  bootOrWait,
   type Control,
   decideBoot,
   deleteLease,
@@ -12,7 +13,6 @@ import {
   type BootPlan as RequestedBoot,
   recordEvent,
   reportCache,
-  requestBoot,
   saveLease,
 } from '../control/index.ts';
 import type {
@@ -65,7 +65,9 @@ export function bootCatalog(control: Control, layers: LayerShelf): BootCatalog {
         return { kind: 'local-disk', reason: LOCAL_REASONS[decision.reason] };
       }
       // What is refused for now (another machine writes the version) is told, and asked again by itself.
-      const plan = await requestBoot(control, mac);
+      const answer = await bootOrWait(control, mac);
+      if (answer.kind === 'queued') return answer;
+      const { plan } = answer;
       return {
         kind: 'boot',
         machine: plan.machineName,
@@ -135,7 +137,14 @@ export function pxeReporter(control: Control, log: Log): (event: PxeEvent) => vo
     switch (event.type) {
       case 'script-served':
         if (event.outcome === 'boot') noteBootStage(control, event.mac, 'script');
+        else if (event.outcome === 'queued') log.debug(event, 'boot script');
         else log.warn(event, 'boot script');
+        return;
+      case 'script-asked':
+        control.preludes.script(event.mac, event.address, control.clock.now());
+        return;
+      case 'machine-stage':
+        noteBootStage(control, event.mac, event.stage);
         return;
       case 'file-served':
         if (event.complete) noteBootStage(control, event.mac, event.role);
@@ -169,10 +178,16 @@ export function pxeReporter(control: Control, log: Log): (event: PxeEvent) => vo
         log.error({ where: event.where, err: event.error }, 'pxe');
         return;
       case 'dhcp-boot-request':
-      case 'dhcp-lease':
-      case 'dhcp-released':
+        control.preludes.dhcp(event.client.mac, control.clock.now());
+        log.info(event, 'pxe');
+        return;
       case 'tftp-served':
       case 'loader-served':
+        control.preludes.loader(event.address, control.clock.now());
+        log.info(event, 'pxe');
+        return;
+      case 'dhcp-lease':
+      case 'dhcp-released':
         log.info(event, 'pxe');
         return;
     }

@@ -16,6 +16,7 @@ import type {
 import { listVdiskDisks, machineDiskById } from '../control/index.ts';
 import { BlockError, Fault } from '../errors/index.ts';
 import type { ExportSummary, StackPlan } from '../exports/index.ts';
+import type { ServiceBootReads } from './boot-reads.ts';
 import {
   type MachineOwner,
   ownerToOpen,
@@ -45,6 +46,8 @@ export interface ServiceDataPlaneOptions {
   readonly clock: Clock;
   /** Repositories and their volumes; absent: there are none. */
   readonly storage?: DataPlaneStorage;
+  /** Records of machines that boot; absent: none is recorded. */
+  readonly bootReads?: Pick<ServiceBootReads, 'recordOf' | 'ended'>;
   /** The service cannot go on: a worker died. */
   readonly died: (error: Error) => void;
   /** Something of one machine failed; the others are not concerned. */
@@ -141,6 +144,10 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   barrier(worker: number, message: BarrierAnswer): void {
     this.#options.storage?.barrier.receive(worker, message);
+  }
+
+  aheadEnded(message: Parameters<ServiceBootReads['ended']>[0]): void {
+    this.#options.bootReads?.ended(message);
   }
 
   died(error: Error): void {
@@ -294,6 +301,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
         description: `disk of ${vdiskName}`,
         chain,
         overlay: planOf(overlay),
+        record: this.#options.bootReads?.recordOf(machineId),
       };
     } catch (error) {
       await overlays.released(overlay.key);

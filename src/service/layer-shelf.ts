@@ -42,6 +42,8 @@ export class LayerShelf implements LayerNames {
   });
   /** Those being made, by layer and copies: who asks meanwhile gets the same. */
   readonly #making = new Map<string, Promise<ChainPlan>>();
+  /** Numbers of contents, from 1, as workers know them (block/shared-cache.ts). A number is never given again. */
+  readonly #contents = new Map<string, number>();
   /** How often each is read as the top of a chain, by exports of it and by tasks. */
   readonly #uses = new Map<string, number>();
 
@@ -163,7 +165,14 @@ export class LayerShelf implements LayerNames {
     const { chain, copies } = await this.#find(layerId, (layer) => this.#toRead(layer));
     const index = known ?? (await buildIndexOfChain(chain, this.#folder));
     const layers = chain.map(({ layerId: id, volume }) => ({ layerId: id, volume }));
-    return { layerId, size: this.sizeOf(layerId), index, copies, layers };
+    const { size, contentId } = this.record(layerId);
+    return { layerId, size, index, copies, layers, content: this.#contentNumber(contentId) };
+  }
+
+  #contentNumber(contentId: string): number {
+    const number = this.#contents.get(contentId) ?? this.#contents.size + 1;
+    this.#contents.set(contentId, number);
+    return number;
   }
 
   forget(layerId: string): void {

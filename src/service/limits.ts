@@ -17,3 +17,13 @@ export const DAMAGE_KEPT = 100;
 
 /** How often it is told that what happens by itself still fails with the same. */
 export const OBSERVER_TOLD_EVERY_MS = 60_000;
+/** Boots that are recorded at the same time: a trace is of the last few boots of each content. */
+export const MAX_BOOTS_RECORDED = 16;
+/** Of the memory that workers share, what one trace may fill, at most. */
+export const AHEAD_SHARE = 0.75;
+/** Contents that are read ahead at the same time; the others wait. */
+export const AHEAD_AT_ONCE = 4;
+/** Storage that answers at once is not read ahead for so long, in milliseconds; it may be slower then. */
+export const FAST_CONTENT_MS = 600_000;
+/** What could not be read ahead is tried again after so many milliseconds. */
+export const AHEAD_RETRY_MS = 5_000;

@@ -27,10 +27,12 @@ import {
   Scrub,
   VdiskReplicaObserver,
   VersionObserver,
+  WarmStart,
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
 import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
 import { ServiceBootMedia } from './boot-media/index.ts';
+import { openBootReads, type ServiceBootReads } from './boot-reads.ts';
 import { type Config, splitHostPort, workerCount } from './config/index.ts';
 import { adminToken, type DataFolder, openDataFolder, replaceFile } from './data-folder.ts';
 import { ServiceDataPlane } from './data-plane.ts';
@@ -126,13 +128,7 @@ async function compose(
   const token = adminToken(folder, givenToken);
   const catalog = openCatalog(folder.catalog);
   closers.add('catalog', () => catalog.close());
-  const own = {
-    volumes: await LocalVolumeControl.attach(folder.repository),
-    data: new LocalVolumeData({ log }),
-  };
-  const repository = new LayerRepositories(own, catalog);
-  const known = new Set(catalog.layers.all().map(({ id }) => id));
-  await sweepLayers(folder.layers, repository.volumes, known);
+  const repository = await openOwnRepository(folder, catalog, log);
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
@@ -141,7 +137,7 @@ async function compose(
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const path = { folder, catalog, repository, bootId, log, fail };
   const opened = await startDataPath(config, path, closers);
-  const { dataPlane, pool, layers, overlays, storage, replicator, journals } = opened;
+  const { dataPlane, pool, layers, overlays, storage, replicator, journals, bootReads } = opened;
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -162,6 +158,8 @@ async function compose(
     version: VERSION,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     consolidateBeyond: config.layers.most,
+    admission: admissionOf(config),
+    bootReads,
     storage: storage.storage,
     replication: replicationParts(replicator, storage),
     replicas: new LayerReplicaStore({ folder, dataPlane, repository, layers, newId: randomUUID }),
@@ -190,6 +188,26 @@ async function compose(
   const nbd = `nbd://${config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'))}:${pool.port}`;
   announce(folder, control, { http, nbd });
   return { http, nbd, pxe: pxe?.addresses, failed, stop: () => closers.closeAll() };
+}
+
+/** What a crash left of layers goes first. */
+async function openOwnRepository(
+  folder: DataFolder,
+  catalog: Catalog,
+  log: Log,
+): Promise<LayerRepositories> {
+  const own = {
+    volumes: await LocalVolumeControl.attach(folder.repository),
+    data: new LocalVolumeData({ log }),
+  };
+  const repository = new LayerRepositories(own, catalog);
+  const known = new Set(catalog.layers.all().map(({ id }) => id));
+  await sweepLayers(folder.layers, repository.volumes, known);
+  return repository;
+}
+
+function admissionOf({ boots }: Config) {
+  return { most: boots.most, perSecond: boots.perSecond, slotMs: boots.slotSeconds * 1000 };
 }
 
 function announce(
@@ -225,6 +243,7 @@ async function startDataPath(
   readonly storage: OpenStorage;
   readonly replicator: ReplicationThread;
   readonly journals: FlushJournals;
+  readonly bootReads: ServiceBootReads;
 }> {
   const { folder, catalog, repository, bootId } = parts;
   const workers = workerCount(config);
@@ -243,7 +262,11 @@ async function startDataPath(
   const opened = openRepositories({ ...parts, catalog, clock: systemClock, workers });
   const { storage, replicator, barrier } = opened;
   repository.reach(storage);
+  const sharedBytes = config.cache.shared;
+  const shared = openBootReads({ layers, clock: systemClock, troubled, sharedBytes });
+  const { bootReads, sharedCache } = shared;
   const dataPlane = new ServiceDataPlane({
+    bootReads,
     catalog,
     overlays,
     layers,
@@ -262,6 +285,7 @@ async function startDataPath(
   closers.add('write caches', () => dataPlane.settleOverlays());
   closers.add('data workers', () => started?.drain(config.drainSeconds * 1000));
   closers.add('replication', () => replicator.close());
+  closers.add('read-ahead', () => bootReads.close());
   const pool = await WorkerPool.start(
     workers,
     {
@@ -272,6 +296,7 @@ async function startDataPath(
       busyPoll: config.nbd.busyPoll,
       connectionsMax: Math.ceil(config.nbd.connectionsMax / workers),
       readCacheBytes: Math.floor(config.cache.read / workers),
+      sharedCache,
       logLevel: config.log.level,
       bootId,
     },
@@ -280,8 +305,9 @@ async function startDataPath(
   );
   started = pool;
   dataPlane.attach(pool);
+  bootReads.attach(pool);
   opened.reachWorkers(pool);
-  return { dataPlane, pool, layers, overlays, storage, replicator, journals };
+  return { dataPlane, pool, layers, overlays, storage, replicator, journals, bootReads };
 }
 
 /** What is wrong with them is said; the service goes on. */
@@ -317,10 +343,12 @@ function startTicker(control: Control, config: Config, closers: Closers, log: Lo
   const replicas = new VdiskReplicaObserver(control, (err) => failed('replicas of vDisks', err));
   const { days, rate: bytesPerSecond } = config.scrub;
   const scrub = new Scrub(control, { days, bytesPerSecond });
+  const warmStart = new WarmStart(control);
   const repositories = new RepositoryObserver(control);
   const ticker = new Ticker(
     [
       { name: 'boots', observe: (now) => observeBoots(control, now) },
+      { name: 'the warm start', observe: (now) => warmStart.observe(now) },
       { name: 'write caches', observe: () => observeCaches(control) },
       observerOf('replications', replications),
       observerOf('repositories', repositories),

@@ -1,4 +1,4 @@
-import { Gather, type MaybePromise } from '../base/index.ts';
+import { chain, Gather, type MaybePromise } from '../base/index.ts';
 import {
   appendExtent,
   type Capabilities,
@@ -9,7 +9,7 @@ import {
   type ReadableBlockDevice,
 } from '../block/index.ts';
 import { BlockError } from '../errors/index.ts';
-import { EXTENT_SCAN_RUNS } from './limits.ts';
+import { EXTENT_SCAN_RUNS, READ_THROUGH_BYTES } from './limits.ts';
 
 /** Which of several volumes holds which bytes of a disk. Never changes. */
 export interface SourceMap {
@@ -60,15 +60,41 @@ export class GatheredVolume implements ReadableBlockDevice {
     const gather = new Gather();
     const end = offset + target.length;
     for (let at = offset; at < end; ) {
-      const next = this.#map.runEnd(at, end);
       const source = this.#map.sourceAt(at);
+      const next = source === 0 ? this.#map.runEnd(at, end) : this.#joinedEnd(source, at, end);
       const piece = target.subarray(at - offset, next - offset);
       const start = at;
       if (source === 0) piece.fill(0);
-      else gather.run(() => this.#readPart(source, piece, start));
+      else gather.run(() => this.#readJoined(source, piece, start));
       at = next;
     }
     return gather.settle();
+  }
+
+  /** Where the bytes of one source end, short stretches that read as zeroes between them included. */
+  #joinedEnd(source: number, offset: number, end: number): number {
+    let joined = this.#map.runEnd(offset, end);
+    while (joined < end && this.#map.sourceAt(joined) === 0) {
+      const next = this.#map.runEnd(joined, end);
+      const isShort = next < end && next - joined <= READ_THROUGH_BYTES;
+      if (!isShort || this.#map.sourceAt(next) !== source) break;
+      joined = this.#map.runEnd(next, end);
+    }
+    return joined;
+  }
+
+  /** One request, also through stretches of no volume: what the volume has there is not the disk's. */
+  #readJoined(source: number, target: Buffer, offset: number): MaybePromise<void> {
+    const end = offset + target.length;
+    const reading = this.#readPart(source, target, offset);
+    if (this.#map.runEnd(offset, end) === end) return reading;
+    return chain(reading, () => {
+      for (let at = offset; at < end; ) {
+        const next = this.#map.runEnd(at, end);
+        if (this.#map.sourceAt(at) === 0) target.fill(0, at - offset, next - offset);
+        at = next;
+      }
+    });
   }
 
   lend(): Loan | undefined {

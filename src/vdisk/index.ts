@@ -130,3 +130,11 @@ export {
   type LayerBelow,
   ReceivedLayer,
 } from './receive/index.ts';
+export {
+  AccessRecorder,
+  type AheadEnd,
+  createAccessRecord,
+  endAccessRecord,
+  MAX_TRACE_UNITS,
+  readAhead,
+} from './trace/index.ts';

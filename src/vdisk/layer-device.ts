@@ -27,7 +27,12 @@ export interface LayerOptions {
   /** Names the content: the same name must always mean the same bytes. */
   readonly layerId: string;
   readonly cache: ReadCache;
+  /** Put between the cache and the volume, and closed in its place. */
+  readonly below?: BelowCache | undefined;
 }
+
+/** A device around what fills the read cache. */
+export type BelowCache = (source: ReadableBlockDevice) => ReadableBlockDevice;
 
 /** @throws RangeError when the bitmap is too short for the volume. */
 export function openLayer(options: LayerOptions): ReadableBlockDevice {
@@ -36,10 +41,10 @@ export function openLayer(options: LayerOptions): ReadableBlockDevice {
     throw new RangeError(`layer ${options.layerId}: its bitmap needs ${needed} bytes`);
   }
   const present = new PresentChunks(options.presentChunks);
-  const { volume, cache, layerId } = options;
+  const { volume, cache, layerId, below = (source) => source } = options;
   const { size } = volume.geometry;
   const masked = new GatheredVolume(size, [{ volume, size }], present);
-  return new LayerDevice(new CachedDevice(masked, cache, layerId), present);
+  return new LayerDevice(new CachedDevice(below(masked), cache, layerId), present);
 }
 
 /** What a layer is once it is cached; also a chain of them. */

@@ -59,7 +59,10 @@ export function machineText(machine: Machine): string {
     ]),
   ]);
   if (lastBoot === null || lastBoot.timeline.length === 0) return head;
-  const timeline = lastBoot.timeline.map(({ stage, afterMs }) => [stage, `+${duration(afterMs)}`]);
+  const timeline = lastBoot.timeline.map(({ stage, afterMs }) => [
+    stage,
+    afterMs < 0 ? `-${duration(-afterMs)}` : `+${duration(afterMs)}`,
+  ]);
   return `${head}\n${table(['stage', 'after'], timeline)}`;
 }
 

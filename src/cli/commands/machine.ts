@@ -12,6 +12,7 @@ import {
 } from './machine-options.ts';
 import { machineSetCommand } from './machine-set.ts';
 import { machineListText, machineText } from './machine-text.ts';
+import { timelineCommand } from './machine-timeline.ts';
 import { personalityCommand } from './personality.ts';
 
 export function machineCommand(io: CliIo): Command {
@@ -22,6 +23,7 @@ export function machineCommand(io: CliIo): Command {
   command.addCommand(personalityCommand(io, 'machine'));
   command.addCommand(changesCommand(io));
   command.addCommand(captureCommand(io));
+  command.addCommand(timelineCommand(io));
   command
     .command('show <name>')
     .description('everything about one machine')

@@ -8,6 +8,7 @@ import { waitForTask } from '../wait-for-task.ts';
 import { parseReleaseTime } from './release-time.ts';
 import { taskText } from './task.ts';
 import { parseVersion } from './version-number.ts';
+import { traceCommand } from './version-trace.ts';
 
 export function versionCommand(io: CliIo): Command {
   const command = new Command('version').description(
@@ -16,6 +17,7 @@ export function versionCommand(io: CliIo): Command {
   for (const build of [list, show, create, seal, promote, demote, merge, set, remove]) {
     command.addCommand(build(io));
   }
+  command.addCommand(traceCommand(io));
   return command;
 }
 

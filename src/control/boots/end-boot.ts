@@ -1,5 +1,6 @@
 import type { BootEnd, BootRecord } from '../catalog/records.ts';
 import type { Control, RecordEvent } from '../control.ts';
+import { keepTrace } from './traces.ts';
 
 /** Inside a change: the boot is over, and an event says how. */
 export function endBoot(
@@ -12,6 +13,10 @@ export function endBoot(
 ): void {
   const name = control.catalog.machines.byId(boot.machineId)?.name ?? boot.machineId;
   control.catalog.boots.end(boot.id, how, at, durationMs);
+  // What goes on after it seemed over is not of the boot any more.
+  if (control.recordings.get(boot.machineId)?.bootId === boot.id) {
+    keepTrace(control, record, boot.machineId, how === 'ready' || how === 'quiet');
+  }
   record({
     kind: 'boot.ended',
     subject: `machine/${name}`,

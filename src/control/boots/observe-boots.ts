@@ -1,8 +1,10 @@
 import { readOnlyLayer } from '../caches/begin-cache.ts';
 import type { Control } from '../control.ts';
+import { TRACE_RECORD_MS } from '../limits.ts';
 import type { MachineLive } from '../ports.ts';
 import { bootProgress } from './boot-progress.ts';
 import { endBoot } from './end-boot.ts';
+import { keepTrace } from './traces.ts';
 
 /**
  * Called by the service's ticker, about once a second: looks at every boot under way.
@@ -10,7 +12,12 @@ import { endBoot } from './end-boot.ts';
  */
 export function observeBoots(control: Control, now: number): void {
   const { boots } = control.catalog;
+  tellLostPlaces(control, control.admission.sweep(now));
+  dropRecordings(control);
   for (const boot of boots.underWay()) {
+    const firstBlock = boot.stages['first-block'] ?? now;
+    const isLong = now - firstBlock > TRACE_RECORD_MS && control.recordings.has(boot.machineId);
+    if (isLong) control.change((record) => keepTrace(control, record, boot.machineId, true));
     const change = bootProgress(boot, seen(control, boot.machineId, now), now);
     if (change === undefined) continue;
     control.change((record) => {
@@ -31,4 +38,30 @@ function seen(control: Control, machineId: string, now: number): MachineLive {
   const live = control.dataPlane.machineLive(machineId);
   if (readOnlyLayer(control, machineId) === undefined) return live;
   return { ...live, lastRequestAt: live.connections.length > 0 ? now : undefined };
+}
+
+function tellLostPlaces(control: Control, lost: readonly string[]): void {
+  if (lost.length === 0) return;
+  const { catalog } = control;
+  control.change((record) => {
+    for (const machineId of lost) {
+      catalog.bootQueue.delete(machineId);
+      const name = catalog.machines.byId(machineId)?.name;
+      if (name === undefined) continue;
+      record({
+        kind: 'boot.place-lost',
+        subject: `machine/${name}`,
+        message: `${name} waited to boot and asks no more: it has lost its place`,
+      });
+    }
+  });
+}
+
+/** Of machines that were deleted while they booted: their boots have no end. */
+function dropRecordings({ catalog, recordings, bootReads }: Control): void {
+  for (const machineId of recordings.keys()) {
+    if (catalog.machines.byId(machineId) !== undefined) continue;
+    recordings.delete(machineId);
+    bootReads.recorded(machineId);
+  }
 }

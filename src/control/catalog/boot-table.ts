@@ -1,12 +1,23 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { BOOT_ENDS, type BootEnd, type BootRecord, type BootStage } from './records.ts';
+import {
+  BOOT_ENDS,
+  BOOT_STAGES,
+  type BootEnd,
+  type BootRecord,
+  type BootStage,
+} from './records.ts';
 import { integer, oneOf, optionalInteger, type Row, text } from './row.ts';
 
 const STAGE_COLUMNS: Readonly<Record<BootStage, string>> = {
+  dhcp: 'dhcp_at',
+  loader: 'loader_at',
+  queued: 'queued_at',
+  admitted: 'admitted_at',
   script: 'script_at',
   kernel: 'kernel_at',
   initrd: 'initrd_at',
   'first-block': 'first_block_at',
+  'root-mounted': 'root_mounted_at',
   ready: 'ready_at',
 };
 
@@ -18,6 +29,7 @@ export class BootTable {
   readonly #last: StatementSync;
   readonly #lastOfEach: StatementSync;
   readonly #underWay: StatementSync;
+  readonly #ofMachine: StatementSync;
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(`
@@ -28,13 +40,7 @@ export class BootTable {
       const column = STAGE_COLUMNS[name];
       return database.prepare(`UPDATE boots SET ${column} = coalesce(${column}, ?) WHERE id = ?`);
     };
-    this.#stages = {
-      script: stage('script'),
-      kernel: stage('kernel'),
-      initrd: stage('initrd'),
-      'first-block': stage('first-block'),
-      ready: stage('ready'),
-    };
+    this.#stages = ofEachStage(stage);
     this.#end = database.prepare(
       'UPDATE boots SET ended = ?, ended_at = ?, duration_ms = ? WHERE id = ?',
     );
@@ -47,6 +53,7 @@ export class BootTable {
     this.#lastOfEach = database.prepare(`
       SELECT boots.* FROM machines
       JOIN boots ON boots.id = (SELECT max(id) FROM boots WHERE machine_id = machines.id)`);
+    this.#ofMachine = database.prepare('SELECT * FROM boots WHERE machine_id = ? ORDER BY id DESC');
     this.#underWay = database.prepare('SELECT * FROM boots WHERE ended IS NULL ORDER BY id');
   }
 
@@ -79,6 +86,11 @@ export class BootTable {
     return new Map(this.#lastOfEach.all().map((row) => [text(row, 'machine_id'), record(row)]));
   }
 
+  /** The newest first. */
+  ofMachine(machineId: string): readonly BootRecord[] {
+    return this.#ofMachine.all(machineId).map(record);
+  }
+
   underWay(): readonly BootRecord[] {
     return this.#underWay.all().map(record);
   }
@@ -91,15 +103,13 @@ function record(row: Row): BootRecord {
     vdiskName: text(row, 'vdisk_name'),
     version: integer(row, 'version'),
     startedAt: integer(row, 'started_at'),
-    stages: {
-      script: optionalInteger(row, 'script_at'),
-      kernel: optionalInteger(row, 'kernel_at'),
-      initrd: optionalInteger(row, 'initrd_at'),
-      'first-block': optionalInteger(row, 'first_block_at'),
-      ready: optionalInteger(row, 'ready_at'),
-    },
+    stages: ofEachStage((stage) => optionalInteger(row, STAGE_COLUMNS[stage])),
     endedAt: optionalInteger(row, 'ended_at'),
     durationMs: optionalInteger(row, 'duration_ms'),
     ended: row['ended'] === null ? undefined : oneOf(row, 'ended', BOOT_ENDS),
   };
+}
+
+function ofEachStage<T>(of: (stage: BootStage) => T): Readonly<Record<BootStage, T>> {
+  return Object.fromEntries(BOOT_STAGES.map((stage) => [stage, of(stage)])) as Record<BootStage, T>;
 }

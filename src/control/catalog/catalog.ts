@@ -3,6 +3,7 @@
  * and on one thread, so what runs inside `transaction` sees and makes one consistent state.
  */
 import type { DatabaseSync } from 'node:sqlite';
+import { BootQueueTable, BootRuleTable } from './boot-queue-table.ts';
 import { BootTable } from './boot-table.ts';
 import { CollectionTable } from './collection-table.ts';
 import { databaseFault, openDatabase } from './database.ts';
@@ -30,6 +31,7 @@ import { SnapshotTable } from './storage/snapshot-table.ts';
 import { LeftoverTable, VolumeNodeTable } from './storage/volume-node-table.ts';
 import { VolumeTable } from './storage/volume-table.ts';
 import { TaskTable } from './task-table.ts';
+import { TraceTable } from './trace-table.ts';
 import { VdiskTable } from './vdisk-table.ts';
 import { VersionTable } from './version-table.ts';
 
@@ -45,6 +47,9 @@ export class Catalog {
   readonly locks: LockTable;
   readonly enrolments: EnrolmentTable;
   readonly boots: BootTable;
+  readonly bootQueue: BootQueueTable;
+  readonly bootRules: BootRuleTable;
+  readonly traces: TraceTable;
   readonly leases: LeaseTable;
   readonly events: EventTable;
   readonly tasks: TaskTable;
@@ -77,6 +82,9 @@ export class Catalog {
     this.locks = new LockTable(database);
     this.enrolments = new EnrolmentTable(database);
     this.boots = new BootTable(database);
+    this.bootQueue = new BootQueueTable(database);
+    this.bootRules = new BootRuleTable(database);
+    this.traces = new TraceTable(database);
     this.leases = new LeaseTable(database);
     this.events = new EventTable(database);
     this.tasks = new TaskTable(database);

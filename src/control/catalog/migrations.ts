@@ -6,6 +6,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../errors/index.ts';
 import { integer } from './row.ts';
 import { BOOT_LOADER } from './schema/boot-loader.ts';
+import { BOOT_STORMS } from './schema/boot-storms.ts';
 import { DEVICE_CACHES } from './schema/device-caches.ts';
 import { HOOK_DEBTS } from './schema/hook-debts.ts';
 import { INITIAL } from './schema/initial.ts';
@@ -37,6 +38,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 8, sql: OVERLAY_PLACES },
   { number: 13, sql: DEVICE_CACHES },
   { number: 14, sql: BOOT_LOADER },
+  { number: 15, sql: BOOT_STORMS },
 ];
 
 /**

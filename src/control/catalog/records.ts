@@ -254,7 +254,19 @@ export interface EnrolmentTemplate {
 export const BOOT_ENDS = ['ready', 'quiet', 'disconnected', 'abandoned', 'superseded'] as const;
 export type BootEnd = (typeof BOOT_ENDS)[number];
 
-export const BOOT_STAGES = ['script', 'kernel', 'initrd', 'first-block', 'ready'] as const;
+/** In the order in which they come; few boots have all of them. */
+export const BOOT_STAGES = [
+  'dhcp',
+  'loader',
+  'queued',
+  'admitted',
+  'script',
+  'kernel',
+  'initrd',
+  'first-block',
+  'root-mounted',
+  'ready',
+] as const;
 export type BootStage = (typeof BOOT_STAGES)[number];
 
 export interface BootRecord {
@@ -268,6 +280,31 @@ export interface BootRecord {
   /** From the request to the end; undefined while under way and for a boot that came to nothing. */
   readonly durationMs: number | undefined;
   readonly ended: BootEnd | undefined;
+}
+
+/** Who a rule of booting is about. */
+export type BootRuleOwner = 'machine' | 'collection' | 'vdisk';
+
+export interface BootRule {
+  /** Machines that boot at once; a machine's own rule has none. */
+  readonly most: number | undefined;
+  /** A higher one goes first; a vDisk's rule has none. */
+  readonly priority: number | undefined;
+}
+
+export interface BootRuleRecord extends BootRule {
+  readonly owner: BootRuleOwner;
+  readonly id: string;
+}
+
+/** What one boot read first (values/trace-units.ts). */
+export interface TraceRecord {
+  readonly contentId: string;
+  readonly recordedAt: number;
+  /** Its name then; '' where it is not known. */
+  readonly machine: string;
+  readonly unitBytes: number;
+  readonly units: Uint8Array;
 }
 
 export interface LeaseRecord {

@@ -1,6 +1,8 @@
 /** One use case a file; each takes the control, and an input that its schema describes. */
 export { addMachine } from './add-machine.ts';
 export { openBootMedium } from './boot-media.ts';
+export { type BootAnswer, bootOrWait } from './boot-or-wait.ts';
+export * from './boots/index.ts';
 export {
   addCollection,
   deleteCollection,

@@ -3,8 +3,11 @@ import type { BootStage } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import { parseMac } from '../values/mac-address.ts';
 
-/** `first-block` is not told but seen: observeBoots. */
-export type NotedStage = Exclude<BootStage, 'first-block'>;
+/** Not told but seen: `first-block` (observeBoots), and what comes before the boot (requestBoot). */
+export type NotedStage = Exclude<
+  BootStage,
+  'dhcp' | 'loader' | 'queued' | 'admitted' | 'first-block'
+>;
 
 /**
  * The machine's last boot has come so far. The first of each stage counts; a machine that is not

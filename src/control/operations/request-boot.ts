@@ -1,12 +1,15 @@
 import { Fault } from '../../errors/index.ts';
 import { endBoot } from '../boots/end-boot.ts';
+import { readVersionAhead, recordBoot } from '../boots/traces.ts';
 import { beginCache, type DeviceCachePlan } from '../caches/begin-cache.ts';
-import type {
-  MachineRecord,
-  OpenVersion,
-  SealedVersion,
-  VdiskRecord,
-  VersionRecord,
+import {
+  type BootStage,
+  isSealed,
+  type MachineRecord,
+  type OpenVersion,
+  type SealedVersion,
+  type VdiskRecord,
+  type VersionRecord,
 } from '../catalog/records.ts';
 import type { Control, RecordEvent } from '../control.ts';
 import { MAX_BOOTS_PER_MACHINE } from '../limits.ts';
@@ -53,7 +56,7 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
   const booting = whoBoots(control, parseMac(macText, 'mac'));
   const { machine, vdisk } = booting;
   const startedAt = control.clock.now();
-  const version = await prepareDisk(control, booting).catch((error: unknown) => {
+  const { version, isFresh } = await prepareDisk(control, booting).catch((error: unknown) => {
     refuseChanged(control, booting);
     throw error;
   });
@@ -62,6 +65,8 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
     const deviceCache = beginCache(control, machine, version);
     return { deviceCache, bootId: beginBoot(control, record, machine, vdisk, version, startedAt) };
   });
+  recordBoot(control, { machineId: machine.id, bootId, isFresh }, version);
+  if (isSealed(version)) readVersionAhead(control, version);
   const { catalog } = control;
   const isOpen = version.state === 'maintenance';
   const collection =
@@ -130,8 +135,14 @@ function refuseChanged({ catalog }: Control, { machine, choice }: Booting): void
   throw new Fault('UNAVAILABLE', `version ${number} was deleted while ${machine.name} booted it`);
 }
 
-/** What the machine reads from now on is there when this settles. @returns its version */
-async function prepareDisk(control: Control, booting: Booting): Promise<VersionRecord> {
+interface Prepared {
+  readonly version: VersionRecord;
+  /** Its write cache is empty. */
+  readonly isFresh: boolean;
+}
+
+/** What the machine reads from now on is there when this settles. */
+async function prepareDisk(control: Control, booting: Booting): Promise<Prepared> {
   const { machine, vdisk, choice } = booting;
   switch (choice.kind) {
     case 'none':
@@ -146,21 +157,21 @@ async function prepareDisk(control: Control, booting: Booting): Promise<VersionR
       refuseOverlayAway(control, choice.version.id);
       const { catalog, dataPlane, clock, maintenanceLeaseMs: leaseMs } = control;
       await maintain({ catalog, dataPlane, clock, leaseMs }, machine, choice.version);
-      return choice.version;
+      return { version: choice.version, isFresh: false };
     }
     case 'sealed': {
       const version = keptVersion(control, booting, choice.version);
       requireKernel(vdisk, version);
       // One that writes to itself gets none: when it falls back, there is none that another boot has written to.
-      const isRenewed =
+      const isFresh =
         machine.cacheMode !== 'server-persistent' || !keepsCache(control, machine, version);
-      if (!isRenewed) refuseOverlayAway(control, machine.id);
+      if (!isFresh) refuseOverlayAway(control, machine.id);
       control.catalog.transaction(() => stopMaintaining(control.catalog, machine));
-      if (isRenewed) {
+      if (isFresh) {
         await control.dataPlane.renewOverlay(machine.id);
         control.fullCaches.delete(machine.id);
       }
-      return version;
+      return { version, isFresh };
     }
   }
 }
@@ -228,6 +239,8 @@ function beginBoot(
   }
   const id = boots.insert(machine.id, vdisk.name, version.number, startedAt);
   boots.prune(machine.id, MAX_BOOTS_PER_MACHINE);
+  control.catalog.bootQueue.delete(machine.id);
+  for (const [stage, at] of before(control, machine)) boots.stage(id, stage, at);
   const how = version.state === 'maintenance' ? ', which it writes' : '';
   record({
     kind: 'boot.started',
@@ -236,4 +249,18 @@ function beginBoot(
     data: { vdisk: vdisk.name, version: version.number, cacheMode: machine.cacheMode },
   });
   return id;
+}
+
+/** Stages that the machine had behind it when it was let boot. */
+function before(control: Control, { id, mac }: MachineRecord): readonly [BootStage, number][] {
+  const { dhcp, loader } = control.preludes.take(mac, control.clock.now());
+  const { queuedAt, admittedAt } = control.admission.grantOf(id) ?? {};
+  const admitted = queuedAt === undefined ? undefined : admittedAt;
+  const stages: readonly (readonly [BootStage, number | undefined])[] = [
+    ['dhcp', dhcp],
+    ['loader', loader],
+    ['queued', queuedAt],
+    ['admitted', admitted],
+  ];
+  return stages.flatMap(([stage, at]) => (at === undefined ? [] : [[stage, at]]));
 }

@@ -6,6 +6,15 @@ export {
   StatusView,
   TaskView,
 } from './activity.ts';
+export {
+  BootRuleView,
+  BootsView,
+  BootTimelineView,
+  ImportTraceInput,
+  SetBootRuleInput,
+  TraceFileView,
+  TraceView,
+} from './boot.ts';
 export { BootMediumQuery } from './boot-media.ts';
 export { AddCollectionInput, CollectionView, UpdateCollectionInput } from './collection.ts';
 export {

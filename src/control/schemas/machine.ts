@@ -103,7 +103,9 @@ export const BootView = Type.Object({
     Type.Object({
       stage: words(BOOT_STAGES),
       at: TimeField,
-      afterMs: Type.Integer({ description: 'milliseconds after the boot was requested' }),
+      afterMs: Type.Integer({
+        description: 'milliseconds after the boot was let begin; negative before',
+      }),
     }),
   ),
 });

@@ -4,7 +4,12 @@
  */
 import { createReadStream } from 'node:fs';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { BootCatalog, BootFile, BootFileRequest } from '../boot-catalog.ts';
+import {
+  type BootCatalog,
+  type BootFile,
+  type BootFileRequest,
+  GUEST_STAGES,
+} from '../boot-catalog.ts';
 import { isLoaderName, type LoaderFiles } from '../boot-loaders.ts';
 import { BOOT_PATH, GRUB_START_PATHS } from '../boot-urls.ts';
 import type { PxeReporter } from '../events.ts';
@@ -84,6 +89,11 @@ function addRoutes(server: FastifyInstance, setup: HttpSetup): void {
     url: `${BOOT_PATH}/ready`,
     handler: (request, reply) => ready(setup, request.query.mac, request, reply),
   });
+  server.route<{ Querystring: { mac?: string | string[]; stage?: string | string[] } }>({
+    method: ['GET', 'POST'],
+    url: `${BOOT_PATH}/stage`,
+    handler: (request, reply) => guestStage(setup, request.query, reply),
+  });
   server.route<{ Querystring: PersonalityQuery }>({
     method,
     url: `${BOOT_PATH}/personality`,
@@ -137,6 +147,25 @@ function ready(
   return reply.code(204).send();
 }
 
+/** How far a guest has come, told by itself. */
+function guestStage(
+  { report }: HttpSetup,
+  query: { readonly mac?: string | readonly string[]; readonly stage?: string | readonly string[] },
+  reply: FastifyReply,
+): FastifyReply {
+  const mac = typeof query.mac === 'string' ? parseMac(query.mac) : undefined;
+  if (mac === undefined) {
+    return reply.code(400).type('text/plain').send('mac: expected a MAC address\n');
+  }
+  const stage = GUEST_STAGES.find((one) => one === query.stage);
+  if (stage === undefined) {
+    const expected = GUEST_STAGES.join(', ');
+    return reply.code(400).type('text/plain').send(`stage: expected one of ${expected}\n`);
+  }
+  report({ type: 'machine-stage', mac, stage });
+  return reply.code(204).send();
+}
+
 interface PersonalityQuery {
   readonly mac?: string | readonly string[];
   readonly format?: string | readonly string[];
@@ -169,6 +198,9 @@ async function serveScript(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   reply.type(CONTENT_TYPE.script).header('cache-control', 'no-store');
+  if (script.kind === 'machine' && request.method !== 'HEAD') {
+    setup.report({ type: 'script-asked', mac: script.mac, address: request.ip });
+  }
   return reply.send(request.method === 'HEAD' ? '' : await setup.script(script));
 }
 

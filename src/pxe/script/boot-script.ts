@@ -10,10 +10,16 @@ import { fileUrl, scriptUrl } from '../boot-urls.ts';
 import { SCRIPT_RETRY_SECONDS } from '../limits.ts';
 import { INITRD_NAME, kernelCommandLine } from './kernel-command-line.ts';
 import { screenText } from './screen-text.ts';
-import type { ScriptContext, ScriptLanguage } from './script-language.ts';
+import {
+  type QueuePlace,
+  queuedText,
+  type ScriptContext,
+  type ScriptLanguage,
+} from './script-language.ts';
 
 export const IPXE_SCRIPT: ScriptLanguage = {
   boot: machineScript,
+  queued: queuedScript,
   localDisk: localDiskScript,
   error: errorScript,
 };
@@ -54,6 +60,17 @@ export function localDiskScript(reason: string, context: ScriptContext): string 
     ':efi',
     'sleep 3',
     'exit 1',
+  ]);
+}
+
+/** `text` goes on the screen; nothing of the machine's state changes until it is let boot. */
+export function queuedScript(queued: QueuePlace, { baseUrl, mac, network }: ScriptContext): string {
+  return script([
+    `echo ${screenText(queuedText(queued))}`,
+    ':wait',
+    `sleep ${queued.askAgainSeconds}`,
+    // A server that does not answer for a moment is asked again, as long as the place is kept and longer.
+    `chain --replace --autofree ${scriptUrl(baseUrl, mac, network)} || goto wait`,
   ]);
 }
 

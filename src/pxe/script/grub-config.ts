@@ -14,7 +14,12 @@ import { filePath, grubConfigPath } from '../boot-urls.ts';
 import { SCRIPT_RETRY_SECONDS } from '../limits.ts';
 import { INITRD_NAME, kernelCommandLine } from './kernel-command-line.ts';
 import { screenText } from './screen-text.ts';
-import type { ScriptContext, ScriptLanguage } from './script-language.ts';
+import {
+  type QueuePlace,
+  queuedText,
+  type ScriptContext,
+  type ScriptLanguage,
+} from './script-language.ts';
 
 /**
  * On the EFI system partition, in the order they are tried: those of installed systems, then the one for
@@ -58,6 +63,12 @@ export const GRUB_CONFIG: ScriptLanguage = {
       'fi',
       `echo ${quoted('Rootcast: the boot failed, see the message above')}`,
     ]);
+  },
+
+  queued(queued: QueuePlace): string {
+    // The first file waits too, before it asks again.
+    const seconds = Math.max(0, queued.askAgainSeconds - SCRIPT_RETRY_SECONDS);
+    return config([`echo ${quoted(screenText(queuedText(queued)))}`, `sleep ${seconds}`]);
   },
 
   localDisk(reason: string, { mac }: ScriptContext): string {

@@ -35,6 +35,11 @@ export async function bootScriptFor(
         report({ type: 'script-served', mac, outcome: 'boot', message: undefined });
         return text;
       }
+      case 'queued': {
+        const message = `place ${plan.place} of ${plan.waiting}`;
+        report({ type: 'script-served', mac, outcome: 'queued', message });
+        return language.queued(plan, context);
+      }
       case 'local-disk':
         report({ type: 'script-served', mac, outcome: 'local-disk', message: plan.reason });
         return language.localDisk(plan.reason, context);

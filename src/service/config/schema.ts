@@ -167,11 +167,33 @@ export const CONFIG_SCHEMA = Type.Object({
       512 * 1024 * 1024,
       16 * 1024 * 1024, // some blocks for each of WORKERS_MAX
     ),
+    shared: bytes(
+      'memory in which NBD workers share blocks of slow repositories, and boot traces are read ahead; 0: none',
+      256 * 1024 * 1024,
+      0,
+    ),
     journal: bytes(
       'most disk space of the flush journal of each NBD worker, in which many machines share one sync; 0: none, else at least 4M',
       512 * 1024 * 1024,
       0,
     ),
+  }),
+  boots: Type.Object({
+    most: Type.Integer({
+      default: 0,
+      minimum: 0,
+      description: 'machines that boot at once; the others wait their turn; 0: any number',
+    }),
+    perSecond: Type.Integer({
+      default: 0,
+      minimum: 0,
+      description: 'machines that begin to boot in a second; 0: any number',
+    }),
+    slotSeconds: Type.Integer({
+      default: 180,
+      minimum: 10,
+      description: 'a boot that has not ended after so long makes room for the next',
+    }),
   }),
   log: Type.Object({
     level: Type.Union(

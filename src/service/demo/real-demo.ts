@@ -102,10 +102,15 @@ function row(machine: MachineView, at: number, elapsedMs: number): MachineRow {
 type Stage = NonNullable<MachineView['lastBoot']>['timeline'][number]['stage'];
 
 const STAGES: Readonly<Record<Stage, string>> = {
+  dhcp: 'firmware',
+  loader: 'has its boot loader',
+  queued: 'waits for its turn',
+  admitted: 'may boot',
   script: 'has its boot script',
   kernel: 'loads the kernel',
   initrd: 'loads the initramfs',
   'first-block': 'Debian starts over NBD',
+  'root-mounted': 'Debian starts over NBD',
   ready: 'up (multi-user)',
 };
 

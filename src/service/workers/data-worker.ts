@@ -4,11 +4,11 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { LocalVolumeData } from '../../adapters/local/index.ts';
-import { ReadCache } from '../../block/index.ts';
+import { ReadCache, SharedCache } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
-import { ExportTable, stackBuilder } from '../../exports/index.ts';
+import { type ChainTable, chainTable, ExportTable, stackBuilder } from '../../exports/index.ts';
 import { type ConnectionInfo, createNbdServer, type NbdServer } from '../../nbd/index.ts';
-import { FlushJournal } from '../../vdisk/index.ts';
+import { FlushJournal, readAhead } from '../../vdisk/index.ts';
 import { createLog } from '../log.ts';
 import { adapterOf } from '../storage/adapters.ts';
 import { VolumeSources } from '../storage/volume-sources.ts';
@@ -59,6 +59,10 @@ class DataWorker {
   readonly #sources: VolumeSources;
   readonly #exports: ExportTable;
   readonly #readCache: ReadCache;
+  readonly #sharedCache: SharedCache | undefined;
+  readonly #chains: ChainTable;
+  /** Ends what is read ahead. */
+  readonly #draining = new AbortController();
   readonly #server: NbdServer;
 
   constructor(port: MessagePort, start: WorkerStart, journal: FlushJournal | undefined) {
@@ -74,15 +78,19 @@ class DataWorker {
       ask: (repositoryId, question) => this.#asking.ask(repositoryId, question),
     });
     this.#readCache = new ReadCache({ capacityBytes: start.readCacheBytes });
+    const { sharedCache } = start;
+    this.#sharedCache = sharedCache && new SharedCache(sharedCache);
     const parts = {
       volumes: this.#sources,
       readCache: this.#readCache,
+      sharedCache: this.#sharedCache,
       worker: start.worker,
       journal,
       onFull: (exportName: string, reason: string) =>
         log.warn({ exportName, reason }, 'write cache is full'),
     };
-    this.#exports = new ExportTable(this.#plans, stackBuilder(parts));
+    this.#chains = chainTable(parts);
+    this.#exports = new ExportTable(this.#plans, stackBuilder(parts, this.#chains));
     const tls = tlsSettings(start.tls);
     this.#server = createNbdServer({
       exports: this.#exports,
@@ -128,12 +136,35 @@ class DataWorker {
       case 'resume':
         void resumeExports(this.#exports, message).then((resumed) => this.#send(resumed));
         return;
+      case 'read-ahead':
+        void this.#readAhead(message).then((ended) => this.#send(ended));
+        return;
       case 'end-export':
         void this.#server.endExport(message.name, message.atOnce);
         return;
       case 'drain':
+        this.#draining.abort();
         void this.#server.drain(message.timeoutMs).then(() => this.#send({ kind: 'drained' }));
         return;
+    }
+  }
+
+  async #readAhead({ turn, plan, order }: Extract<ToWorker, { kind: 'read-ahead' }>) {
+    const kind = 'read-ahead-ended' as const;
+    const none = { kind, turn, how: 'failed' as const, requests: 0, bytes: 0 };
+    try {
+      const chain = await this.#chains.use(plan);
+      try {
+        const { source } = chain;
+        if (source === undefined) return { ...none, how: 'stopped' as const };
+        const now = () => performance.now();
+        const end = await readAhead({ source, order, now, signal: this.#draining.signal });
+        return { kind, turn, ...end };
+      } finally {
+        await chain.release();
+      }
+    } catch {
+      return none; // whoever reads the disk is told what is wrong with it
     }
   }
 
@@ -144,11 +175,15 @@ class DataWorker {
 
   #writeGauges(): void {
     const { cachedBytes, hits, misses } = this.#readCache.gauges();
+    const shared = this.#sharedCache?.gauges();
     writeGauges(this.#start.gauges, {
       readCacheBytes: cachedBytes,
       readCacheHits: hits,
       readCacheMisses: misses,
       connections: this.#server.connections().length,
+      sharedHitBytes: shared?.hitBytes ?? 0,
+      aheadHitBytes: shared?.aheadHitBytes ?? 0,
+      aheadWastedBytes: shared?.aheadWastedBytes ?? 0,
     });
   }
 

@@ -2,7 +2,15 @@
  * A worker's figures in shared memory: the worker writes its own cells, the control thread reads them.
  * One writer a cell, so plain stores are enough; a reader may see a figure a moment old.
  */
-const CELLS = ['readCacheBytes', 'readCacheHits', 'readCacheMisses', 'connections'] as const;
+const CELLS = [
+  'readCacheBytes',
+  'readCacheHits',
+  'readCacheMisses',
+  'connections',
+  'sharedHitBytes',
+  'aheadHitBytes',
+  'aheadWastedBytes',
+] as const;
 
 export type Gauge = (typeof CELLS)[number];
 

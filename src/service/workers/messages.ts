@@ -3,7 +3,13 @@
  * Both sides handle every kind (exhaustive switches); a request carries a number that its answer repeats.
  */
 import type { Errno, FaultCode } from '../../errors/index.ts';
-import type { ExportClient, ExportSummary, StackPlan, VolumePlan } from '../../exports/index.ts';
+import type {
+  ChainPlan,
+  ExportClient,
+  ExportSummary,
+  StackPlan,
+  VolumePlan,
+} from '../../exports/index.ts';
 import type { Connection, VolumeLocator } from '../../repositories/index.ts';
 import type { HostPort } from '../config/index.ts';
 
@@ -29,6 +35,8 @@ export interface WorkerStart {
   readonly coalesce: boolean;
   readonly busyPoll: boolean;
   readonly readCacheBytes: number;
+  /** The cache below the read caches of all workers; undefined: there is none. */
+  readonly sharedCache: SharedArrayBuffer | undefined;
   readonly logLevel: string;
   /** Names this boot of the host. */
   readonly bootId: string;
@@ -85,6 +93,13 @@ export type ToWorker =
       readonly keys: readonly string[];
       readonly plans: ReadonlyMap<string, VolumePlan | 'refused'>;
     }
+  /** The units of a trace, in this order, into the shared cache; answered by `read-ahead-ended`. */
+  | {
+      readonly kind: 'read-ahead';
+      readonly turn: number;
+      readonly plan: ChainPlan;
+      readonly order: Uint32Array;
+    }
   /** `atOnce`: without the answers to what was accepted. */
   | { readonly kind: 'end-export'; readonly name: string; readonly atOnce: boolean }
   | { readonly kind: 'drain'; readonly timeoutMs: number };
@@ -119,6 +134,13 @@ export type FromWorker =
       readonly kind: 'resumed';
       readonly turn: number;
       readonly failed: readonly { readonly key: string; readonly message: string }[];
+    }
+  | {
+      readonly kind: 'read-ahead-ended';
+      readonly turn: number;
+      readonly how: 'done' | 'fast' | 'failed' | 'stopped';
+      readonly requests: number;
+      readonly bytes: number;
     }
   /** The worker has closed the devices of a plan; one for every `plan` it was given. */
   | { readonly kind: 'released'; readonly key: string }

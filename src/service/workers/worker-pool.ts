@@ -19,12 +19,14 @@ export interface PoolOwner {
   answer(repositoryId: string, question: unknown): Promise<unknown>;
   /** A worker holds, or goes on (WorkerBarrier). */
   barrier(worker: number, message: BarrierAnswer): void;
+  /** A worker has read ahead what it was told to. */
+  aheadEnded(message: Extract<FromWorker, { readonly kind: 'read-ahead-ended' }>): void;
   /** A worker died. Its connections are gone; the service must not go on as if nothing happened. */
   died(error: Error): void;
 }
 
 /** What workers say of holding requests. */
-export type BarrierAnswer = Extract<FromWorker, { readonly turn: number }>;
+export type BarrierAnswer = Extract<FromWorker, { readonly kind: 'held' | 'resumed' | 'parted' }>;
 
 interface Member {
   readonly worker: Worker;
@@ -105,6 +107,12 @@ export class WorkerPool {
     for (const member of this.#members) post(member, { kind: 'end-export', name, atOnce });
   }
 
+  /** @param worker its number */
+  tell(worker: number, message: ToWorker): void {
+    const member = this.#members[worker];
+    if (member !== undefined) post(member, message);
+  }
+
   /** To every worker. */
   tellAll(message: ToWorker): void {
     for (const member of this.#members) post(member, message);
@@ -174,6 +182,9 @@ export class WorkerPool {
       case 'resumed':
       case 'parted':
         this.#owner.barrier(this.#members.indexOf(member), message);
+        return;
+      case 'read-ahead-ended':
+        this.#owner.aheadEnded(message);
         return;
       case 'released':
         this.#owner.released(message.key);

@@ -11,7 +11,7 @@ import {
   type ReadCache,
 } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
-import { LayerDevice, openLayer } from '../layer-device.ts';
+import { type BelowCache, LayerDevice, openLayer } from '../layer-device.ts';
 import { BLOCK_BYTES } from '../overlay/index.ts';
 import { PresentChunks } from '../present-chunks.ts';
 import { ChainIndex } from './chain-index.ts';
@@ -33,6 +33,8 @@ export interface ChainOptions {
   /** The layers of the index: the base, then the differences, lowest first. */
   readonly layers: readonly [ChainLayer, ...ChainLayer[]];
   readonly cache: ReadCache;
+  /** Put between the cache and the volumes, and closed in their place. */
+  readonly below?: BelowCache | undefined;
 }
 
 /**
@@ -40,18 +42,18 @@ export interface ChainOptions {
  * open
  */
 export function openChain(options: ChainOptions): ReadableBlockDevice {
-  const { layers, cache } = options;
+  const { layers, cache, below = (source) => source } = options;
   const index = new ChainIndex(options.index);
   checkFit(index, options);
   const [{ volume, layerId }] = layers;
   if (index.isBaseAlone && volume.geometry.size === index.size) {
-    return openLayer({ volume, presentChunks: index.present, layerId, cache });
+    return openLayer({ volume, presentChunks: index.present, layerId, cache, below });
   }
   const gathered = gatherChain(
     index,
     layers.map((layer) => layer.volume),
   );
-  const cached = new CachedDevice(gathered, cache, new ChainKeys(index, options));
+  const cached = new CachedDevice(below(gathered), cache, new ChainKeys(index, options));
   return new LayerDevice(cached, new PresentChunks(index.present));
 }
 

@@ -15,6 +15,13 @@ function isBootMediaPath(path: string): boolean {
   return /^([A-Z]+ )?\/v1\/boot-media\b/.test(path);
 }
 
+/** Boots, the queue and boot traces: boots.test.ts. */
+function isBootPath(path: string): boolean {
+  return /^([A-Z]+ )?\/v1\/(boots\b|machines\/[^/]+\/boots$|vdisks\/.*\/trace\b)/.test(path);
+}
+
 export function isTriedElsewhere(path: string): boolean {
-  return isStoragePath(path) || isReplicationPath(path) || isBootMediaPath(path);
+  return (
+    isStoragePath(path) || isReplicationPath(path) || isBootMediaPath(path) || isBootPath(path)
+  );
 }

@@ -9,6 +9,7 @@ import {
   IPXE_SCRIPT,
   localDiskScript,
   machineScript,
+  queuedScript,
 } from '../../../../src/pxe/script/boot-script.ts';
 import { screenText } from '../../../../src/pxe/script/screen-text.ts';
 import { bootScriptFor } from '../../../../src/pxe/script/script-service.ts';
@@ -175,6 +176,16 @@ echo Rootcast: 52:54:00:12:34:56 cannot boot: no such vDisk
 echo Rootcast: trying again in 10 seconds
 sleep 10
 chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe || goto failed
+`);
+  });
+
+  it('lets a machine that waits ask again by itself, whatever becomes of the server meanwhile', () => {
+    const queued = { place: 3, waiting: 7, askAgainSeconds: 2 };
+    expect(queuedScript(queued, CONTEXT)).toBe(`#!ipxe
+echo Rootcast: other machines boot now, and this one is number 3 of 7 that wait
+:wait
+sleep 2
+chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe || goto wait
 `);
   });
 

@@ -78,6 +78,14 @@ fi
     expect(text).not.toMatch(/^exit/m);
   });
 
+  it('says the place of one that waits, and asks again when the first file has waited, too', () => {
+    const queued = { place: 3, waiting: 9, askAgainSeconds: 14 };
+    expect(GRUB_CONFIG.queued(queued, CONTEXT)).toBe(
+      "echo 'Rootcast: other machines boot now, and this one is number 3 of 9 that wait'\nsleep 4\n",
+    );
+    expect(GRUB_CONFIG.queued({ ...queued, askAgainSeconds: 5 }, CONTEXT)).toMatch(/\nsleep 0\n$/);
+  });
+
   it('keeps whatever an error says on one line, between quotes', () => {
     fc.assert(
       fc.property(fc.string(), (message) => {
