@@ -36,9 +36,9 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 6, sql: VDISK_REPLICAS },
   { number: 7, sql: HOOK_DEBTS },
   { number: 8, sql: OVERLAY_PLACES },
-  { number: 13, sql: DEVICE_CACHES },
-  { number: 14, sql: BOOT_LOADER },
-  { number: 15, sql: BOOT_STORMS },
+  { number: 9, sql: DEVICE_CACHES },
+  { number: 10, sql: BOOT_LOADER },
+  { number: 11, sql: BOOT_STORMS },
 ];
 
 /**
