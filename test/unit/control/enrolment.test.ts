@@ -24,7 +24,7 @@ import { type FakeService, fakeService, kinds, withVdisk } from './support/fake-
 
 const MAC = '52:54:00:00:00:01';
 const client = (mac = MAC) => ({ mac, arch: 'x64-uefi' });
-const WAITING = { kind: 'local', reason: 'waiting' };
+const WAITING = { kind: 'local', reason: 'waiting', bootLoader: 'auto' };
 
 let service: FakeService;
 beforeEach(async () => {
@@ -38,9 +38,14 @@ test('a known machine boots; a disabled one does not', async () => {
     kind: 'boot',
     machineId: id,
     machineName: 'pc-1',
+    bootLoader: 'auto',
   });
   await updateMachine(service.control, 'pc-1', { enabled: false });
-  expect(decideBoot(service.control, client())).toEqual({ kind: 'local', reason: 'disabled' });
+  expect(decideBoot(service.control, client())).toEqual({
+    kind: 'local',
+    reason: 'disabled',
+    bootLoader: 'auto',
+  });
   expect(listEnrolments(service.control)).toEqual([]);
 });
 
@@ -83,7 +88,11 @@ describe('an unknown machine', () => {
   test('refused stays refused, until it is approved', () => {
     decideBoot(service.control, client());
     expect(refuseEnrolment(service.control, MAC).state).toBe('refused');
-    expect(decideBoot(service.control, client())).toEqual({ kind: 'local', reason: 'refused' });
+    expect(decideBoot(service.control, client())).toEqual({
+      kind: 'local',
+      reason: 'refused',
+      bootLoader: 'auto',
+    });
     approveEnrolment(service.control, MAC, { name: 'pc-1', vdisk: 'debian' });
     expect(decideBoot(service.control, client())).toMatchObject({ kind: 'boot' });
   });
@@ -149,10 +158,7 @@ describe('a storm of unknown machines', () => {
 
   test('is let in so many at a time, and told of once a minute', () => {
     for (let n = 0; n < 3 * MAX_ENROLMENTS_PER_WINDOW; n++) {
-      expect(decideBoot(service.control, { mac: mac(n), arch: 'x64-uefi' })).toEqual({
-        kind: 'local',
-        reason: 'waiting',
-      });
+      expect(decideBoot(service.control, { mac: mac(n), arch: 'x64-uefi' })).toEqual(WAITING);
     }
     expect(listEnrolments(service.control)).toHaveLength(MAX_ENROLMENTS_PER_WINDOW);
     expect(limits()).toHaveLength(1);

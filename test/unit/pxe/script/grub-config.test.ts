@@ -40,7 +40,7 @@ done
 describe('a GRUB config', () => {
   it('loads kernel and initrd from where GRUB came, every word quoted', () => {
     expect(GRUB_CONFIG.boot(PLAN, CONTEXT)).toBe(`echo 'Rootcast: web-1 boots debian, version 3'
-if linux /boot/52-54-00-12-34-56/layer-7/kernel 'root=/dev/nbd0p1' 'nbdroot=192.168.50.1:10810/machine/web-1' 'rootfstype=ext4' 'ip=dhcp' 'BOOTIF=01-52-54-00-12-34-56' 'console=ttyS0' 'quiet' 'rootcast.ready=http://x/ready?mac=1&b=2;c'; then
+if linux /boot/52-54-00-12-34-56/layer-7/kernel 'root=/dev/nbd0p1' 'nbdroot=192.168.50.1:10810/machine/web-1' 'rootfstype=ext4' 'rootcast.server=192.168.50.1:10810' 'rootcast.export=machine/web-1' 'rootcast.url=http://192.168.50.1:8069/boot' 'ip=dhcp' 'BOOTIF=01-52-54-00-12-34-56' 'console=ttyS0' 'quiet' 'rootcast.ready=http://x/ready?mac=1&b=2;c'; then
   if initrd /boot/52-54-00-12-34-56/layer-7/initrd; then
     boot
   fi
