@@ -191,6 +191,8 @@ describeWith([SLOW, ...MIRRORED_NEEDS], 'replication by two Ceph clusters', () =
       expect(split.reason).toContain('rootcast replication resync dr --discard');
       const told = await bench().messages('replication/dr');
       expect(told.some((message) => /both sides .* original/.test(message))).toBe(true);
+      // The writer's connection hangs until the patience of its repository is over.
+      await bench().untilClosed('a/db');
       expect(await bench().refused('replication', 'reverse', 'dr')).toContain('never sent');
       await same('b/db');
       await bench().json('replication', 'resync', 'dr', '--discard', 'a');
