@@ -30,7 +30,7 @@ const [TIMEOUT_S, WAIT_S] = [4, 20];
 /** What init of initramfs-tools does up to local-top/rootcast, whose network is up already. */
 const ATTACH = [
   'mkdir -p /run && mount -t tmpfs run /run',
-  '/lib/systemd/systemd-udevd --daemon && udevadm trigger && udevadm settle',
+  '/lib/systemd/systemd-udevd --daemon > /dev/null 2>&1 && udevadm trigger && udevadm settle',
   'PATH=/usr/lib/rootcast/bin:$PATH && . /usr/lib/rootcast/rootcast-attach.sh',
   'rootcast_arguments && rootcast_root && echo "$ROOTCAST_DEVICE"',
 ];

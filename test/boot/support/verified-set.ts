@@ -17,7 +17,7 @@ while [ ! -e /dev/shm/stop ]; do
   sha256sum ${folder}/file$((n % 8)) > ${folder}/sum$((n % 8)) || echo "sum $n"
   sync || echo "sync $n"
   echo 3 > /proc/sys/vm/drop_caches
-  cat ${folder}/sum* | sha256sum -c --status || sha256sum -c ${folder}/sum* || echo "check $n"
+  sha256sum -c ${folder}/sum* > /dev/shm/checked 2>&1 || { echo "check $n"; cat /dev/shm/checked; }
   echo $n > /dev/shm/rounds.new && mv /dev/shm/rounds.new /dev/shm/rounds
 done
 touch /dev/shm/stopped
