@@ -122,9 +122,10 @@ describeWith(BOOT_NEEDS, 'machines with a write cache of their own', () => {
       const filled = await shell(
         'n=0; while dd if=/dev/urandom of=/root/bulk$n bs=1M count=8 conv=fsync 2> /dev/null; do n=$((n + 1)); done; echo error',
       );
-      expect(filled).toEqual(NAMES.map(() => 'error'));
+      // The kernel has its say in between.
+      for (const said of filled) expect(said).toMatch(/error$/);
       const seen = await shell('echo 3 > /proc/sys/vm/drop_caches; sha256sum -c /root/sum');
-      expect(seen).toEqual(NAMES.map(() => '/root/kept: OK'));
+      for (const said of seen) expect(said).toContain('/root/kept: OK');
       for (const name of NAMES) {
         await until(
           `${name} has told`,
