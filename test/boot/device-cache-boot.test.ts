@@ -118,12 +118,14 @@ describeWith(BOOT_NEEDS, 'machines with a write cache of their own', () => {
       await shell(
         'head -c 8000000 /dev/urandom > /root/kept && sha256sum /root/kept > /root/sum && sync',
       );
+      // By and by: ext4 keeps what it cannot write any more, and who writes on without fsync waits for it.
       const filled = await shell(
-        'dd if=/dev/urandom of=/root/bulk bs=1M count=400 conv=fsync > /dev/null 2>&1; echo code $?',
+        'n=0; while dd if=/dev/urandom of=/root/bulk$n bs=1M count=8 conv=fsync 2> /dev/null; do n=$((n + 1)); done; echo error',
       );
-      expect(filled).toEqual(NAMES.map(() => 'code 1'));
+      // The kernel has its say in between.
+      for (const said of filled) expect(said).toMatch(/error$/);
       const seen = await shell('echo 3 > /proc/sys/vm/drop_caches; sha256sum -c /root/sum');
-      expect(seen).toEqual(NAMES.map(() => '/root/kept: OK'));
+      for (const said of seen) expect(said).toContain('/root/kept: OK');
       for (const name of NAMES) {
         await until(
           `${name} has told`,
