@@ -1,7 +1,7 @@
 /**
  * The arrays' own replication from end to end: `bin/rootcast` over two real Ceph clusters that mirror to each other, driven
  * by `rootcast replication …` only. What the replica holds is compared byte for byte over NBD, also what a client was
- * writing when the first cluster died. Six minutes, most of them waiting for the daemons' half-minute rounds, so only
+ * writing when the first cluster died. Ten minutes and more, most of them waiting for the daemons' half-minute rounds, so only
  * with ROOTCAST_SLOW=1.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
