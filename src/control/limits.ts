@@ -64,8 +64,8 @@ export const MAX_BOOTS_PER_MACHINE = 20;
 /** Days whose spelling is remembered for answers: some years of them. */
 export const MAX_DAYS_SPELT = 4_096;
 
-/** A boot is over when the guest has asked for no block for so long. */
-export const BOOT_QUIET_MS = 5_000;
+/** A boot is over when the guest has asked for no block for so long: longer than what an initramfs does between. */
+export const BOOT_QUIET_MS = 15_000;
 /** A boot that was requested and never read a block is given up after so long. */
 export const BOOT_ABANDONED_MS = 10 * 60_000;
 

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
 import { NetworkNamespace, SERVER_ADDRESS } from '../../src/service/demo/index.ts';
-import { describeWith, file, program } from '../support/requires.ts';
+import { describeWith, file, program, slow } from '../support/requires.ts';
 import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
 
 const OTHER_SERVER = '10.77.0.2';
@@ -18,6 +18,7 @@ const UEFI = { name: 'disc-uefi', mac: '52:54:00:00:0e:02', firmware: 'uefi' } a
 const STICK = { name: 'stick', mac: '52:54:00:00:0e:03', firmware: 'uefi-secure' } as const;
 
 const NEEDS = [
+  slow(),
   ...BOOT_NEEDS,
   program('dnsmasq', 'dnsmasq-base'),
   program('xorriso', 'xorriso'),
@@ -84,7 +85,9 @@ describeWith(NEEDS, 'boot media', () => {
     async ({ name, firmware }) => {
       await running().multiUser(name);
       const shell = (command: string): Promise<string> => running().shell(name, command);
-      expect(await shell('hostname; findmnt -no SOURCE /')).toBe(`${name}\n/dev/nbd0p1`);
+      expect(await shell('hostname; findmnt -no SOURCE /')).toBe(
+        `${name}\n/dev/mapper/rootcast-p1`,
+      );
       expect(await shell('[ -d /sys/firmware/efi ] && echo uefi || echo bios')).toBe(firmware);
       expect(await shell('ip -4 -o address show scope global')).toMatch(
         / 10\.77\.0\.(5\d|6\d|7\d|8\d|90)\/24 /,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
 import { FULL_DHCP, runProgram } from '../../src/service/demo/index.ts';
-import { describeWith } from '../support/requires.ts';
+import { describeWith, slow } from '../support/requires.ts';
 import { until } from '../support/until.ts';
 import { BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
 
@@ -36,7 +36,7 @@ const GUESTS: readonly GuestPlan[] = [
 ];
 const NAMES = GUESTS.map(({ name }) => name);
 
-describeWith(BOOT_NEEDS, 'machines with a write cache of their own', () => {
+describeWith([slow(), ...BOOT_NEEDS], 'machines with a write cache of their own', () => {
   let lab: BootLab | undefined;
   const running = (): BootLab => {
     if (lab === undefined) throw new Error('the laboratory did not open');

@@ -6,7 +6,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
 import { FULL_DHCP, NetworkNamespace, SERVER_ADDRESS } from '../../src/service/demo/index.ts';
-import { describeWith, file, program } from '../support/requires.ts';
+import { describeWith, file, program, slow } from '../support/requires.ts';
 import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
 import { LOCAL_DISK_SAYS, localDisk } from './support/local-disk.ts';
 
@@ -27,6 +27,7 @@ const LOCAL = [
 ] as const;
 
 const NEEDS = [
+  slow(),
   ...BOOT_NEEDS,
   program('dhcrelay', 'isc-dhcp-relay'),
   program('mcopy', 'mtools'),

@@ -14,13 +14,12 @@ import {
   Machine,
   NetworkNamespace,
 } from '../../src/service/demo/index.ts';
-import { describeWith, program } from '../support/requires.ts';
+import { describeWith, program, slow } from '../support/requires.ts';
 import { until } from '../support/until.ts';
 import { BOOT_NEEDS } from './support/boot-lab.ts';
 
-const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
 const NEEDS = [
-  SLOW,
+  slow(),
   ...BOOT_NEEDS,
   program('ganesha.nfsd', 'nfs-ganesha'),
   program('rpcbind', 'rpcbind'),

@@ -7,18 +7,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectNbd } from '../../src/nbd/index.ts';
 import { MIRRORED_NEEDS } from '../support/mirrored-clusters.ts';
-import { describeWith } from '../support/requires.ts';
+import { describeWith, slow } from '../support/requires.ts';
 import { until } from '../support/until.ts';
 import { MIB, MirroredBench, ROUNDS_MS } from './mirrored/mirrored-bench.ts';
 import { NumberedWriter } from './storage/numbered-writer.ts';
 
-const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
 /** Powers of two, and of equal size: the numbered writer wants the whole to be one. */
 const SIZE = 8 * MIB;
 const GROWTH = 8 * MIB;
 const LONG = 4 * ROUNDS_MS;
 
-describeWith([SLOW, ...MIRRORED_NEEDS], 'replication by two Ceph clusters', () => {
+describeWith([slow(), ...MIRRORED_NEEDS], 'replication by two Ceph clusters', () => {
   let opened: MirroredBench | undefined;
   const bench = (): MirroredBench => {
     if (opened === undefined) throw new Error('the bench did not open');

@@ -51,6 +51,11 @@ export function root(): Need {
   return { missing: process.getuid?.() === 0 ? undefined : 'root' };
 }
 
+/** For what takes minutes and is run when its part changes (docs/TESTING.md). */
+export function slow(): Need {
+  return { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
+}
+
 /** A `describe` that is skipped, with the reason in its name, when a need is not met. */
 export function describeWith(needs: readonly Need[], name: string, body: () => void): void {
   const missing = needs.flatMap((need) => (need.missing === undefined ? [] : [need.missing]));

@@ -7,11 +7,10 @@ import { join } from 'node:path';
 import { describeArrayControl } from '../../compliance/array-control.ts';
 import { CephCluster } from '../../support/ceph-cluster.ts';
 import { attachCeph, type CephRepository, cephConnection } from '../../support/ceph-repository.ts';
-import { describeWith, findProgram, program } from '../../support/requires.ts';
+import { describeWith, findProgram, program, slow } from '../../support/requires.ts';
 
-const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
 const NEEDS = [
-  SLOW,
+  slow(),
   program('ceph-mon', 'ceph-mon'),
   program('ceph-osd', 'ceph-osd'),
   program('ceph-mgr', 'ceph-mgr'),

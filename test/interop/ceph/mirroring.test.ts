@@ -13,11 +13,10 @@ import {
   opId,
 } from '../../support/ceph-repository.ts';
 import { MIRRORED_NEEDS, MirroredClusters } from '../../support/mirrored-clusters.ts';
-import { describeWith } from '../../support/requires.ts';
+import { describeWith, slow } from '../../support/requires.ts';
 import { until } from '../../support/until.ts';
 
-const SLOW = { missing: process.env['ROOTCAST_SLOW'] === '1' ? undefined : 'ROOTCAST_SLOW=1' };
-const NEEDS = [SLOW, ...MIRRORED_NEEDS];
+const NEEDS = [slow(), ...MIRRORED_NEEDS];
 const PATIENCE_MS = 300_000;
 const TAG = 'mirrored';
 
