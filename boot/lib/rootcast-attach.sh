@@ -72,6 +72,8 @@ rootcast_attach() {
 	# What waits for the device that `root=` names finds ours.
 	echo "ENV{DM_NAME}==\"$(rootcast_mapping)\", SYMLINK+=\"$(rootcast_link)\"" \
 		> /run/udev/rules.d/60-rootcast-root.rules
+	# It looks for new rules every three seconds by itself: too late for a disk that is there at once.
+	udevadm control --reload
 	[ -p "$ROOTCAST_RUN/attached" ] || mkfifo "$ROOTCAST_RUN/attached"
 	{
 		echo "SERVERS='$ROOTCAST_SERVERS'"
