@@ -32,7 +32,7 @@ const ROOMY_HEAP = [
 
 /** Milliseconds after which a test is taken to hang. */
 const FAST_TIMEOUT = 30_000;
-const SLOW_TIMEOUT = 180_000;
+const SLOW_TIMEOUT = 400_000;
 const SLOW_HOOK_TIMEOUT = 600_000;
 
 export default defineConfig({

@@ -341,7 +341,7 @@ describe(`kill -9 in the life of a vDisk (seed ${SEED})`, () => {
   const killsOf = (kind: Kind): number => kills.get(kind) ?? 0;
   const isEnough = (): boolean => KINDS.every((kind) => killsOf(kind) >= KILLS[kind]);
 
-  test(`nothing is lost or left over in ${ALL_KILLS} kills`, { timeout: 400_000 }, async () => {
+  test(`nothing is lost or left over in ${ALL_KILLS} kills`, { timeout: 1_200_000 }, async () => {
     isKilling = true;
     while (!isEnough()) {
       const old = [...sealed.keys()].filter((number) => number !== 1);
