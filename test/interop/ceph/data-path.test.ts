@@ -100,7 +100,17 @@ describeWith(NEEDS, "RBD's data path", () => {
 
     const servers = (): readonly number[] => {
       const prefix = 'rootcast-ceph-';
-      const folders = readdirSync(tmpdir()).filter((name) => name.startsWith(prefix));
+      // Of this cluster: other tests run beside this one.
+      const isOurs = (name: string): boolean => {
+        try {
+          return readFileSync(join(tmpdir(), name, 'ceph.conf'), 'utf8').includes(cluster.monHost);
+        } catch {
+          return false; // it went just now
+        }
+      };
+      const folders = readdirSync(tmpdir()).filter(
+        (name) => name.startsWith(prefix) && isOurs(name),
+      );
       return folders.flatMap((folder) => {
         const path = join(tmpdir(), folder);
         const notes = readdirSync(path).filter((name) => name.endsWith('.json'));
