@@ -63,6 +63,8 @@ export default defineConfig({
           maxWorkers: SLOW_WORKERS,
           sequence: { groupOrder: 1 },
           testTimeout: SLOW_TIMEOUT,
+          // vitest alone gives up after a second, in which a busy machine has not started a program.
+          expect: { poll: { timeout: FAST_TIMEOUT } },
           hookTimeout: SLOW_HOOK_TIMEOUT,
         },
       })),
