@@ -57,6 +57,13 @@ free_path() {
 	return 1
 }
 
+# Whether $device is connected. The kernel says who has connected it a moment before it says how large it is.
+is_up() {
+	[ -e "/sys/block/$device/pid" ] || return
+	read -r size < "/sys/block/$device/size"
+	[ "$size" -gt 0 ]
+}
+
 # Connects $device to a server. Sets client.
 connect() {
 	generation=$((generation + 1))
@@ -67,7 +74,7 @@ connect() {
 	client=$!
 	now
 	until=$((NOW + ATTEMPT_SECONDS))
-	until [ -e "/sys/block/$device/pid" ]; do
+	until is_up; do
 		sleep 0.1
 		if ! kill -0 "$client" 2> /dev/null; then
 			wait "$client"
@@ -103,7 +110,7 @@ take_path() {
 		use_table "$(multipath_by "$device")"
 		return
 	fi
-	read -r sectors < "/sys/block/$device/size"
+	sectors=$size
 	if ! dmsetup create "$DISK" --table "$(multipath_by "$device")"; then
 		sectors=0
 		return 1
