@@ -90,11 +90,12 @@ export class BootAdmission {
   ask(catalog: Catalog, machine: MachineRecord, now: number): Admission {
     if (this.#grants.has(machine.id)) return { kind: 'admitted' };
     const known = this.#byMachine.get(machine.id);
-    const booting = this.#booting(catalog, now);
     // It boots anew, within the slot that it has.
-    if (known === undefined && booting.has(machine.id)) return this.#admit(machine.id, now);
+    if (known === undefined && this.#hasSlot(catalog, machine.id, now)) {
+      return this.#admit(machine.id, now);
+    }
     const waiting = this.#again(catalog, machine, known, now);
-    if (this.#isCalled(catalog, waiting, booting) && this.#mayBegin(now)) {
+    if (this.#isCalled(catalog, waiting, now) && this.#mayBegin(now)) {
       this.#leave(machine.id);
       return this.#admit(machine.id, now, known?.askedAt);
     }
@@ -133,13 +134,15 @@ export class BootAdmission {
   }
 
   /** Whether it may begin now, as far as slots are concerned: there is one that nobody before it may have. */
-  #isCalled(catalog: Catalog, wanted: Waiting, booting: ReadonlySet<string>): boolean {
+  #isCalled(catalog: Catalog, wanted: Waiting, now: number): boolean {
     const { most, perSecond } = this.settings;
+    const hasGroups = this.#queue.some(({ groups }) => groups.length > 0);
+    // Only where it counts: without a limit thousands may boot, and each of them asks.
+    const booting = most > 0 || hasGroups ? this.#booting(catalog, now) : new Set<string>();
     let free = most === 0 ? Number.POSITIVE_INFINITY : most - booting.size;
     // With a pace, whoever asks when one may begin is not the first; nor further back than what begins
     // between two questions.
     if (perSecond > 0) free = Math.min(free, perSecond * BOOT_ASK_FIRST_SECONDS);
-    const hasGroups = this.#queue.some(({ groups }) => groups.length > 0);
     const left = hasGroups ? this.#groupsLeft(catalog, booting) : new Map<string, number>();
     for (const waiting of this.#queue) {
       if (free <= 0) return false;
@@ -165,13 +168,16 @@ export class BootAdmission {
     return left;
   }
 
-  #booting(catalog: Catalog, now: number): Set<string> {
-    const { slotMs } = this.settings;
-    const booting = new Set(this.#grants.keys());
-    for (const { machineId, startedAt } of catalog.boots.underWay()) {
-      if (now - startedAt < slotMs) booting.add(machineId);
-    }
-    return booting;
+  #booting(catalog: Catalog, now: number): ReadonlySet<string> {
+    const underWay = catalog.boots.machinesUnderWay(now - this.settings.slotMs);
+    return new Set([...this.#grants.keys(), ...underWay]);
+  }
+
+  /** The same for one machine whose boot has begun: of its boots only the last can be under way. */
+  #hasSlot({ boots }: Catalog, machineId: string, now: number): boolean {
+    const last = boots.last(machineId);
+    if (last === undefined || last.ended !== undefined) return false;
+    return now - last.startedAt < this.settings.slotMs;
   }
 
   /** What has been saved up is of the last second at most. */

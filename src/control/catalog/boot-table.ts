@@ -29,6 +29,7 @@ export class BootTable {
   readonly #last: StatementSync;
   readonly #lastOfEach: StatementSync;
   readonly #underWay: StatementSync;
+  readonly #machinesUnderWay: StatementSync;
   readonly #ofMachine: StatementSync;
 
   constructor(database: DatabaseSync) {
@@ -55,6 +56,9 @@ export class BootTable {
       JOIN boots ON boots.id = (SELECT max(id) FROM boots WHERE machine_id = machines.id)`);
     this.#ofMachine = database.prepare('SELECT * FROM boots WHERE machine_id = ? ORDER BY id DESC');
     this.#underWay = database.prepare('SELECT * FROM boots WHERE ended IS NULL ORDER BY id');
+    this.#machinesUnderWay = database.prepare(
+      'SELECT machine_id FROM boots WHERE ended IS NULL AND started_at > ?',
+    );
   }
 
   /** @returns its id */
@@ -93,6 +97,11 @@ export class BootTable {
 
   underWay(): readonly BootRecord[] {
     return this.#underWay.all().map(record);
+  }
+
+  /** Ids of those whose boot under way began after a moment. */
+  machinesUnderWay(after: number): readonly string[] {
+    return this.#machinesUnderWay.all(after).map((row) => text(row, 'machine_id'));
   }
 }
 
