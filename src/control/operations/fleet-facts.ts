@@ -6,6 +6,7 @@ import {
   type BootRecord,
   type CollectionRecord,
   isSealed,
+  type MachineCacheRecord,
   type MachineRecord,
   type SealedVersion,
   type VdiskRecord,
@@ -21,13 +22,15 @@ export class FleetFacts {
   readonly #collection: (id: string) => CollectionRecord | undefined;
   /** Undefined: never booted. */
   readonly lastBoot: (machineId: string) => BootRecord | undefined;
+  /** Undefined: its last boot was none with a write cache on the machine. */
+  readonly deviceCache: (machineId: string) => MachineCacheRecord | undefined;
   readonly #resolve: (layerId: string) => string;
   readonly #open: () => ReadonlyMap<string, number>;
   readonly #choices = new Map<string, VersionChoice>();
 
   /** @param scope `list`: every machine will be asked about */
   constructor(control: Control, scope: 'one' | 'list') {
-    const { vdisks, versions, collections, boots, layers } = control.catalog;
+    const { vdisks, versions, collections, boots, machineCaches, layers } = control.catalog;
     this.#now = control.clock.now();
     this.#resolve = remembered((id) => layers.resolve(id));
     this.#open = once(
@@ -38,6 +41,7 @@ export class FleetFacts {
       this.#versions = remembered((id) => versions.ofVdisk(id));
       this.#collection = (id) => collections.byId(id);
       this.lastBoot = (id) => boots.last(id);
+      this.deviceCache = (id) => machineCaches.of(id);
       return;
     }
     const allVersions = versions.allByVdisk();
@@ -46,6 +50,8 @@ export class FleetFacts {
     this.#collection = lookup(collections.all());
     const lastBoots = boots.lastOfEach();
     this.lastBoot = (id) => lastBoots.get(id);
+    const caches = new Map(machineCaches.all().map((cache) => [cache.machineId, cache]));
+    this.deviceCache = (id) => caches.get(id);
   }
 
   vdiskName(id: string): string {

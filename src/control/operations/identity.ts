@@ -6,13 +6,16 @@
 import { createHash } from 'node:crypto';
 import type { BootRecord, MachineRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
+import { MAX_PUBLIC_KEYS_KEPT } from '../limits.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { quotedForShell } from '../values/personality.ts';
 import {
   newSshHostKey,
   SSH_KEY_KINDS,
   type SshHostKey,
+  type SshKeyKind,
   sshHostKey,
+  sshPublicKey,
 } from '../values/ssh-host-keys.ts';
 
 export type IdentityAnswer =
@@ -58,8 +61,20 @@ export function sshHostKeyLines({ catalog }: Control, machine: MachineRecord): r
   const kept = catalog.secrets.of(machine.id);
   return SSH_KEY_KINDS.flatMap((kind) => {
     const pem = kept[fieldOf(kind)];
-    return pem === undefined ? [] : [sshHostKey(kind, pem, machine.name).publicLine];
+    return pem === undefined ? [] : [`${publicKey(kind, pem)} ${machine.name}`];
   });
+}
+
+/** By the private key, which never changes. A list shows two for each machine, and reading one takes long. */
+const publicKeys = new Map<string, string>();
+
+function publicKey(kind: SshKeyKind, pem: string): string {
+  const known = publicKeys.get(pem);
+  if (known !== undefined) return known;
+  const key = sshPublicKey(kind, pem);
+  if (publicKeys.size >= MAX_PUBLIC_KEYS_KEPT) publicKeys.clear();
+  publicKeys.set(pem, key);
+  return key;
 }
 
 /** machine-id(5): 32 hexadecimal digits. From an id that nobody is told and that never changes. */

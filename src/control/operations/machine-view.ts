@@ -60,7 +60,7 @@ export function machineView(
     export: machineExport(machine.name),
     cacheMode: machine.cacheMode,
     cache: cacheView(live, machine.quotaBytes),
-    deviceCache: deviceCacheView(control.catalog.machineCaches.of(machine.id)),
+    deviceCache: deviceCacheView(facts.deviceCache(machine.id)),
     sshHostKeys: [...sshHostKeyLines(control, machine)],
     bytesRead: live.bytesRead,
     bytesWritten: live.bytesWritten,

@@ -26,7 +26,8 @@ export function newSshHostKey(kind: SshKeyKind): string {
 
 /** @param pem what newSshHostKey gave. @param comment for people */
 export function sshHostKey(kind: SshKeyKind, pem: string, comment: string): SshHostKey {
-  const { type, publicBlob, privateFields } = fieldsOf(kind, createPrivateKey(pem));
+  const fields = fieldsOf(kind, createPrivateKey(pem));
+  const { type, publicBlob, privateFields } = fields;
   // Twice the same number: only who decrypts with a wrong passphrase would see two.
   const secret = Buffer.concat([Buffer.alloc(8), text(type), privateFields, text(comment)]);
   const padding = Buffer.from(
@@ -44,8 +45,17 @@ export function sshHostKey(kind: SshKeyKind, pem: string, comment: string): SshH
   return {
     kind,
     privateText: `${[begin, ...lines, end].join('\n')}\n`,
-    publicLine: `${type} ${publicBlob.toString('base64')} ${comment}`,
+    publicLine: `${publicKeyOf(fields)} ${comment}`,
   };
+}
+
+/** The same line without its comment. @param pem what newSshHostKey gave */
+export function sshPublicKey(kind: SshKeyKind, pem: string): string {
+  return publicKeyOf(fieldsOf(kind, createPrivateKey(pem)));
+}
+
+function publicKeyOf({ type, publicBlob }: KeyFields): string {
+  return `${type} ${publicBlob.toString('base64')}`;
 }
 
 interface KeyFields {
