@@ -1,9 +1,5 @@
-import {
-  BOOT_STAGES,
-  type BootRecord,
-  type MachineCacheRecord,
-  type MachineRecord,
-} from '../catalog/records.ts';
+import { stepsOf } from '../boots/steps-of.ts';
+import type { BootRecord, MachineCacheRecord, MachineRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import type { MachineLive } from '../ports.ts';
 import type { BootView, MACHINE_STATES, MachineView } from '../schemas/machine.ts';
@@ -117,10 +113,6 @@ function deviceCacheView(cache: MachineCacheRecord | undefined): MachineView['de
 }
 
 function bootView(boot: BootRecord): BootView {
-  const timeline = BOOT_STAGES.flatMap((stage) => {
-    const at = boot.stages[stage];
-    return at === undefined ? [] : [{ stage, at, afterMs: at - boot.startedAt }];
-  }).sort((a, b) => a.at - b.at);
   return {
     startedAt: iso(boot.startedAt),
     vdisk: boot.vdiskName,
@@ -128,6 +120,10 @@ function bootView(boot: BootRecord): BootView {
     durationMs: boot.durationMs ?? null,
     ended: boot.ended ?? null,
     endedAt: isoOrNull(boot.endedAt),
-    timeline: timeline.map(({ stage, at, afterMs }) => ({ stage, at: iso(at), afterMs })),
+    timeline: stepsOf(boot).map(({ stage, at }) => ({
+      stage,
+      at: iso(at),
+      afterMs: at - boot.startedAt,
+    })),
   };
 }

@@ -1,4 +1,5 @@
-import { BOOT_STAGES, type BootRecord, type BootRuleRecord } from '../../catalog/records.ts';
+import { stepsOf } from '../../boots/steps-of.ts';
+import type { BootRecord, BootRuleRecord } from '../../catalog/records.ts';
 import type { Control } from '../../control.ts';
 import { MAX_QUEUE_SHOWN } from '../../limits.ts';
 import type { BootRuleView, BootsView, BootTimelineView } from '../../schemas/boot.ts';
@@ -78,12 +79,4 @@ function timelineView(boot: BootRecord): BootTimelineView {
       tookMs: at - (steps[index - 1]?.at ?? at),
     })),
   };
-}
-
-/** In the order in which they came; those of one millisecond in that in which they should. */
-function stepsOf(boot: BootRecord): readonly { stage: (typeof BOOT_STAGES)[number]; at: number }[] {
-  return BOOT_STAGES.flatMap((stage) => {
-    const at = boot.stages[stage];
-    return at === undefined ? [] : [{ stage, at }];
-  }).sort((a, b) => a.at - b.at);
 }
