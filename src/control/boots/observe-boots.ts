@@ -13,7 +13,6 @@ import { keepTrace } from './traces.ts';
 export function observeBoots(control: Control, now: number): void {
   const { boots } = control.catalog;
   tellLostPlaces(control, control.admission.sweep(now));
-  dropRecordings(control);
   for (const boot of boots.underWay()) {
     const firstBlock = boot.stages['first-block'] ?? now;
     const isLong = now - firstBlock > TRACE_RECORD_MS && control.recordings.has(boot.machineId);
@@ -55,13 +54,4 @@ function tellLostPlaces(control: Control, lost: readonly string[]): void {
       });
     }
   });
-}
-
-/** Of machines that were deleted while they booted: their boots have no end. */
-function dropRecordings({ catalog, recordings, bootReads }: Control): void {
-  for (const machineId of recordings.keys()) {
-    if (catalog.machines.byId(machineId) !== undefined) continue;
-    recordings.delete(machineId);
-    bootReads.recorded(machineId);
-  }
 }

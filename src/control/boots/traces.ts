@@ -36,9 +36,12 @@ export function traceOf(
   return { order: new Uint32Array(), of: undefined };
 }
 
-/** Somebody boots it, or soon will. */
-export function readVersionAhead(control: Control, version: SealedVersion): void {
-  const versions = control.catalog.versions.ofVdisk(version.vdiskId);
+/** Somebody boots it, or soon will. @param versions of its vDisk */
+export function readVersionAhead(
+  control: Control,
+  version: SealedVersion,
+  versions: readonly VersionRecord[],
+): void {
   const { order } = traceOf(control, version, versions);
   if (order.length === 0) return;
   const { layerId, contentId } = version;
@@ -54,14 +57,22 @@ export function recordBoot(
   const { catalog, bootReads, recordings } = control;
   const { machineId, bootId, isFresh } = boot;
   // Of a boot before this one that never ended.
-  bootReads.recorded(machineId);
-  recordings.delete(machineId);
+  dropRecording(control, machineId);
   if (!isFresh || !isSealed(version)) return;
   const { contentId, size } = version;
   const underWay = [...recordings.values()].filter((one) => one.contentId === contentId).length;
   if (catalog.traces.mark(contentId).count + underWay >= MAX_TRACE_BOOTS) return;
   recordings.set(machineId, { contentId, bootId });
   bootReads.record(machineId, size);
+}
+
+/** What was recorded of a machine's boot until now is nothing to keep. */
+export function dropRecording(
+  { recordings, bootReads }: Pick<Control, 'recordings' | 'bootReads'>,
+  machineId: string,
+): void {
+  recordings.delete(machineId);
+  bootReads.recorded(machineId);
 }
 
 /** Inside a change: a recorded boot is over. @param isWhole it went all the way */
@@ -79,7 +90,7 @@ export function keepTrace(
   const { catalog, clock, bootReads } = control;
   const { contentId } = recording;
   // The version may have been deleted meanwhile, and nothing would delete its trace.
-  if (!catalog.layers.all().some((layer) => layer.contentId === contentId)) return;
+  if (catalog.layers.ofContent(contentId).length === 0) return;
   const machine = catalog.machines.byId(machineId)?.name ?? '';
   const { unitBytes } = bootReads;
   const trace = { contentId, recordedAt: clock.now(), machine, unitBytes };

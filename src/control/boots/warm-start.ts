@@ -61,7 +61,7 @@ export class WarmStart {
       traceOf(this.#control, choice.version, versions).order.length * bootReads.unitBytes;
     if (bytes > this.#bytesLeft) return true;
     this.#bytesLeft -= bytes;
-    readVersionAhead(this.#control, choice.version);
+    readVersionAhead(this.#control, choice.version, versions);
     return true;
   }
 }

@@ -56,6 +56,7 @@ function entered(control: Control, machine: MachineRecord, place: number): void 
   });
   const vdisk = catalog.vdisks.byId(machine.vdiskId);
   if (vdisk === undefined) return;
-  const choice = whichVersion(machine, vdisk, catalog.versions.ofVdisk(vdisk.id), clock.now());
-  if (choice.kind === 'sealed') readVersionAhead(control, choice.version);
+  const versions = catalog.versions.ofVdisk(vdisk.id);
+  const choice = whichVersion(machine, vdisk, versions, clock.now());
+  if (choice.kind === 'sealed') readVersionAhead(control, choice.version, versions);
 }

@@ -1,3 +1,4 @@
+import { dropRecording } from '../boots/traces.ts';
 import type { MachineRecord, Removal } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
 import { removeFromDisk } from '../removals.ts';
@@ -28,6 +29,8 @@ export async function deleteMachine(control: Control, name: string): Promise<voi
   });
   control.fullCaches.delete(machine.id);
   control.identities.delete(machine.id);
+  // It may be deleted while it boots: then its boot has no end.
+  dropRecording(control, machine.id);
   await removeFromDisk(control, removalOf(machine));
 }
 

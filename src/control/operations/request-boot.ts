@@ -66,7 +66,7 @@ export async function requestBoot(control: Control, macText: string): Promise<Bo
     return { deviceCache, bootId: beginBoot(control, record, machine, vdisk, version, startedAt) };
   });
   recordBoot(control, { machineId: machine.id, bootId, isFresh }, version);
-  if (isSealed(version)) readVersionAhead(control, version);
+  if (isSealed(version)) readVersionAhead(control, version, booting.versions);
   const { catalog } = control;
   const isOpen = version.state === 'maintenance';
   const collection =
