@@ -1,4 +1,4 @@
-/** Schema 14: which boot loader a UEFI machine gets; NULL: inherited. */
+/** Schema 10: which boot loader a UEFI machine gets; NULL: inherited. */
 const COLUMN = "boot_loader TEXT CHECK (boot_loader IN ('auto', 'ipxe', 'grub'))";
 
 export const BOOT_LOADER = ['machines', 'collections', 'enrolment_template']

@@ -1,4 +1,4 @@
-/** Schema 15: the queue of machines that want to boot, more of a boot's timeline, and traces of boots. */
+/** Schema 11: the queue of machines that want to boot, more of a boot's timeline, and traces of boots. */
 export const BOOT_STORMS = `
 ALTER TABLE boots ADD COLUMN dhcp_at INTEGER;
 ALTER TABLE boots ADD COLUMN loader_at INTEGER;

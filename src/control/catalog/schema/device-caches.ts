@@ -1,5 +1,5 @@
 /**
- * Schema 13: write caches on the machine. A column with a CHECK is made anew beside the old one, so that
+ * Schema 9: write caches on the machine. A column with a CHECK is made anew beside the old one, so that
  * nothing is said here of the other columns of its table.
  */
 const MODES = `'server', 'server-persistent', 'device-ram', 'device-disk', 'device-ram-overflow'`;
@@ -33,7 +33,7 @@ CREATE TABLE machine_caches (
   reported_at INTEGER
 ) STRICT;
 
--- A machine's SSH host keys (values/ssh-keys.ts) go with it.
+-- A machine's SSH host keys (values/ssh-host-keys.ts) go with it.
 CREATE TRIGGER secrets_of_machines AFTER DELETE ON machines BEGIN
   DELETE FROM secrets WHERE owner_id = old.id;
 END;
