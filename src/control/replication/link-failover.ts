@@ -118,6 +118,11 @@ async function takeLinksBack(
     changeReplication(control, id, { state: 'broken', reason });
     return;
   }
+  await writtenAgain(control, id, source);
+}
+
+/** The source is the original, still or again. */
+async function writtenAgain(control: Control, id: string, source: Side): Promise<void> {
   unfence(control, id, source);
   changeReplication(control, id, { state: 'syncing', reason: undefined });
   await observeLinks(control, id);
@@ -145,9 +150,7 @@ export async function recoverLinks(
     return;
   }
   if (!isThere && seen[sourceSide].every(isPrimary)) {
-    unfence(control, id, sourceSide);
-    changeReplication(control, id, { state: 'syncing', reason: undefined });
-    await observeLinks(control, id);
+    await writtenAgain(control, id, sourceSide);
     return;
   }
   await takeLinksBack(control, id, sourceSide, signal);

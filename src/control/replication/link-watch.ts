@@ -85,8 +85,7 @@ export async function watchLinks(control: Control, id: string): Promise<void> {
   const members = control.catalog.replications.members(id).length;
   const isComplete = seen[side].length === members && !seen[side].includes(undefined);
   if (isComplete || !storage.isAttached(before.repositories[side])) return;
-  if (before.failover !== 'none' || seen[before.sourceSide].every((each) => !isPrimary(each)))
-    return;
+  if (before.failover !== 'none' || !seen[before.sourceSide].some(isPrimary)) return;
   await replicationTurns.run(id, () => adoptCopies(control, id));
 }
 
@@ -112,7 +111,7 @@ function keepSeen(control: Control, before: ReplicationRecord, seen: SeenSides):
   if (found === undefined) return;
   const { state, reason, syncedAt } = found;
   // A run failed, and its reason says more than that the link itself is well.
-  const isWell = (SEVERITY[state] ?? 0) < SEVERITY.demoted;
+  const isWell = SEVERITY[state] < SEVERITY.demoted;
   const told = now.failures > 0 && isWell ? {} : { state, reason };
   changeReplication(control, now.id, {
     ...told,

@@ -1,15 +1,18 @@
 /** Points that have had their time. The last one that both sides have is never touched. */
 
 import { Fault } from '../../errors/index.ts';
-import type { PointMember, PointRecord, Side } from '../catalog/replication/records.ts';
+import {
+  type PointMember,
+  type PointRecord,
+  SIDES,
+  type Side,
+} from '../catalog/replication/records.ts';
 import type { SnapshotRecord } from '../catalog/storage/records.ts';
 import type { Control } from '../control.ts';
 import { deleteInTurn } from '../storage/remove-snapshot.ts';
 import type { Call } from '../storage-port.ts';
 import { toldNames } from '../values/told-names.ts';
 import { current, isOnSide, lastCommon, snapshotOf } from './situation.ts';
-
-const SIDES = ['left', 'right'] as const;
 
 /**
  * Snapshots beyond what each side keeps are deleted, and of points that came to nothing all of them. What cannot
