@@ -93,6 +93,14 @@ export interface MeasuredSpace extends RepositorySpaceNow {
   readonly deviceSize: number | undefined;
 }
 
+/** Of one boot. */
+export interface GivenIdentity {
+  readonly bootId: number;
+  readonly address: string;
+  /** It was told that somebody else asked for it, too. */
+  readonly toldOthers: boolean;
+}
+
 export class Control {
   readonly catalog: Catalog;
   readonly dataPlane: DataPlane;
@@ -114,10 +122,7 @@ export class Control {
   /** Machines whose full write cache has been told of (observe-caches.ts). */
   readonly fullCaches = new Set<string>();
   /** Who was given a machine's identity in which boot, by the machine's id (operations/identity.ts). */
-  readonly identities = new Map<
-    string,
-    { readonly bootId: number; readonly address: string; readonly toldOthers: boolean }
-  >();
+  readonly identities = new Map<string, GivenIdentity>();
   readonly admission: BootAdmission;
   readonly bootReads: BootReads;
   readonly preludes = new BootPreludes();

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { BootRecord, MachineRecord } from '../catalog/records.ts';
-import type { Control } from '../control.ts';
+import type { Control, GivenIdentity } from '../control.ts';
 import { MAX_PUBLIC_KEYS_KEPT } from '../limits.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { quotedForShell } from '../values/personality.ts';
@@ -123,7 +123,7 @@ function tellGiven(
 function tellSecond(
   control: Control,
   { id, name }: MachineRecord,
-  given: { readonly bootId: number; readonly address: string; readonly toldOthers: boolean },
+  given: GivenIdentity,
   address: string,
 ): void {
   if (given.toldOthers) return;
