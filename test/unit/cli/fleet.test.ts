@@ -2,36 +2,27 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { buildApi } from '../../../src/api/index.ts';
-import { type CliIo, runCli } from '../../../src/cli/index.ts';
+import type { CliIo } from '../../../src/cli/index.ts';
 import { decideBoot, listEvents } from '../../../src/control/index.ts';
 import { type FakeService, fakeService, withVdisk } from '../control/support/fake-service.ts';
-import { fakeIo } from './fake-io.ts';
+import { type ServedCli, servedCli } from './served-cli.ts';
 
-const TOKEN = 'cli-token';
 const folder = mkdtempSync(join(tmpdir(), 'rootcast-cli-fleet-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 let service: FakeService;
-let app: FastifyInstance;
-let server: string;
+let cli: ServedCli;
 beforeEach(async () => {
   service = fakeService();
   await withVdisk(service);
   await withVdisk(service, 'other');
-  app = buildApi({ control: service.control, token: TOKEN });
-  server = await app.listen({ port: 0, host: '127.0.0.1' });
+  cli = await servedCli(service.control);
 });
-afterEach(() => app.close());
+afterEach(() => cli.close());
 
-async function run(line: string | readonly string[], options: Partial<CliIo> = {}) {
-  const env = { ROOTCAST_SERVER: server, ROOTCAST_TOKEN: TOKEN };
-  const io = fakeIo({ env, cwd: folder, ...options });
-  const code = await runCli(typeof line === 'string' ? line.split(' ') : line, io);
-  return { code, out: io.out, err: io.err };
-}
+const run = (line: string | readonly string[], options: Partial<CliIo> = {}) =>
+  cli.run(line, { cwd: folder, ...options });
 
 async function runJson(line: string): Promise<unknown> {
   const { code, out, err } = await run(`${line} --json`);

@@ -1,8 +1,5 @@
 /** Where a vDisk's write caches are made, on the command line. */
-import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { buildApi } from '../../../src/api/index.ts';
-import { runCli } from '../../../src/cli/index.ts';
 import { addMachine, listRepositories } from '../../../src/control/index.ts';
 import { withVdisk } from '../control/support/fake-service.ts';
 import {
@@ -10,27 +7,19 @@ import {
   storageService,
   withRepository,
 } from '../control/support/storage-service.ts';
-import { fakeIo } from './fake-io.ts';
-
-const TOKEN = 'cli-token';
+import { type ServedCli, servedCli } from './served-cli.ts';
 
 let service: StorageService;
-let app: FastifyInstance;
-let server: string;
+let cli: ServedCli;
 beforeEach(async () => {
   service = storageService();
   await withRepository(service);
   await withVdisk(service);
-  app = buildApi({ control: service.control, token: TOKEN });
-  server = await app.listen({ port: 0, host: '127.0.0.1' });
+  cli = await servedCli(service.control);
 });
-afterEach(() => app.close());
+afterEach(() => cli.close());
 
-async function run(line: string) {
-  const io = fakeIo({ env: { ROOTCAST_SERVER: server, ROOTCAST_TOKEN: TOKEN } });
-  const code = await runCli(line.split(' '), io);
-  return { code, out: io.out, err: io.err };
-}
+const run = (line: string) => cli.run(line);
 
 test('is set, told with what stays where it was, shown, and taken back', async () => {
   const { control, dataPlane } = service;

@@ -1,30 +1,19 @@
 /** Versions on the command line: what a slip of the hand must not do. */
-import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { buildApi } from '../../../src/api/index.ts';
-import { runCli } from '../../../src/cli/index.ts';
 import { beginVersion, sealVersion, showVersion } from '../../../src/control/index.ts';
 import { type FakeService, fakeService, withVdisk } from '../control/support/fake-service.ts';
-import { fakeIo } from './fake-io.ts';
-
-const TOKEN = 'cli-token';
+import { type ServedCli, servedCli } from './served-cli.ts';
 
 let service: FakeService;
-let app: FastifyInstance;
-let server: string;
+let cli: ServedCli;
 beforeEach(async () => {
   service = fakeService();
   await withVdisk(service);
-  app = buildApi({ control: service.control, token: TOKEN });
-  server = await app.listen({ port: 0, host: '127.0.0.1' });
+  cli = await servedCli(service.control);
 });
-afterEach(() => app.close());
+afterEach(() => cli.close());
 
-async function run(line: string) {
-  const io = fakeIo({ env: { ROOTCAST_SERVER: server, ROOTCAST_TOKEN: TOKEN } });
-  const code = await runCli(line.split(' '), io);
-  return { code, out: io.out, err: io.err };
-}
+const run = (line: string) => cli.run(line);
 
 /** As if a machine had booted what is in maintenance. */
 function seen(): void {
