@@ -41,8 +41,10 @@ export function identityText(control: Control, macText: string, address: string)
   }
   const { sshHostKeys } = catalog.vdisks.bootPolicy(machine.vdiskId);
   const keys = sshHostKeys === 'kept' ? keptKeys(control, machine) : [];
-  if (given?.bootId !== boot.id) tellGiven(control, machine, boot, address, keys);
-  control.identities.set(machine.id, { bootId: boot.id, address, toldOthers: false });
+  if (given?.bootId !== boot.id) {
+    tellGiven(control, machine, boot, address, keys);
+    control.identities.set(machine.id, { bootId: boot.id, address, toldOthers: false });
+  }
   const lines: readonly (readonly [string, string])[] = [
     ['ROOTCAST_HOSTNAME', machine.name],
     ['ROOTCAST_MACHINE_ID', machineId(machine)],

@@ -161,6 +161,9 @@ describe('the identity of a machine', () => {
       why: '10.0.0.5 was given it in this boot',
     });
     ask('10.0.0.6');
+    // The machine asks again, and then somebody else does: told already.
+    ask('10.0.0.5');
+    ask('10.0.0.6');
     expect(kinds(service).filter((kind) => kind.startsWith('machine.identity'))).toEqual([
       'machine.identity-given',
       'machine.identity-refused',
