@@ -157,8 +157,7 @@ describeWith([program('strace', 'strace')], 'a flush through the journal', () =>
 
   const isRecord = (line: string): boolean =>
     /pwrite64\(/.test(line) && hexOf(line).includes(`"${RECORD_MAGIC}`);
-  /** The first record of a segment lies behind its header, out of the trace's sight. */
-  const isFirstRecord = (line: string): boolean =>
+  const isHeader = (line: string): boolean =>
     /pwrite64\(.*, 0\)?/.test(line) && hexOf(line).includes(`"${SEGMENT_MAGIC}`);
 
   beforeAll(async () => {
@@ -214,12 +213,18 @@ describeWith([program('strace', 'strace')], 'a flush through the journal', () =>
     }
   });
 
-  test('begins a segment with its header, which is synced with the first record', () => {
-    const first = before.filter(({ lines }) => lines.some(isFirstRecord));
+  test('begins a segment with its header, which is synced before the first record is written', () => {
+    const first = before.filter(({ lines }) => lines.some(isHeader));
     expect(first).toHaveLength(1);
     const lines = first[0]?.lines ?? [];
-    const journal = /pwrite64\((\d+)/.exec(lines.find(isFirstRecord) ?? '')?.[1];
-    expect(synced(lines)).toEqual([journal]);
+    const header = lines.findIndex(isHeader);
+    const record = lines.findIndex(isRecord);
+    const journal = /pwrite64\((\d+)/.exec(lines[header] ?? '')?.[1];
+    expect(/pwrite64\((\d+)/.exec(lines[record] ?? '')?.[1]).toBe(journal);
+    expect(synced(lines)).toEqual([journal, journal]);
+    const over = lineOf(lines, /fdatasync(\(\d+\)| resumed).*= 0/);
+    expect(over).toBeGreaterThan(header);
+    expect(record).toBeGreaterThan(over);
   });
 
   test('takes over from flushes that synced the data', () => {
