@@ -4,13 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Fault } from '../../../../src/errors/index.ts';
 import type { MachineBootPlan } from '../../../../src/pxe/boot-catalog.ts';
 import type { PxeEvent } from '../../../../src/pxe/events.ts';
-import {
-  errorScript,
-  IPXE_SCRIPT,
-  localDiskScript,
-  machineScript,
-  queuedScript,
-} from '../../../../src/pxe/script/boot-script.ts';
+import { IPXE_SCRIPT } from '../../../../src/pxe/script/boot-script.ts';
 import { screenText } from '../../../../src/pxe/script/screen-text.ts';
 import { bootScriptFor } from '../../../../src/pxe/script/script-service.ts';
 import { SEED } from '../../../support/seed.ts';
@@ -39,7 +33,7 @@ const PLAN: MachineBootPlan = {
 };
 
 function commandLine(plan: Partial<MachineBootPlan>): string {
-  const line = machineScript({ ...PLAN, ...plan }, CONTEXT)
+  const line = IPXE_SCRIPT.boot({ ...PLAN, ...plan }, CONTEXT)
     .split('\n')
     .find((text) => text.startsWith('kernel '));
   return line?.replace(/^kernel --name kernel \S+ /, '').replace(' || goto failed', '') ?? '';
@@ -47,7 +41,7 @@ function commandLine(plan: Partial<MachineBootPlan>): string {
 
 describe('the script of a machine', () => {
   it('loads kernel and initrd, boots, and tries again when it cannot', () => {
-    expect(machineScript(PLAN, CONTEXT)).toBe(`#!ipxe
+    expect(IPXE_SCRIPT.boot(PLAN, CONTEXT)).toBe(`#!ipxe
 echo Rootcast: web-1 boots debian, version 3
 imgfree
 kernel --name kernel http://192.168.50.1:8069/boot/52-54-00-12-34-56/layer-7/kernel initrd=initrd.img root=/dev/nbd0p1 nbdroot=192.168.50.1:10810/machine/web-1 rootfstype=ext4 ${DISK} ip=dhcp BOOTIF=01-52-54-00-12-34-56 console=ttyS0 quiet panic=10 || goto failed
@@ -84,7 +78,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
   });
 
   it('without an initrd loads none', () => {
-    expect(machineScript({ ...PLAN, hasInitrd: false }, CONTEXT)).not.toContain('initrd');
+    expect(IPXE_SCRIPT.boot({ ...PLAN, hasInitrd: false }, CONTEXT)).not.toContain('initrd');
   });
 
   it.each<[string, Partial<MachineBootPlan>]>([
@@ -105,14 +99,14 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
     ['an argument that starts a comment', { kernelArguments: ['#'] }],
     ['an argument that is not ASCII', { kernelArguments: ['é'] }],
   ])('refuses %s', (_what, plan) => {
-    expect(() => machineScript({ ...PLAN, ...plan }, CONTEXT)).toThrow(
+    expect(() => IPXE_SCRIPT.boot({ ...PLAN, ...plan }, CONTEXT)).toThrow(
       expect.objectContaining({ code: 'INVALID_INPUT' }),
     );
   });
 
   it('refuses a command line longer than the kernel’s', () => {
     const kernelArguments = [`x=${'y'.repeat(2000)}`];
-    expect(() => machineScript({ ...PLAN, kernelArguments }, CONTEXT)).toThrow(
+    expect(() => IPXE_SCRIPT.boot({ ...PLAN, kernelArguments }, CONTEXT)).toThrow(
       expect.objectContaining({ code: 'LIMIT_EXCEEDED' }),
     );
   });
@@ -128,7 +122,10 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
         (machine, vdisk, version, kernelArguments) => {
           let script: string;
           try {
-            script = machineScript({ ...PLAN, machine, vdisk, version, kernelArguments }, CONTEXT);
+            script = IPXE_SCRIPT.boot(
+              { ...PLAN, machine, vdisk, version, kernelArguments },
+              CONTEXT,
+            );
           } catch (error) {
             expect(error).toBeInstanceOf(Fault);
             return;
@@ -158,7 +155,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
 
 describe('the other scripts', () => {
   it('boots the local disk by firmware, and says why', () => {
-    const script = localDiskScript('waiting for approval', CONTEXT);
+    const script = IPXE_SCRIPT.localDisk('waiting for approval', CONTEXT);
     expect(script.split('\n').slice(0, 5)).toEqual([
       '#!ipxe',
       'echo Rootcast: 52:54:00:12:34:56: waiting for approval',
@@ -170,7 +167,7 @@ describe('the other scripts', () => {
   });
 
   it('puts an error on the screen and comes back', () => {
-    expect(errorScript('no such vDisk', CONTEXT)).toBe(`#!ipxe
+    expect(IPXE_SCRIPT.error('no such vDisk', CONTEXT)).toBe(`#!ipxe
 :failed
 echo Rootcast: 52:54:00:12:34:56 cannot boot: no such vDisk
 echo Rootcast: trying again in 10 seconds
@@ -181,7 +178,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
 
   it('lets a machine that waits ask again by itself, whatever becomes of the server meanwhile', () => {
     const queued = { place: 3, waiting: 7, askAgainSeconds: 2 };
-    expect(queuedScript(queued, CONTEXT)).toBe(`#!ipxe
+    expect(IPXE_SCRIPT.queued(queued, CONTEXT)).toBe(`#!ipxe
 echo Rootcast: other machines boot now, and this one is number 3 of 7 that wait
 :wait
 sleep 2
