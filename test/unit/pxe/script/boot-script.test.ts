@@ -7,30 +7,13 @@ import type { PxeEvent } from '../../../../src/pxe/events.ts';
 import { IPXE_SCRIPT } from '../../../../src/pxe/script/boot-script.ts';
 import { screenText } from '../../../../src/pxe/script/screen-text.ts';
 import { bootScriptFor } from '../../../../src/pxe/script/script-service.ts';
+import { EMPTY_BOOT_CATALOG } from '../../../support/empty-boot-catalog.ts';
 import { SEED } from '../../../support/seed.ts';
-
-const CONTEXT = {
-  mac: '52:54:00:12:34:56',
-  baseUrl: 'http://192.168.50.1:8069',
-  nbd: { address: '192.168.50.1', port: 10810 },
-};
+import { CONTEXT, PLAN } from './boot-plan.ts';
 
 /** For an image with hooks of ours, beside what any other image understands. */
 const DISK =
   'rootcast.server=192.168.50.1:10810 rootcast.export=machine/web-1 rootcast.url=http://192.168.50.1:8069/boot';
-
-const PLAN: MachineBootPlan = {
-  kind: 'boot',
-  machine: 'web-1',
-  vdisk: 'debian',
-  version: '3',
-  layerId: 'layer-7',
-  hasInitrd: true,
-  initramfs: 'initramfs-tools',
-  rootPartition: 'p1',
-  rootFilesystem: 'ext4',
-  kernelArguments: ['console=ttyS0 quiet', 'panic=10'],
-};
 
 function commandLine(plan: Partial<MachineBootPlan>): string {
   const line = IPXE_SCRIPT.boot({ ...PLAN, ...plan }, CONTEXT)
@@ -210,15 +193,7 @@ describe('serving scripts', () => {
     const events: PxeEvent[] = [];
     const text = await bootScriptFor(CONTEXT, IPXE_SCRIPT, {
       ...CONTEXT,
-      catalog: {
-        decide: () => ({ kind: 'boot' }),
-        isUp: () => false,
-        bootRequested,
-        identity: () => ({ kind: 'unknown' }) as const,
-        cacheReported: () => ({ kind: 'unknown' }) as const,
-        openFile: () => undefined,
-        personality: () => undefined,
-      },
+      catalog: { ...EMPTY_BOOT_CATALOG, bootRequested },
       report: (event) => events.push(event),
     });
     return { text, events };
