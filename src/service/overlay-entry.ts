@@ -63,10 +63,9 @@ export interface Entry extends Generation {
   readonly waiting: (() => void)[];
 }
 
-export function unusedEntry(generation: Generation, attachment: object | undefined): Entry {
+export function unusedEntry(opened: Generation & Pick<Entry, 'attachment'>): Entry {
   return {
-    ...generation,
-    attachment,
+    ...opened,
     uses: 0,
     openedAs: new Set(),
     retired: false,

@@ -51,7 +51,7 @@ export class OverlayStorage {
   /** What there is after a start, by owner, the oldest first. */
   async found(): Promise<ReadonlyMap<string, readonly FoundOverlay[]>> {
     const { repository, elsewhere } = this.#parts;
-    const own = [...findOverlays(await repository.volumes.listVolumes()).values()].flat();
+    const own = findOverlays(await repository.volumes.listVolumes());
     const placed = (elsewhere?.stored() ?? []).map((one): FoundOverlay => {
       return { ...one, volumes: [one.dataVolume, one.mapVolume], isWhole: true };
     });
@@ -181,9 +181,8 @@ export class OverlayStorage {
     );
   }
 
-  #tell({ ownerId, number }: StoredOverlay, error: unknown): void {
-    const key = `overlay:${ownerId}:${number}`;
-    this.#parts.troubled?.(key, 'deleting an old write cache', error);
+  #tell(overlay: StoredOverlay, error: unknown): void {
+    this.#parts.troubled?.(keyOf(overlay), 'deleting an old write cache', error);
   }
 }
 
@@ -191,10 +190,12 @@ function entryOf(
   { ownerId, number, layerId, repositoryId, dataVolume, mapVolume }: StoredOverlay,
   opened: OpenedOverlay & Pick<Entry, 'size' | 'readsFrom' | 'attachment'>,
 ): Entry {
-  const { attachment, ...rest } = opened;
-  const key = `overlay:${ownerId}:${number}`;
   const stored = { ownerId, number, layerId, repositoryId, dataVolume, mapVolume };
-  return unusedEntry({ ...stored, ...rest, key }, attachment);
+  return unusedEntry({ ...stored, ...opened, key: keyOf(stored) });
+}
+
+function keyOf({ ownerId, number }: OverlayName): string {
+  return `overlay:${ownerId}:${number}`;
 }
 
 function isPlaced(overlay: StoredOverlay): overlay is PlacedOverlay {

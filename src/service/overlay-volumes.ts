@@ -59,10 +59,8 @@ export function ownOverlay({ ownerId, number, layerId }: OverlayName): StoredOve
   };
 }
 
-/** By owner, the oldest generation first. */
-export function findOverlays(
-  volumes: readonly Volume[],
-): ReadonlyMap<string, readonly FoundOverlay[]> {
+/** Those in the service's own repository. */
+export function findOverlays(volumes: readonly Volume[]): readonly FoundOverlay[] {
   const found = new Map<string, { name: OverlayName; volumes: string[]; sizes: number[] }>();
   for (const { id, size } of volumes) {
     const match = NAME.exec(id);
@@ -78,15 +76,13 @@ export function findOverlays(
     one.volumes.push(id);
     one.sizes.push(size);
   }
-  const overlays = [...found.values()].map(
+  return [...found.values()].map(
     ({ name, volumes, sizes }): FoundOverlay => ({
       ...ownOverlay(name),
       volumes,
       isWhole: sizes.length === 2 && !sizes.includes(0),
     }),
   );
-  overlays.sort((a, b) => a.number - b.number);
-  return Map.groupBy(overlays, ({ ownerId }) => ownerId);
 }
 
 /** An overlay's volumes, and the state of it that workers share. */

@@ -2,13 +2,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { BootCatalog } from '../boot-catalog.ts';
 import { BOOT_PATH } from '../boot-urls.ts';
-import { parseMac } from '../mac-address.ts';
+import { askedMac, type MacQuery } from './asked-mac.ts';
 import { parseCacheReport } from './cache-report.ts';
 import { CONTENT_TYPE } from './content-type.ts';
-
-interface MacQuery {
-  readonly mac?: string | readonly string[];
-}
 
 export function addMachineRoutes(server: FastifyInstance, catalog: BootCatalog): void {
   // GET only: HEAD would count as having been given it.
@@ -26,8 +22,8 @@ async function identity(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const mac = typeof query.mac === 'string' ? parseMac(query.mac) : undefined;
-  if (mac === undefined) return plain(reply, 400, 'mac: expected a MAC address');
+  const mac = askedMac(query, reply);
+  if (mac === undefined) return reply;
   const answer = await catalog.identity(mac, request.ip);
   switch (answer.kind) {
     case 'unknown':
@@ -46,8 +42,8 @@ async function report(
   body: unknown,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const mac = typeof query.mac === 'string' ? parseMac(query.mac) : undefined;
-  if (mac === undefined) return plain(reply, 400, 'mac: expected a MAC address');
+  const mac = askedMac(query, reply);
+  if (mac === undefined) return reply;
   const said = parseCacheReport(Buffer.isBuffer(body) ? body.toString('latin1') : '');
   if (typeof said === 'string') return plain(reply, 400, said);
   const outcome = await catalog.cacheReported(mac, said);

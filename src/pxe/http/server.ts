@@ -1,6 +1,6 @@
 /**
- * HTTP for machines that boot: scripts, kernels, initrds, boot loaders, and the report of a guest that
- * it is up. A listener of its own, apart from the API: no token, read-only, on the boot network.
+ * HTTP for machines that boot: scripts, kernels, initrds, boot loaders, and what guests report of themselves. A
+ * listener of its own, apart from the API: no token, on the boot network.
  */
 import { createReadStream } from 'node:fs';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -23,6 +23,7 @@ import { listenFault } from '../listen-fault.ts';
 import { parseMac } from '../mac-address.ts';
 import { LAYER_ID } from '../script/kernel-command-line.ts';
 import { type ServedScript, servedScript } from '../served-script.ts';
+import { askedMac, type MacQuery } from './asked-mac.ts';
 import { requestedRange } from './byte-range.ts';
 import { CONTENT_TYPE, loaderContentType } from './content-type.ts';
 import { addMachineRoutes } from './machine-routes.ts';
@@ -84,12 +85,12 @@ export async function startHttpServer(setup: HttpSetup): Promise<BootHttpServer>
 
 function addRoutes(server: FastifyInstance, setup: HttpSetup): void {
   const method = ['GET', 'HEAD'];
-  server.route<{ Querystring: { mac?: string | string[] } }>({
+  server.route<{ Querystring: MacQuery }>({
     method: ['GET', 'POST'],
     url: `${BOOT_PATH}/ready`,
-    handler: (request, reply) => ready(setup, request.query.mac, request, reply),
+    handler: (request, reply) => ready(setup, request.query, request, reply),
   });
-  server.route<{ Querystring: { mac?: string | string[]; stage?: string | string[] } }>({
+  server.route<{ Querystring: StageQuery }>({
     method: ['GET', 'POST'],
     url: `${BOOT_PATH}/stage`,
     handler: (request, reply) => guestStage(setup, request.query, reply),
@@ -135,28 +136,24 @@ function notFound(reply: FastifyReply): FastifyReply {
 
 function ready(
   { report }: HttpSetup,
-  given: string | readonly string[] | undefined,
+  query: MacQuery,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const mac = typeof given === 'string' ? parseMac(given) : undefined;
-  if (mac === undefined) {
-    return reply.code(400).type('text/plain').send('mac: expected a MAC address\n');
-  }
+  const mac = askedMac(query, reply);
+  if (mac === undefined) return reply;
   report({ type: 'machine-ready', mac, address: request.ip });
   return reply.code(204).send();
 }
 
+interface StageQuery extends MacQuery {
+  readonly stage?: string | readonly string[];
+}
+
 /** How far a guest has come, told by itself. */
-function guestStage(
-  { report }: HttpSetup,
-  query: { readonly mac?: string | readonly string[]; readonly stage?: string | readonly string[] },
-  reply: FastifyReply,
-): FastifyReply {
-  const mac = typeof query.mac === 'string' ? parseMac(query.mac) : undefined;
-  if (mac === undefined) {
-    return reply.code(400).type('text/plain').send('mac: expected a MAC address\n');
-  }
+function guestStage({ report }: HttpSetup, query: StageQuery, reply: FastifyReply): FastifyReply {
+  const mac = askedMac(query, reply);
+  if (mac === undefined) return reply;
   const stage = GUEST_STAGES.find((one) => one === query.stage);
   if (stage === undefined) {
     const expected = GUEST_STAGES.join(', ');
@@ -166,8 +163,7 @@ function guestStage(
   return reply.code(204).send();
 }
 
-interface PersonalityQuery {
-  readonly mac?: string | readonly string[];
+interface PersonalityQuery extends MacQuery {
   readonly format?: string | readonly string[];
 }
 
@@ -177,10 +173,8 @@ async function servePersonality(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const mac = typeof query.mac === 'string' ? parseMac(query.mac) : undefined;
-  if (mac === undefined) {
-    return reply.code(400).type('text/plain').send('mac: expected a MAC address\n');
-  }
+  const mac = askedMac(query, reply);
+  if (mac === undefined) return reply;
   const { format = 'json' } = query;
   if (format !== 'json' && format !== 'env') {
     return reply.code(400).type('text/plain').send('format: expected json or env\n');

@@ -6,6 +6,7 @@
  */
 import { grubConfigPath, scriptUrl } from '../boot-urls.ts';
 import { MEDIUM_CARDS, SCRIPT_RETRY_SECONDS } from '../limits.ts';
+import { RETRY_TEXT } from '../script/script-language.ts';
 import { type StaticNetwork, staticSuffix } from '../static-network.ts';
 
 export interface MediumServer {
@@ -51,7 +52,7 @@ export function mediumIpxeScript({ servers, network }: MediumOptions): string {
     'goto next',
     ':none',
     `echo Rootcast: no card of this machine reaches ${named(servers)}`,
-    `echo Rootcast: trying again in ${SCRIPT_RETRY_SECONDS} seconds`,
+    `echo ${RETRY_TEXT}`,
     `sleep ${SCRIPT_RETRY_SECONDS}`,
     'goto again',
   ]);
@@ -65,7 +66,7 @@ export function mediumGrubConfig(options: MediumOptions): string {
     'while true; do',
     ...cards.flatMap((card) => grubCard(card, options)),
     `  echo 'Rootcast: no card of this machine reaches ${named(options.servers)}'`,
-    `  echo 'Rootcast: trying again in ${SCRIPT_RETRY_SECONDS} seconds'`,
+    `  echo '${RETRY_TEXT}'`,
     `  sleep ${SCRIPT_RETRY_SECONDS}`,
     'done',
   ]);

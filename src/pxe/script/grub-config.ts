@@ -13,10 +13,16 @@ import type { MachineBootPlan } from '../boot-catalog.ts';
 import { filePath, grubConfigPath } from '../boot-urls.ts';
 import { SCRIPT_RETRY_SECONDS } from '../limits.ts';
 import { INITRD_NAME, kernelCommandLine } from './kernel-command-line.ts';
-import { screenText } from './screen-text.ts';
 import {
+  BOOT_FAILED_TEXT,
+  bootText,
+  errorText,
+  LOCAL_DISK_TEXT,
+  NO_LOCAL_DISK_TEXT,
   type QueuePlace,
   queuedText,
+  RETRY_TEXT,
+  reasonText,
   type ScriptContext,
   type ScriptLanguage,
 } from './script-language.ts';
@@ -40,7 +46,7 @@ export const GRUB_START = config([
   'while true; do',
   // biome-ignore lint/suspicious/noTemplateCurlyInString: GRUB expands it
   `  source ${grubConfigPath('${net_default_mac}')}`,
-  `  echo ${quoted(`Rootcast: trying again in ${SCRIPT_RETRY_SECONDS} seconds`)}`,
+  `  echo ${quoted(RETRY_TEXT)}`,
   `  sleep ${SCRIPT_RETRY_SECONDS}`,
   'done',
 ]);
@@ -57,24 +63,24 @@ export const GRUB_CONFIG: ScriptLanguage = {
       .filter((word) => word !== `initrd=${INITRD_NAME}`)
       .map(quoted);
     return config([
-      `echo ${quoted(screenText(`Rootcast: ${plan.machine} boots ${plan.vdisk}, version ${plan.version}`))}`,
+      `echo ${quoted(bootText(plan))}`,
       `if linux ${[kernel, ...words].join(' ')}; then`,
       ...(plan.hasInitrd ? [`  if initrd ${initrd}; then`, '    boot', '  fi'] : ['  boot']),
       'fi',
-      `echo ${quoted('Rootcast: the boot failed, see the message above')}`,
+      `echo ${quoted(BOOT_FAILED_TEXT)}`,
     ]);
   },
 
   queued(queued: QueuePlace): string {
     // The first file waits too, before it asks again.
     const seconds = Math.max(0, queued.askAgainSeconds - SCRIPT_RETRY_SECONDS);
-    return config([`echo ${quoted(screenText(queuedText(queued)))}`, `sleep ${seconds}`]);
+    return config([`echo ${quoted(queuedText(queued))}`, `sleep ${seconds}`]);
   },
 
-  localDisk(reason: string, { mac }: ScriptContext): string {
+  localDisk(reason: string, context: ScriptContext): string {
     return config([
-      `echo ${quoted(screenText(`Rootcast: ${mac}: ${reason}`))}`,
-      `echo ${quoted('Rootcast: booting from the local disk')}`,
+      `echo ${quoted(reasonText(reason, context))}`,
+      `echo ${quoted(LOCAL_DISK_TEXT)}`,
       'set server=$root',
       // With another root the loader would be told that it came from the network, and look there for its own.
       ...LOCAL_LOADERS.flatMap((loader) => [
@@ -85,12 +91,12 @@ export const GRUB_CONFIG: ScriptLanguage = {
         'fi',
       ]),
       'set root=$server',
-      `echo ${quoted('Rootcast: there is no local disk that boots')}`,
+      `echo ${quoted(NO_LOCAL_DISK_TEXT)}`,
     ]);
   },
 
-  error(message: string, { mac }: ScriptContext): string {
-    return config([`echo ${quoted(screenText(`Rootcast: ${mac} cannot boot: ${message}`))}`]);
+  error(message: string, context: ScriptContext): string {
+    return config([`echo ${quoted(errorText(message, context))}`]);
   },
 };
 

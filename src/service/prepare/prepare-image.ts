@@ -7,7 +7,7 @@ import { lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Fault } from '../../errors/index.ts';
 import { ProgramError, runProgram } from '../demo/index.ts';
-import { imageKind, type Place, placesOf } from './image-kind.ts';
+import { type ImageKind, imageKind, type Place, placesOf } from './image-kind.ts';
 import { stageFiles } from './stage-files.ts';
 
 export interface PrepareOptions {
@@ -28,7 +28,7 @@ export interface Prepared {
 /** In the image, while it is prepared. */
 const STAGE = '.rootcast-prepare';
 
-/** $1: the image; $2: a folder to mount it at; $3: mount options of a file, or nothing for a folder; $4: --install */
+/** $1: the image; $2: a folder to mount it at; $3: mount options of a file, or nothing for a folder; $4: --install, or nothing; $5: the files for it */
 const IN_A_NAMESPACE = `set -eu
 tree=$2
 if [ -n "$3" ]; then mount -o "$3" "$1" "$tree" 2>/dev/null || exit 77; fi
@@ -84,7 +84,7 @@ export async function prepareImage(options: PrepareOptions): Promise<Prepared> {
     }
     return prepared;
   } catch (error) {
-    if (error instanceof Fault || !(error instanceof ProgramError)) throw error;
+    if (!(error instanceof ProgramError)) throw error;
     throw new Fault('IMAGE_UNSUPPORTED', `${path} cannot be prepared: ${error.message}`, {
       field: 'image',
       value: path,
@@ -138,7 +138,7 @@ async function inNamespace(
     await runProgram(
       [
         ...['unshare', '--mount', '--propagation', 'private', '--fork', '--kill-child', '--'],
-        ...['sh', '-c', `${IN_A_NAMESPACE.trim()}`, 'sh', work, tree, mountOptions, install, stage],
+        ...['sh', '-c', IN_A_NAMESPACE, 'sh', work, tree, mountOptions, install, stage],
       ] as [string, ...string[]],
       {
         onLine: (line) => {
@@ -153,18 +153,11 @@ async function inNamespace(
     if (!(error instanceof ProgramError)) throw error;
     if (lines.length === 0 && error.message.includes(`exited with ${NO_SYSTEM}`)) return undefined;
     const refused = lines.find((line) => line.startsWith('refused: '));
-    throw unsupported(
-      options.path,
-      refused?.slice('refused: '.length) ?? `${told || error.message}`,
-    );
+    throw unsupported(options.path, refused?.slice('refused: '.length) ?? (told || error.message));
   }
 }
 
-async function copyImage(
-  path: string,
-  kind: 'folder' | 'raw' | 'qcow2',
-  to: string,
-): Promise<void> {
+async function copyImage(path: string, kind: ImageKind, to: string): Promise<void> {
   switch (kind) {
     case 'folder':
       await runProgram(['cp', '-a', '--reflink=auto', path, to]);
@@ -180,7 +173,7 @@ async function copyImage(
 
 async function replaceImage(
   path: string,
-  kind: 'folder' | 'raw' | 'qcow2',
+  kind: ImageKind,
   { copy, work }: { readonly copy: string; readonly work: string },
 ): Promise<void> {
   if (kind === 'folder') {
@@ -207,11 +200,8 @@ async function replaceImage(
 }
 
 async function refuseMountPoint(path: string): Promise<void> {
-  const { isSymbolicLink } = await lstat(path).then((found) => ({
-    isSymbolicLink: found.isSymbolicLink(),
-  }));
-  const [own, above] = await Promise.all([stat(path), stat(dirname(path))]);
-  if (own.dev === above.dev && !isSymbolicLink) return;
+  const [named, own, above] = await Promise.all([lstat(path), stat(path), stat(dirname(path))]);
+  if (own.dev === above.dev && !named.isSymbolicLink()) return;
   throw unsupported(path, 'it is a mount point or a link, in whose place no copy can be put');
 }
 

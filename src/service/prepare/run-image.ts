@@ -1,6 +1,5 @@
 /** `rootcast image …`: works on this host, without a service. */
 import { parseArgs } from 'node:util';
-import { Fault } from '../../errors/index.ts';
 import { prepareImage } from './prepare-image.ts';
 
 const HELP = `Usage: rootcast image prepare [--install] [--json] [--quiet] IMAGE
@@ -70,7 +69,7 @@ function parse(argv: readonly string[]): Given | undefined {
     if (action !== 'prepare' || path === undefined || more.length > 0) return undefined;
     return { ...values, path };
   } catch (error) {
-    if (error instanceof Fault || !(error instanceof TypeError)) throw error;
+    if (!(error instanceof TypeError)) throw error;
     return undefined;
   }
 }

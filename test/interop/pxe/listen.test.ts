@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PxeConfig, RunningPxe } from '../../../src/pxe/index.ts';
 import { startPxe } from '../../../src/pxe/index.ts';
+import { EMPTY_BOOT_CATALOG } from '../../support/empty-boot-catalog.ts';
 import { describeWith, program, root } from '../../support/requires.ts';
 import { createLab, LAB_CONFIG, removeLab, startServer } from './lab.ts';
 
@@ -15,19 +16,11 @@ const LOCAL: PxeConfig = {
 };
 
 function start(config: PxeConfig): Promise<RunningPxe> {
-  return startPxe(
-    config,
-    {
-      decide: () => ({ kind: 'ignore' }),
-      isUp: () => false,
-      bootRequested: () => ({ kind: 'local-disk', reason: '' }),
-      identity: () => ({ kind: 'unknown' }) as const,
-      cacheReported: () => ({ kind: 'unknown' }) as const,
-      openFile: () => undefined,
-      personality: () => undefined,
-    },
-    { leases: { load: () => [], save: () => {}, remove: () => {} }, report: () => {}, clock: Date },
-  );
+  return startPxe(config, EMPTY_BOOT_CATALOG, {
+    leases: { load: () => [], save: () => {}, remove: () => {} },
+    report: () => {},
+    clock: Date,
+  });
 }
 
 describe('ports in use', () => {

@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Fault } from '../../../src/errors/index.ts';
 import { type Lease, type PxeConfig, startPxe } from '../../../src/pxe/index.ts';
+import { EMPTY_BOOT_CATALOG } from '../../support/empty-boot-catalog.ts';
 
 const [configText = '', leaseFile = ''] = process.argv.slice(2);
 const config = JSON.parse(configText) as PxeConfig;
@@ -28,13 +29,9 @@ try {
   const running = await startPxe(
     config,
     {
+      ...EMPTY_BOOT_CATALOG,
       decide: () => ({ kind: 'boot' }),
-      isUp: () => false,
       bootRequested: () => ({ kind: 'local-disk', reason: 'waiting for approval' }),
-      identity: () => ({ kind: 'unknown' }) as const,
-      cacheReported: () => ({ kind: 'unknown' }) as const,
-      openFile: () => undefined,
-      personality: () => undefined,
     },
     {
       leases: {

@@ -9,6 +9,7 @@ import { DhcpResponder, type ResponderMode } from '../../../src/pxe/dhcp/respond
 import { type DhcpPacket, decodeDhcp } from '../../../src/pxe/dhcp/wire/packet.ts';
 import type { PxeEvent } from '../../../src/pxe/events.ts';
 import { formatIpv4 } from '../../../src/pxe/ipv4.ts';
+import { EMPTY_BOOT_CATALOG } from '../../support/empty-boot-catalog.ts';
 
 export const SERVER = 0xc0a83201; // 192.168.50.1
 
@@ -41,17 +42,13 @@ export class Harness {
 
   constructor(config: FullDhcpConfig | 'proxy', leases: readonly Lease[] = []) {
     const catalog: BootCatalog = {
+      ...EMPTY_BOOT_CATALOG,
       decide: () => {
         this.decisions += 1;
         if (this.decision instanceof Error) throw this.decision;
         return this.decision;
       },
       isUp: (mac) => this.up.has(mac),
-      bootRequested: () => ({ kind: 'local-disk', reason: 'not asked here' }),
-      identity: () => ({ kind: 'unknown' }) as const,
-      cacheReported: () => ({ kind: 'unknown' }) as const,
-      openFile: () => undefined,
-      personality: () => undefined,
     };
     this.responder = new DhcpResponder({
       mode: modeOf(config, leases, (mac) => this.up.has(mac)),

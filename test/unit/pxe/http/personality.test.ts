@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PersonalityFormat } from '../../../../src/pxe/boot-catalog.ts';
 import type { PxeEvent } from '../../../../src/pxe/events.ts';
 import { type BootHttpServer, startHttpServer } from '../../../../src/pxe/http/server.ts';
+import { EMPTY_BOOT_CATALOG } from '../../../support/empty-boot-catalog.ts';
 
 const MAC = '52:54:00:12:34:56';
 
@@ -18,12 +19,7 @@ describe('the personality of a machine', () => {
       address: '127.0.0.1',
       port: 0,
       catalog: {
-        decide: () => ({ kind: 'ignore' }),
-        isUp: () => false,
-        bootRequested: () => ({ kind: 'local-disk', reason: '' }),
-        identity: () => ({ kind: 'unknown' }) as const,
-        cacheReported: () => ({ kind: 'unknown' }) as const,
-        openFile: () => undefined,
+        ...EMPTY_BOOT_CATALOG,
         personality: (mac, format) => {
           if (failure !== undefined) throw failure;
           asked.push([mac, format]);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BootHttpServer, startHttpServer } from '../../../../src/pxe/http/server.ts';
 import type { ServedScript } from '../../../../src/pxe/served-script.ts';
+import { EMPTY_BOOT_CATALOG } from '../../../support/empty-boot-catalog.ts';
 
 const MAC = '52:54:00:12:34:56';
 
@@ -14,15 +15,7 @@ describe('what HTTP serves to shim and GRUB', () => {
     server = await startHttpServer({
       address: '127.0.0.1',
       port: 0,
-      catalog: {
-        decide: () => ({ kind: 'ignore' }),
-        isUp: () => false,
-        bootRequested: () => ({ kind: 'local-disk', reason: '' }),
-        openFile: () => undefined,
-        personality: () => undefined,
-        identity: () => ({ kind: 'unknown' }) as const,
-        cacheReported: () => ({ kind: 'unknown' }) as const,
-      },
+      catalog: EMPTY_BOOT_CATALOG,
       loaders: { load: async (file) => ({ kind: 'loaded', content: Buffer.from(`the ${file}`) }) },
       script: async (wanted) => {
         asked.push(wanted);

@@ -4,42 +4,19 @@ import { describe, expect, it } from 'vitest';
 import { Fault } from '../../../../src/errors/index.ts';
 import type { MachineBootPlan } from '../../../../src/pxe/boot-catalog.ts';
 import type { PxeEvent } from '../../../../src/pxe/events.ts';
-import {
-  errorScript,
-  IPXE_SCRIPT,
-  localDiskScript,
-  machineScript,
-  queuedScript,
-} from '../../../../src/pxe/script/boot-script.ts';
+import { IPXE_SCRIPT } from '../../../../src/pxe/script/boot-script.ts';
 import { screenText } from '../../../../src/pxe/script/screen-text.ts';
 import { bootScriptFor } from '../../../../src/pxe/script/script-service.ts';
+import { EMPTY_BOOT_CATALOG } from '../../../support/empty-boot-catalog.ts';
 import { SEED } from '../../../support/seed.ts';
-
-const CONTEXT = {
-  mac: '52:54:00:12:34:56',
-  baseUrl: 'http://192.168.50.1:8069',
-  nbd: { address: '192.168.50.1', port: 10810 },
-};
+import { CONTEXT, PLAN } from './boot-plan.ts';
 
 /** For an image with hooks of ours, beside what any other image understands. */
 const DISK =
   'rootcast.server=192.168.50.1:10810 rootcast.export=machine/web-1 rootcast.url=http://192.168.50.1:8069/boot';
 
-const PLAN: MachineBootPlan = {
-  kind: 'boot',
-  machine: 'web-1',
-  vdisk: 'debian',
-  version: '3',
-  layerId: 'layer-7',
-  hasInitrd: true,
-  initramfs: 'initramfs-tools',
-  rootPartition: 'p1',
-  rootFilesystem: 'ext4',
-  kernelArguments: ['console=ttyS0 quiet', 'panic=10'],
-};
-
 function commandLine(plan: Partial<MachineBootPlan>): string {
-  const line = machineScript({ ...PLAN, ...plan }, CONTEXT)
+  const line = IPXE_SCRIPT.boot({ ...PLAN, ...plan }, CONTEXT)
     .split('\n')
     .find((text) => text.startsWith('kernel '));
   return line?.replace(/^kernel --name kernel \S+ /, '').replace(' || goto failed', '') ?? '';
@@ -47,7 +24,7 @@ function commandLine(plan: Partial<MachineBootPlan>): string {
 
 describe('the script of a machine', () => {
   it('loads kernel and initrd, boots, and tries again when it cannot', () => {
-    expect(machineScript(PLAN, CONTEXT)).toBe(`#!ipxe
+    expect(IPXE_SCRIPT.boot(PLAN, CONTEXT)).toBe(`#!ipxe
 echo Rootcast: web-1 boots debian, version 3
 imgfree
 kernel --name kernel http://192.168.50.1:8069/boot/52-54-00-12-34-56/layer-7/kernel initrd=initrd.img root=/dev/nbd0p1 nbdroot=192.168.50.1:10810/machine/web-1 rootfstype=ext4 ${DISK} ip=dhcp BOOTIF=01-52-54-00-12-34-56 console=ttyS0 quiet panic=10 || goto failed
@@ -84,7 +61,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
   });
 
   it('without an initrd loads none', () => {
-    expect(machineScript({ ...PLAN, hasInitrd: false }, CONTEXT)).not.toContain('initrd');
+    expect(IPXE_SCRIPT.boot({ ...PLAN, hasInitrd: false }, CONTEXT)).not.toContain('initrd');
   });
 
   it.each<[string, Partial<MachineBootPlan>]>([
@@ -105,14 +82,14 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
     ['an argument that starts a comment', { kernelArguments: ['#'] }],
     ['an argument that is not ASCII', { kernelArguments: ['é'] }],
   ])('refuses %s', (_what, plan) => {
-    expect(() => machineScript({ ...PLAN, ...plan }, CONTEXT)).toThrow(
+    expect(() => IPXE_SCRIPT.boot({ ...PLAN, ...plan }, CONTEXT)).toThrow(
       expect.objectContaining({ code: 'INVALID_INPUT' }),
     );
   });
 
   it('refuses a command line longer than the kernel’s', () => {
     const kernelArguments = [`x=${'y'.repeat(2000)}`];
-    expect(() => machineScript({ ...PLAN, kernelArguments }, CONTEXT)).toThrow(
+    expect(() => IPXE_SCRIPT.boot({ ...PLAN, kernelArguments }, CONTEXT)).toThrow(
       expect.objectContaining({ code: 'LIMIT_EXCEEDED' }),
     );
   });
@@ -128,7 +105,10 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
         (machine, vdisk, version, kernelArguments) => {
           let script: string;
           try {
-            script = machineScript({ ...PLAN, machine, vdisk, version, kernelArguments }, CONTEXT);
+            script = IPXE_SCRIPT.boot(
+              { ...PLAN, machine, vdisk, version, kernelArguments },
+              CONTEXT,
+            );
           } catch (error) {
             expect(error).toBeInstanceOf(Fault);
             return;
@@ -158,7 +138,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
 
 describe('the other scripts', () => {
   it('boots the local disk by firmware, and says why', () => {
-    const script = localDiskScript('waiting for approval', CONTEXT);
+    const script = IPXE_SCRIPT.localDisk('waiting for approval', CONTEXT);
     expect(script.split('\n').slice(0, 5)).toEqual([
       '#!ipxe',
       'echo Rootcast: 52:54:00:12:34:56: waiting for approval',
@@ -170,7 +150,7 @@ describe('the other scripts', () => {
   });
 
   it('puts an error on the screen and comes back', () => {
-    expect(errorScript('no such vDisk', CONTEXT)).toBe(`#!ipxe
+    expect(IPXE_SCRIPT.error('no such vDisk', CONTEXT)).toBe(`#!ipxe
 :failed
 echo Rootcast: 52:54:00:12:34:56 cannot boot: no such vDisk
 echo Rootcast: trying again in 10 seconds
@@ -181,7 +161,7 @@ chain --replace --autofree http://192.168.50.1:8069/boot/52-54-00-12-34-56.ipxe 
 
   it('lets a machine that waits ask again by itself, whatever becomes of the server meanwhile', () => {
     const queued = { place: 3, waiting: 7, askAgainSeconds: 2 };
-    expect(queuedScript(queued, CONTEXT)).toBe(`#!ipxe
+    expect(IPXE_SCRIPT.queued(queued, CONTEXT)).toBe(`#!ipxe
 echo Rootcast: other machines boot now, and this one is number 3 of 7 that wait
 :wait
 sleep 2
@@ -213,15 +193,7 @@ describe('serving scripts', () => {
     const events: PxeEvent[] = [];
     const text = await bootScriptFor(CONTEXT, IPXE_SCRIPT, {
       ...CONTEXT,
-      catalog: {
-        decide: () => ({ kind: 'boot' }),
-        isUp: () => false,
-        bootRequested,
-        identity: () => ({ kind: 'unknown' }) as const,
-        cacheReported: () => ({ kind: 'unknown' }) as const,
-        openFile: () => undefined,
-        personality: () => undefined,
-      },
+      catalog: { ...EMPTY_BOOT_CATALOG, bootRequested },
       report: (event) => events.push(event),
     });
     return { text, events };

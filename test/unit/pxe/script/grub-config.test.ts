@@ -5,23 +5,10 @@ import { Fault } from '../../../../src/errors/index.ts';
 import type { MachineBootPlan } from '../../../../src/pxe/boot-catalog.ts';
 import { GRUB_CONFIG, GRUB_START } from '../../../../src/pxe/script/grub-config.ts';
 import { SEED } from '../../../support/seed.ts';
-
-const CONTEXT = {
-  mac: '52:54:00:12:34:56',
-  baseUrl: 'http://192.168.50.1:8069',
-  nbd: { address: '192.168.50.1', port: 10810 },
-};
+import { CONTEXT, PLAN as IPXE_PLAN } from './boot-plan.ts';
 
 const PLAN: MachineBootPlan = {
-  kind: 'boot',
-  machine: 'web-1',
-  vdisk: 'debian',
-  version: '3',
-  layerId: 'layer-7',
-  hasInitrd: true,
-  initramfs: 'initramfs-tools',
-  rootPartition: 'p1',
-  rootFilesystem: 'ext4',
+  ...IPXE_PLAN,
   kernelArguments: ['console=ttyS0 quiet', 'rootcast.ready=http://x/ready?mac=1&b=2;c'],
 };
 
