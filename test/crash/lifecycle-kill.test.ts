@@ -335,7 +335,9 @@ describe(`kill -9 in the life of a vDisk (seed ${SEED})`, () => {
     await mergeNewest('partial');
     await mergeNewest('full');
     await remove(await captureOne());
+    await halt();
     await check(newest);
+    await running.start(service.uri('machine/running'));
   });
 
   const killsOf = (kind: Kind): number => kills.get(kind) ?? 0;
@@ -359,6 +361,7 @@ describe(`kill -9 in the life of a vDisk (seed ${SEED})`, () => {
     expect(done).toBeGreaterThan(0);
     expect(done).toBeLessThan(ALL_KILLS);
     expect(running.writes).toBeGreaterThan(ALL_KILLS);
+    await halt();
     await check(1);
   });
 });

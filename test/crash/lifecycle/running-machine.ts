@@ -60,8 +60,12 @@ export class RunningMachine {
     await this.#load;
   }
 
-  /** @throws Error for a block that has lost what was acknowledged */
+  /**
+   * While it writes, a block that was read before a write may be looked at after it: stopped or dead only.
+   * @throws Error for a block that has lost what was acknowledged
+   */
   async verify(uri: string): Promise<void> {
+    if (this.#client !== undefined) throw new Error('a machine that writes cannot be verified');
     const client = await connectNbd(uri);
     const got = Buffer.alloc(BLOCK_BYTES);
     for (const [number, known] of this.#blocks) {
