@@ -20,6 +20,18 @@ const ALONE = [
   'test/unit/adapters/ceph/servers.test.ts',
 ];
 
+/** Tests of the kind of the fast ones that take seconds each: `npm test` runs them, and not what people run all the time. */
+const LONG = [
+  'test/compliance/carved.test.ts',
+  'test/compliance/iscsi-device.test.ts',
+  'test/unit/adapters/nfs/control.test.ts',
+  'test/unit/adapters/nfs/misbehaving-server.test.ts',
+  'test/unit/bench/load.test.ts',
+  'test/unit/vdisk/bundle/large.test.ts',
+  'test/unit/vdisk/export/qcow2-layout.test.ts',
+  'test/unit/volumes/many-snapshots.test.ts',
+];
+
 /**
  * Buffers count as what they are, a part of a heap that may be some hundred megabytes: V8 alone collects the whole heap
  * whenever 64 MiB of them were made, which took up to half of the time of a test that works on disks.
@@ -35,6 +47,11 @@ const FAST_TIMEOUT = 30_000;
 const SLOW_TIMEOUT = 400_000;
 const SLOW_HOOK_TIMEOUT = 600_000;
 
+const FAST_TIMEOUTS = { testTimeout: FAST_TIMEOUT, hookTimeout: FAST_TIMEOUT };
+
+/** A new process and all modules anew for each file would be a quarter of the work. */
+const SHARED_PROCESS = { isolate: false, execArgv: ROOMY_HEAP };
+
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -46,15 +63,14 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/unit/**/*.test.ts', 'test/compliance/**/*.test.ts'],
-          exclude: ALONE,
-          // A new process and all modules anew for each file would be a quarter of the work.
-          isolate: false,
-          execArgv: ROOMY_HEAP,
-          testTimeout: FAST_TIMEOUT,
+          exclude: [...ALONE, ...LONG],
+          ...SHARED_PROCESS,
+          ...FAST_TIMEOUTS,
         },
       },
+      { test: { name: 'long', include: LONG, ...SHARED_PROCESS, ...FAST_TIMEOUTS } },
       {
-        test: { name: 'fast-alone', include: ALONE, testTimeout: FAST_TIMEOUT },
+        test: { name: 'fast-alone', include: ALONE, ...FAST_TIMEOUTS },
       },
       ...SLOW.map((folder) => ({
         test: {
