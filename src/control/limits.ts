@@ -197,5 +197,5 @@ export const TRACE_RECORD_MS = 300_000;
 export const MAX_MERGED_TRACES = 64;
 /** After a start the traces of what machines boot are read ahead as soon as their repositories are there, for so long. */
 export const WARM_START_MS = 600_000;
-/** Characters of a trace's file in base64. */
-export const MAX_TRACE_TEXT = 400_000;
+/** Characters of a trace's file in base64: MAX_TRACE_BOOTS of MAX_TRACE_UNITS, each of four bytes. */
+export const MAX_TRACE_TEXT = 720_000;
