@@ -4,6 +4,8 @@
 export const MAX_BODY_BYTES = 64 * 1024;
 /** Bytes of a body with personality data (64 KiB, escaped as JSON) or with the names of many machines. */
 export const MAX_LARGE_BODY_BYTES = 512 * 1024;
+/** Bytes of a body with a boot trace's file, in base64. */
+export const MAX_TRACE_BODY_BYTES = 768 * 1024;
 /** Characters of what a client says of its user, for the audit. */
 export const MAX_USER_LENGTH = 128;
 /** Characters of one path parameter: `VOLUME@SNAPSHOT` of two names of 63, an id of 36, a MAC address. */

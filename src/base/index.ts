@@ -3,6 +3,14 @@ export { type NeedMore, needMore, type Violation, violation } from './decoded.ts
 export { forEachOf } from './for-each-of.ts';
 export { Gather } from './gather.ts';
 export { GroupCommit } from './group-commit.ts';
+export {
+  formatIpv4,
+  ipv4Bytes,
+  isNetmask,
+  netmaskOfBits,
+  parseIpv4,
+  sameSubnet,
+} from './ipv4.ts';
 export { KeyedMutex } from './keyed-mutex.ts';
 export { mapInOrder } from './map-in-order.ts';
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts';

@@ -22,6 +22,8 @@ export const KEEP_ALIVE_PROBE_MS = 30_000;
 export const BUNDLE_BEGINNING_BYTES = 2 * 1024 * 1024 + 64 * 1024;
 /** Bytes of an inventory file. */
 export const INVENTORY_FILE_BYTES_MAX = 2 * 1024 * 1024;
+/** Bytes of a file with a boot trace: 8 boots that each read as much as is recorded. */
+export const TRACE_FILE_BYTES_MAX = 540_000;
 /** Bytes of a file that holds a password. */
 export const SECRET_FILE_BYTES_MAX = 8 * 1024;
 /** Items of a long list that are asked for at once. */

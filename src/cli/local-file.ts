@@ -1,5 +1,5 @@
 /** Files of the machine that the CLI runs on. */
-import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { syncFolder } from '../base/index.ts';
 import { CliError, EXIT_REFUSED, EXIT_USAGE } from './cli-error.ts';
@@ -114,15 +114,13 @@ export async function* piecesOf(
   }
 }
 
-/** A small file. @throws CliError */
-export async function readSmall(path: string, cwd: string, most: number): Promise<string> {
+/** A small file, or what a pipe or a device gives; no more of it than `most` bytes and one. @throws CliError */
+export async function readSmall(path: string, cwd: string, most: number): Promise<Buffer> {
   const whole = resolve(cwd, path);
-  try {
-    const { size } = await stat(whole);
-    if (size <= most) return await readFile(whole, 'utf8');
-  } catch (error) {
-    throw cannot('read', whole, error);
-  }
+  const pieces: Buffer[] = [];
+  for await (const piece of piecesOf(whole, most + 1)) pieces.push(piece);
+  const file = Buffer.concat(pieces);
+  if (file.length <= most) return file;
   throw new CliError(EXIT_USAGE, `${whole} has more than ${most} bytes`);
 }
 

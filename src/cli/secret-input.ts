@@ -18,7 +18,9 @@ export async function askSecret(io: CliIo, what: string): Promise<string> {
  */
 export async function readSecret(io: CliIo, file: string, what: string): Promise<string> {
   const text =
-    file === '-' ? await io.stdin() : await readSmall(file, io.cwd, SECRET_FILE_BYTES_MAX);
+    file === '-'
+      ? await io.stdin()
+      : (await readSmall(file, io.cwd, SECRET_FILE_BYTES_MAX)).toString('utf8');
   return refuseEmpty(text.replace(/\r?\n$/, ''), what);
 }
 

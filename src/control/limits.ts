@@ -71,6 +71,12 @@ export const BOOT_QUIET_MS = 15_000;
 /** A boot that was requested and never read a block is given up after so long. */
 export const BOOT_ABANDONED_MS = 10 * 60_000;
 
+/**
+ * So long after a boot seemed over (quiet, or disconnected) the machine is still told who it is: it may be one that was cut
+ * off in its initramfs, or had much else to do there.
+ */
+export const IDENTITY_AFTER_END_MS = 10 * 60_000;
+
 /** Of what a machine says of its write cache, one in so long is kept, unless it has got worse. */
 export const CACHE_REPORT_EVERY_MS = 1_000;
 
@@ -191,5 +197,5 @@ export const TRACE_RECORD_MS = 300_000;
 export const MAX_MERGED_TRACES = 64;
 /** After a start the traces of what machines boot are read ahead as soon as their repositories are there, for so long. */
 export const WARM_START_MS = 600_000;
-/** Characters of a trace's file in base64. */
-export const MAX_TRACE_TEXT = 400_000;
+/** Characters of a trace's file in base64: MAX_TRACE_BOOTS of MAX_TRACE_UNITS, each of four bytes. */
+export const MAX_TRACE_TEXT = 720_000;

@@ -1,4 +1,6 @@
 /** Composition: the boot HTTP server, TFTP and DHCP over one catalog. */
+
+import { parseIpv4 } from '../base/index.ts';
 import { Fault } from '../errors/index.ts';
 import type { BootCatalog, LeaseStore } from './boot-catalog.ts';
 import { createLoaderFiles, filesOfLoader, type LoaderFiles, loaderFor } from './boot-loaders.ts';
@@ -6,7 +8,6 @@ import type { PxeConfig } from './config.ts';
 import { type BoundPort, responderMode, startDhcpServer } from './dhcp/server.ts';
 import type { PxeEvent, PxeReporter } from './events.ts';
 import { startHttpServer } from './http/server.ts';
-import { parseIpv4 } from './ipv4.ts';
 import { IPXE_SCRIPT } from './script/boot-script.ts';
 import { GRUB_CONFIG, GRUB_START } from './script/grub-config.ts';
 import { bootScriptFor } from './script/script-service.ts';

@@ -2,7 +2,7 @@
  * Addresses that a machine was given by its boot medium instead of by DHCP. They travel in the name of its
  * script (`<mac>+ADDRESS+NETMASK+ROUTER.ipxe`; GRUB has no queries), so that the kernel is told the same.
  */
-import { formatIpv4, isNetmask, parseIpv4, sameSubnet } from './ipv4.ts';
+import { formatIpv4, isNetmask, parseIpv4, sameSubnet } from '../base/index.ts';
 
 export interface StaticNetwork {
   /** Dotted quads, as are the others. */

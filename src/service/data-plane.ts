@@ -19,6 +19,7 @@ import type { ExportSummary, StackPlan } from '../exports/index.ts';
 import type { ServiceBootReads } from './boot-reads.ts';
 import {
   type MachineOwner,
+  mayOwn,
   ownerToOpen,
   ownerToRenew,
   type ReadOnlyDisk,
@@ -286,7 +287,9 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     if (readOnly !== undefined) return this.#openReadOnly(exportName, readOnly);
     const asking = await this.#ownerToOpen(exportName);
     const ticket = await this.#sessions.enter({ ...asking, name: exportName }, session);
-    // While older connections ended, the machine may have been booted to another disk.
+    // While older connections ended, the machine may have been booted to another disk, or to write to itself.
+    const booted = readOnlyDisk(this.#options, exportName);
+    if (booted !== undefined) return this.#openReadOnly(exportName, booted);
     const owner = session === undefined ? asking : await this.#ownerToOpen(exportName);
     if (owner.ownerId !== asking.ownerId) throw new Fault('UNAVAILABLE', BOOTED_AGAIN);
     const overlay = await overlays.use({ ...owner, exportName });
@@ -306,7 +309,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     } catch (error) {
       await overlays.released(overlay.key);
       // Nobody else would remove what `use` may have made anew.
-      if (!this.#mayOwn(owner)) await overlays.remove(owner.ownerId);
+      if (!mayOwn(this.#options, owner, exportName)) await overlays.remove(owner.ownerId);
       throw error;
     }
   }
@@ -329,7 +332,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     return plan;
   }
 
-  /** While its disk was opened the machine may have been deleted, or shut out from what it writes. */
+  /** While its disk was opened the machine may have been deleted, booted, or shut out from what it writes. */
   #refuseOutdated(
     exportName: string,
     { machineId, ownerId, token }: MachineOwner,
@@ -339,20 +342,15 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
       throw new Fault('PERMISSION_DENIED', `a newer connection has taken ${exportName} over`);
     }
     if (this.#options.catalog.machines.byId(machineId) === undefined) throw noExport(exportName);
+    if (readOnlyDisk(this.#options, exportName) !== undefined) {
+      throw new Fault('UNAVAILABLE', BOOTED_AGAIN);
+    }
     if (token?.isStale() === true) {
       throw new Fault('PERMISSION_DENIED', `another machine writes what ${exportName} wrote`, {
         field: 'version.writer',
         value: ownerId,
       });
     }
-  }
-
-  /** Whether there is such a machine, or such a version in maintenance. */
-  #mayOwn({ ownerId, machineId }: MachineOwner): boolean {
-    const { machines, versions } = this.#options.catalog;
-    return ownerId === machineId
-      ? machines.byId(machineId) !== undefined
-      : versions.byId(ownerId)?.state === 'maintenance';
   }
 
   async #openVdisk(name: string): Promise<StackPlan> {

@@ -93,6 +93,18 @@ export function readOnlyDisk(
   return { ...names, layerId: choice.version.layerId };
 }
 
+/** Whether there is such a machine, which writes here, or such a version in maintenance. */
+export function mayOwn(
+  parts: Pick<OwnerParts, 'catalog' | 'overlays' | 'clock'>,
+  { ownerId, machineId }: MachineOwner,
+  exportName: string,
+): boolean {
+  const { machines, versions } = parts.catalog;
+  return ownerId === machineId
+    ? machines.byId(machineId) !== undefined && readOnlyDisk(parts, exportName) === undefined
+    : versions.byId(ownerId)?.state === 'maintenance';
+}
+
 /** What a fresh overlay of the machine itself stands on; undefined: it is to have none. */
 export function ownerToRenew(disk: MachineDisk): OverlayOwner | undefined {
   const { choice, cacheMode } = disk;

@@ -1,9 +1,11 @@
 /**
  * The service is killed, is silent, and comes back, while a diskless Debian writes and checks files on its root: it
- * waits, and nothing of it notices. ROOTCAST_SLOW=1: ten times, 30 s each.
+ * waits, and nothing of it notices. ROOTCAST_SLOW=1: ten times, 30 s each. One machine may boot at a time: another one
+ * waits until this one is up, and this one's way back to its disk is never held up by those that boot.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import type { BootsView, BootTimelineView } from '../../src/control/index.ts';
 import { FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith } from '../support/requires.ts';
 import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
@@ -15,6 +17,13 @@ const STAY: GuestPlan = {
   firmware: 'bios',
   cache: 'server',
 };
+const NEXT: GuestPlan = { ...STAY, name: 'next', mac: '52:54:00:00:0e:02' };
+/** They only ask for their boots. */
+const BOOTING: GuestPlan = { ...STAY, name: 'booting', mac: '52:54:00:00:0e:03' };
+const WAITING: GuestPlan = { ...STAY, name: 'waiting', mac: '52:54:00:00:0e:04' };
+/** … for longer than the test takes. */
+const ONE_AT_A_TIME = ['--boots-most', '1', '--boots-slot-seconds', '3600'];
+const WAITS = /this one is number 1 of 1 that wait/;
 const SLOW = process.env['ROOTCAST_SLOW'] === '1';
 const [KILLS, SILENCE_MS] = SLOW ? [10, 30_000] : [3, 3_000];
 /** Rounds of the guest between two kills. */
@@ -32,9 +41,16 @@ describeWith(BOOT_NEEDS, 'a machine whose server goes away', () => {
     return lab;
   };
 
+  const lastBoot = async (name: string): Promise<BootTimelineView | undefined> => {
+    const { items } = await running().service.get<{ readonly items: readonly BootTimelineView[] }>(
+      `/machines/${name}/boots`,
+    );
+    return items[0];
+  };
+
   beforeAll(async () => {
-    lab = await BootLab.open(FULL_DHCP);
-    await lab.add(STAY);
+    lab = await BootLab.open([...FULL_DHCP, ...ONE_AT_A_TIME]);
+    for (const plan of [STAY, NEXT, BOOTING, WAITING]) await lab.add(plan);
   }, 900_000);
 
   beforeEach(() => {
@@ -49,6 +65,9 @@ describeWith(BOOT_NEEDS, 'a machine whose server goes away', () => {
     'has its root on a disk that waits',
     async () => {
       await running().powerOn(STAY);
+      await running().stage('stay', 'script');
+      await running().powerOn(NEXT);
+      await running().guest('next').console.waitFor(WAITS, BOOT_MS);
       await running().multiUser('stay');
       const source = await running().shell('stay', 'findmnt -no SOURCE /; systemctl --failed -q');
       expect(source).toBe('/dev/mapper/rootcast-p1');
@@ -64,16 +83,36 @@ describeWith(BOOT_NEEDS, 'a machine whose server goes away', () => {
   );
 
   test(
+    'lets the next one boot when it is up itself, and not before',
+    async () => {
+      await running().stage('next', 'first-block');
+      const [stay, next] = await Promise.all(['stay', 'next'].map(lastBoot));
+      const admitted = next?.steps.find(({ stage }) => stage === 'admitted')?.at ?? '';
+      expect(next?.steps.map(({ stage }) => stage)).toContain('queued');
+      expect(stay?.ended).toBe('ready');
+      expect(Date.parse(admitted)).toBeGreaterThanOrEqual(Date.parse(stay?.endedAt ?? ''));
+      await running().guest('next').kill();
+      await running().service.cli(['machine', 'delete', 'next']);
+    },
+    BOOT_MS,
+  );
+
+  test(
     `waits through ${KILLS} kills of the service with ${SILENCE_MS / 1000} s of silence, and goes on`,
     async () => {
+      expect(await running().askForBoot(BOOTING)).toMatch(/^kernel /m);
       for (let kill = 1; kill <= KILLS; kill++) {
         await set.advance(ROUNDS);
         await running().service.kill();
         await delay(SILENCE_MS);
         await running().startService();
+        // Nobody else may boot now; it comes back all the same.
+        expect(await running().askForBoot(WAITING)).toMatch(WAITS);
         await set.advance(ROUNDS);
         await set.isWhole();
       }
+      const boots = await running().service.get<BootsView>('/boots');
+      expect(boots).toMatchObject({ slotsTaken: 1, booting: [{ machine: 'booting' }], waiting: 1 });
       const said = running().guest('stay').console.transcript;
       expect(said).toContain('rootcast: the connection to 10.77.0.1:10809 is lost');
       expect(said).toMatch(/rootcast: the disk is back, by 10\.77\.0\.1:10809, after \d+ s/);

@@ -20,6 +20,13 @@ const SECURE: GuestPlan = {
   cache: 'server',
   loader: 'grub',
 };
+/** Has the one slot of the collection that it and the machine with Secure Boot are of; it only asks for its boot. */
+const HOLDER: GuestPlan = {
+  name: 'holder',
+  mac: '52:54:00:00:0c:04',
+  firmware: 'bios',
+  cache: 'server',
+};
 /** Secure Boot is on and nobody has told us. */
 const REFUSING: GuestPlan = {
   name: 'refusing',
@@ -47,7 +54,11 @@ describeWith(NEEDS, 'other ways to boot', () => {
 
   beforeAll(async () => {
     lab = await BootLab.open(FULL_DHCP);
-    for (const plan of [HTTP, SECURE, REFUSING]) await lab.add(plan);
+    for (const plan of [HTTP, SECURE, REFUSING, HOLDER]) await lab.add(plan);
+    await lab.service.cli(['collection', 'add', 'one-by-one']);
+    await lab.service.cli(['collection', 'assign', 'one-by-one', 'secure', 'holder']);
+    await lab.service.cli(['boots', 'rule', '--collection', 'one-by-one', '--most', '1']);
+    expect(await lab.askForBoot(HOLDER)).toMatch(/^kernel /m);
     for (const plan of [HTTP, SECURE, REFUSING]) await lab.powerOn(plan);
   }, 600_000);
 
@@ -73,8 +84,11 @@ describeWith(NEEDS, 'other ways to boot', () => {
   );
 
   test(
-    'a machine with Secure Boot comes up by shim and GRUB, in one boot',
+    'a machine with Secure Boot waits at GRUB until it may boot, and comes up by shim and GRUB, in one boot',
     async () => {
+      const { console } = running().guest('secure');
+      await console.waitFor(/this one is number 1 of 1 that\s+wait/, BOOT_MS);
+      await running().service.cli(['machine', 'delete', 'holder']);
       await running().multiUser('secure');
       const shell = (command: string): Promise<string> => running().shell('secure', command);
       // Four bytes of attributes, then the value.
@@ -88,7 +102,7 @@ describeWith(NEEDS, 'other ways to boot', () => {
       const { lastBoot } = await running().service.machine('secure');
       expect(lastBoot?.ended).toBe('ready');
       const stages = lastBoot?.timeline.map(({ stage }) => stage) ?? [];
-      const expected = ['script', 'kernel', 'initrd', 'first-block', 'ready'];
+      const expected = ['queued', 'admitted', 'script', 'kernel', 'initrd', 'first-block', 'ready'];
       expect(stages.filter((stage) => expected.includes(stage))).toEqual(expected);
       const events = await running().service.get<{ readonly items: readonly { kind: string }[] }>(
         '/events?subject=machine%2Fsecure',

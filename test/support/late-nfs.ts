@@ -9,12 +9,17 @@ const NFS_PROGRAM = 100_003;
 const READ = 6;
 /** What is shorter is not of a disk: the file that says who owns the repository is read again and again. */
 const SECTOR_BYTES = 512;
+/** What is remembered of what was read. */
+const CHUNK_BYTES = 64 * 1024;
 
 export class LateNfs {
   readonly port: number;
   /** Calls of READ of disks so far, and the bytes that they asked for. */
   reads = 0;
   readBytes = 0;
+  /** … of which some had been read before. */
+  readsAgain = 0;
+  readonly #seen = new Set<string>();
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -23,14 +28,18 @@ export class LateNfs {
     this.port = port;
   }
 
-  /** @param lateMs milliseconds by which each piece of an answer is late */
+  /**
+   * @param lateMs milliseconds by which each piece of an answer is late
+   * @param listenOn the address that it is reached by
+   */
   static async start(
     target: { readonly host: string; readonly port: number },
     lateMs: number,
+    listenOn = '127.0.0.1',
   ): Promise<LateNfs> {
     let proxy: LateNfs | undefined;
     const server = createServer((near) => proxy?.accept(near, connect(target), lateMs));
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(0, listenOn, resolve));
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
     proxy = new LateNfs(server, address.port);
@@ -44,7 +53,11 @@ export class LateNfs {
       far.write(bytes);
     });
     // Timers of one length fire in the order in which they were set.
-    far.on('data', (bytes: Buffer) => setTimeout(() => near.writable && near.write(bytes), lateMs));
+    const answer = (bytes: Buffer): boolean => near.writable && near.write(bytes);
+    far.on('data', (bytes: Buffer) => {
+      if (lateMs === 0) answer(bytes);
+      else setTimeout(() => answer(bytes), lateMs);
+    });
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -66,12 +79,37 @@ export class LateNfs {
     if (bytes < SECTOR_BYTES) return;
     this.reads += 1;
     this.readBytes += bytes;
+    if (this.#hadBeenRead(call, bytes)) this.readsAgain += 1;
+  }
+
+  /** From now on nothing has been read before. */
+  forget(): void {
+    this.#seen.clear();
+  }
+
+  #hadBeenRead(call: Buffer, bytes: number): boolean {
+    // RFC 1813 §3.3.6 ends with the file, an offset of 64 bits, a count; RFC 5531 §8.2 has the authenticators before it.
+    const verifier = afterOpaque(call, 28);
+    const file = call.toString('hex', afterOpaque(call, verifier + 4), call.length - 12);
+    const offset = Number(call.readBigUInt64BE(call.length - 12));
+    let again = false;
+    for (let at = Math.floor(offset / CHUNK_BYTES); at * CHUNK_BYTES < offset + bytes; at++) {
+      const chunk = `${file} ${at}`;
+      again ||= this.#seen.has(chunk);
+      this.#seen.add(chunk);
+    }
+    return again;
   }
 
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
+}
+
+/** Where what follows it begins. @param at of its length */
+function afterOpaque(call: Buffer, at: number): number {
+  return at + 4 + 4 * Math.ceil(call.readUInt32BE(at) / 4);
 }
 
 /** Records of RPC over TCP (RFC 5531 §11), each in one fragment; only the small ones, READs among them, are told. */

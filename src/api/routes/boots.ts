@@ -17,7 +17,7 @@ import {
   TraceFileView,
   TraceView,
 } from '../../control/index.ts';
-import { MAX_LARGE_BODY_BYTES } from '../limits.ts';
+import { MAX_TRACE_BODY_BYTES } from '../limits.ts';
 import type { ApiInstance } from '../route-provider.ts';
 import { answers, NameParameter, Nothing, VersionParameter } from './answers.ts';
 
@@ -118,7 +118,7 @@ function changeTraces(app: ApiInstance, control: Control): void {
   app.put(
     '/vdisks/:name/versions/:number/trace/file',
     {
-      bodyLimit: MAX_LARGE_BODY_BYTES,
+      bodyLimit: MAX_TRACE_BODY_BYTES,
       schema: {
         operationId: 'importTrace',
         summary: 'Take such a file in the place of what was recorded here',

@@ -176,9 +176,9 @@ function refuseStandard(path: string): void {
 }
 
 async function readInventory(session: Session, path: string): Promise<readonly string[]> {
-  const text = await readSmall(path, session.io.cwd, INVENTORY_FILE_BYTES_MAX);
+  const file = await readSmall(path, session.io.cwd, INVENTORY_FILE_BYTES_MAX);
   try {
-    const { contentIds }: { contentIds?: unknown } = JSON.parse(text);
+    const { contentIds }: { contentIds?: unknown } = JSON.parse(file.toString('utf8'));
     if (Array.isArray(contentIds)) return contentIds.map(String);
   } catch {
     // said below

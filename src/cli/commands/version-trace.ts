@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Trace } from '../boot-answers.ts';
-import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { bytes, facts, table, time } from '../format.ts';
-import { writeWhole } from '../local-file.ts';
+import { TRACE_FILE_BYTES_MAX } from '../limits.ts';
+import { readSmall, writeWhole } from '../local-file.ts';
 import { openSession, part } from '../session.ts';
 import { parseVersion } from './version-number.ts';
 
@@ -61,9 +59,7 @@ function load(io: CliIo): Command {
     .action(
       async (vdisk: string, number: number, path: string, _options: object, self: Command) => {
         const session = openSession(self, io);
-        const file = await readFile(resolve(io.cwd, path)).catch((error: unknown) => {
-          throw new CliError(EXIT_USAGE, `cannot read ${path}: ${(error as Error).message}`);
-        });
+        const file = await readSmall(path, io.cwd, TRACE_FILE_BYTES_MAX);
         const body = { file: file.toString('base64') };
         const call = session.client.call<Trace>('PUT', `${pathOf(vdisk, number)}/file`, body);
         session.show(await call, traceText);

@@ -67,8 +67,8 @@ export class BootAdmission {
   /** In the order of admission. */
   readonly #queue: Waiting[] = [];
   readonly #byMachine = new Map<string, Waiting>();
-  /** Admitted, and their boot has not begun yet. */
-  readonly #grants = new Map<string, Grant>();
+  /** Admitted, and their boot has not begun yet; with the questions that are still to be `settled`. */
+  readonly #grants = new Map<string, { readonly grant: Grant; asks: number }>();
   /** Boots that may begin at once: what `perSecond` has saved up, at most of a second. */
   #tokens: number;
   #tokensAt = 0;
@@ -88,7 +88,11 @@ export class BootAdmission {
 
   /** An admitted machine keeps its slot for the boot that begins now: `settled` follows. */
   ask(catalog: Catalog, machine: MachineRecord, now: number): Admission {
-    if (this.#grants.has(machine.id)) return { kind: 'admitted' };
+    const granted = this.#grants.get(machine.id);
+    if (granted !== undefined) {
+      granted.asks += 1;
+      return { kind: 'admitted' };
+    }
     const known = this.#byMachine.get(machine.id);
     // It boots anew, within the slot that it has.
     if (known === undefined && this.#hasSlot(catalog, machine.id, now)) {
@@ -96,7 +100,7 @@ export class BootAdmission {
     }
     const waiting = this.#again(catalog, machine, known, now);
     if (this.#isCalled(catalog, waiting, now) && this.#mayBegin(now)) {
-      this.#leave(machine.id);
+      this.leave(machine.id);
       return this.#admit(machine.id, now, known?.askedAt);
     }
     const place = this.#queue.indexOf(waiting) + 1;
@@ -107,20 +111,35 @@ export class BootAdmission {
   }
 
   grantOf(machineId: string): Grant | undefined {
-    return this.#grants.get(machineId);
+    return this.#grants.get(machineId)?.grant;
   }
 
-  /** Its boot is in the catalog, or came to nothing: then it has to ask anew. */
+  /**
+   * A question that was admitted: its boot is in the catalog, or came to nothing; then it has to ask anew. Whoever asks
+   * twice at once keeps the slot until both are settled.
+   */
   settled(machineId: string): void {
-    this.#grants.delete(machineId);
+    const granted = this.#grants.get(machineId);
+    if (granted === undefined) return;
+    granted.asks -= 1;
+    if (granted.asks === 0) this.#grants.delete(machineId);
   }
 
-  /** @returns those that have not asked for too long, and have lost their place: off, or gone, or deleted */
+  /** It waits no more: deleted, or not to boot. @returns whether it did */
+  leave(machineId: string): boolean {
+    const waiting = this.#byMachine.get(machineId);
+    if (waiting === undefined) return false;
+    this.#byMachine.delete(machineId);
+    this.#queue.splice(this.#queue.indexOf(waiting), 1);
+    return true;
+  }
+
+  /** @returns those that have not asked for too long, and have lost their place: off, or gone */
   sweep(now: number): readonly string[] {
     const lost = this.#queue
       .filter(({ lastAskedAt }) => now - lastAskedAt > BOOT_PLACE_KEPT_MS)
       .map(({ machineId }) => machineId);
-    for (const machineId of lost) this.#leave(machineId);
+    for (const machineId of lost) this.leave(machineId);
     return lost;
   }
 
@@ -193,7 +212,7 @@ export class BootAdmission {
   }
 
   #admit(machineId: string, now: number, queuedAt?: number): Admission {
-    this.#grants.set(machineId, { queuedAt, admittedAt: now });
+    this.#grants.set(machineId, { grant: { queuedAt, admittedAt: now }, asks: 1 });
     return { kind: 'admitted' };
   }
 
@@ -208,7 +227,7 @@ export class BootAdmission {
     const { priority, groups } = rulesOf(catalog, machine);
     if (priority === known.priority && sameGroups(groups, known.groups)) return known;
     // Its rules have changed: its place by priority, and in that by when it asked first.
-    this.#leave(machine.id);
+    this.leave(machine.id);
     return this.#enter(catalog, machine, known.askedAt, now);
   }
 
@@ -223,13 +242,6 @@ export class BootAdmission {
     this.#queue.splice(after + 1, 0, waiting);
     this.#byMachine.set(machine.id, waiting);
     return waiting;
-  }
-
-  #leave(machineId: string): void {
-    const waiting = this.#byMachine.get(machineId);
-    if (waiting === undefined) return;
-    this.#byMachine.delete(machineId);
-    this.#queue.splice(this.#queue.indexOf(waiting), 1);
   }
 }
 

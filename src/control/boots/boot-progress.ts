@@ -16,16 +16,20 @@ export type BootChange =
       readonly durationMs: number | undefined;
     };
 
-/** Pure: what has newly happened to a boot under way, or undefined. */
+/**
+ * Pure: what has newly happened to a boot under way, or undefined.
+ * @param watchedSince when the service started: before that nobody could ask it for anything
+ */
 export function bootProgress(
   boot: BootRecord,
   live: MachineLive,
   now: number,
+  watchedSince: number,
 ): BootChange | undefined {
   const firstBlock = boot.stages['first-block'];
   if (firstBlock === undefined) return beforeFirstBlock(boot, live, now);
-  // After a restart of the service the live figures start anew; the first block is still known.
-  const lastRequest = Math.max(live.lastRequestAt ?? firstBlock, firstBlock);
+  // After a restart of the service the live figures start anew, and the machine has yet to come back.
+  const lastRequest = Math.max(live.lastRequestAt ?? firstBlock, firstBlock, watchedSince);
   if (now - lastRequest < BOOT_QUIET_MS) return undefined;
   const connected = live.connections.length > 0;
   return {

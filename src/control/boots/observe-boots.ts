@@ -17,7 +17,8 @@ export function observeBoots(control: Control, now: number): void {
     const firstBlock = boot.stages['first-block'] ?? now;
     const isLong = now - firstBlock > TRACE_RECORD_MS && control.recordings.has(boot.machineId);
     if (isLong) control.change((record) => keepTrace(control, record, boot.machineId, true));
-    const change = bootProgress(boot, seen(control, boot.machineId, now), now);
+    const live = seen(control, boot.machineId, now);
+    const change = bootProgress(boot, live, now, control.startedAt);
     if (change === undefined) continue;
     control.change((record) => {
       switch (change.kind) {

@@ -1,4 +1,5 @@
 /** A boot medium, as a stream. */
+import { formatIpv4, netmaskOfBits, parseIpv4, sameSubnet } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { BootMediumRequest } from '../boot-media-port.ts';
 import { type Control, recordEvent } from '../control.ts';
@@ -40,23 +41,23 @@ function networkOf({ address: given, gateway }: BootMediumQuery): BootMediumRequ
       expected: 'an address too, or neither',
     });
   }
-  const [address = '', bits = ''] = given.split('/');
-  const mask = (0xffffffff << (32 - Number(bits))) >>> 0;
-  if (gateway !== undefined && network(gateway, mask) !== network(address, mask)) {
+  const [quad = '', bits = ''] = given.split('/');
+  const address = parseIpv4(quad);
+  const netmask = netmaskOfBits(Number(bits));
+  if (address === undefined || netmask === undefined) {
+    throw new Fault('INVALID_INPUT', `${given} is no address with its bits`, {
+      field: 'address',
+      value: given,
+      expected: 'an IPv4 address, a slash, and 1 to 32',
+    });
+  }
+  const router = gateway === undefined ? undefined : parseIpv4(gateway);
+  if (gateway !== undefined && (router === undefined || !sameSubnet(router, address, netmask))) {
     throw new Fault('INVALID_INPUT', `${gateway} is not in the network of ${given}`, {
       field: 'gateway',
       value: gateway,
       expected: `an address in the network of ${given}`,
     });
   }
-  return { address, netmask: quad(mask), router: gateway };
-}
-
-function network(address: string, mask: number): number {
-  const value = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-  return (value & mask) >>> 0;
-}
-
-function quad(value: number): string {
-  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
+  return { address: quad, netmask: formatIpv4(netmask), router: gateway };
 }

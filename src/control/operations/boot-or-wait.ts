@@ -24,8 +24,11 @@ export type BootAnswer =
  */
 export async function bootOrWait(control: Control, macText: string): Promise<BootAnswer> {
   const machine = control.catalog.machines.byMac(parseMac(macText, 'mac'));
-  // What is wrong with such a one is said at once.
-  if (machine?.enabled !== true) return { kind: 'boot', plan: await requestBoot(control, macText) };
+  // What is wrong with such a one is said at once, and it holds nobody else up.
+  if (machine?.enabled !== true) {
+    if (machine !== undefined) disabled(control, machine);
+    return { kind: 'boot', plan: await requestBoot(control, macText) };
+  }
   const answer = control.admission.ask(control.catalog, machine, control.clock.now());
   if (answer.kind === 'queued') {
     const { place, waiting, askAgainSeconds, isNew } = answer;
@@ -41,6 +44,19 @@ export async function bootOrWait(control: Control, macText: string): Promise<Boo
   } finally {
     control.admission.settled(machine.id);
   }
+}
+
+/** It may have waited until it was disabled. */
+function disabled(control: Control, { id, name }: MachineRecord): void {
+  if (!control.admission.leave(id)) return;
+  control.change((record) => {
+    control.catalog.bootQueue.delete(id);
+    record({
+      kind: 'boot.place-lost',
+      subject: `machine/${name}`,
+      message: `${name} waited to boot and was disabled: it has lost its place`,
+    });
+  });
 }
 
 function entered(control: Control, machine: MachineRecord, place: number): void {

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { BootRecord, MachineRecord } from '../catalog/records.ts';
 import type { Control, GivenIdentity } from '../control.ts';
-import { MAX_PUBLIC_KEYS_KEPT } from '../limits.ts';
+import { IDENTITY_AFTER_END_MS, MAX_PUBLIC_KEYS_KEPT } from '../limits.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { quotedForShell } from '../values/personality.ts';
 import {
@@ -31,7 +31,7 @@ export function identityText(control: Control, macText: string, address: string)
   const machine = catalog.machines.byMac(parseMac(macText, 'mac'));
   if (machine?.enabled !== true) return { kind: 'unknown' };
   const boot = catalog.boots.last(machine.id);
-  if (boot === undefined || boot.ended === 'ready' || boot.ended === 'abandoned') {
+  if (boot === undefined || !mayBoot(boot, control.clock.now())) {
     return refused(`${machine.name} does not boot now`);
   }
   const given = control.identities.get(machine.id);
@@ -56,6 +56,21 @@ export function identityText(control: Control, macText: string, address: string)
   ];
   const text = lines.map(([name, value]) => `${name}=${quotedForShell(value)}\n`).join('');
   return { kind: 'identity', text };
+}
+
+/** Whether it boots, or may still, though from the outside it seems over. */
+function mayBoot({ ended, endedAt }: BootRecord, now: number): boolean {
+  switch (ended) {
+    case undefined:
+      return true;
+    case 'quiet':
+    case 'disconnected':
+      return now - (endedAt ?? 0) < IDENTITY_AFTER_END_MS;
+    case 'ready':
+    case 'abandoned':
+    case 'superseded':
+      return false;
+  }
 }
 
 /** The lines of known_hosts, without names; empty before the first boot that was given them. */

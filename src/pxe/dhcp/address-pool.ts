@@ -8,8 +8,9 @@
  * An address whose lease has ended is still not free while its machine is up: a root file system over
  * the network keeps the address that the initramfs took, and nobody renews it.
  */
+
+import { formatIpv4, parseIpv4 } from '../../base/index.ts';
 import type { Lease } from '../boot-catalog.ts';
-import { formatIpv4, parseIpv4 } from '../ipv4.ts';
 import { DECLINE_QUARANTINE_MS, OFFER_HOLD_MS } from '../limits.ts';
 
 export interface PoolRules {

@@ -1,5 +1,5 @@
 /** What every reply has in common (RFC 2131 §4.3.1, table 3). */
-import { formatIpv4, ipv4Bytes } from '../ipv4.ts';
+import { formatIpv4, ipv4Bytes } from '../../base/index.ts';
 import type { ClientStage } from './classify-client.ts';
 import { DHCP_OPTION, type DhcpMessageName } from './wire/option-numbers.ts';
 import { type DhcpPacket, FILE_FIELD_BYTES } from './wire/packet.ts';

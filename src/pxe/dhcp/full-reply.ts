@@ -3,9 +3,10 @@
  * lease to write down before it is sent, and an event out. Which of the four kinds of REQUEST it is
  * says table 4 of §4.3.2.
  */
+
+import { formatIpv4, ipv4Bytes, sameSubnet } from '../../base/index.ts';
 import type { Lease } from '../boot-catalog.ts';
 import type { PxeEvent } from '../events.ts';
-import { formatIpv4, ipv4Bytes, sameSubnet } from '../ipv4.ts';
 import type { AddressPool } from './address-pool.ts';
 import { type BootInstructions, bootFields, buildReply, type ReplyOptions } from './build-reply.ts';
 import type { FullRules } from './full-rules.ts';

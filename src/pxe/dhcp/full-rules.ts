@@ -2,9 +2,10 @@
  * The configuration of full mode, checked once: everything after it can rely on it. Rules are those of one
  * subnet: the server's own, and each that has relays.
  */
+
+import { isNetmask, netmaskOfBits, parseIpv4, sameSubnet } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { AddressRange, FullDhcpConfig, RelayedSubnet } from '../config.ts';
-import { isNetmask, netmaskOfBits, parseIpv4, sameSubnet } from '../ipv4.ts';
 import {
   MAX_DHCP_SUBNETS,
   MAX_DNS_SERVERS,

@@ -4,7 +4,7 @@
  * counts alone. A client that has an address and asks us past the relay (renewing, RFC 2131 §4.3.6) is of
  * its address's. All others are on our own network.
  */
-import { formatIpv4, sameSubnet } from '../ipv4.ts';
+import { formatIpv4, sameSubnet } from '../../base/index.ts';
 import type { AddressPool } from './address-pool.ts';
 import type { FullRules } from './full-rules.ts';
 import { DHCP_OPTION, RELAY_OPTION } from './wire/option-numbers.ts';

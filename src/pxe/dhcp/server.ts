@@ -7,9 +7,9 @@
  * - in proxy mode a third one, on port 4011, is the boot server.
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
+import { formatIpv4 } from '../../base/index.ts';
 import type { BootCatalog, LeaseStore } from '../boot-catalog.ts';
 import type { PxeConfig } from '../config.ts';
-import { formatIpv4 } from '../ipv4.ts';
 import { MAX_DHCP_PACKETS_IN_FLIGHT } from '../limits.ts';
 import { bindUdp, closeUdp } from '../udp-socket.ts';
 import { AddressPool } from './address-pool.ts';

@@ -10,6 +10,7 @@ import {
   LabService,
   Machine,
   NetworkNamespace,
+  SERVER_ADDRESS,
 } from '../../../src/service/demo/index.ts';
 import { file, type Need, program, root } from '../../support/requires.ts';
 import { until } from '../../support/until.ts';
@@ -30,6 +31,8 @@ export const BOOT_NEEDS: readonly Need[] = [
 /** A boot takes about a minute alone; this is for three at once on a machine that has other work. */
 export const BOOT_MS = 600_000;
 export const COMMAND_MS = 60_000;
+/** What an initramfs asks with. */
+const HTTP = new URL('../../../boot/lib/rootcast-http.sh', import.meta.url).pathname;
 
 export interface GuestPlan {
   readonly name: string;
@@ -144,6 +147,12 @@ export class BootLab {
       return lastBoot?.timeline.some((entry) => entry.stage === stage) === true;
     };
     await until(`${name} is at ${stage}`, reached, BOOT_MS);
+  }
+
+  /** Asks for the boot of a machine that is not there, as iPXE would. @returns the script */
+  askForBoot({ mac }: Pick<GuestPlan, 'mac'>): Promise<string> {
+    const url = `http://${SERVER_ADDRESS}:8481/boot/${mac.replaceAll(':', '-')}.ipxe`;
+    return this.namespace.run(['bash', HTTP, 'GET', url]);
   }
 
   /** What everybody said, for a failure. */

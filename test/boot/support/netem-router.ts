@@ -29,7 +29,8 @@ export class NetemRouter {
     this.#stop = stop;
   }
 
-  static async start(): Promise<NetemRouter> {
+  /** @param segments `single`: as on a line, so that each can be lost; `joined`: faster, where packets are only late */
+  static async start(segments: 'single' | 'joined' = 'single'): Promise<NetemRouter> {
     const { path, remove } = await temporaryFolder('netem');
     const stops: (() => Promise<void>)[] = [remove];
     const stop = async (): Promise<void> => {
@@ -38,8 +39,10 @@ export class NetemRouter {
     try {
       const namespace = await NetworkNamespace.create();
       stops.push(() => namespace.close());
-      // As on a real line: one segment each. (The guest joins what comes together: a loss may be of a few in a row.)
-      await namespace.run(['ip', 'link', 'set', 'boot0', 'gso_max_segs', '1']);
+      // (The guest joins what comes together: a loss may be of a few in a row.)
+      if (segments === 'single') {
+        await namespace.run(['ip', 'link', 'set', 'boot0', 'gso_max_segs', '1']);
+      }
       const machine = await startKernelGuest(await ensureDebianImage(), path, {
         programs: ['tc'],
         modules: NETEM,

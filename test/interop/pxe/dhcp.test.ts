@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { formatIpv4 } from '../../../src/base/index.ts';
 import { type DhcpPacket, decodeDhcp } from '../../../src/pxe/dhcp/wire/packet.ts';
 import type { Lease, PxeConfig } from '../../../src/pxe/index.ts';
-import { formatIpv4 } from '../../../src/pxe/ipv4.ts';
 import { describeWith, program, root } from '../../support/requires.ts';
 import { DISCOVER, FIRMWARE, REQUEST, rawDhcp } from '../../unit/pxe/firmware-packets.ts';
 import {

@@ -1,5 +1,5 @@
 /** Machines that boot, the queue and boot traces over HTTP and by the CLI: every route once, as its schema says. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv, type AnySchemaObject } from 'ajv';
@@ -7,8 +7,11 @@ import type { FastifyInstance, InjectOptions } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildApi } from '../../../src/api/index.ts';
 import { runCli } from '../../../src/cli/index.ts';
+import { TRACE_FILE_BYTES_MAX } from '../../../src/cli/limits.ts';
 import { bootOrWait, noteBootStage } from '../../../src/control/index.ts';
+import { MAX_TRACE_BOOTS, MAX_TRACE_UNITS } from '../../../src/control/limits.ts';
 import { encodeUnits } from '../../../src/control/values/trace-units.ts';
+import { MAX_TRACED_DISK_BYTES } from '../../../src/vdisk/trace/limits.ts';
 import { fakeIo } from '../cli/fake-io.ts';
 import {
   type FakeService,
@@ -91,6 +94,24 @@ describe('over HTTP', () => {
     expect(await check('PUT', `${TRACE}/file`, { file })).toMatchObject({ units: 20 });
   });
 
+  test('the largest trace that can be recorded can be taken back as well', async () => {
+    const { traces } = service.control.catalog;
+    const [{ contentId } = { contentId: '' }] = service.control.catalog.layers.all();
+    traces.delete(contentId);
+    // Of the largest disk that is recorded, and each unit as far from the one before as can be.
+    const last = MAX_TRACED_DISK_BYTES / 131_072 - 1;
+    const order = Array.from({ length: MAX_TRACE_UNITS / 2 }, (_, at) => [at, last - at]).flat();
+    const units = encodeUnits(Uint32Array.from(order));
+    const trace = { contentId, recordedAt: START, machine: 'pc-9', unitBytes: 131_072, units };
+    for (let boot = 0; boot < MAX_TRACE_BOOTS; boot++) traces.insert(trace, MAX_TRACE_BOOTS);
+    const { file } = (await call('GET', `${TRACE}/file`)).body;
+    await call('DELETE', TRACE);
+    expect(await call('PUT', `${TRACE}/file`, { file })).toMatchObject({
+      body: { units: MAX_TRACE_UNITS },
+    });
+    expect(Buffer.from(String(file), 'base64').length).toBeLessThanOrEqual(TRACE_FILE_BYTES_MAX);
+  });
+
   test('what is wrong is named', async () => {
     expect(await call('PUT', '/v1/boots/rules', { vdisk: 'debian', most: -1 })).toMatchObject({
       ...{ status: 400, body: { code: 'INVALID_INPUT', field: 'most' } },
@@ -104,10 +125,13 @@ describe('over HTTP', () => {
 });
 
 describe('by the CLI', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'rootcast-traces-'));
+  let folder = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'rootcast-traces-'));
+  });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  async function cli(...args: string[]): Promise<string> {
+  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
     const io = fakeIo({
       fetch: async (input, init) => {
         const url = new URL(String(input));
@@ -124,9 +148,27 @@ describe('by the CLI', () => {
       env: { ROOTCAST_SERVER: 'http://x', ROOTCAST_TOKEN: TOKEN },
       cwd: folder,
     });
-    expect({ args, code: await runCli(args, io), said: io.err }).toMatchObject({ code: 0 });
-    return io.out;
+    const code = await runCli(args, io);
+    return { code, out: io.out, err: io.err };
   }
+
+  async function cli(...args: string[]): Promise<string> {
+    const end = await run(...args);
+    expect({ args, ...end }).toMatchObject({ code: 0 });
+    return end.out;
+  }
+
+  test('a file that is too long for a trace is not read to its end', async () => {
+    for (const endless of ['/dev/zero', 'long']) {
+      writeFileSync(join(folder, 'long'), Buffer.alloc(TRACE_FILE_BYTES_MAX + 1));
+      expect(await run('version', 'trace', 'import', 'debian', '1', endless)).toMatchObject({
+        ...{ code: 2, err: expect.stringContaining(`more than ${TRACE_FILE_BYTES_MAX} bytes`) },
+      });
+    }
+    expect(await run('version', 'trace', 'import', 'debian', '1', 'none')).toMatchObject({
+      ...{ code: 1, err: expect.stringContaining('cannot read') },
+    });
+  });
 
   test('the queue, a rule, a timeline, and a trace to a file and back', async () => {
     expect(await cli('boots')).toMatch(/at once: +1 of 1\n[\s\S]*1 +pc-2/);

@@ -12,6 +12,7 @@ import {
   requestBoot,
   setBootRule,
   showBoots,
+  updateMachine,
 } from '../../../src/control/index.ts';
 import {
   BOOT_ASK_LONGEST_SECONDS,
@@ -173,6 +174,50 @@ describe('two at once', () => {
     const answers = await Promise.all([ask('c'), ask('c')]);
     expect(answers).toEqual(['boot', 'boot']);
     expect(showBoots(service.control).slotsTaken).toBe(2);
+  });
+
+  test('whichever of them goes wrong, the other keeps the slot and what led to its boot', async () => {
+    expect([await ask('c'), await ask('d')]).toEqual([1, 2]);
+    service.clock.advance(4000);
+    ready('a');
+    const { dataPlane } = service;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const renewals = [
+      () => promise,
+      async () => {
+        throw new Error('the disk is away');
+      },
+    ];
+    const renew = dataPlane.renewOverlay.bind(dataPlane);
+    dataPlane.renewOverlay = (id) => renewals.shift()?.() ?? renew(id);
+    const first = ask('c');
+    await expect(ask('c')).rejects.toThrow('the disk is away');
+    // The first one's boot is still to come: its slot is nobody else's.
+    expect(showBoots(service.control).slotsTaken).toBe(2);
+    expect(await ask('d')).toBe(1);
+    resolve();
+    expect(await first).toBe('boot');
+    expect(machineTimeline(service.control, 'c')[0]?.steps).toMatchObject([
+      { stage: 'queued', afterMs: 0 },
+      { stage: 'admitted', afterMs: 4000 },
+    ]);
+  });
+
+  test.each(['deleted', 'disabled'])('one that is %s holds nobody up any more', async (how) => {
+    expect([await ask('c'), await ask('d')]).toEqual([1, 2]);
+    if (how === 'deleted') await deleteMachine(service.control, 'c');
+    else {
+      await updateMachine(service.control, 'c', { enabled: false });
+      await expect(ask('c')).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    }
+    expect(order()).toEqual(['d']);
+    expect(service.control.catalog.bootQueue.all()).toHaveLength(1);
+    ready('a');
+    expect(await ask('d')).toBe('boot');
+    const lost = service.told.filter(({ kind }) => kind === 'boot.place-lost');
+    expect(lost.map(({ message }) => message)).toEqual(
+      how === 'deleted' ? [] : ['c waited to boot and was disabled: it has lost its place'],
+    );
   });
 
   test('what is wrong with a machine is said at once', async () => {

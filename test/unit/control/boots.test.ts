@@ -164,6 +164,22 @@ describe('a boot ends', () => {
     expect(service.told.at(-1)).toMatchObject({ kind: 'boot.ended', data: { how: 'ready' } });
   });
 
+  test('not because the service was away for longer than a machine is quiet', () => {
+    request(2000, 1000);
+    observe(2000);
+    const { catalog } = service.control;
+    service.clock.time = START + 60_000;
+    service = fakeService({ catalog, clock: service.clock });
+    // Nobody has come back yet.
+    observe(60_000 + BOOT_QUIET_MS - 1);
+    expect(page().state).toBe('booting');
+    request(60_000 + BOOT_QUIET_MS, 60_000 + BOOT_QUIET_MS);
+    observe(60_000 + 2 * BOOT_QUIET_MS - 1);
+    expect(page().state).toBe('booting');
+    observe(60_000 + 2 * BOOT_QUIET_MS);
+    expect(page().lastBoot).toMatchObject({ ended: 'quiet' });
+  });
+
   test('when its requests have been quiet for a while', () => {
     request(2000, 1000);
     observe(2000);

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { BootEnd } from '../../../src/control/catalog/records.ts';
 import {
   addMachine,
   type CacheReport,
@@ -10,7 +11,7 @@ import {
   updateMachine,
   updateVdisk,
 } from '../../../src/control/index.ts';
-import { CACHE_REPORT_EVERY_MS } from '../../../src/control/limits.ts';
+import { CACHE_REPORT_EVERY_MS, IDENTITY_AFTER_END_MS } from '../../../src/control/limits.ts';
 import { type FakeService, fakeService, kinds, withVdisk } from './support/fake-service.ts';
 
 const MAC = '52:54:00:00:00:01';
@@ -173,6 +174,34 @@ describe('the identity of a machine', () => {
     expect(text).toMatch(/^ROOTCAST_HOSTNAME='pc-1'\nROOTCAST_MACHINE_ID='[0-9a-f]{32}'\n/);
     expect(showMachine(service.control, 'pc-1').sshHostKeys).toHaveLength(2);
   });
+
+  const end = (how: BootEnd): void => {
+    const { boots, machines } = service.control.catalog;
+    const boot = boots.last(machines.byMac(MAC)?.id ?? '');
+    boots.end(boot?.id ?? 0, how, service.clock.now(), undefined);
+  };
+
+  test.each(['quiet', 'disconnected'] as const)(
+    'is given for a while to one whose boot only seemed over (%s), and then no more',
+    async (how) => {
+      await requestBoot(service.control, MAC);
+      end(how);
+      service.clock.advance(IDENTITY_AFTER_END_MS - 1);
+      expect(ask('10.0.0.5').kind).toBe('identity');
+      service.clock.advance(1);
+      expect(ask('10.0.0.5')).toEqual({ kind: 'refused', why: 'pc-1 does not boot now' });
+    },
+  );
+
+  test.each(['ready', 'abandoned'] as const)(
+    'is not given when its boot is over (%s)',
+    async (how) => {
+      await requestBoot(service.control, MAC);
+      expect(ask('10.0.0.5').kind).toBe('identity');
+      end(how);
+      expect(ask('10.0.0.5')).toEqual({ kind: 'refused', why: 'pc-1 does not boot now' });
+    },
+  );
 
   test('is another for every machine, and has keys only where the vDisk says so', async () => {
     addMachine(service.control, { name: 'pc-2', mac: '52:54:00:00:00:02', vdisk: 'debian' });

@@ -1,5 +1,5 @@
 /** What the server serves to machines that write to themselves, through boots, falls back and restarts. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { PLAIN } from '../../../src/block/index.ts';
 import {
   addMachine,
@@ -31,6 +31,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await rig.close();
   await folder.remove();
 });
@@ -140,4 +141,55 @@ it('stays writable for a machine that runs with a cache here when its mode is ch
   expect(await read(connection)).toBe(5);
   await write(connection, 6);
   await connection.close();
+});
+
+/** It runs with a cache here and asks for its disk again, and meanwhile boots to write to itself. */
+async function bootsMeanwhile(hold: (boots: () => Promise<void>) => Promise<void>): Promise<void> {
+  await updateMachine(rig.control, 'a', { cacheMode: 'server' });
+  await boot();
+  await hold(async () => {
+    await updateMachine(rig.control, 'a', { cacheMode: 'device-ram' });
+    await boot();
+  });
+  expect(overlayOf()).toBeUndefined();
+  const connection = await connect();
+  expect(connection.device.capabilities.write).toBe(false);
+  await connection.close();
+  expect(overlayOf()).toBeUndefined();
+}
+
+it('is read only for a connection that waited for an older one to end, while the machine booted', async () => {
+  await bootsMeanwhile(async (boots) => {
+    const older = await rig.connect('machine/a');
+    rig.isStuck = true;
+    const asking = rig.connect('machine/a@run.1');
+    await boots();
+    rig.isStuck = false;
+    await older.close();
+    const connection = await asking;
+    expect(connection.device.capabilities.write).toBe(false);
+    await connection.close();
+  });
+});
+
+it('is refused to a connection whose overlay was about to be made while the machine booted', async () => {
+  await bootsMeanwhile(async (boots) => {
+    const use = rig.overlays.use.bind(rig.overlays);
+    vi.spyOn(rig.overlays, 'use').mockImplementationOnce(async (owner) => {
+      await boots();
+      return use(owner);
+    });
+    await expect(connect()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+it('is refused to a connection whose overlay was being opened while the machine booted', async () => {
+  await bootsMeanwhile(async (boots) => {
+    const plan = rig.layers.plan.bind(rig.layers);
+    vi.spyOn(rig.layers, 'plan').mockImplementationOnce(async (layerId) => {
+      await boots();
+      return plan(layerId);
+    });
+    await expect(connect()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
 });

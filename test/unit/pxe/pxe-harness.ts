@@ -1,4 +1,6 @@
 /** A responder over a catalog in memory: packets in, decoded replies out. */
+
+import { formatIpv4 } from '../../../src/base/index.ts';
 import type { BootCatalog, BootDecision, Lease } from '../../../src/pxe/boot-catalog.ts';
 import type { FullDhcpConfig } from '../../../src/pxe/config.ts';
 import { AddressPool } from '../../../src/pxe/dhcp/address-pool.ts';
@@ -8,7 +10,6 @@ import type { ReplyDestination } from '../../../src/pxe/dhcp/reply-address.ts';
 import { DhcpResponder, type ResponderMode } from '../../../src/pxe/dhcp/responder.ts';
 import { type DhcpPacket, decodeDhcp } from '../../../src/pxe/dhcp/wire/packet.ts';
 import type { PxeEvent } from '../../../src/pxe/events.ts';
-import { formatIpv4 } from '../../../src/pxe/ipv4.ts';
 import { EMPTY_BOOT_CATALOG } from '../../support/empty-boot-catalog.ts';
 
 export const SERVER = 0xc0a83201; // 192.168.50.1

@@ -5,7 +5,7 @@
  *   op htype hlen hops | xid | secs flags | ciaddr yiaddr siaddr giaddr | chaddr[16] | sname[64] |
  *   file[128] | magic cookie | options
  */
-import { ipv4Bytes } from '../../ipv4.ts';
+import { ipv4Bytes } from '../../../base/index.ts';
 import { MAX_DHCP_PACKET_BYTES, MAX_DHCP_REPLY_BYTES, MIN_DHCP_REPLY_BYTES } from '../../limits.ts';
 import { macFromBytes } from '../../mac-address.ts';
 import { DHCP_MESSAGE, DHCP_OPTION, type DhcpMessageName, messageName } from './option-numbers.ts';

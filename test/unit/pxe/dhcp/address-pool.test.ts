@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseIpv4 } from '../../../../src/base/index.ts';
 import type { Lease } from '../../../../src/pxe/boot-catalog.ts';
 import { AddressPool, type PoolRules } from '../../../../src/pxe/dhcp/address-pool.ts';
-import { parseIpv4 } from '../../../../src/pxe/ipv4.ts';
 import { DECLINE_QUARANTINE_MS, OFFER_HOLD_MS } from '../../../../src/pxe/limits.ts';
 import { SEED } from '../../../support/seed.ts';
 

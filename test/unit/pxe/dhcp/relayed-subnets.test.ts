@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { formatIpv4 } from '../../../../src/base/index.ts';
 import { Fault } from '../../../../src/errors/index.ts';
 import type { FullDhcpConfig } from '../../../../src/pxe/config.ts';
 import { fullRules } from '../../../../src/pxe/dhcp/full-rules.ts';
-import { formatIpv4 } from '../../../../src/pxe/ipv4.ts';
 import { address, DISCOVER, hex, RELEASE, REQUEST, rawDhcp } from '../firmware-packets.ts';
 import { FULL, Harness, SERVER } from '../pxe-harness.ts';
 
