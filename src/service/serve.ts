@@ -47,6 +47,7 @@ import { createLog, type Log } from './log.ts';
 import { openRepositories, replicationParts } from './open-repositories.ts';
 import { OverlayBook } from './overlay-book.ts';
 import { OverlayPlaces } from './overlay-places.ts';
+import { ServiceImagePreparer } from './prepare/index.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { ReplicationThread } from './replication/index.ts';
 import { LayerRepositories, type OpenStorage } from './storage/index.ts';
@@ -147,6 +148,7 @@ async function compose(
   const bootMedia = new ServiceBootMedia();
   const control = createControl({
     bootMedia,
+    preparer: new ServiceImagePreparer(folder),
     catalog,
     dataPlane,
     images: new LayerStore({ folder, catalog, repository, layers, overlays, bootId }),
