@@ -1,0 +1,28 @@
+/** A repository of one Debian package with nothing in it, for an apt that can ask no network. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runProgram } from '../../../src/service/demo/index.ts';
+
+/** Makes `Packages` and `NAME.deb` in the folder. */
+export async function makeLocalRepository(
+  folder: string,
+  name: string,
+  version: string,
+): Promise<void> {
+  const control = [
+    `Package: ${name}`,
+    `Version: ${version}`,
+    'Architecture: all',
+    'Maintainer: Nobody <nobody@example.org>',
+    'Description: stands for the real one in a test',
+  ];
+  const tree = join(folder, 'package');
+  mkdirSync(join(tree, 'DEBIAN'), { recursive: true });
+  writeFileSync(join(tree, 'DEBIAN/control'), `${control.join('\n')}\n`);
+  const file = join(folder, `${name}.deb`);
+  await runProgram(['dpkg-deb', '--root-owner-group', '--build', tree, file]);
+  const sum = createHash('sha256').update(readFileSync(file)).digest('hex');
+  const listed = [...control, `Filename: ./${name}.deb`, `Size: ${statSync(file).size}`];
+  writeFileSync(join(folder, 'Packages'), `${[...listed, `SHA256: ${sum}`].join('\n')}\n`);
+}
