@@ -147,10 +147,8 @@ async function compose(
   closers.add('transfers', () => transfers.close());
   const bootMedia = new ServiceBootMedia();
   const control = createControl({
-    bootMedia,
+    ...{ bootMedia, catalog, dataPlane },
     preparer: new ServiceImagePreparer(folder),
-    catalog,
-    dataPlane,
     images: new LayerStore({ folder, catalog, repository, layers, overlays, bootId }),
     transfers,
     hooks: new ServiceHooks(folder.hooks),

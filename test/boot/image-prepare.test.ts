@@ -43,9 +43,9 @@ const nosyHook = (fileOfTheHost: string): string => `#!/bin/sh
   [ ! -e ${fileOfTheHost} ] || echo 'sees a file of the host'
   mount -t tmpfs nosy /mnt 2> /dev/null && echo mounts
   for folder in /root /dev /run /tmp; do
-    mknod $folder/nosy c 1 5 2> /dev/null
-    head -c 1 $folder/nosy > /dev/null 2>&1 && echo "opens a device in $folder"
-    rm -f $folder/nosy
+    mknod $folder/device c 1 5 2> /dev/null
+    head -c 1 $folder/device > /dev/null 2>&1 && echo "opens a device in $folder"
+    rm -f $folder/device
   done
   value=$(cat /proc/sys/vm/swappiness)
   (echo "$value" > /proc/sys/vm/swappiness) 2> /dev/null && echo 'writes settings of the kernel'
@@ -93,12 +93,14 @@ describeWith(NEEDS, 'an image is prepared', () => {
     await edit([`rm ${path}`, `write ${file} ${path}`]);
   }
 
-  async function contentOf(path: string): Promise<string> {
+  async function bytesOf(path: string): Promise<Buffer> {
     const file = join(aside, 'dumped');
     rmSync(file, { force: true });
     await runProgram(['debugfs', '-R', `dump ${path} ${file}`, `${disk}${PARTITION}`]);
-    return readFileSync(file, 'utf8');
+    return readFileSync(file);
   }
+
+  const contentOf = async (path: string): Promise<string> => (await bytesOf(path)).toString();
 
   async function sumOfDisk(): Promise<string> {
     const hash = createHash('sha256');
@@ -215,7 +217,8 @@ describeWith(NEEDS, 'an image is prepared', () => {
 
     beforeAll(async () => {
       // The package that it lacks, where its own apt finds it: no test asks a network.
-      await makeLocalRepository(aside, 'dmsetup', '2:9');
+      const program = { path: '/usr/sbin/dmsetup', content: await bytesOf('/usr/sbin/dmsetup') };
+      await makeLocalRepository(aside, { name: 'dmsetup', version: '2:9', program });
       const files = ['Packages', 'dmsetup.deb'].map((name) => `write ${join(aside, name)} ${name}`);
       await edit(['mkdir /srv/repository', 'cd /srv/repository', ...files]);
       await put('/etc/apt/sources.list', 'deb [trusted=yes] file:/srv/repository ./\n');

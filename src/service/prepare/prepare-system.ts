@@ -93,7 +93,9 @@ function report({ lines: { changed, note, missing } }: Said): PreparedSystem {
 function reasonOf(end: Exclude<ContainedEnd, 'done' | 'no-system'>, said: Said): string {
   switch (end) {
     case 'failed':
-      return said.lines.refused[0] ?? (said.other === '' ? 'prepare.sh failed' : said.other);
+      return [said.lines.refused[0] ?? 'prepare.sh failed', said.other]
+        .filter((words) => words !== '')
+        .join(': ');
     case 'too-much-output':
       return `what runs in it says more than ${PREPARE_OUTPUT_BYTES} bytes`;
     case 'killed':

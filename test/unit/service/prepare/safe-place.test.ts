@@ -12,6 +12,7 @@ import {
 } from '../../../../src/service/prepare/leftovers.ts';
 import { mountsIn } from '../../../../src/service/prepare/mounts.ts';
 import { qcow2Notes } from '../../../../src/service/prepare/qcow2-facts.ts';
+import { describeWith, root } from '../../../support/requires.ts';
 
 describe('mounts in a folder', () => {
   const INFO = [
@@ -63,9 +64,8 @@ describe('after a crash', () => {
     await writeFile(join(folder, name, 'file'), name);
   };
 
-  test.runIf(process.getuid?.() === 0)(
-    'half copies go, but nobody else’s and none that is being made',
-    async () => {
+  describeWith([root()], 'half copies', () => {
+    test('go, but nobody else’s and none that is being made', async () => {
       const alive = `.rootcast-prepare-${process.ppid}`;
       for (const name of [`.rootcast-prepare-${gone}`, alive, '.rootcast-prepare-x', 'image']) {
         await made(name);
@@ -75,8 +75,8 @@ describe('after a crash', () => {
       expect(await names()).toEqual(
         [alive, '.rootcast-prepare-99999999', '.rootcast-prepare-x', 'image'].sort(),
       );
-    },
-  );
+    });
+  });
 
   test('a folder that was moved aside gets its name back, when nobody has it', async () => {
     const path = join(folder, 'tree');
