@@ -42,7 +42,7 @@ else
 	refuse 'there is neither initramfs-tools nor dracut'
 fi
 set -- /boot/vmlinuz-*
-[ -e "$1" ] || refuse 'there is no kernel in /boot (where /boot is a partition of its own, run boot/prepare.sh in the running system)'
+[ -e "$1" ] || refuse 'there is no kernel in /boot (where /boot is a partition of its own, run it in the running system: rootcast image files)'
 
 clean() {
 	[ -z "$wrote_policy" ] || rm -f "$policy"
@@ -52,6 +52,7 @@ clean() {
 	fi
 }
 trap clean EXIT
+trap 'exit 1' HUP INT TERM
 
 missing=
 for package in $packages; do
@@ -151,13 +152,16 @@ initramfs-tools)
 	done
 	;;
 dracut)
+	made=
 	for modules in /lib/modules/*; do
 		version=${modules#/lib/modules/}
 		[ -e "/boot/vmlinuz-$version" ] || continue
 		dracut --force "/boot/initrd.img-$version" "$version" >&2 || refuse 'dracut failed'
 		lsinitrd "/boot/initrd.img-$version" 2> /dev/null | grep -q rootcast-attach.sh ||
 			refuse "the initramfs of $version has no hooks"
+		made=1
 	done
+	[ -n "$made" ] || refuse 'there is no kernel in /boot whose modules are in /lib/modules'
 	;;
 esac
 echo "$wanted" > "$stamp" || refuse "$stamp could not be written"

@@ -7,6 +7,7 @@ import { Fault } from '../../errors/index.ts';
 const PROGRAMS: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   unshare: 'util-linux',
+  blkid: 'util-linux',
   mount: 'mount',
   bwrap: 'bubblewrap',
   sfdisk: 'fdisk',

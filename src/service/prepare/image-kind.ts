@@ -67,3 +67,22 @@ export function partitionsOf(json: string, diskBytes: number): readonly Place[] 
     .filter(({ offset, size }) => size > 0 && offset + size <= diskBytes)
     .sort((a, b) => b.size - a.size);
 }
+
+/** What blkid calls what is in a place and must not be looked at: to attach it can wake the host's LVM or RAID. */
+const NO_FILE_SYSTEMS: ReadonlySet<string> = new Set([
+  ...['LVM1_member', 'LVM2_member', 'linux_raid_member', 'ddf_raid_member', 'isw_raid_member'],
+  ...['crypto_LUKS', 'swap', 'swsuspend', 'bcache', 'drbd', 'VMFS_volume_member', 'zfs_member'],
+]);
+
+/** @returns what it holds instead of a file system; undefined: it may be mounted */
+export async function noFileSystem(
+  path: string,
+  { offset, size }: Place,
+): Promise<string | undefined> {
+  const at = ['--offset', `${offset}`, '--size', `${size}`];
+  const asked = ['blkid', '--probe', '--match-tag', 'TYPE', '--output', 'value', ...at, path];
+  const [program = '', ...more] = asked;
+  // It fails where it finds nothing.
+  const found = await runProgram([program, ...more]).catch(() => '');
+  return NO_FILE_SYSTEMS.has(found.trim()) ? found.trim() : undefined;
+}

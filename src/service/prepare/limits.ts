@@ -12,7 +12,7 @@ export const PREPARE_OUTPUT_BYTES = 64 * MiB;
 export const PREPARE_LINE_CHARACTERS = 500;
 
 /** Lines that are kept of what it says it did. */
-export const PREPARE_LINES = 500;
+export const PREPARE_LINES = 200;
 
 /** Bytes left free in the data folder where an image is copied to be prepared: it grows by an initramfs for each kernel, and by packages. */
 export const PREPARE_RESERVE_BYTES = 512 * MiB;

@@ -2,7 +2,7 @@
  * `rootcast image prepare`: makes an image one that boots over Rootcast. It works on a copy, which takes the image's
  * place when all went well: whatever fails, the image is as it was.
  */
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Fault } from '../../errors/index.ts';
 import { ProgramError, type RunOptions, runProgram } from '../demo/index.ts';
@@ -31,11 +31,13 @@ export interface Prepared extends PreparedSystem {
  *   says), CANCELLED
  */
 export async function prepareImage(options: PrepareOptions): Promise<Prepared> {
-  const path = resolve(options.path);
+  const given = resolve(options.path);
   checkCanPrepare();
+  await putBack(given);
+  const kind = await imageKind(given);
+  // A file is replaced where it is, not where a link to it is. A folder that is a link is refused.
+  const path = kind === 'folder' ? given : await realpath(given);
   await removeLeftovers(dirname(path));
-  await putBack(path);
-  const kind = await imageKind(path);
   if (kind === 'qcow2') checkCanPrepare(QEMU_IMG);
   if (kind === 'folder') await refuseMounts(path);
   const copy = workFolder(path);

@@ -3,7 +3,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../errors/index.ts';
 import { type ContainedEnd, runContained } from './contained.ts';
-import { type Place, placesOf } from './image-kind.ts';
+import { noFileSystem, type Place, placesOf } from './image-kind.ts';
 import { PREPARE_LINES, PREPARE_MS, PREPARE_OUTPUT_BYTES } from './limits.ts';
 import { stageFiles } from './stage-files.ts';
 
@@ -50,20 +50,24 @@ export async function prepareSystem(request: SystemRequest): Promise<PreparedSys
     await copyFile('/etc/resolv.conf', join(stage, 'resolv.conf')).catch(() => undefined);
   }
   const limit = AbortSignal.any([signal, AbortSignal.timeout(PREPARE_MS)]);
+  const run = { image: work, tree, stage, install: request.install };
+  // Of the largest that is none: that is where one would look for it.
   let why = '';
   for (const place of kind === 'folder' ? [undefined] : await placesOf(work)) {
+    const other = place === undefined ? undefined : await noFileSystem(work, place);
+    if (other !== undefined) {
+      why ||= `${other} at byte ${place?.offset}`;
+      continue;
+    }
     const said: Said = { lines: noLines(), other: '' };
     const end = await runContained(
-      {
-        ...{ image: work, tree, stage, install: request.install },
-        mountOptions: place === undefined ? undefined : loopOptions(place),
-      },
+      { ...run, mountOptions: place === undefined ? undefined : loopOptions(place) },
       { signal: limit, onLine: (line, told) => hear(said, request.onStep, line, told) },
     );
     signal.throwIfAborted();
     if (end === 'done') return report(said);
     if (end !== 'no-system') throw unsupported(name, reasonOf(end, said));
-    why = said.other;
+    why ||= said.other;
   }
   const found = 'no file system of it has a Linux system with /etc/os-release and /boot';
   throw unsupported(name, why === '' ? found : `${found} (${why})`);

@@ -1,8 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { imageKind, partitionsOf } from '../../../../src/service/prepare/image-kind.ts';
+import {
+  imageKind,
+  noFileSystem,
+  partitionsOf,
+} from '../../../../src/service/prepare/image-kind.ts';
 import { stageFiles } from '../../../../src/service/prepare/stage-files.ts';
+import { describeWith, program } from '../../../support/requires.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -65,4 +70,20 @@ test('every file that an image gets is laid out beside the script', async () => 
   const script = await stageFiles(join(folder.path, 'stage'));
   const kind = await imageKind(join(folder.path, 'stage', 'any', 'usr/lib/rootcast'));
   expect([script.endsWith('/prepare.sh'), kind]).toEqual([true, 'folder']);
+});
+
+describeWith([program('blkid', 'util-linux')], 'what is no file system', () => {
+  test('is not mounted, wherever it begins', async () => {
+    const path = join(folder.path, 'disk');
+    const content = Buffer.alloc(4 * 1024 * 1024);
+    // Swap, 1 MiB in: its signature is at the end of the first page.
+    content.write('SWAPSPACE2', 1024 * 1024 + 4086, 'latin1');
+    content.writeUInt32LE(1, 1024 * 1024 + 1024);
+    content.writeUInt32LE(255, 1024 * 1024 + 1028);
+    await writeFile(path, content);
+    expect(await noFileSystem(path, { offset: 1024 * 1024, size: 1024 * 1024 })).toBe('swap');
+    expect(
+      await noFileSystem(path, { offset: 2 * 1024 * 1024, size: 1024 * 1024 }),
+    ).toBeUndefined();
+  });
 });
