@@ -42,7 +42,7 @@ else
 	refuse 'there is neither initramfs-tools nor dracut'
 fi
 set -- /boot/vmlinuz-*
-[ -e "$1" ] || refuse 'there is no kernel in /boot (where /boot is a partition of its own, run it in the running system: rootcast image files)'
+[ -e "$1" ] || refuse 'there is no kernel in /boot (where it is elsewhere, run this in the running system: rootcast image files)'
 
 clean() {
 	[ -z "$wrote_policy" ] || rm -f "$policy"

@@ -17,7 +17,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureDebianImage, LabService, runProgram } from '../../src/service/demo/index.ts';
 import { prepareImage } from '../../src/service/prepare/prepare-image.ts';
-import { describeWith, program, root } from '../support/requires.ts';
+import { describeWith, program, root, slow } from '../support/requires.ts';
 import { until } from '../support/until.ts';
 import { makeLocalRepository } from './support/local-repository.ts';
 
@@ -174,6 +174,66 @@ describeWith(NEEDS, 'an image is prepared', () => {
     },
     PREPARE_MS,
   );
+
+  describeWith([slow()], 'with /boot on a partition of its own', () => {
+    const BOOT_ID = '5f0c7a3e-52c1-4d0b-9a56-626f6f746264';
+    const other = join(aside, 'other.img');
+
+    /** @param startMiB where the partition begins; it has 512 bytes a sector */
+    const makeFileSystem = (tree: string, startMiB: number, mebibytes: number, id: string) =>
+      runProgram([
+        ...(['mke2fs', '-q', '-F', '-t', 'ext4', '-U', id, '-d', tree] as const),
+        ...['-E', `offset=${startMiB * 1024 * 1024}`, other, `${mebibytes}M`],
+      ]);
+
+    test(
+      'finds it by fstab, and makes the initramfs there',
+      async () => {
+        const tree = join(aside, 'tree');
+        mkdirSync(tree);
+        await runProgram(['debugfs', '-R', `rdump / ${tree}`, `${disk}${PARTITION}`]);
+        rmSync(join(tree, 'usr/lib/rootcast/prepared'));
+        await runProgram(['mv', join(tree, 'boot'), join(aside, 'boot')]);
+        mkdirSync(join(tree, 'boot'));
+        const table =
+          '# /boot was on /dev/sda1 during installation\nUUID=%s /boot ext4 defaults 0 2\n';
+        writeFileSync(join(tree, 'etc/fstab'), table.replace('%s', BOOT_ID));
+        await runProgram(['truncate', '-s', '1200M', other]);
+        const parts = ['label: gpt', 'start=1MiB, size=200MiB', 'start=201MiB, size=998MiB'];
+        await runProgram(['sfdisk', '-q', other], { input: `${parts.join('\n')}\n` });
+        await makeFileSystem(join(aside, 'boot'), 1, 200, BOOT_ID);
+        await makeFileSystem(tree, 201, 998, '5f0c7a3e-52c1-4d0b-9a56-726f6f746365');
+        rmSync(tree, { recursive: true });
+
+        expect((await prepare(other)).changed).toEqual([
+          'the initramfs is made anew, by initramfs-tools',
+        ]);
+        const kernels = readdirSync(join(aside, 'boot')).filter((name) => /^vmlinuz-/.test(name));
+        const [kernel = ''] = kernels.map((name) => name.slice('vmlinuz-'.length));
+        const initrd = join(aside, 'initrd');
+        const dump = `dump /initrd.img-${kernel} ${initrd}`;
+        await runProgram(['debugfs', '-R', dump, `${other}?offset=${1024 * 1024}`]);
+        const made = readFileSync(initrd);
+        expect(made.equals(readFileSync(join(aside, 'boot', `initrd.img-${kernel}`)))).toBe(false);
+        for (const at of [1, 201]) {
+          await runProgram(['e2fsck', '-fn', `${other}?offset=${at * 1024 * 1024}`]);
+        }
+
+        // One that is not on this disk.
+        const wrong = join(aside, 'fstab');
+        writeFileSync(wrong, 'UUID=0000-0001 /boot vfat defaults 0 2\n');
+        await runProgram(['debugfs', '-w', '-f', '-', `${other}?offset=${201 * 1024 * 1024}`], {
+          input: `rm /etc/fstab\nwrite ${wrong} /etc/fstab\n`,
+        });
+        await expect(prepare(other)).rejects.toMatchObject({
+          message: expect.stringContaining(
+            'its /boot is UUID=0000-0001, which is not on this disk',
+          ),
+        });
+      },
+      PREPARE_MS,
+    );
+  });
 
   test(
     'is refused by name when it cannot be, and is as it was',

@@ -18,9 +18,17 @@ export interface ContainedRun {
   readonly tree: string;
   /** Of a file: how it is mounted; undefined for a folder. */
   readonly mountOptions: string | undefined;
+  /** Of a file: names of its file systems, as fstab(5) calls them, each with how it is mounted. */
+  readonly volumes: readonly NamedVolume[];
   /** prepare.sh and what it needs beside it. */
   readonly stage: string;
   readonly install: boolean;
+}
+
+export interface NamedVolume {
+  /** `UUID=…`, `LABEL=…`, `PARTUUID=…`. */
+  readonly name: string;
+  readonly mountOptions: string;
 }
 
 export interface ContainedHooks {
@@ -54,6 +62,7 @@ const PROXIES = ['http_proxy', 'https_proxy', 'no_proxy'];
 
 const SCRIPT = `set -u
 image=$1 tree=$2 options=$3 stage=$4 install=$5
+shift 5
 if [ -n "$options" ]; then
   mount -o "$options,nosuid,nodev" -- "$image" "$tree" || exit 77
 else
@@ -66,6 +75,19 @@ done
 for name in dev proc sys run; do
   [ ! -L "$tree/$name" ] || { echo "refused: its /$name is a link"; exit 1; }
 done
+boot=
+if [ -n "$options" ] && [ -f "$tree/etc/fstab" ] && [ ! -L "$tree/etc/fstab" ]; then
+  while read -r what where _; do
+    case "$what" in '#'*) continue ;; esac
+    [ "$where" != /boot ] || boot=$what
+  done < "$tree/etc/fstab"
+fi
+if [ -n "$boot" ]; then
+  # What is left of the words: a name and mount options, and so on.
+  while [ $# -gt 0 ] && [ "$1" != "$boot" ]; do shift 2; done
+  [ $# -gt 0 ] || { echo "refused: its /boot is $boot, which is not on this disk"; exit 1; }
+  mount -o "$2,nosuid,nodev" -- "$image" "$tree/boot" || { echo "refused: its /boot ($boot) cannot be mounted"; exit 1; }
+fi
 # bubblewrap lets root write to the kernel's settings.
 set -- --bind "$tree" / --dev /dev --proc /proc --ro-bind /proc/sys /proc/sys \\
   --ro-bind-try /proc/sysrq-trigger /proc/sysrq-trigger --ro-bind /sys /sys --tmpfs /run \\
@@ -80,6 +102,9 @@ else
 fi
 bwrap "$@" -- /bin/sh /run/rootcast-prepare/prepare.sh $install || exit 1
 # Here it shows when there was no room for what was written.
+if [ -n "$boot" ]; then
+  sync -f "$tree/boot" && umount "$tree/boot" || { echo 'refused: its /boot could not be written (is there room?)'; exit 1; }
+fi
 sync -f "$tree" && umount "$tree" && exit 0
 echo 'refused: what was changed could not be written (is there room?)'
 exit 1
@@ -87,10 +112,13 @@ exit 1
 
 /** Settles when nothing of it runs any more. @throws Error: it cannot be started */
 export function runContained(run: ContainedRun, hooks: ContainedHooks): Promise<ContainedEnd> {
-  const { image, tree, mountOptions = '', stage, install } = run;
+  const { image, tree, mountOptions = '', volumes, stage, install } = run;
   const { promise, resolve, reject } = Promise.withResolvers<ContainedEnd>();
   const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child'];
-  const words = [image, tree, mountOptions, stage, install ? '--install' : ''];
+  const words = [
+    ...[image, tree, mountOptions, stage, install ? '--install' : ''],
+    ...volumes.flatMap((volume) => [volume.name, volume.mountOptions]),
+  ];
   const child = spawn(
     'setpriv',
     [

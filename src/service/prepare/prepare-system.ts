@@ -2,8 +2,8 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../errors/index.ts';
-import { type ContainedEnd, runContained } from './contained.ts';
-import { noFileSystem, type Place, placesOf } from './image-kind.ts';
+import { type ContainedEnd, type NamedVolume, runContained } from './contained.ts';
+import { type Place, type PlaceFacts, placeFacts, placesOf } from './image-kind.ts';
 import { PREPARE_LINES, PREPARE_MS, PREPARE_OUTPUT_BYTES } from './limits.ts';
 import { stageFiles } from './stage-files.ts';
 
@@ -50,13 +50,14 @@ export async function prepareSystem(request: SystemRequest): Promise<PreparedSys
     await copyFile('/etc/resolv.conf', join(stage, 'resolv.conf')).catch(() => undefined);
   }
   const limit = AbortSignal.any([signal, AbortSignal.timeout(PREPARE_MS)]);
-  const run = { image: work, tree, stage, install: request.install };
+  const places = kind === 'folder' ? [] : await look(work);
+  const volumes = places.flatMap(volumesOf);
+  const run = { image: work, tree, volumes, stage, install: request.install };
   // Of the largest that is none: that is where one would look for it.
   let why = '';
-  for (const place of kind === 'folder' ? [undefined] : await placesOf(work)) {
-    const other = place === undefined ? undefined : await noFileSystem(work, place);
-    if (other !== undefined) {
-      why ||= `${other} at byte ${place?.offset}`;
+  for (const place of kind === 'folder' ? [undefined] : places) {
+    if (place?.other !== undefined) {
+      why ||= `${place.other} at byte ${place.offset}`;
       continue;
     }
     const said: Said = { lines: noLines(), other: '' };
@@ -71,6 +72,18 @@ export async function prepareSystem(request: SystemRequest): Promise<PreparedSys
   }
   const found = 'no file system of it has a Linux system with /etc/os-release and /boot';
   throw unsupported(name, why === '' ? found : `${found} (${why})`);
+}
+
+type KnownPlace = Place & PlaceFacts;
+
+function look(work: string): Promise<readonly KnownPlace[]> {
+  return placesOf(work).then((places) =>
+    Promise.all(places.map(async (place) => ({ ...place, ...(await placeFacts(work, place)) }))),
+  );
+}
+
+function volumesOf(place: KnownPlace): readonly NamedVolume[] {
+  return place.names.map((name) => ({ name, mountOptions: loopOptions(place) }));
 }
 
 function loopOptions({ offset, size }: Place): string {
