@@ -110,12 +110,12 @@ rootcast_store_of() {
 		;;
 	device-disk)
 		rootcast_disk_store || return 1
-		rootcast_linear "0 $ROOTCAST_DISK_SECTORS linear $ROOTCAST_LOCAL $ROOTCAST_SKIP"
+		rootcast_linear "$ROOTCAST_DISK_SECTORS" "0 $ROOTCAST_DISK_SECTORS linear $ROOTCAST_LOCAL $ROOTCAST_SKIP"
 		;;
 	device-ram-overflow)
 		rootcast_disk_store || return 1
 		rootcast_ram_store || return 1
-		rootcast_linear "0 $ROOTCAST_RAM_SECTORS linear $ROOTCAST_RAM 0
+		rootcast_linear "$((ROOTCAST_RAM_SECTORS + ROOTCAST_DISK_SECTORS))" "0 $ROOTCAST_RAM_SECTORS linear $ROOTCAST_RAM 0
 $ROOTCAST_RAM_SECTORS $ROOTCAST_DISK_SECTORS linear $ROOTCAST_LOCAL $ROOTCAST_SKIP"
 		;;
 	*)
@@ -124,8 +124,17 @@ $ROOTCAST_RAM_SECTORS $ROOTCAST_DISK_SECTORS linear $ROOTCAST_LOCAL $ROOTCAST_SK
 		;;
 	esac || return 1
 	# Without its first chunk it is a new one, whatever was written to it in another boot, or of another machine.
-	dd if=/dev/zero of="$ROOTCAST_STORE" bs=4096 count=1 conv=fsync 2> /dev/null ||
-		rootcast_because "$ROOTCAST_STORE cannot be written"
+	dd if=/dev/zero of="$ROOTCAST_STORE" bs=4096 count=1 conv=fsync 2> /dev/null && return 0
+	rootcast_because "$ROOTCAST_STORE cannot be written"
+	rootcast_no_store
+	return 1
+}
+
+# What cannot be a store is taken down again: the mode that is tried next, the server's too, is not to find it.
+rootcast_no_store() {
+	[ "$ROOTCAST_STORE" != /dev/mapper/rootcast-store ] || dmsetup remove --retry rootcast-store
+	ROOTCAST_STORE=
+	ROOTCAST_STORE_SECTORS=0
 }
 
 rootcast_can_snapshot() {
@@ -137,14 +146,15 @@ rootcast_can_snapshot() {
 	esac
 }
 
+# rootcast_linear SECTORS TABLE
 rootcast_linear() {
-	dmsetup create rootcast-store --table "$1" || {
+	dmsetup create rootcast-store --table "$2" || {
 		rootcast_because 'the device mapper refuses the store'
 		return 1
 	}
 	[ -e /dev/mapper/rootcast-store ] || dmsetup mknodes rootcast-store
 	ROOTCAST_STORE=/dev/mapper/rootcast-store
-	ROOTCAST_STORE_SECTORS=$((ROOTCAST_DISK_SECTORS + ${ROOTCAST_RAM_SECTORS:-0}))
+	ROOTCAST_STORE_SECTORS=$1
 }
 
 # Compressed memory, or plain where there is no zram. Sets ROOTCAST_RAM and ROOTCAST_RAM_SECTORS. It takes no memory
@@ -163,9 +173,11 @@ rootcast_ram_store() {
 		rootcast_because "a cache of $rootcast_mib MiB leaves less than $ROOTCAST_LEAVE_MIB MiB of memory"
 		return 1
 	fi
-	ROOTCAST_RAM_SECTORS=$((rootcast_mib * 2048))
-	rootcast_zram "$rootcast_mib" || rootcast_brd "$rootcast_mib" ||
+	rootcast_zram "$rootcast_mib" || rootcast_brd "$rootcast_mib" || {
 		rootcast_because 'the kernel has neither zram nor brd'
+		return 1
+	}
+	ROOTCAST_RAM_SECTORS=$((rootcast_mib * 2048))
 }
 
 # A loop device above it, for zram has sectors of 4096 bytes, and with those XFS and FAT of 512 cannot be mounted.
@@ -182,7 +194,7 @@ rootcast_zram() {
 		echo "$1M" 2> /dev/null > "$rootcast_sys/disksize" && break
 	done
 	read -r rootcast_sectors < "$rootcast_sys/size"
-	[ "$rootcast_sectors" -eq "$ROOTCAST_RAM_SECTORS" ] || return 1
+	[ "$rootcast_sectors" -eq "$(($1 * 2048))" ] || return 1
 	[ -e "/dev/zram$rootcast_number" ] || udevadm settle
 	ROOTCAST_RAM=$(losetup --find --show --sector-size 512 "/dev/zram$rootcast_number") || ROOTCAST_RAM=
 	[ -n "$ROOTCAST_RAM" ]
@@ -191,9 +203,9 @@ rootcast_zram() {
 rootcast_brd() {
 	[ ! -e /sys/module/brd ] || return 1
 	modprobe -q brd rd_nr=1 max_part=0 rd_size="$(($1 * 1024))" || return 1
-	ROOTCAST_RAM=/dev/ram0
 	[ -e /dev/ram0 ] || udevadm settle
-	[ -e /dev/ram0 ]
+	[ -e /dev/ram0 ] || return 1
+	ROOTCAST_RAM=/dev/ram0
 }
 
 # The largest disk that is marked; where there is none, the largest empty one. Sets ROOTCAST_LOCAL and

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # One image, many machines: writes into the mounted root, before init starts, what makes this machine itself. Sourced
-# in the initramfs, when the root file system is mounted. Which:
+# in the initramfs, when the root file system is mounted, and tells the server that it is. Which:
 #
 #   /etc/hostname, /etc/machine-id          of the machine, the same at every boot
 #   /etc/ssh/ssh_host_*                     as the vDisk says: kept by the server, made anew, or left alone
@@ -15,10 +15,19 @@ ROOTCAST_IDENTITY_SECONDS=2
 rootcast_identity() {
 	rootcast_cache_arguments
 	[ -n "$ROOTCAST_URL" ] && [ -n "$ROOTCAST_MAC" ] || return 0
-	rootcast_answer=$(rootcast_ask "identity?mac=$ROOTCAST_MAC") || {
+	rootcast_mounted < /dev/null > /dev/null 2>&1 &
+	rootcast_answer=$(rootcast_ask "identity?mac=$ROOTCAST_MAC")
+	case $? in
+	0) ;;
+	2)
+		rootcast_say "the server refuses to say who this machine is ($rootcast_answer): it has the name and the keys of its image"
+		return 1
+		;;
+	*)
 		rootcast_say 'the server does not say who this machine is: it has the name and the keys of its image'
 		return 1
-	}
+		;;
+	esac
 	ROOTCAST_HOSTNAME=
 	ROOTCAST_MACHINE_ID=
 	ROOTCAST_SSH_HOST_KEYS=image
@@ -37,14 +46,23 @@ rootcast_identity() {
 	[ -z "$rootcast_was_ro" ] || mount -o remount,ro "$1"
 }
 
+# For the timeline of the boot. Nothing waits for it, and nothing depends on it.
+rootcast_mounted() {
+	bash "$ROOTCAST_LIB/rootcast-http.sh" POST "$ROOTCAST_URL/stage?mac=$ROOTCAST_MAC&stage=root-mounted"
+}
+
+# rootcast_ask WHAT: prints the last answer. Fails as rootcast-http.sh does; one that refuses is not asked again.
 rootcast_ask() {
 	rootcast_try=1
 	while :; do
-		bash "$ROOTCAST_LIB/rootcast-http.sh" GET "$ROOTCAST_URL/$1" && return 0
-		[ "$rootcast_try" -lt "$ROOTCAST_IDENTITY_TRIES" ] || return 1
+		rootcast_body=$(bash "$ROOTCAST_LIB/rootcast-http.sh" GET "$ROOTCAST_URL/$1")
+		rootcast_status=$?
+		[ "$rootcast_status" -eq 1 ] && [ "$rootcast_try" -lt "$ROOTCAST_IDENTITY_TRIES" ] || break
 		rootcast_try=$((rootcast_try + 1))
 		sleep "$ROOTCAST_IDENTITY_SECONDS"
 	done
+	printf '%s\n' "$rootcast_body"
+	return "$rootcast_status"
 }
 
 # rootcast_put FILE MODE: what is read becomes the file, which nobody may read meanwhile that may not later.

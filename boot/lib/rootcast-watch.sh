@@ -33,7 +33,7 @@ look() {
 		percent=100
 		state=full
 		;;
-	Invalid | *' failed')
+	Invalid)
 		state=failed
 		;;
 	*) return 1 ;;

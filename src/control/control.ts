@@ -14,8 +14,9 @@ import type { EventRecord, TaskRecord } from './catalog/records.ts';
 import { EnrolmentWindow } from './enrolment-window.ts';
 import type { HookRunner } from './hook-port.ts';
 import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
-import { NO_BOOT_MEDIA, NO_HOOKS, NO_REPLICAS, NO_STORAGE } from './no-storage.ts';
+import { NO_BOOT_MEDIA, NO_HOOKS, NO_PREPARER, NO_REPLICAS, NO_STORAGE } from './no-storage.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
+import type { ImagePreparer } from './prepare-port.ts';
 import type { LayerReplicas } from './replica-port.ts';
 import type { ReplicationParts } from './replication-port.ts';
 import type { RepositorySpaceNow, Storage } from './storage-port.ts';
@@ -36,6 +37,8 @@ export interface ControlOptions {
   readonly replicas?: LayerReplicas;
   /** Absent: it makes none. */
   readonly bootMedia?: BootMedia;
+  /** Absent: images are imported as they are. */
+  readonly preparer?: ImagePreparer;
   /** How many machines boot at once; absent: any number. */
   readonly admission?: AdmissionSettings;
   /** Absent: boots are not recorded, and nothing is read ahead. */
@@ -111,6 +114,7 @@ export class Control {
   readonly replication: ReplicationParts | undefined;
   readonly replicas: LayerReplicas;
   readonly bootMedia: BootMedia;
+  readonly preparer: ImagePreparer;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly serverName: string;
@@ -155,6 +159,7 @@ export class Control {
     this.replication = options.replication;
     this.replicas = options.replicas ?? NO_REPLICAS;
     this.bootMedia = options.bootMedia ?? NO_BOOT_MEDIA;
+    this.preparer = options.preparer ?? NO_PREPARER;
     this.admission = new BootAdmission(options.admission ?? NO_ADMISSION);
     this.bootReads = options.bootReads ?? NO_BOOT_READS;
     this.clock = options.clock;

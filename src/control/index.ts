@@ -70,6 +70,7 @@ export type {
   VerifiedLayer,
   VerifyRequest,
 } from './ports.ts';
+export type { ImagePreparer, PreparedImage, PrepareRequest } from './prepare-port.ts';
 export { recoverControl } from './recover.ts';
 export type { LayerCopyRequest, LayerReplicas } from './replica-port.ts';
 export {

@@ -2,6 +2,7 @@
 import { Fault } from '../errors/index.ts';
 import type { BootMedia } from './boot-media-port.ts';
 import type { HookRunner } from './hook-port.ts';
+import type { ImagePreparer } from './prepare-port.ts';
 import type { LayerReplicas } from './replica-port.ts';
 import type { Storage } from './storage-port.ts';
 
@@ -20,6 +21,16 @@ export const NO_BOOT_MEDIA: BootMedia = {
   build: async () => {
     throw new Fault('UNAVAILABLE', 'this service makes no boot media', { field: 'bootMedia' });
   },
+};
+
+const refusePreparation = (): never => {
+  const details = { field: 'prepare', value: true, expected: 'an import without it' };
+  throw new Fault('UNAVAILABLE', 'this service prepares no images', details);
+};
+
+export const NO_PREPARER: ImagePreparer = {
+  check: refusePreparation,
+  prepare: async () => refusePreparation(),
 };
 
 export const NO_STORAGE: Storage = {

@@ -47,6 +47,7 @@ import { createLog, type Log } from './log.ts';
 import { openRepositories, replicationParts } from './open-repositories.ts';
 import { OverlayBook } from './overlay-book.ts';
 import { OverlayPlaces } from './overlay-places.ts';
+import { ServiceImagePreparer } from './prepare/index.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { ReplicationThread } from './replication/index.ts';
 import { LayerRepositories, type OpenStorage } from './storage/index.ts';
@@ -146,9 +147,8 @@ async function compose(
   closers.add('transfers', () => transfers.close());
   const bootMedia = new ServiceBootMedia();
   const control = createControl({
-    bootMedia,
-    catalog,
-    dataPlane,
+    ...{ bootMedia, catalog, dataPlane },
+    preparer: new ServiceImagePreparer(folder),
     images: new LayerStore({ folder, catalog, repository, layers, overlays, bootId }),
     transfers,
     hooks: new ServiceHooks(folder.hooks),

@@ -54,6 +54,7 @@ export {
   type ImportDependencies,
   type ImportedImage,
   type ImportImageRequest,
+  imageToRaw,
   importImage,
 } from './import/index.ts';
 export {

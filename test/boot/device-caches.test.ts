@@ -208,8 +208,13 @@ describeWith(NEEDS, 'a write cache on the machine', () => {
     const size = (await shell('blockdev --getsz /dev/mapper/rootcast-store')).trim();
     const broken = `dmsetup reload rootcast-store --table "0 ${size} error" && dmsetup suspend --noflush --nolockfs rootcast-store && dmsetup resume rootcast-store`;
     await shell(broken);
+    const watch = await shell(
+      'setsid sh /usr/lib/rootcast/rootcast-watch.sh < /dev/null > /dev/null 2>&1 & echo $!',
+    );
     expect(await fill('second', 8)).toContain('code 1');
     expect(await state()).toContain('Invalid');
+    await until('it tells', () => reports.some((report) => report.includes('state=failed')));
+    await shell(`kill ${watch.trim()}`);
     expect(
       await shell('echo 3 > /proc/sys/vm/drop_caches; cat /mnt/first > /dev/null; echo code $?'),
     ).toContain('code 1');

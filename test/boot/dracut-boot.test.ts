@@ -1,17 +1,29 @@
 /**
  * Root over NBD for the other initramfs: a Debian image whose initramfs dracut built is imported by the
- * CLI and booted by PXE. What the command line says (src/pxe/script) is read here by dracut itself.
+ * CLI and booted by PXE. What the command line says (src/pxe/script) is read here by dracut itself. The machine
+ * writes to itself (memory, then a local disk): what does that under initramfs-tools is the same boot/lib.
  */
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
-import { FULL_DHCP } from '../../src/service/demo/index.ts';
-import { describeWith } from '../support/requires.ts';
+import { FULL_DHCP, runProgram } from '../../src/service/demo/index.ts';
+import { describeWith, slow } from '../support/requires.ts';
 import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
 
+const MIB = 1024 * 1024;
+const folder = mkdtempSync(join(tmpdir(), 'rootcast-dracut-disk-'));
+const LOCAL = join(folder, 'local');
+
 const DELTA: GuestPlan = {
-  name: 'delta',
-  mac: '52:54:00:00:0d:01',
-  firmware: 'bios',
-  cache: 'server',
+  ...{ name: 'delta', mac: '52:54:00:00:0d:01', firmware: 'bios', cache: 'device-ram-overflow' },
+  // So little memory that what is written here does not fit.
+  kernelArguments: 'rootcast.cache.ram=5',
+  disks: [LOCAL],
+};
+/** Asks for a disk that it has not: the server keeps its writes. */
+const ECHO: GuestPlan = {
+  ...{ name: 'echo', mac: '52:54:00:00:0d:02', firmware: 'bios', cache: 'device-disk' },
 };
 
 describeWith(BOOT_NEEDS, 'a machine whose initramfs is of dracut', () => {
@@ -22,8 +34,12 @@ describeWith(BOOT_NEEDS, 'a machine whose initramfs is of dracut', () => {
   };
 
   beforeAll(async () => {
+    writeFileSync(LOCAL, '');
+    truncateSync(LOCAL, 128 * MIB);
+    await runProgram(['sfdisk', '-q', LOCAL], { input: 'label: gpt\nname=rootcast-cache\n' });
     lab = await BootLab.open(FULL_DHCP, { initramfs: 'dracut' });
     await lab.add(DELTA);
+    await lab.service.cli(['machine', 'personality', 'delta', '--set', 'seat=4']);
   }, 600_000);
 
   beforeEach(() => {
@@ -32,6 +48,7 @@ describeWith(BOOT_NEEDS, 'a machine whose initramfs is of dracut', () => {
 
   afterAll(async () => {
     await lab?.close();
+    rmSync(folder, { recursive: true, force: true });
   }, 60_000);
 
   test(
@@ -58,13 +75,70 @@ describeWith(BOOT_NEEDS, 'a machine whose initramfs is of dracut', () => {
       expect(address).toContain('valid_lft forever preferred_lft forever');
       expect(address).not.toContain('dynamic');
 
-      await running().shell('delta', 'echo delta > /root/mark && sync');
-      const view = await service.machine('delta');
-      expect(view).toMatchObject({ state: 'running', lastBoot: { ended: 'ready' } });
-      expect(view.bytesWritten).toBeGreaterThan(0);
+      const { state: seen, lastBoot } = await service.machine('delta');
+      expect([seen, lastBoot?.ended]).toEqual(['running', 'ready']);
+      // The last of its own accord: what the initramfs tells, and the image.
+      expect(lastBoot?.timeline.map(({ stage }) => stage)).toEqual(
+        expect.arrayContaining(['first-block', 'root-mounted', 'ready']),
+      );
     },
     BOOT_MS,
   );
+
+  test('writes to its memory and then to its disk, and the server keeps nothing', async () => {
+    const { service } = running();
+    const before = await running().shell('delta', "awk '{print $7}' /sys/block/vda/stat");
+    await running().shell(
+      'delta',
+      'head -c 50000000 /dev/urandom > /root/mark; sync; sha256sum /root/mark > /root/sum; echo 3 > /proc/sys/vm/drop_caches; sha256sum -c /root/sum',
+    );
+    const sectors = await running().shell('delta', "awk '{print $7}' /sys/block/vda/stat");
+    expect(Number(sectors)).toBeGreaterThan(Number(before) + (8 * MIB) / 512);
+    const view = await service.machine('delta');
+    const mode = { asked: 'device-ram-overflow', got: 'device-ram-overflow', reason: '' };
+    expect(view.deviceCache).toMatchObject(mode);
+    expect([view.bytesWritten, view.cache.usedBytes]).toEqual([0, 0]);
+  }, 120_000);
+
+  test('is itself: name, machine-id, SSH host keys, personality', async () => {
+    const { sshHostKeys } = await running().service.machine('delta');
+    const said = await running().shell(
+      'delta',
+      `cat /etc/hostname /etc/machine-id
+for kind in ed25519 ecdsa; do ssh-keygen -y -f /etc/ssh/ssh_host_"$kind"_key | cut -d" " -f1,2; done
+cat /etc/rootcast/personality.json; systemd-machine-id-setup --print`,
+    );
+    const [name, machineId, ed25519, ecdsa, personality, ofSystemd] = said.split('\n');
+    expect(name).toBe('delta');
+    expect(machineId).toMatch(/^[0-9a-f]{32}$/);
+    expect(ofSystemd).toBe(machineId);
+    const known = sshHostKeys.map((line) => line.split(' ').slice(0, 2).join(' '));
+    expect([ed25519, ecdsa]).toEqual(known);
+    expect(personality).toBe('{"seat":"4"}');
+  }, 60_000);
+
+  describeWith([slow()], 'beside another of the same image', () => {
+    test(
+      'which asks for a disk that it has not: the server keeps its writes, and it is another machine',
+      async () => {
+        await running().add(ECHO);
+        await running().powerOn(ECHO);
+        await running().multiUser('echo');
+        const ids = await Promise.all(
+          ['delta', 'echo'].map((name) => running().shell(name, 'cat /etc/machine-id')),
+        );
+        expect(new Set(ids).size).toBe(2);
+        await running().shell('echo', 'echo echo > /root/mark && sync');
+        const view = await running().service.machine('echo');
+        expect(view.deviceCache).toMatchObject({
+          ...{ asked: 'device-disk', got: 'server' },
+          reason: expect.stringContaining('no disk is marked'),
+        });
+        expect(view.bytesWritten).toBeGreaterThan(0);
+      },
+      BOOT_MS,
+    );
+  });
 
   test('turns itself off', async () => {
     running().guest('delta').console.type('systemctl poweroff\n');

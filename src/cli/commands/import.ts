@@ -20,6 +20,8 @@ interface ImportOptions {
   readonly repository?: string;
   readonly overlayRepository?: string;
   readonly upload?: boolean;
+  readonly prepare?: boolean;
+  readonly install?: boolean;
   readonly wait: boolean;
 }
 
@@ -39,25 +41,31 @@ export function importCommand(io: CliIo): Command {
       '--overlay-repository <name>',
       "where write caches are made; the service's own unless given",
     )
+    .option('--prepare', 'first put what a machine needs to boot over Rootcast into a copy of it')
+    .option('--install', 'with --prepare: install packages that the image lacks')
     .option('--no-wait', 'only start the task')
     .action(async (path: string, options: ImportOptions, self: Command) => {
       const session = openSession(self, io);
       const { name, wait } = options;
+      if (options.install && !options.prepare) {
+        throw new CliError(EXIT_USAGE, '--install goes with --prepare');
+      }
       const task = options.upload
         ? await upload(session, path, options)
         : await importThere(session, path, options);
-      await showTask<Vdisk>(session, task, wait, `import ${name}`, importedText);
+      await showTask<ImportedVdisk>(session, task, wait, `import ${name}`, importedText);
     });
 }
 
 function importThere(session: Session, path: string, options: ImportOptions): Promise<Task> {
   const { cwd } = session.io;
-  const { upload: _upload, wait: _wait, kernel, initrd, ...rest } = options;
+  const { upload: _upload, wait: _wait, kernel, initrd, install, ...rest } = options;
   if (path === STANDARD) {
     throw new CliError(EXIT_USAGE, 'standard input is of this machine: give --upload as well');
   }
   return session.client.call<Task>('POST', '/vdisks', {
     ...rest,
+    ...(install ? { installPackages: true } : {}),
     path: resolve(cwd, path),
     ...(kernel === undefined ? {} : { kernel: resolve(cwd, kernel) }),
     ...(initrd === undefined ? {} : { initrd: resolve(cwd, initrd) }),
@@ -66,19 +74,31 @@ function importThere(session: Session, path: string, options: ImportOptions): Pr
 
 function upload(session: Session, path: string, options: ImportOptions): Promise<Task> {
   const { name, description, format, kernelArguments, repository, overlayRepository } = options;
-  const { kernel, initrd } = options;
+  const { kernel, initrd, prepare, install } = options;
   if (kernel !== undefined || initrd !== undefined) {
     const text = '--kernel and --initrd are files of the server, and cannot be sent with --upload';
     throw new CliError(EXIT_USAGE, text);
   }
-  const given = { name, description, format, kernelArguments, repository, overlayRepository };
+  const given = {
+    ...{ name, description, format, kernelArguments, repository, overlayRepository },
+    prepare: prepare ? 'true' : undefined,
+    installPackages: install ? 'true' : undefined,
+  };
   const to = `/vdisks/upload${query(given)}`;
   return bring<Task>(session, path, `upload ${name}`, to);
 }
 
-function importedText({ name, size, dataBytes, bootable }: Vdisk): string {
+interface ImportedVdisk extends Vdisk {
+  readonly prepared?: { readonly changed: readonly string[]; readonly notes: readonly string[] };
+}
+
+function importedText({ name, size, dataBytes, bootable, prepared }: ImportedVdisk): string {
   const hint = bootable
     ? ''
     : 'No kernel was found in it (rootcast events says why): import it with --kernel and --initrd to boot it over PXE.\n';
-  return `vDisk ${name} imported: ${bytes(size)}, ${bytes(dataBytes)} of data\n${hint}`;
+  const done = [
+    ...(prepared?.changed ?? []).map((line) => `changed: ${line}\n`),
+    ...(prepared?.notes ?? []).map((line) => `note: ${line}\n`),
+  ].join('');
+  return `${done}vDisk ${name} imported: ${bytes(size)}, ${bytes(dataBytes)} of data\n${hint}`;
 }

@@ -4,7 +4,7 @@ import type { Control } from '../control.ts';
 import { MAX_VDISKS } from '../limits.ts';
 import type { ImportedLayer, ImportProgress } from '../ports.ts';
 import type { TaskView } from '../schemas/activity.ts';
-import type { ImportVdiskInput, VdiskView } from '../schemas/vdisk.ts';
+import type { ImportedVdisk, ImportVdiskInput } from '../schemas/vdisk.ts';
 import type { ReportProgress } from '../tasks/task-runner.ts';
 import { parseKernelArguments } from '../values/kernel-arguments.ts';
 import { parseName } from '../values/name.ts';
@@ -29,11 +29,17 @@ export interface Import {
   readonly repositoryId: string | undefined;
   /** Of its write caches; undefined: the service's own. */
   readonly overlayRepositoryId: string | undefined;
+  /** undefined: it is imported as it is. */
+  readonly prepare: { readonly install: boolean } | undefined;
 }
 
 /** The image, as a file of this server. */
 export interface ImageFile {
   readonly path: string;
+  /** Another one than was said of what it was made from. */
+  readonly format?: string;
+  /** What its preparation changed. */
+  readonly prepared?: NonNullable<ImportedVdisk['prepared']>;
   /** Called when it is not needed any more. */
   readonly remove: () => Promise<void>;
 }
@@ -52,22 +58,24 @@ export const GET_PERCENT = 50;
  */
 export function importVdisk(control: Control, input: ImportVdiskInput): TaskView {
   const path = parsePath(input.path, 'path');
+  refuseGivenBootFiles(input);
   const wanted: Import = {
     ...parseImport(control, input),
     origin: path,
     kernel: input.kernel === undefined ? undefined : parsePath(input.kernel, 'kernel'),
     initrd: input.initrd === undefined ? undefined : parsePath(input.initrd, 'initrd'),
   };
-  return startImport(control, wanted, path);
+  const here: GetImage = async () => ({ path, remove: async () => undefined });
+  return startImport(control, wanted, wanted.prepare === undefined ? path : here);
 }
 
-/** What an import is given, wherever its image comes from. @throws Fault INVALID_INPUT, NOT_FOUND, UNAVAILABLE */
+/**
+ * What an import is given, wherever its image comes from.
+ * @throws Fault INVALID_INPUT, NOT_FOUND, UNAVAILABLE; PERMISSION_DENIED, TOOL_MISSING (it cannot be prepared here)
+ */
 export function parseImport(
   control: Control,
-  input: Pick<
-    ImportVdiskInput,
-    'name' | 'description' | 'format' | 'kernelArguments' | 'repository' | 'overlayRepository'
-  >,
+  input: Omit<ImportVdiskInput, 'path' | 'kernel' | 'initrd'>,
 ): Omit<Import, 'origin' | 'kernel' | 'initrd'> {
   return {
     name: parseName(input.name, 'vdisk.name'),
@@ -76,7 +84,39 @@ export function parseImport(
     kernelArguments: parseKernelArguments(input.kernelArguments ?? '', 'kernelArguments'),
     repositoryId: parseLayerRepository(control, input.repository),
     overlayRepositoryId: parseOverlayRepository(control, input.overlayRepository),
+    prepare: parsePrepare(control, input),
   };
+}
+
+function parsePrepare(
+  control: Control,
+  { prepare, installPackages }: Pick<ImportVdiskInput, 'prepare' | 'installPackages'>,
+): Import['prepare'] {
+  if (prepare === true) {
+    control.preparer.check();
+    return { install: installPackages === true };
+  }
+  if (installPackages !== true) return undefined;
+  throw new Fault('INVALID_INPUT', 'packages are installed in an image that is prepared only', {
+    field: 'installPackages',
+    value: true,
+    expected: 'prepare: true as well',
+  });
+}
+
+/** The hooks are in the initramfs that is made in the image. @throws Fault INVALID_INPUT */
+function refuseGivenBootFiles({ prepare, kernel, initrd }: ImportVdiskInput): void {
+  if (prepare !== true || (kernel === undefined && initrd === undefined)) return;
+  const field = kernel === undefined ? 'initrd' : 'kernel';
+  throw new Fault(
+    'INVALID_INPUT',
+    'an image that is prepared boots with its own kernel and initrd',
+    {
+      field,
+      value: kernel ?? initrd,
+      expected: 'no kernel and no initrd, or no prepare',
+    },
+  );
 }
 
 /**
@@ -111,15 +151,18 @@ async function runImport(
   image: string | GetImage,
   report: ReportProgress,
   signal: AbortSignal,
-): Promise<VdiskView> {
+): Promise<ImportedVdisk> {
   try {
     signal.throwIfAborted(); // cancelled in the turn it was started in
-    if (typeof image === 'string') return await importFile(control, wanted, image, report, signal);
-    const file = await image(report, signal);
+    if (typeof image === 'string') {
+      const file = { path: image, remove: async () => undefined };
+      return await importFile(control, wanted, file, report, signal);
+    }
+    const get = wanted.prepare === undefined ? image : preparedCopy(control, wanted, image);
+    const file = await get(report, signal);
     try {
-      const rest: ReportProgress = (done, message) =>
-        report(GET_PERCENT + (done * (100 - GET_PERCENT)) / 100, message);
-      return await importFile(control, wanted, file.path, rest, signal);
+      const rest = share(report, GET_PERCENT, 100);
+      return await importFile(control, wanted, file, rest, signal);
     } finally {
       await file.remove();
     }
@@ -129,18 +172,41 @@ async function runImport(
   }
 }
 
+/** What counts up to 100 counts from one percentage of the whole to another. */
+function share(report: ReportProgress, from: number, to: number): ReportProgress {
+  return (done, message) => report(from + (done * (to - from)) / 100, message);
+}
+
+/** The image as its preparation leaves it: in a copy. Getting the image counts for as much as preparing it. */
+function preparedCopy(control: Control, wanted: Import, image: GetImage): GetImage {
+  return async (report, signal) => {
+    const file = await image((done, message) => report(done / 2, message), signal);
+    try {
+      const { origin: name, format, prepare } = wanted;
+      const request = { path: file.path, name, format, install: prepare?.install === true };
+      const preparing = share(report, GET_PERCENT / 2, GET_PERCENT);
+      const result = await control.preparer.prepare(request, preparing, signal);
+      const { changed, notes } = result;
+      return { ...result, prepared: { changed, notes } };
+    } finally {
+      await file.remove();
+    }
+  };
+}
+
 async function importFile(
   control: Control,
   wanted: Import,
-  path: string,
+  file: ImageFile,
   report: ReportProgress,
   signal: AbortSignal,
-): Promise<VdiskView> {
-  const { format, kernel, initrd, repositoryId } = wanted;
+): Promise<ImportedVdisk> {
+  const { kernel, initrd, repositoryId } = wanted;
+  const { path, format = wanted.format } = file;
   const progress = (done: ImportProgress): void => report(percent(done), 'importing');
   const request = { path, format, kernel, initrd, repositoryId };
   const layer = await control.images.importImage(request, progress, signal);
-  return keepLayer(control, wanted, layer, signal);
+  return keepLayer(control, wanted, { layer, prepared: file.prepared }, signal);
 }
 
 function percent({ bytesDone, bytesTotal }: ImportProgress): number {
@@ -151,9 +217,10 @@ function percent({ bytesDone, bytesTotal }: ImportProgress): number {
 async function keepLayer(
   control: Control,
   wanted: Import,
-  layer: ImportedLayer,
+  made: { readonly layer: ImportedLayer; readonly prepared: ImportedVdisk['prepared'] },
   signal: AbortSignal,
-): Promise<VdiskView> {
+): Promise<ImportedVdisk> {
+  const { layer, prepared } = made;
   try {
     signal.throwIfAborted();
     return control.change((record) => {
@@ -182,7 +249,14 @@ async function keepLayer(
         message: `vDisk ${vdisk.name} imported from ${wanted.origin}${hint}`,
         data: { contentId: layer.contentId, size: layer.size, dataBytes: layer.dataBytes },
       });
-      return vdiskView(control, vdisk);
+      if (prepared === undefined) return vdiskView(control, vdisk);
+      record({
+        kind: 'vdisk.prepared',
+        subject: `vdisk/${vdisk.name}`,
+        message: `the image of vDisk ${vdisk.name} was prepared: ${prepared.changed.length} changes`,
+        data: prepared,
+      });
+      return { ...vdiskView(control, vdisk), prepared };
     });
   } catch (error) {
     await control.images.removeLayer(layer.layerId, layer.volumeId);

@@ -16,7 +16,7 @@ import {
   PathField,
   words,
 } from './fields.ts';
-import { IMAGE_FORMATS, OverlayRepositoryField, VdiskView } from './vdisk.ts';
+import { IMAGE_FORMATS, OverlayRepositoryField, PrepareFields, VdiskView } from './vdisk.ts';
 import { VersionNumberField } from './version.ts';
 
 const OverwriteField = Type.Boolean({ description: 'true: a file that is there is replaced' });
@@ -70,6 +70,7 @@ export const UploadVdiskInput = Type.Object(
       Type.String({ description: "absent: the service's own", maxLength: 64 }),
     ),
     overlayRepository: Type.Optional(OverlayRepositoryField),
+    ...PrepareFields,
   },
   { additionalProperties: false },
 );

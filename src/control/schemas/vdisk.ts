@@ -20,6 +20,22 @@ export const OverlayRepositoryField = Type.String({
   maxLength: 64,
 });
 
+/** Of an import, by a path or an upload. */
+export const PrepareFields = {
+  prepare: Type.Optional(
+    Type.Boolean({
+      description:
+        'true: a copy of the image is given what a machine needs to boot over Rootcast, as `rootcast image prepare` does, and imported',
+    }),
+  ),
+  installPackages: Type.Optional(
+    Type.Boolean({
+      description:
+        "with `prepare`: packages that the image lacks are installed, by the image's apt",
+    }),
+  ),
+};
+
 export const ImportVdiskInput = Type.Object(
   {
     name: NameField,
@@ -36,6 +52,7 @@ export const ImportVdiskInput = Type.Object(
       }),
     ),
     overlayRepository: Type.Optional(OverlayRepositoryField),
+    ...PrepareFields,
   },
   { additionalProperties: false },
 );
@@ -96,3 +113,9 @@ export const VdiskView = Type.Object({
   versions: Type.Array(VersionView),
 });
 export type VdiskView = Static<typeof VdiskView>;
+
+/** What the task of an import results in. */
+export interface ImportedVdisk extends VdiskView {
+  /** What its preparation changed, and what else is to be known; absent: it was imported as it is. */
+  readonly prepared?: { readonly changed: readonly string[]; readonly notes: readonly string[] };
+}

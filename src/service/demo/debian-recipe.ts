@@ -33,7 +33,6 @@ const INITRAMFS: Readonly<Record<ImageInitramfs, InitramfsRecipe>> = {
       'scripts/local-top/rootcast',
       'scripts/init-bottom/rootcast-hostname',
       'scripts/init-bottom/rootcast-identity',
-      'scripts/init-bottom/rootcast-stage',
     ].map((name) => [`initramfs-tools/${name}`, `usr/share/initramfs-tools/${name}`] as const),
     packing: {
       path: 'etc/initramfs-tools/conf.d/rootcast',

@@ -9,4 +9,4 @@ export { FULL_DHCP, LabService } from './lab-service.ts';
 export { type Drive, type Firmware, Machine } from './machine.ts';
 export { NetworkNamespace, SERVER_ADDRESS } from './namespace.ts';
 export { runDemo } from './run-demo.ts';
-export { ProgramError, runProgram } from './run-program.ts';
+export { ProgramError, type RunOptions, runProgram } from './run-program.ts';

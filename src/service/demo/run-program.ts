@@ -44,11 +44,15 @@ export function runProgram(
   if (options.onLine !== undefined) {
     for (const stream of [child.stdout, child.stderr]) eachLine(stream, options.onLine);
   }
-  child.once('error', (cause) =>
-    reject(new ProgramError(`${program}: ${cause.message}`, { cause })),
-  );
+  let failure: ProgramError | undefined;
+  child.once('error', (cause) => {
+    failure = new ProgramError(`${program}: ${cause.message}`, { cause });
+    // One that was told to end has not ended yet: whoever cleans up after it waits until it has.
+    if (child.pid === undefined) reject(failure);
+  });
   child.once('close', (code, killedBy) => {
-    if (code === 0) resolve(stdout);
+    if (failure !== undefined) reject(failure);
+    else if (code === 0) resolve(stdout);
     else {
       const end = code === null ? `was ended by ${killedBy ?? 'a signal'}` : `exited with ${code}`;
       reject(new ProgramError(`${command.join(' ')} ${end}\n${tail.trimEnd()}`));

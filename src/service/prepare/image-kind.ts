@@ -43,6 +43,8 @@ function unsupported(path: string, why: string): Fault {
 export interface Place {
   readonly offset: number;
   readonly size: number;
+  /** As fstab(5) names a partition: `PARTUUID=…`; undefined: it is none, or has none. */
+  readonly name?: string;
 }
 
 /** The partitions of a raw disk, the largest first; the whole of it where there are none. @throws ProgramError */
@@ -58,12 +60,52 @@ export function partitionsOf(json: string, diskBytes: number): readonly Place[] 
   const { partitiontable: table } = JSON.parse(json) as {
     partitiontable?: {
       sectorsize?: number;
-      partitions?: readonly { start: number; size: number }[];
+      partitions?: readonly { start: number; size: number; uuid?: string }[];
     };
   };
   const sector = table?.sectorsize ?? 512;
   return (table?.partitions ?? [])
-    .map(({ start, size }) => ({ offset: start * sector, size: size * sector }))
+    .map(({ start, size, uuid }) => ({
+      ...{ offset: start * sector, size: size * sector },
+      ...(uuid === undefined ? {} : { name: `PARTUUID=${uuid.toLowerCase()}` }),
+    }))
     .filter(({ offset, size }) => size > 0 && offset + size <= diskBytes)
     .sort((a, b) => b.size - a.size);
+}
+
+/** What blkid calls what is in a place and must not be looked at: to attach it can wake the host's LVM or RAID. */
+const NO_FILE_SYSTEMS: ReadonlySet<string> = new Set([
+  ...['LVM1_member', 'LVM2_member', 'linux_raid_member', 'ddf_raid_member', 'isw_raid_member'],
+  ...['crypto_LUKS', 'swap', 'swsuspend', 'bcache', 'drbd', 'VMFS_volume_member', 'zfs_member'],
+]);
+
+/** What is in a place, as blkid finds it. */
+export interface PlaceFacts {
+  /** What it holds instead of a file system; undefined: it may be mounted. */
+  readonly other: string | undefined;
+  /** How fstab(5) may call it: `UUID=…`, `LABEL=…`, `PARTUUID=…`. */
+  readonly names: readonly string[];
+}
+
+export async function placeFacts(path: string, place: Place): Promise<PlaceFacts> {
+  const at = ['--offset', `${place.offset}`, '--size', `${place.size}`];
+  // It fails where it finds nothing.
+  const found = await runProgram(['blkid', '--probe', '--output', 'export', ...at, path]).catch(
+    () => '',
+  );
+  const facts = new Map(
+    found.split('\n').map((line) => {
+      const end = line.indexOf('=');
+      return [line.slice(0, end), line.slice(end + 1)] as const;
+    }),
+  );
+  const type = facts.get('TYPE');
+  const tags = ['UUID', 'LABEL'].flatMap((tag) => {
+    const value = facts.get(tag);
+    return value === undefined ? [] : [`${tag}=${value}`];
+  });
+  return {
+    other: type !== undefined && NO_FILE_SYSTEMS.has(type) ? type : undefined,
+    names: [...tags, ...(place.name === undefined ? [] : [place.name])],
+  };
 }

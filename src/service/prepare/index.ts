@@ -1,1 +1,2 @@
+export { ServiceImagePreparer } from './image-preparer.ts';
 export { runImage } from './run-image.ts';

@@ -48,7 +48,9 @@ export async function copyDisk(
 }
 
 /** The stretches of a window without their chunks of zeroes. */
-function presentStretches(window: Window): { start: number; end: number }[] {
+export function presentStretches(
+  window: Pick<Window, 'bytes' | 'stretches'>,
+): { start: number; end: number }[] {
   const present: { start: number; end: number }[] = [];
   for (const stretch of window.stretches) {
     for (let start = stretch.start; start < stretch.end; start += CHUNK_BYTES) {

@@ -36,6 +36,7 @@ import { ManifestWriter } from '../manifest/index.ts';
 import { copyDisk } from './copy-disk.ts';
 import { ImageWindows } from './image-windows.ts';
 import { DISK_SIZE_UNIT } from './limits.ts';
+import { refuseEmpty } from './refusals.ts';
 
 export interface ImportImageRequest {
   readonly path: string;
@@ -104,7 +105,8 @@ export async function importImage(
   });
 }
 
-function checkFormat(format: string | undefined): ImageFormat | undefined {
+/** @throws Fault INVALID_INPUT */
+export function checkFormat(format: string | undefined): ImageFormat | undefined {
   if (format === undefined) return undefined;
   const known = IMAGE_FORMATS.find((name) => name === format);
   if (known !== undefined) return known;
@@ -135,10 +137,7 @@ async function importInto(
     ...(dependencies.qemuImg === undefined ? {} : { qemuImg: dependencies.qemuImg }),
   });
   try {
-    if (reader.size === 0) {
-      const details = { field: 'size', value: 0, expected: '1 byte or more' };
-      throw new Fault('IMAGE_INVALID', `${request.path}: the disk has no bytes`, details);
-    }
+    refuseEmpty(reader, request.path);
     return await importDisk(reader, half, job);
   } finally {
     await reader.close();

@@ -1,4 +1,5 @@
 /** Images become layers. Read first: import-image.ts. */
+export { type ImageToRawRequest, imageToRaw } from './image-to-raw.ts';
 export {
   type ImportDependencies,
   type ImportedImage,

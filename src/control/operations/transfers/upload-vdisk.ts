@@ -9,7 +9,7 @@ import { endedTask } from './ended-task.ts';
 
 /**
  * Settles when all of the image is here; the task that imports it has begun before, and has the name.
- * @throws Fault INVALID_INPUT, ALREADY_EXISTS, LIMIT_EXCEEDED, NO_SPACE, CANCELLED. The task fails with the
+ * @throws Fault as parseImport, ALREADY_EXISTS, LIMIT_EXCEEDED, NO_SPACE, CANCELLED. The task fails with the
  *   same, or with what ImageStore.importImage throws.
  */
 export async function uploadVdisk(

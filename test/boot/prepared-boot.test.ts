@@ -1,0 +1,91 @@
+/**
+ * An image that has nothing of Rootcast's is prepared on import and boots: by PXE, with a write cache in its own memory
+ * and an identity of its own, which is what only the hooks do.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import {
+  ensureDebianImage,
+  FULL_DHCP,
+  imageFiles,
+  runProgram,
+} from '../../src/service/demo/index.ts';
+import { describeWith, program, slow } from '../support/requires.ts';
+import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+
+const NEEDS = [
+  ...[slow(), ...BOOT_NEEDS, program('debugfs', 'e2fsprogs')],
+  program('bwrap', 'bubblewrap'),
+];
+
+const FOXTROT: GuestPlan = {
+  ...{ name: 'foxtrot', mac: '52:54:00:00:0f:01', firmware: 'bios', cache: 'device-ram' },
+  vdisk: 'bare',
+};
+
+describeWith(NEEDS, 'an image that was prepared on import', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rootcast-prepared-boot-'));
+  let lab: BootLab | undefined;
+  const running = (): BootLab => {
+    if (lab === undefined) throw new Error('the laboratory did not open');
+    return lab;
+  };
+
+  beforeAll(async () => {
+    lab = await BootLab.open(FULL_DHCP);
+  }, 1_200_000);
+
+  beforeEach(() => {
+    onTestFailed(() => console.error(lab?.report()));
+  });
+
+  afterAll(async () => {
+    await lab?.close();
+    rmSync(folder, { recursive: true, force: true });
+  }, 60_000);
+
+  /** The image of the tests without what makes it one of ours. */
+  async function bareDisk(): Promise<string> {
+    const disk = join(folder, 'bare.img');
+    await runProgram(['cp', '--sparse=always', (await ensureDebianImage()).disk, disk]);
+    const packing = join(folder, 'packing');
+    writeFileSync(packing, 'MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n');
+    const ours = [...imageFiles('any'), ...imageFiles('initramfs-tools')].map(({ to }) => to);
+    const wanted = 'etc/systemd/system/multi-user.target.wants/rootcast-ready.service';
+    const conf = '/etc/initramfs-tools/conf.d/rootcast';
+    const commands = [
+      ...[...ours, wanted].map((path) => `rm /${path}`),
+      ...[`rm ${conf}`, `write ${packing} ${conf}`],
+    ];
+    await runProgram(['debugfs', '-w', '-f', '-', `${disk}?offset=1048576`], {
+      input: `${commands.join('\n')}\n`,
+    });
+    return disk;
+  }
+
+  test(
+    'boots as one that had it all from the beginning',
+    async () => {
+      const { service } = running();
+      const told = await service.cli([
+        ...['vdisk', 'import', await bareDisk(), '--name', 'bare', '--prepare'],
+      ]);
+      expect(told).toContain('changed: /usr/lib/rootcast/rootcast-attach.sh\n');
+      expect(told).toContain('changed: rootcast-ready.service enabled\n');
+      await running().add(FOXTROT);
+      await running().powerOn(FOXTROT);
+      await running().multiUser('foxtrot');
+      const said = await running().shell(
+        'foxtrot',
+        'systemctl is-active multi-user.target; cat /etc/hostname; findmnt -no SOURCE /; cat /etc/machine-id',
+      );
+      expect(said).toMatch(/^active\nfoxtrot\n\/dev\/mapper\/rootcast-p1\n[0-9a-f]{32}$/);
+      const { deviceCache, lastBoot } = await service.machine('foxtrot');
+      expect(deviceCache).toMatchObject({ got: 'device-ram', state: 'good' });
+      expect(lastBoot).toMatchObject({ ended: 'ready' });
+    },
+    BOOT_MS,
+  );
+});
