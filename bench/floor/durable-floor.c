@@ -24,6 +24,7 @@
 enum {
   PAGE = 4096,
   LOG_BYTES = 256 << 20,
+  BATCH_BYTES = 16 << 20,
   INBOX_BYTES = 1 << 20,              /* a request with all it brings must fit */
   MAX_REPLIES = IOV_MAX / 2,          /* answered by one writev: header and data each */
   MAX_RANGES = 4096,                  /* written by one connection between two flushes */
@@ -64,7 +65,7 @@ static uint64_t image_bytes;
 static struct export *exports;
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t queue_filled = PTHREAD_COND_INITIALIZER;
-static struct flush *queue;
+static struct flush *queue, **queue_end = &queue;
 
 static void release(struct connection *connection) {
   if (atomic_fetch_sub(&connection->holders, 1) > 1) return;
@@ -135,14 +136,28 @@ static uint64_t log_batch(const struct flush *batch, uint64_t at) {
   return at;
 }
 
+/* The flushes at the head of the queue, at least one, that are no more than a batch. */
+static struct flush *take_batch(void) {
+  struct flush *first = queue, **end = &queue;
+  uint64_t bytes = 0;
+  while (*end != NULL) {
+    for (uint32_t i = 0; i < (*end)->count; i++) bytes += (*end)->ranges[i].length + PAGE;
+    if (bytes > BATCH_BYTES && *end != first) break;
+    end = &(*end)->next;
+  }
+  queue = *end;
+  if (queue == NULL) queue_end = &queue;
+  *end = NULL;
+  return first;
+}
+
 static void *sync_flushes(void *unused) {
   (void)unused;
   uint64_t at = 0;
   for (;;) {
     pthread_mutex_lock(&queue_lock);
     while (queue == NULL) pthread_cond_wait(&queue_filled, &queue_lock);
-    struct flush *batch = queue;
-    queue = NULL;
+    struct flush *batch = take_batch();
     pthread_mutex_unlock(&queue_lock);
     at = log_batch(batch, at);
     while (batch != NULL) {
@@ -161,6 +176,7 @@ static void enqueue_flush(struct connection *connection, const uint8_t *cookie) 
   size_t bytes = connection->count * sizeof(struct range);
   struct flush *flush = malloc(sizeof *flush + bytes);
   if (flush == NULL) fail("memory for a flush");
+  flush->next = NULL;
   flush->connection = connection;
   memcpy(flush->cookie, cookie, sizeof flush->cookie);
   flush->count = connection->count;
@@ -168,8 +184,8 @@ static void enqueue_flush(struct connection *connection, const uint8_t *cookie) 
   connection->count = 0;
   atomic_fetch_add(&connection->holders, 1);
   pthread_mutex_lock(&queue_lock);
-  flush->next = queue;
-  queue = flush;
+  *queue_end = flush;
+  queue_end = &flush->next;
   pthread_cond_signal(&queue_filled);
   pthread_mutex_unlock(&queue_lock);
 }
