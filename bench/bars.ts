@@ -51,7 +51,7 @@ export interface Bar {
   readonly target: string;
   readonly statistic: Statistic;
   /**
-   * `best`: of all targets that are not Rootcast's and not the floor, the best. A peer may answer
+   * `best`: of all targets that are not Rootcast's and not a floor, the best. A peer may answer
    * another workload (`peerWorkload`). Undefined: the bar is an absolute figure.
    */
   readonly peer: string | undefined;
@@ -195,7 +195,7 @@ interface Peer {
 }
 
 function isPeer(target: string): boolean {
-  return !target.startsWith('rootcast') && target !== 'floor';
+  return !target.startsWith('rootcast') && !target.startsWith('floor');
 }
 
 function bestPeer(

@@ -7,6 +7,8 @@ export interface RunOptions {
   readonly rounds: number;
   /** Per cell that is measured by time. */
   readonly seconds: number;
+  /** Seconds for which every server is warmed up after each start (warm-up.ts). */
+  readonly warmUp: number;
   /** How long a cell waits for a quiet machine, in seconds; 0 takes the machine as it is. */
   readonly patience: number;
   readonly imageBytes: number;

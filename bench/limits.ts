@@ -21,11 +21,11 @@ export const STOP_TIMEOUT_MS = 10_000;
 /** A client that runs longer than its time plus this hangs. */
 export const CLIENT_GRACE_MS = 60_000;
 
-/** Random reads, discarded, before a server is measured; a quick run takes a quarter of it. */
-export const WARM_UP_SECONDS = 1;
-
 /** A recorded machine that has no connection for so long has left. */
 export const LEAVE_GRACE_MS = 2_000;
 
 /** Connections of a warm-up, at most. */
 export const WARM_CONNECTIONS = 16;
+
+/** Machines beside those that are measured, on which a server is warmed up by replays of the trace. */
+export const WARM_MACHINES = 8;

@@ -12,6 +12,9 @@ export const QUICK_TARGETS: readonly string[] = [
   'nbdkit-cow',
 ];
 
+/** It must only work. */
+export const QUICK_WARM_UP_SECONDS = 0.25;
+
 const READS_THROUGH_OVERLAY = 'rootcast-machine';
 
 /** Machines, or connections, instead of the many of a full run. */

@@ -5,17 +5,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Asked, measureCell } from './cell.ts';
-import { type Client, fioClient, rootcastClient } from './clients.ts';
+import { fioClient, rootcastClient } from './clients.ts';
 import type { RunOptions } from './conditions.ts';
-import { WARM_CONNECTIONS, WARM_UP_SECONDS } from './limits.ts';
-import { type LoadJob, type LoadProgress, WrongDataError } from './load/job.ts';
+import { jobFor } from './job-for.ts';
+import { type LoadProgress, WrongDataError } from './load/job.ts';
 import type { Cell, ClientKind } from './result.ts';
-import { isCold, type Question, type Setup, setupsOf } from './setups.ts';
+import { type Question, type Setup, setupsOf } from './setups.ts';
 import type { RunningTarget, Target } from './targets/index.ts';
-import { replaysTrace, takesPart, type Workload } from './workloads.ts';
-
-/** The trace that boots are replayed from. */
-export const TRACE = join(import.meta.dirname, 'traces/debian-boot.csv');
+import { spareMachines, warmUpJobs } from './warm-up.ts';
+import { takesPart, type Workload } from './workloads.ts';
 
 export interface Plan {
   /** Its program; undefined when only our own client asks. */
@@ -41,67 +39,6 @@ export interface Progress {
   failed(what: string, error: unknown): void;
 }
 
-function jobFor(
-  workload: Workload,
-  options: RunOptions,
-  round: number,
-  uriOf: (machine: number) => string,
-): LoadJob {
-  // The first touch of the large blocks needs an area that the small ones have not touched.
-  const second = workload.pattern === 'sequential-write';
-  const once = workload.extent === 'once';
-  return {
-    workload,
-    uris: Array.from({ length: workload.machines }, (_, machine) => uriOf(machine)),
-    seconds: options.seconds,
-    areaOffset: second ? options.writeBytes : 0,
-    areaBytes: once && !replaysTrace(workload) ? options.writeBytes : 0,
-    seed: round + 1,
-    imageKnown: true,
-    readBack: true,
-    trace: replaysTrace(workload) ? TRACE : undefined,
-    traceReadsOnly: false,
-    volumeBytes: options.imageBytes,
-  };
-}
-
-const WARM_READS: Workload = {
-  id: 'read-4k-qd32',
-  title: 'warm-up: random reads',
-  access: 'image',
-  pattern: 'random-read',
-  blockBytes: 4096,
-  queueDepth: 32,
-  connections: 1,
-  machines: 1,
-  paced: false,
-  extent: 'time',
-  fio: false,
-};
-
-/** Discarded: fills the page cache, the server's own cache and, in Node.js, the compiler; both ends. */
-async function warmUp(plan: Plan, setup: Setup, client: Client, uri: string): Promise<void> {
-  const seconds = plan.options.quick ? WARM_UP_SECONDS / 4 : WARM_UP_SECONDS;
-  const job = { ...jobFor(WARM_READS, plan.options, 0, () => uri), seconds };
-  if (setup.image === 'trace') {
-    const replay: Workload = { ...WARM_READS, pattern: 'trace' };
-    await client.ask({ ...job, workload: replay, trace: TRACE, traceReadsOnly: true }, {});
-    return;
-  }
-  const whole: Workload = {
-    ...WARM_READS,
-    pattern: 'sequential-read',
-    blockBytes: 131_072,
-    queueDepth: 8,
-    extent: 'once',
-  };
-  await client.ask({ ...job, workload: whole }, {});
-  // As many connections as will come: each of several workers has a cache of its own to fill.
-  const connections = Math.max(...setup.questions.map(({ workload }) => workload.connections));
-  const reads = { ...WARM_READS, connections: Math.min(connections, WARM_CONNECTIONS) };
-  await client.ask({ ...job, workload: reads }, {});
-}
-
 async function askAll(
   plan: Plan,
   round: number,
@@ -115,8 +52,9 @@ async function askAll(
   const own = rootcastClient({}, plan.signal);
   const fio = plan.fio === undefined ? undefined : fioClient(plan.fio, plan.signal);
   try {
-    if (!setup.questions.some(({ workload }) => isCold(workload))) {
-      await warmUp(plan, setup, own, running.uri(0));
+    for (const job of warmUpJobs(setup, options, (machine) => running.uri(machine))) {
+      plan.signal.throwIfAborted();
+      await own.ask(job, {});
     }
     for (const question of setup.questions) {
       plan.signal.throwIfAborted();
@@ -157,7 +95,8 @@ async function takeTurn(
   progress.turn(round, target, setup);
   const scratch = mkdtempSync(join(plan.folder, `${target.id}-`));
   try {
-    const { access, machines } = setup;
+    const { access } = setup;
+    const machines = setup.machines + spareMachines(setup, plan.options);
     const image = plan.images[setup.image];
     const running = await target.start({ image, scratch, access, machines });
     try {

@@ -17,11 +17,6 @@ export interface Question {
   readonly client: ClientKind;
 }
 
-/** Measures what a server does before it knows anything: a warm-up would take that away. */
-export function isCold({ id }: Workload): boolean {
-  return id === 'slow-origin';
-}
-
 /**
  * Reads leave nothing behind, so both clients ask the same start of a server. What a client wrote does
  * stay, so where there are writes each client gets a start of its own.

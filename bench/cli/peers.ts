@@ -7,6 +7,7 @@ import type { CliIo } from '../../src/cli/index.ts';
 import { judge } from '../bars.ts';
 import { type Conditions, type RunOptions, readConditions } from '../conditions.ts';
 import { writeImage, writeTraceImage } from '../image.ts';
+import { TRACE } from '../job-for.ts';
 import {
   CLIENT_CHOICES,
   type ClientChoice,
@@ -18,9 +19,15 @@ import {
   usageError,
   wholeFrom,
 } from '../options.ts';
-import { QUICK_NOTE, QUICK_TARGETS, quickTarget, quickWorkload } from '../quick.ts';
+import {
+  QUICK_NOTE,
+  QUICK_TARGETS,
+  QUICK_WARM_UP_SECONDS,
+  quickTarget,
+  quickWorkload,
+} from '../quick.ts';
 import { RESULT_FORMAT, type Result } from '../result.ts';
-import { countCells, type Plan, type Progress, runRounds, TRACE } from '../rounds.ts';
+import { countCells, type Plan, type Progress, runRounds } from '../rounds.ts';
 import { withPrerequisites } from '../setups.ts';
 import { findProgram, programVersion, TARGETS, type Target } from '../targets/index.ts';
 import { parseTrace } from '../trace.ts';
@@ -35,6 +42,7 @@ interface PeersOptions extends ReportFiles {
   readonly quick?: true;
   readonly rounds?: number;
   readonly seconds?: number;
+  readonly warmUp?: number;
   readonly patience?: number;
   readonly imageMib?: number;
   readonly writeMib?: number;
@@ -53,9 +61,14 @@ export function peersCommand(io: CliIo): Command {
       'measured seconds of a cell that is measured by time (3)',
       positiveNumber,
     )
+    .option(
+      '--warm-up <n>',
+      'seconds for which every server is warmed up before it is measured (3)',
+      wholeFrom(0),
+    )
     .option('--patience <n>', 'seconds that a cell waits for a quiet machine (20)', wholeFrom(0))
     .option('--image-mib <n>', 'size of the shared image in MiB (512)', wholeFrom(1))
-    .option('--write-mib <n>', 'area that write workloads touch, in MiB (256)', wholeFrom(1))
+    .option('--write-mib <n>', 'area that write workloads touch, in MiB (192)', wholeFrom(1))
     .option('--only <ids>', 'only these targets and/or workloads: a,b,…', idList)
     .addOption(new Option('--client <client>', 'who asks').choices(CLIENT_CHOICES).default('both'))
     .option('--json <file>', 'everything as JSON')
@@ -70,15 +83,16 @@ export function peersCommand(io: CliIo): Command {
 function runOptions(options: PeersOptions): RunOptions {
   const quick = options.quick === true;
   const imageMib = options.imageMib ?? (quick ? 128 : 512);
-  const writeMib = options.writeMib ?? (quick ? 32 : 256);
-  if (2 * writeMib > imageMib) {
+  const writeMib = options.writeMib ?? (quick ? 32 : 192);
+  if (2 * writeMib >= imageMib) {
     throw usageError(
-      `--write-mib ${writeMib} is more than half of --image-mib ${imageMib}: there are two areas`,
+      `--write-mib ${writeMib} is too much for --image-mib ${imageMib}: there are two areas, and one for the warm-up`,
     );
   }
   return {
     rounds: options.rounds ?? (quick ? 1 : 5),
     seconds: options.seconds ?? (quick ? 1 : 3),
+    warmUp: options.warmUp ?? (quick ? QUICK_WARM_UP_SECONDS : 3),
     patience: options.patience ?? (quick ? 0 : 20),
     imageBytes: imageMib * MIB,
     writeBytes: writeMib * MIB,

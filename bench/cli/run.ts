@@ -7,11 +7,12 @@ import type { CliIo } from '../../src/cli/index.ts';
 import { measureCell } from '../cell.ts';
 import { type Client, rootcastClient } from '../clients.ts';
 import { readConditions } from '../conditions.ts';
+import { TRACE } from '../job-for.ts';
 import type { LoadJob, TlsFiles } from '../load/job.ts';
 import { REPOSITORY_PREFIX } from '../load/open-disk.ts';
 import { byteSize, checkIds, idList, positiveNumber, usageError, wholeFrom } from '../options.ts';
 import { type Cell, RESULT_FORMAT, type Result } from '../result.ts';
-import { TRACE } from '../rounds.ts';
+
 import { type NamedOptions, type NamedTarget, resolveNamed } from '../targets/named.ts';
 import { parseTrace, traceDiskBytes } from '../trace.ts';
 import { replaysTrace, WORKLOADS, type Workload } from '../workloads.ts';
@@ -191,7 +192,7 @@ function jobFor(workload: Workload, named: NamedTarget, flags: RunFlags, round: 
     imageKnown: false,
     readBack: true,
     trace,
-    traceReadsOnly: false,
+    traceRepeats: false,
     volumeBytes: Math.max(flags.areaMib * MIB, trace === undefined ? 0 : diskBytesOf(trace)),
   };
 }
@@ -221,6 +222,7 @@ async function runTargets(targets: readonly string[], flags: RunFlags, io: CliIo
     seconds: flags.seconds,
     patience: 0,
     imageBytes: 0,
+    warmUp: 0,
     writeBytes: flags.areaMib * MIB,
     quick: false,
   };

@@ -6,6 +6,8 @@ import { BLOCK, describeBlock, fillBlock, IMAGE_AUTHOR, isBlock } from './conten
 
 /** Of a block that was written in part. */
 const UNKNOWN = -1;
+/** Of a block that was not written. */
+const UNTOUCHED = -2;
 
 export interface Fault {
   readonly offset: number;
@@ -13,11 +15,40 @@ export interface Fault {
   readonly found: string;
 }
 
+/** Blocks of a page of generations: a map would cost more than the comparison of a block. */
+const PAGE_SHIFT = 10;
+const PAGE_BLOCKS = 1 << PAGE_SHIFT;
+
+/** Block → generation of the last write to it, or UNKNOWN, or UNTOUCHED. */
+class Generations {
+  readonly #pages: (Int32Array | undefined)[] = [];
+
+  get(block: number): number {
+    return this.#pages[block >>> PAGE_SHIFT]?.[block & (PAGE_BLOCKS - 1)] ?? UNTOUCHED;
+  }
+
+  set(block: number, generation: number): void {
+    const index = block >>> PAGE_SHIFT;
+    while (this.#pages.length <= index) this.#pages.push(undefined);
+    const page = this.#pages[index] ?? new Int32Array(PAGE_BLOCKS).fill(UNTOUCHED);
+    this.#pages[index] = page;
+    page[block & (PAGE_BLOCKS - 1)] = generation;
+  }
+
+  /** Blocks whose content is known, in ascending order. */
+  known(): number[] {
+    return this.#pages.flatMap((page, index) =>
+      [...(page?.entries() ?? [])]
+        .filter(([, generation]) => generation >= 0)
+        .map(([place]) => index * PAGE_BLOCKS + place),
+    );
+  }
+}
+
 export class DiskModel {
   readonly #author: number;
   readonly #imageKnown: boolean;
-  /** Block → generation of this machine's last write to it, or UNKNOWN. */
-  readonly #written = new Map<number, number>();
+  readonly #written = new Generations();
   readonly #scratch = Buffer.alloc(BLOCK);
   #generation = 0;
   #checkedBytes = 0;
@@ -34,8 +65,7 @@ export class DiskModel {
 
   /** Blocks that can be verified, in ascending order. */
   writtenBlocks(): number[] {
-    const known = [...this.#written].filter(([, generation]) => generation !== UNKNOWN);
-    return known.map(([block]) => block).sort((a, b) => a - b);
+    return this.#written.known();
   }
 
   /** What the next write of `target.length` bytes at `offset` shall write; notes that it was written. */
@@ -65,13 +95,15 @@ export class DiskModel {
       const start = offset + at - block * BLOCK;
       const length = Math.min(BLOCK - start, source.length - at);
       const written = this.#written.get(block);
-      const known = written === undefined ? this.#imageKnown : written !== UNKNOWN;
+      const untouched = written === UNTOUCHED;
+      const known = untouched ? this.#imageKnown : written !== UNKNOWN;
       if (known) {
-        const author = written === undefined ? IMAGE_AUTHOR : this.#author;
+        const author = untouched ? IMAGE_AUTHOR : this.#author;
+        const generation = untouched ? 0 : written;
         const right =
           length === BLOCK
-            ? isBlock(source, at, author, written ?? 0, block)
-            : this.#isPart(source, at, start, length, author, written ?? 0, block);
+            ? isBlock(source, at, author, generation, block)
+            : this.#isPart(source, at, start, length, author, generation, block);
         if (!right) return this.#fault(source.subarray(at, at + length), block, start);
         this.#checkedBytes += length;
       }
@@ -96,7 +128,7 @@ export class DiskModel {
   #fault(found: Buffer, block: number, start: number): Fault {
     const generation = this.#written.get(block);
     const wanted =
-      generation === undefined
+      generation === UNTOUCHED
         ? `block ${block} of the image`
         : `block ${block} of machine ${this.#author - 1}, write ${generation}`;
     const offset = block * BLOCK + start;

@@ -33,8 +33,8 @@ export interface LoadJob {
   readonly readBack: boolean;
   /** The file of the recorded requests, for patterns that replay them. */
   readonly trace: string | undefined;
-  /** Replays the reads of the trace only, again and again for `seconds`: to warm a server up. */
-  readonly traceReadsOnly: boolean;
+  /** Replays the trace again and again for `seconds`: to warm a server up. */
+  readonly traceRepeats: boolean;
   /** Size of the volume that a repository target gets. */
   readonly volumeBytes: number;
 }

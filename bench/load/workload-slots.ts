@@ -54,7 +54,7 @@ function writes(pattern: Pattern): boolean {
 /** @throws JobError when the disk cannot do what the job wants */
 export function checkMachine(machine: Machine, job: LoadJob, trace: readonly TraceRequest[]): void {
   const { pattern } = job.workload;
-  if (writes(pattern) && !job.traceReadsOnly && !machine.canWrite) {
+  if (writes(pattern) && !machine.canWrite) {
     throw new JobError(`${machine.name} is read-only, and ${pattern} writes`);
   }
   if (pattern === 'write-flush' && !machine.canFlush) {
@@ -137,14 +137,13 @@ function traceSlots(
   group: string | undefined,
 ): Slot[] {
   const { paced } = job.workload;
-  const reads = trace.filter(({ kind }) => !job.traceReadsOnly || kind === 'read');
-  const requests = paced ? paceTrace(reads) : reads;
+  const requests = paced ? paceTrace(trace) : trace;
   const longest = requests.reduce(
     (most, request) => Math.max(most, request.kind === 'flush' ? 0 : request.length),
     0,
   );
   const deadline = start + job.seconds * 1e3;
-  const again: Until | undefined = job.traceReadsOnly ? (now) => now >= deadline : undefined;
+  const again: Until | undefined = job.traceRepeats ? (now) => now >= deadline : undefined;
   return machines.flatMap((machine) =>
     machine.slots(1, longest, start, () =>
       traceScript(requests, { paced, again, group }, recorder),

@@ -1,4 +1,4 @@
-/** The C server of bench/floor, compiled at each start: what no server can be cheaper than. */
+/** The C servers of bench/floor, compiled at each start: what no server can be cheaper than. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -6,25 +6,42 @@ import { missingPrograms, programVersion } from './programs.ts';
 import { findFreePort, runningOn, startServerOnPort } from './server-process.ts';
 import type { RunningTarget, Stage, Target } from './target.ts';
 
-const SOURCE = join(import.meta.dirname, '../floor/floor-server.c');
+const SOURCES = join(import.meta.dirname, '../floor');
 const COMPILER = 'cc';
 const FLAGS = ['-O2', '-pthread'];
 
 const run = promisify(execFile);
 
-async function start({ image, scratch }: Stage): Promise<RunningTarget> {
-  const program = join(scratch, 'floor-server');
-  await run(COMPILER, [...FLAGS, '-o', program, SOURCE]);
+async function start(
+  name: 'floor-server' | 'durable-floor',
+  { image, scratch }: Stage,
+  more: readonly string[],
+): Promise<RunningTarget> {
+  const program = join(scratch, name);
+  await run(COMPILER, [...FLAGS, '-o', program, join(SOURCES, `${name}.c`)]);
   const port = await findFreePort();
-  const server = await startServerOnPort(program, [String(port), image], port);
-  return runningOn(server, port);
+  const server = await startServerOnPort(program, [String(port), image, ...more], port);
+  return runningOn(server, port, (machine) => `machine-${machine}`);
 }
 
+const common = {
+  missing: missingPrograms(COMPILER),
+  version: () => `${programVersion(COMPILER)} ${FLAGS.join(' ')}`,
+};
+
 export const floor: Target = {
+  ...common,
   id: 'floor',
   title: 'floor (C, from memory)',
   accesses: ['image'],
-  missing: missingPrograms(COMPILER),
-  version: () => `${programVersion(COMPILER)} ${FLAGS.join(' ')}`,
-  start,
+  start: (stage) => start('floor-server', stage, []),
+};
+
+/** Of flushed writes: each goes to stable storage once, and many share a sync. */
+export const durableFloor: Target = {
+  ...common,
+  id: 'floor-durable',
+  title: 'floor (C, memory and a log)',
+  accesses: ['persistent'],
+  start: (stage) => start('durable-floor', stage, [join(stage.scratch, 'log')]),
 };

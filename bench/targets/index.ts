@@ -1,5 +1,5 @@
 import { rootcastChain1, rootcastChain30 } from './chain.ts';
-import { floor } from './floor.ts';
+import { durableFloor, floor } from './floor.ts';
 import { nbdServer, nbdServerCow } from './nbd-server.ts';
 import { nbdkitCow, nbdkitFile, nbdkitMemory } from './nbdkit.ts';
 import { qemuIscsi, qemuNfs, rootcastIscsi, rootcastNfs } from './origins.ts';
@@ -30,6 +30,7 @@ export const TARGETS: readonly Target[] = [
   nbdServer,
   qemuNbdRaw,
   storageDaemonRaw,
+  durableFloor,
   rootcastMachine,
   storageDaemonOverlays,
   nbdkitCow,

@@ -19,7 +19,7 @@ export function makeJob(differences: Partial<LoadJob>): LoadJob {
     imageKnown: true,
     readBack: true,
     trace: undefined,
-    traceReadsOnly: false,
+    traceRepeats: false,
     volumeBytes: 2 ** 20,
     ...differences,
   };

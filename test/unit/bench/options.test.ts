@@ -37,7 +37,7 @@ describe('a wrong flag', () => {
     [
       ['peers', '--image-mib', '16', '--write-mib', '12'],
       '--write-mib 12',
-      'half of --image-mib 16',
+      'too much for --image-mib 16',
     ],
     [['peers', '--only', 'nbdkit-file,nothing'], "there is no 'nothing'", 'rootcast-vdisk'],
     [['peers', '--only', 'floor,boot-100'], '--only floor,boot-100', 'none of these targets'],

@@ -25,9 +25,10 @@ export function makeOptions(
   const options = {
     rounds: 5,
     seconds: 3,
+    warmUp: 3,
     patience: 20,
     imageBytes: 512 * 2 ** 20,
-    writeBytes: 256 * 2 ** 20,
+    writeBytes: 192 * 2 ** 20,
     only: [],
     strict: false,
     help: false,

@@ -241,7 +241,7 @@ describe('what a report says besides', () => {
     expect(text).toContain('- machine: 2 × AMD EPYC, 24 GiB\n');
     expect(text).toContain('- nbdkit file: nbdkit 1.32.5\n');
     expect(text).toContain(
-      '- options: rounds 5; seconds 3; patience 20; image 512 MiB; write 256 MiB; only a, b; quick\n',
+      '- options: rounds 5; seconds 3; warmUp 3; patience 20; image 512 MiB; write 192 MiB; only a, b; quick\n',
     );
     expect(text).not.toContain('out.json');
   });
