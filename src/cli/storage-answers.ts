@@ -68,6 +68,26 @@ export interface Health {
   readonly space: Space | null;
 }
 
+export interface RepositoryCheck {
+  readonly clean: boolean;
+  readonly repaired: boolean;
+  readonly repositoryId: string | null;
+  readonly owner: string | null;
+  readonly attached: boolean;
+  readonly volumes: number;
+  readonly extents: { readonly total: number; readonly mapped: number };
+  readonly findings: readonly {
+    readonly severity: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+}
+
+export interface Fence {
+  readonly who: string;
+  readonly hosts: readonly string[];
+}
+
 export interface Volume {
   readonly id: string;
   readonly repository: string;

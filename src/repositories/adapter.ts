@@ -3,6 +3,7 @@
  * repository. A folder of src/adapters exports one, and the VolumeData for the workers.
  */
 import type { ArrayControl } from './array-control.ts';
+import type { CheckOptions, CheckReport } from './check-report.ts';
 import type { VolumeData } from './ports.ts';
 
 /** A setting of a repository of this kind: what the API takes, the CLI shows and the documentation lists. */
@@ -105,6 +106,13 @@ export interface Adapter {
       readonly signal: AbortSignal;
     },
   ): Promise<ArrayControl>;
+  /**
+   * Checks what Rootcast keeps on the storage besides data, and repairs it where that is wanted and nothing must be
+   * guessed. Of storage that this service has not attached. Absent: it keeps nothing of the kind.
+   * @param connection.repositoryId the one that is meant; '': whatever is there
+   * @throws ArrayError EXCLUSIVE_ATTACHED, ALREADY_MANAGED (it holds another one), UNREACHABLE …
+   */
+  check?(connection: Connection, parts: AdapterParts, options: CheckOptions): Promise<CheckReport>;
   /** The data port of an attached repository, in the thread that calls it. Connects when a volume is opened. */
   openData(connection: Connection, parts: AdapterParts, ask: AskControl): VolumeData;
 }

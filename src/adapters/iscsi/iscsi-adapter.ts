@@ -11,8 +11,12 @@ import {
   type AskControl,
   attachCarved,
   type CarvedControl,
+  type CheckOptions,
+  type CheckReport,
   type Connection,
+  carvedSettings,
   carvedVolumeData,
+  fsckCarved,
   type VolumeData,
   type VolumeLocator,
 } from '../../repositories/index.ts';
@@ -28,6 +32,7 @@ export const iscsiAdapter: Adapter = {
   settings: ISCSI_SETTINGS,
   probe: probeIscsi,
   attach: attachLun,
+  check: checkLun,
   openData: (connection, parts, ask) => new LunData(connection, parts, ask),
 };
 
@@ -57,6 +62,7 @@ async function attachLun(
       onOwned: (verify) => {
         stillOurs = verify;
       },
+      ...carvedSettings(connection.settings),
       locatorAddress: locator.address,
       description: { vendor, product, version, serial },
       below: {
@@ -70,6 +76,31 @@ async function attachLun(
   } catch (error) {
     await lun.close();
     throw error;
+  }
+}
+
+async function checkLun(
+  connection: Connection,
+  parts: AdapterParts,
+  { repair, force, signal }: CheckOptions,
+): Promise<CheckReport> {
+  const { repositoryId, initiatorName: owner } = connection;
+  // Until it is repaired nothing is changed that could wait.
+  let stillOurs = async (): Promise<void> => undefined;
+  const lun = await openLun(connection, parts, {
+    ...{ repositoryId, write: repair, signal },
+    stillOurs: () => stillOurs(),
+  });
+  const meant = repositoryId === '' ? {} : { repositoryId };
+  try {
+    return await fsckCarved(lun.device, {
+      ...{ repair, force, owner, ...meant },
+      onOwned: (verify) => {
+        stillOurs = verify;
+      },
+    });
+  } finally {
+    await lun.close();
   }
 }
 

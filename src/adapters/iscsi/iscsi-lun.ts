@@ -54,7 +54,11 @@ export async function openLun(
   const settings = iscsiSettings(connection);
   const timers = { ...REAL_TIME, now: parts.clock };
   const port = new IscsiDataPort({ log: parts.log, timers });
+  // Nobody waits for a path any more: not for the whole of the patience.
+  const giveUp = (): void => void port.close();
+  options.signal.addEventListener('abort', giveUp, { once: true });
   try {
+    options.signal.throwIfAborted();
     const { iqn, lun } = await whichLun(settings, parts, options.signal);
     const portals = settings.portals.map(portalText);
     const { signal, repositoryId, ...wishes } = options;
@@ -85,6 +89,8 @@ export async function openLun(
   } catch (error) {
     await port.close();
     throw arrayErrorOf(error, options.signal);
+  } finally {
+    options.signal.removeEventListener('abort', giveUp);
   }
 }
 

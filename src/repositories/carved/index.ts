@@ -2,6 +2,6 @@
 export { type AttachCarvedRequest, attachCarved } from './attach-carved.ts';
 export type { CarvedControl, CarvedDescription } from './carved-control.ts';
 export { type CarvedVolumeDataOptions, carvedVolumeData } from './carved-data.ts';
-export { type CarvedContent, type DeviceContent, readDeviceContent } from './device-content.ts';
-export type { Finding, FindingCode, FindingSeverity } from './findings.ts';
-export { type FsckOptions, type FsckReport, fsckCarved } from './fsck.ts';
+export { findingOfContent } from './device-content.ts';
+export { fsckCarved } from './fsck.ts';
+export { CARVED_SETTINGS, carvedSettings } from './settings.ts';

@@ -17,8 +17,16 @@ import type {
   VolumeName,
 } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { Adapter, ArrayInfo, ProbeAnswer } from '../../repositories/index.ts';
+import type {
+  Adapter,
+  ArrayInfo,
+  CheckOptions,
+  CheckReport,
+  HostIdentity,
+  ProbeAnswer,
+} from '../../repositories/index.ts';
 import { CloneOperations } from './clone-operations.ts';
+import { FenceOperations } from './fence-operations.ts';
 import { SnapshotOperations } from './snapshot-operations.ts';
 import { inFaults } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
@@ -35,6 +43,7 @@ export class ServiceStorage implements Storage {
   readonly #volumes: VolumeOperations;
   readonly #snapshots: SnapshotOperations;
   readonly #clones: CloneOperations;
+  readonly #fences: FenceOperations;
   /** How many operations are changing something in a repository. */
   readonly #atWork = new Map<string, number>();
 
@@ -43,6 +52,7 @@ export class ServiceStorage implements Storage {
     this.#volumes = new VolumeOperations(options);
     this.#snapshots = new SnapshotOperations(options, this.#volumes);
     this.#clones = new CloneOperations(options, this.#volumes);
+    this.#fences = new FenceOperations(options);
   }
 
   kinds(): readonly AdapterKind[] {
@@ -58,6 +68,29 @@ export class ServiceStorage implements Storage {
       () => repositories.adapter(kind).probe({ settings, secrets, initiatorName }, parts, signal),
       signal,
     );
+  }
+
+  check(
+    { kind, repositoryId = '', settings, secrets }: Parameters<Storage['check']>[0],
+    options: CheckOptions,
+  ): Promise<CheckReport> {
+    const { repositories } = this.#options;
+    const { initiatorName, parts } = repositories;
+    return inFaults(async () => {
+      const adapter = repositories.adapter(kind);
+      if (adapter.check === undefined) {
+        throw new Fault(
+          'UNSUPPORTED',
+          `on storage of kind ${kind} nothing is kept that could be checked`,
+          {
+            field: 'kind',
+            value: kind,
+            expected: 'a kind whose disks Rootcast carves into volumes',
+          },
+        );
+      }
+      return adapter.check({ repositoryId, settings, secrets, initiatorName }, parts, options);
+    }, options.signal);
   }
 
   attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedRepository> {
@@ -254,5 +287,17 @@ export class ServiceStorage implements Storage {
 
   mappings(volume: VolumeName) {
     return inFaults(() => this.#volumes.mappings(volume));
+  }
+
+  fence(repositoryId: string, host: HostIdentity): Promise<void> {
+    return this.#changing([repositoryId], () => this.#fences.fence(repositoryId, host));
+  }
+
+  unfence(repositoryId: string, host: HostIdentity): Promise<void> {
+    return this.#changing([repositoryId], () => this.#fences.unfence(repositoryId, host));
+  }
+
+  fenced(repositoryId: string) {
+    return inFaults(() => this.#fences.fenced(repositoryId));
   }
 }
