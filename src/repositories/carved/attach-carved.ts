@@ -145,11 +145,11 @@ async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
     return await format(request);
   }
   if (newest.repositoryId !== connection.repositoryId) {
-    const message = `the device holds repository ${newest.repositoryId} of ${newest.owner}`;
+    const message = `the device holds another repository, of ${newest.owner}`;
     throw new ArrayError('ALREADY_MANAGED', message, { refs: [newest.repositoryId] });
   }
   if (newest.owner !== connection.initiatorName && options.takeOver !== true) {
-    const message = `the device belongs to ${newest.owner}`;
+    const message = 'the device belongs to another server';
     throw new ArrayError('EXCLUSIVE_ATTACHED', message, { refs: [newest.owner] });
   }
   if (size < newest.deviceSize) {

@@ -84,8 +84,12 @@ async function check(
     return report(findings, superblock, newest?.state, false);
   }
   if (superblock.attached && options.force !== true) {
-    const message = `${superblock.owner} has the device attached`;
-    throw new ArrayError('EXCLUSIVE_ATTACHED', message, { refs: [superblock.owner] });
+    const message = 'a server has the device attached';
+    throw new ArrayError('EXCLUSIVE_ATTACHED', message, {
+      refs: [superblock.owner],
+      field: 'force',
+      expected: 'a server that has detached it; or force, when it is known to be dead',
+    });
   }
   const unchanged = () => verifyUnchanged(read, size, superblock);
   options.onOwned?.(unchanged);
@@ -100,7 +104,7 @@ async function claim(
   claims: Claims,
 ): Promise<void> {
   if (options.repositoryId !== undefined && options.repositoryId !== repositoryId) {
-    const message = `the device holds repository ${repositoryId}, not ${options.repositoryId}`;
+    const message = 'the device holds another repository';
     throw new ArrayError('ALREADY_MANAGED', message, { refs: [repositoryId] });
   }
   claims.inProcess(`device ${formatId}`);
@@ -115,16 +119,26 @@ async function verifyUnchanged(read: ReadFresh, size: number, before: Superblock
   throw new BlockError('ESTALE', 'write', 0, 0, `${who} has changed the device meanwhile`);
 }
 
+const IS_NOW = {
+  superblock: 'whole',
+  foreign: 'overwritten',
+  damaged: 'damaged',
+  version: 'of another version of the format',
+} as const;
+
 function superblockFindings({ copies, newest }: SuperblockCopies): Finding[] {
   if (newest === undefined) {
-    const message = 'neither superblock can be read';
+    const empty = copies.every(({ kind }) => kind === 'foreign');
+    const message = empty
+      ? 'there is no superblock: no repository, or both copies are overwritten'
+      : 'neither superblock can be read';
     return [{ code: 'no-superblock', severity: 'fatal', message }];
   }
   const findings: Finding[] = [];
   for (const [index, copy] of copies.entries()) {
     const stale = copy.kind === 'superblock' && copy.superblock.sequence !== newest.sequence;
     if (copy.kind === 'superblock' && !stale) continue;
-    const message = `superblock ${index} is ${stale ? 'older than the other' : copy.kind}`;
+    const message = `superblock ${index} is ${stale ? 'older than the other' : IS_NOW[copy.kind]}`;
     findings.push({ code: 'superblock-copy', severity: 'repairable', message });
   }
   return findings;

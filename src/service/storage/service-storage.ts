@@ -28,7 +28,7 @@ import type {
 import { CloneOperations } from './clone-operations.ts';
 import { FenceOperations } from './fence-operations.ts';
 import { SnapshotOperations } from './snapshot-operations.ts';
-import { inFaults } from './storage-fault.ts';
+import { inFaults, withWayOut } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
 import { VolumeOperations } from './volume-operations.ts';
 
@@ -97,11 +97,15 @@ export class ServiceStorage implements Storage {
     const { repositories, arrays, trees, troubled } = this.#options;
     return inFaults(async () => {
       // Before anybody can make something in it: whatever is written down then is of before.
-      const attached = await repositories.attach(request, signal, async (ports) => {
-        for (const { tag, error } of await arrays.sweep(ports)) {
-          troubled(`deleting what a crash left of ${tag}`, error);
-        }
-      });
+      const attached = await repositories
+        .attach(request, signal, async (ports) => {
+          for (const { tag, error } of await arrays.sweep(ports)) {
+            troubled(`deleting what a crash left of ${tag}`, error);
+          }
+        })
+        .catch((error: unknown) => {
+          throw withWayOut(error, request);
+        });
       trees.collector.wake();
       this.#options.attached(request.repositoryId);
       return { info: attached.array.info, capabilities: attached.capabilities };
