@@ -19,6 +19,7 @@ export interface RepositoryKind {
 export interface Probe {
   readonly step: string;
   readonly choose: string | null;
+  readonly capabilities: Readonly<Record<string, string>> | null;
   readonly found: readonly {
     readonly value: string;
     readonly description: string;

@@ -3,6 +3,7 @@
  * repository. A folder of src/adapters exports one, and the VolumeData for the workers.
  */
 import type { ArrayControl } from './array-control.ts';
+import type { CapabilitySet } from './capabilities.ts';
 import type { CheckOptions, CheckReport } from './check-report.ts';
 import type { VolumeData } from './ports.ts';
 
@@ -54,6 +55,8 @@ export interface ProbeAnswer {
   /** The setting that the next call must have. */
   readonly choose: string | undefined;
   readonly found: readonly ProbeFinding[];
+  /** At the last step: what the array does by itself. undefined: only trying would tell, and a probe changes nothing. */
+  readonly capabilities?: CapabilitySet;
 }
 
 export interface ProbeFinding {

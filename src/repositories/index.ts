@@ -54,6 +54,7 @@ export {
   type CarvedControl,
   type CarvedDescription,
   type CarvedVolumeDataOptions,
+  carvedCapabilities,
   carvedSettings,
   carvedVolumeData,
   findingOfContent,

@@ -150,7 +150,7 @@ export class FakeStorage implements Storage {
     if (target.settings['targetIQN'] !== undefined) {
       const holds = { repositoryId: 'r-old', name: 'before' };
       const found = [{ value: 'lun-1', description: '1 GiB', settings: {}, size: 2 ** 30, holds }];
-      return { step: 'ready', choose: undefined, found };
+      return { step: 'ready', choose: undefined, found, capabilities: CAN };
     }
     return {
       step: 'system',

@@ -21,6 +21,7 @@ import {
   type VolumeLocator,
 } from '../../repositories/index.ts';
 import { accessOf } from './access.ts';
+import { initiatorCapabilities } from './capabilities.ts';
 import { openLun } from './iscsi-lun.ts';
 import { ISCSI_ADAPTER, lunAddressOf } from './locator.ts';
 import { probeIscsi } from './probe.ts';
@@ -35,9 +36,6 @@ export const iscsiAdapter: Adapter = {
   check: checkLun,
   openData: (connection, parts, ask) => new LunData(connection, parts, ask),
 };
-
-/** What our initiator can, on any array. */
-const REACH = { discover: 'yes', chap: 'yes', mutualChap: 'yes', multiPath: 'yes' } as const;
 
 async function attachLun(
   connection: Connection,
@@ -66,7 +64,7 @@ async function attachLun(
       locatorAddress: locator.address,
       description: { vendor, product, version, serial },
       below: {
-        capabilities: { ...REACH, chapEnforced: lun.chapEnforced },
+        capabilities: initiatorCapabilities(lun.chapEnforced),
         health: () => lun.health(),
         close: () => lun.close(),
       },

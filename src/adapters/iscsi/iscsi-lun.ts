@@ -4,7 +4,6 @@
  */
 import { ArrayError } from '../../errors/index.ts';
 import {
-  enforcesChap,
   IscsiDataPort,
   type IscsiDevice,
   type PathReport,
@@ -15,7 +14,7 @@ import type { AdapterParts, ArrayHealth, VolumeLocator } from '../../repositorie
 import { accessOf } from './access.ts';
 import { arrayErrorOf } from './array-errors.ts';
 import { lunLocator } from './locator.ts';
-import { lunsOf } from './probe.ts';
+import { isChapEnforced, lunsOf } from './probe.ts';
 import { type IscsiConnection, type IscsiSettings, iscsiSettings } from './settings.ts';
 
 export interface OpenLunOptions {
@@ -67,9 +66,8 @@ export async function openLun(
     const device = await port.open(expectWwid === undefined ? access : { ...access, expectWwid });
     const { facts, wwid } = device;
     const { chap } = settings;
-    const probe = { portals: settings.portals, iqn, initiatorName: settings.initiatorName, timers };
-    const enforced = chap !== undefined && (await enforcesChap({ ...probe, chap, signal }));
-    if (chap !== undefined && !enforced)
+    const chapEnforced = await isChapEnforced(settings, iqn, parts, signal);
+    if (chap !== undefined && chapEnforced === 'no')
       parts.log.warn({ iqn }, 'the target does not enforce its CHAP');
     return {
       device,
@@ -79,7 +77,7 @@ export async function openLun(
       product: facts.inquiry.product,
       revision: facts.inquiry.revision,
       serial: facts.serial ?? '',
-      chapEnforced: enforced ? 'yes' : 'no',
+      chapEnforced,
       health: () => healthOf(device.paths),
       close: async () => {
         await device.close();

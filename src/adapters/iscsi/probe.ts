@@ -2,6 +2,7 @@
 import { ArrayError } from '../../errors/index.ts';
 import {
   discoverTargets,
+  enforcesChap,
   type FoundLun,
   type FoundTarget,
   IscsiDataPort,
@@ -19,6 +20,7 @@ import {
 } from '../../repositories/index.ts';
 import { accessOf } from './access.ts';
 import { arrayErrorOf } from './array-errors.ts';
+import { lunCapabilities } from './capabilities.ts';
 import { LOOK_PATIENCE_MS, LUNS_LOOKED_INTO } from './limits.ts';
 import { type IscsiConnection, type IscsiSettings, iscsiSettings } from './settings.ts';
 
@@ -39,7 +41,11 @@ export async function probeIscsi(
     const found = chosen === undefined ? luns : luns.filter((lun) => isChosen(lun, settings));
     const findings = await lookInto(found, settings, settings.iqn, parts, signal);
     if (chosen === undefined) return { step: 'pool', choose: 'SCSIid', found: findings };
-    if (found.length > 0) return { step: 'ready', choose: undefined, found: findings };
+    if (found.length > 0) {
+      const chapEnforced = await isChapEnforced(settings, settings.iqn, parts, signal);
+      const capabilities = lunCapabilities(chapEnforced);
+      return { step: 'ready', choose: undefined, found: findings, capabilities };
+    }
     throw new ArrayError('NOT_FOUND', `the target ${settings.iqn} has no such LUN: ${chosen}`, {
       refs: luns.map(({ lun, wwid }) => `${lun}: ${wwid}`),
     });
@@ -53,6 +59,19 @@ function isChosen({ lun, wwid }: FoundLun, settings: IscsiSettings): boolean {
   const sameDisk =
     settings.wwid === undefined || settings.wwid.toLowerCase() === wwid.toLowerCase();
   return sameLun && sameDisk;
+}
+
+/** `yes`: a login with a wrong secret, and one with none, were refused. `no`: also when no CHAP is set. @throws IscsiError */
+export async function isChapEnforced(
+  { chap, portals, initiatorName }: IscsiSettings,
+  iqn: string,
+  { clock }: AdapterParts,
+  signal: AbortSignal,
+): Promise<'yes' | 'no'> {
+  if (chap === undefined) return 'no';
+  const timers = { ...REAL_TIME, now: clock };
+  const enforced = await enforcesChap({ portals, iqn, initiatorName, timers, chap, signal });
+  return enforced ? 'yes' : 'no';
 }
 
 /** @throws IscsiError, LunUnusable */

@@ -19,6 +19,7 @@ import {
   type CheckOptions,
   type CheckReport,
   type Connection,
+  carvedCapabilities,
   carvedSettings,
   carvedVolumeData,
   checkNotCancelled,
@@ -84,7 +85,7 @@ export class SanAdapter implements Adapter {
     if (choice.wwid !== undefined || choice.path !== undefined) {
       const node = await findNode(this.#surroundings.folders, choice);
       const found = [await describe(node, parts, this.#surroundings.folders)];
-      return { step: 'ready', choose: undefined, found };
+      return { step: 'ready', choose: undefined, found, capabilities: carvedCapabilities() };
     }
     const found: ProbeFinding[] = [];
     const nodes = await listBlockNodes(this.#surroundings.folders);

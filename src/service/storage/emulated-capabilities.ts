@@ -1,9 +1,4 @@
-import {
-  type ArrayControl,
-  type CapabilityFlag,
-  type CapabilitySet,
-  capabilities,
-} from '../../repositories/index.ts';
+import { type CapabilityFlag, type CapabilitySet, capabilities } from '../../repositories/index.ts';
 
 /** What layers do for any array that can hold volumes. */
 const BY_LAYERS: readonly CapabilityFlag[] = [
@@ -35,9 +30,8 @@ const BETWEEN_REPOSITORIES: readonly CapabilityFlag[] = [
 ];
 
 /** What the users of a repository get. Layers and the array's own snapshots are not mixed in one tree. */
-export function emulatedCapabilities({ info, snapshots }: ArrayControl): CapabilitySet {
-  const known = info.capabilities;
-  const above = snapshots === undefined ? BY_LAYERS : ABOVE_SNAPSHOTS;
+export function emulatedCapabilities(known: CapabilitySet): CapabilitySet {
+  const above = known.snapshot === 'no' ? BY_LAYERS : ABOVE_SNAPSHOTS;
   const given = [...above, ...BETWEEN_REPOSITORIES];
   const emulated = given.filter((flag) => known[flag] === 'no').map((flag) => [flag, 'emulated']);
   return capabilities({ ...known, ...Object.fromEntries(emulated) });

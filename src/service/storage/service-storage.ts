@@ -26,6 +26,7 @@ import type {
   ProbeAnswer,
 } from '../../repositories/index.ts';
 import { CloneOperations } from './clone-operations.ts';
+import { emulatedCapabilities } from './emulated-capabilities.ts';
 import { FenceOperations } from './fence-operations.ts';
 import { SnapshotOperations } from './snapshot-operations.ts';
 import { inFaults, withWayOut } from './storage-fault.ts';
@@ -64,10 +65,12 @@ export class ServiceStorage implements Storage {
   probe({ kind, settings, secrets }: RepositoryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
     const { repositories } = this.#options;
     const { initiatorName, parts } = repositories;
-    return inFaults(
-      () => repositories.adapter(kind).probe({ settings, secrets, initiatorName }, parts, signal),
-      signal,
-    );
+    return inFaults(async () => {
+      const target = { settings, secrets, initiatorName };
+      const answer = await repositories.adapter(kind).probe(target, parts, signal);
+      if (answer.capabilities === undefined) return answer;
+      return { ...answer, capabilities: emulatedCapabilities(answer.capabilities) };
+    }, signal);
   }
 
   check(

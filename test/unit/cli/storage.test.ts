@@ -54,6 +54,7 @@ describe('repositories', () => {
     const third = await text(`${probe} --set target=a --set targetIQN=b`);
     expect(third).toContain('repository create NAME --kind iscsi --set target=a --set targetIQN=b');
     expect(third).toContain('--existing r-old');
+    expect(third).toMatch(/^Rootcast does: +snapshot$/m);
   });
 
   test('are checked: what was found is shown, and damage is exit code 1', async () => {

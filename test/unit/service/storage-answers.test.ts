@@ -1,22 +1,12 @@
 /** What a repository can do for its users, and what is said when it is somebody's. */
 import { expect, test } from 'vitest';
 import { ArrayError, Fault } from '../../../src/errors/index.ts';
-import {
-  type ArrayControl,
-  type CapabilityFlag,
-  capabilities,
-} from '../../../src/repositories/index.ts';
+import { type CapabilityFlag, capabilities } from '../../../src/repositories/index.ts';
 import { emulatedCapabilities } from '../../../src/service/storage/emulated-capabilities.ts';
 import { inFaults, withWayOut } from '../../../src/service/storage/storage-fault.ts';
 
-const offered = (
-  own: Partial<Record<CapabilityFlag, 'yes'>>,
-  snapshots: object | undefined = undefined,
-) =>
-  emulatedCapabilities({
-    info: { capabilities: capabilities(own) },
-    snapshots,
-  } as unknown as ArrayControl);
+const offered = (own: Partial<Record<CapabilityFlag, 'yes'>>) =>
+  emulatedCapabilities(capabilities(own));
 
 test('layers do what an array cannot that only holds volumes, and replication goes between any two', () => {
   const flags = offered({ thin: 'yes', replicate: 'yes' });
@@ -34,7 +24,7 @@ test('layers do what an array cannot that only holds volumes, and replication go
 });
 
 test('an array with snapshots of its own gets no layers: what it cannot, nobody can', () => {
-  const flags = offered({ snapshot: 'yes', cloneLinked: 'yes' }, {});
+  const flags = offered({ snapshot: 'yes', cloneLinked: 'yes' });
   expect(flags).toMatchObject({
     snapshot: 'yes',
     cloneLinked: 'yes',

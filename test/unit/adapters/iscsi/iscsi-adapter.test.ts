@@ -100,7 +100,12 @@ describe('the iSCSI adapter', () => {
     };
     expect(await probe()).toEqual({ step: 'pool', choose: 'SCSIid', found: [lun] });
     settings['SCSIid'] = WWID;
-    expect(await probe()).toEqual({ step: 'ready', choose: undefined, found: [lun] });
+    expect(await probe()).toEqual({
+      step: 'ready',
+      choose: undefined,
+      found: [lun],
+      capabilities: expect.objectContaining({ thin: 'yes', multiPath: 'yes', chapEnforced: 'no' }),
+    });
     settings['SCSIid'] = '3600140500000000000000000000000bb';
     await expect(probe()).rejects.toMatchObject({
       code: 'NOT_FOUND',
