@@ -27,6 +27,7 @@ import { bundleRoutes } from './routes/bundles.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { enrolmentPolicyRoutes, enrolmentRoutes } from './routes/enrolments.ts';
 import { exportRoutes } from './routes/exports.ts';
+import { fenceRoutes } from './routes/fences.ts';
 import { hookRoutes } from './routes/hooks.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { machineRoutes } from './routes/machines.ts';
@@ -34,6 +35,7 @@ import { mappingRoutes } from './routes/mappings.ts';
 import { personalityRoutes } from './routes/personality.ts';
 import { replicationRoutes } from './routes/replications.ts';
 import { repositoryRoutes } from './routes/repositories.ts';
+import { repositoryCheckRoutes } from './routes/repository-checks.ts';
 import { snapshotScheduleRoutes } from './routes/snapshot-schedules.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { taskRoutes } from './routes/tasks.ts';
@@ -47,10 +49,12 @@ import { faultOfValidation, validatorCompiler } from './validation.ts';
 
 const STORAGE_ROUTES = [
   repositoryRoutes,
+  repositoryCheckRoutes,
   volumeRoutes,
   snapshotRoutes,
   mappingRoutes,
   hostRoutes,
+  fenceRoutes,
   volumeGroupRoutes,
   snapshotScheduleRoutes,
   hookRoutes,

@@ -18,5 +18,5 @@ export { RangeLock } from './range-lock.ts';
 export { type ProgramEnd, type RunProgramOptions, runProgram } from './run-program.ts';
 export { SharedBitmap } from './shared-bitmap.ts';
 export { SharedMutex } from './shared-mutex.ts';
-export { syncFolder } from './sync-folder.ts';
+export { syncPath } from './sync-path.ts';
 export { writeNow } from './write-now.ts';

@@ -1,7 +1,7 @@
 /** Files of the machine that the CLI runs on. */
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { syncFolder } from '../base/index.ts';
+import { syncPath } from '../base/index.ts';
 import { CliError, EXIT_REFUSED, EXIT_USAGE } from './cli-error.ts';
 import { READ_BYTES } from './limits.ts';
 import type { Upload } from './stream-client.ts';
@@ -26,7 +26,7 @@ export async function writeWhole(
     await handle.close();
     await refuseTaken(path, place.overwrite);
     await rename(partial, path);
-    await syncFolder(dirname(path));
+    await syncPath(dirname(path));
     return { path, length };
   } catch (error) {
     await handle.close().catch(() => undefined);

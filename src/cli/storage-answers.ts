@@ -19,6 +19,7 @@ export interface RepositoryKind {
 export interface Probe {
   readonly step: string;
   readonly choose: string | null;
+  readonly capabilities: Readonly<Record<string, string>> | null;
   readonly found: readonly {
     readonly value: string;
     readonly description: string;
@@ -66,6 +67,26 @@ export interface Health {
   readonly messages: readonly string[];
   readonly paths: readonly { readonly name: string; readonly up: boolean }[];
   readonly space: Space | null;
+}
+
+export interface RepositoryCheck {
+  readonly clean: boolean;
+  readonly repaired: boolean;
+  readonly repositoryId: string | null;
+  readonly owner: string | null;
+  readonly attached: boolean;
+  readonly volumes: number;
+  readonly extents: { readonly total: number; readonly mapped: number };
+  readonly findings: readonly {
+    readonly severity: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+}
+
+export interface Fence {
+  readonly who: string;
+  readonly hosts: readonly string[];
 }
 
 export interface Volume {

@@ -37,6 +37,7 @@ export const NO_STORAGE: Storage = {
   kinds: refuse,
   isAttached: () => false,
   probe: refuseLater,
+  check: refuseLater,
   attach: refuseLater,
   detach: refuseLater,
   space: refuseLater,
@@ -59,6 +60,9 @@ export const NO_STORAGE: Storage = {
   map: refuseLater,
   unmap: refuseLater,
   mappings: refuseLater,
+  fence: refuseLater,
+  unfence: refuseLater,
+  fenced: refuseLater,
 };
 
 export const NO_HOOKS: HookRunner = {

@@ -10,6 +10,8 @@ import type {
   ArrayHealth,
   ArrayInfo,
   CapabilitySet,
+  CheckOptions,
+  CheckReport,
   HostIdentity,
   ProbeAnswer,
   RepositorySpace,
@@ -126,6 +128,16 @@ export interface Storage {
   kinds(): readonly AdapterKind[];
   probe(target: RepositoryTarget, signal: AbortSignal): Promise<ProbeAnswer>;
 
+  /**
+   * Of storage that this service has not attached.
+   * @param target.repositoryId the one that is meant; undefined: whatever is there
+   * @throws Fault UNSUPPORTED: nothing is kept there that could be checked
+   */
+  check(
+    target: RepositoryTarget & { readonly repositoryId?: string },
+    options: CheckOptions,
+  ): Promise<CheckReport>;
+
   attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedRepository>;
   /**
    * Settles when nothing of ours reads or writes it any more: another server may have it from then on.
@@ -236,4 +248,10 @@ export interface Storage {
     options: { readonly force: boolean },
   ): Promise<void>;
   mappings(volume: VolumeName): Promise<readonly VolumeMapping[]>;
+  /** Cuts a host off from all of the repository at once, whatever it has open. @throws Fault UNSUPPORTED */
+  fence(repositoryId: string, host: HostIdentity): Promise<void>;
+  /** Lets it in again: what it had open stays ended. @throws Fault UNSUPPORTED */
+  unfence(repositoryId: string, host: HostIdentity): Promise<void>;
+  /** Initiators and addresses that are cut off, as the array says. @throws Fault UNSUPPORTED */
+  fenced(repositoryId: string): Promise<readonly string[]>;
 }

@@ -3,6 +3,8 @@
  * repository. A folder of src/adapters exports one, and the VolumeData for the workers.
  */
 import type { ArrayControl } from './array-control.ts';
+import type { CapabilitySet } from './capabilities.ts';
+import type { CheckOptions, CheckReport } from './check-report.ts';
 import type { VolumeData } from './ports.ts';
 
 /** A setting of a repository of this kind: what the API takes, the CLI shows and the documentation lists. */
@@ -53,6 +55,8 @@ export interface ProbeAnswer {
   /** The setting that the next call must have. */
   readonly choose: string | undefined;
   readonly found: readonly ProbeFinding[];
+  /** At the last step: what the array does by itself. undefined: only trying would tell, and a probe changes nothing. */
+  readonly capabilities?: CapabilitySet;
 }
 
 export interface ProbeFinding {
@@ -105,6 +109,13 @@ export interface Adapter {
       readonly signal: AbortSignal;
     },
   ): Promise<ArrayControl>;
+  /**
+   * Checks what Rootcast keeps on the storage besides data, and repairs it where that is wanted and nothing must be
+   * guessed. Of storage that this service has not attached. Absent: it keeps nothing of the kind.
+   * @param connection.repositoryId the one that is meant; '': whatever is there
+   * @throws ArrayError EXCLUSIVE_ATTACHED, ALREADY_MANAGED (it holds another one), UNREACHABLE …
+   */
+  check?(connection: Connection, parts: AdapterParts, options: CheckOptions): Promise<CheckReport>;
   /** The data port of an attached repository, in the thread that calls it. Connects when a volume is opened. */
   openData(connection: Connection, parts: AdapterParts, ask: AskControl): VolumeData;
 }

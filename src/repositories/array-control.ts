@@ -275,6 +275,8 @@ export interface MaskingControl {
   /** Cuts a host off at once, whatever it has open. Again: fine. */
   fence?(request: Mutation & { readonly host: HostIdentity }): Promise<void>;
   unfence?(request: Mutation & { readonly host: HostIdentity }): Promise<void>;
+  /** Initiator names and addresses that are cut off now, sorted. There where `fence` is. */
+  fenced?(): Promise<readonly string[]>;
 }
 
 export const REPLICATION_STATES = [

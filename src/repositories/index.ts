@@ -50,17 +50,17 @@ export {
 export {
   type AttachCarvedRequest,
   attachCarved,
+  CARVED_SETTINGS,
   type CarvedControl,
   type CarvedDescription,
   type CarvedVolumeDataOptions,
+  carvedCapabilities,
+  carvedSettings,
   carvedVolumeData,
-  type DeviceContent,
-  type Finding,
-  type FsckOptions,
-  type FsckReport,
+  findingOfContent,
   fsckCarved,
-  readDeviceContent,
 } from './carved/index.ts';
+export type { CheckFinding, CheckOptions, CheckReport } from './check-report.ts';
 export { deleteVolumes } from './delete-volumes.ts';
 export { everyVolume } from './every-volume.ts';
 export {

@@ -2,7 +2,7 @@
  * The whole service is killed again and again while it replicates between two folders. After each start the run goes
  * on by itself; every complete point is what the source was at its moment, read through its export.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -121,6 +121,7 @@ describe('a service that is killed while it replicates', () => {
   }, async () => {
     for (const name of ['here', 'there']) {
       const settings = { path: join(folder, name) };
+      mkdirSync(settings.path);
       await done('/repositories', { name, kind: 'local', settings });
     }
     await done('/repositories/here/volumes', { name: 'db', size: SIZE });

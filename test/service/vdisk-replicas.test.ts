@@ -2,7 +2,7 @@
  * A vDisk whose layers lie in one folder, and its replica in another, on the real service: what is served while either
  * is away is what was imported and written; what a kill leaves in the middle of copying goes, and is copied anew.
  */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,6 +37,7 @@ describe('a vDisk with a replica', () => {
     writeFileSync(join(folder, 'disk.raw'), content);
     service = await ServiceProcess.start({ data });
     for (const name of ['home', 'away']) {
+      mkdirSync(join(folder, name));
       const settings = ['--kind', 'local', '--set', `path=${join(folder, name)}`];
       await service.json('repository', 'create', name, ...settings);
     }

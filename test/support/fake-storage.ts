@@ -22,7 +22,9 @@ import { Fault } from '../../src/errors/index.ts';
 import {
   type ArrayHealth,
   type ArrayInfo,
+  type CheckReport,
   capabilities,
+  type HostIdentity,
   type ProbeAnswer,
 } from '../../src/repositories/index.ts';
 
@@ -64,6 +66,11 @@ function infoOf(sizeMaximum = 2 ** 44): ArrayInfo {
   };
 }
 
+const WHOLE: CheckReport = {
+  ...{ clean: true, repaired: false, attached: false, findings: [], volumes: 2 },
+  ...{ repositoryId: 'r-old', owner: 'iqn.2026-01.test:server', extents: { total: 90, mapped: 7 } },
+};
+
 interface FakeVolume {
   readonly repositoryId: string;
   stored: StoredVolume;
@@ -76,6 +83,8 @@ export class FakeStorage implements Storage {
   readonly snapshots = new Map<string, SnapshotName & { readonly stored: StoredSnapshot }>();
   readonly maps = new Map<string, VolumeMapping[]>();
   readonly mapRequests: unknown[] = [];
+  /** Repository and initiator name or address. */
+  readonly fences = new Set<string>();
   /** Volumes that are open: not deleted, not reverted. */
   readonly open = new Set<string>();
   foreign: ForeignVolume[] = [];
@@ -107,6 +116,32 @@ export class FakeStorage implements Storage {
     return [KIND];
   }
 
+  /** What a check finds, and what it was asked. */
+  report: CheckReport = WHOLE;
+  readonly checks: Parameters<Storage['check']>[] = [];
+
+  async check(...asked: Parameters<Storage['check']>): Promise<CheckReport> {
+    await this.#begin('check', asked[1].signal);
+    this.checks.push(asked);
+    return this.report;
+  }
+
+  async fence(repositoryId: string, { iqns, addresses }: HostIdentity): Promise<void> {
+    await this.#begin('fence');
+    for (const who of [...iqns, ...addresses]) this.fences.add(`${repositoryId} ${who}`);
+  }
+
+  async unfence(repositoryId: string, { iqns, addresses }: HostIdentity): Promise<void> {
+    await this.#begin('unfence');
+    for (const who of [...iqns, ...addresses]) this.fences.delete(`${repositoryId} ${who}`);
+  }
+
+  async fenced(repositoryId: string): Promise<readonly string[]> {
+    await this.#begin('fenced');
+    const own = [...this.fences].map((each) => each.split(' '));
+    return own.flatMap(([id, who = '']) => (id === repositoryId ? [who] : [])).sort();
+  }
+
   async probe(target: RepositoryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
     await this.#begin('probe', signal);
     if (target.settings['target'] === undefined) {
@@ -115,7 +150,7 @@ export class FakeStorage implements Storage {
     if (target.settings['targetIQN'] !== undefined) {
       const holds = { repositoryId: 'r-old', name: 'before' };
       const found = [{ value: 'lun-1', description: '1 GiB', settings: {}, size: 2 ** 30, holds }];
-      return { step: 'ready', choose: undefined, found };
+      return { step: 'ready', choose: undefined, found, capabilities: CAN };
     }
     return {
       step: 'system',

@@ -1,15 +1,15 @@
 /** THE CONTROL PORT of a pool of RBD images: puts the parts together. */
 import { KeyedMutex } from '../../base/index.ts';
 import { ArrayError, BlockError, type Errno } from '../../errors/index.ts';
-import {
-  type AdapterParts,
-  type ArrayControl,
-  type ArrayHealth,
-  type ArrayInfo,
-  type ArrayVolume,
-  type Connection,
-  capabilities,
+import type {
+  AdapterParts,
+  ArrayControl,
+  ArrayHealth,
+  ArrayInfo,
+  ArrayVolume,
+  Connection,
 } from '../../repositories/index.ts';
+import { cephCapabilities } from './capabilities.ts';
 import { Clones } from './clones.ts';
 import { Cluster } from './cluster.ts';
 import { fsidOf, healthOf, spaceOf, versionOf } from './cluster-state.ts';
@@ -223,22 +223,12 @@ async function factsOf(cluster: Cluster): Promise<Facts> {
 }
 
 function infoOf(cluster: Cluster, { version, fsid }: Facts, mirrored: boolean): ArrayInfo {
-  const yes = mirrored ? 'yes' : 'no';
   return {
     vendor: 'Ceph',
     product: 'RBD',
     version,
     serial: `${fsid}/${cluster.place}`,
-    capabilities: capabilities({
-      ...{ discover: 'yes', adopt: 'yes', thin: 'yes', thick: 'yes', immutableId: 'yes' },
-      ...{ resizeOnline: 'yes', resizeOffline: 'yes' },
-      ...{ snapshot: 'yes', revert: 'yes', revertKeepsNewer: 'yes', changedBlocks: 'yes' },
-      ...{ cloneLinked: 'yes', cloneFull: 'yes', cloneFromVolume: 'yes', split: 'yes' },
-      ...{ maskIp: 'emulated', multiAttach: 'yes', multiPath: 'yes', sessionInfo: 'yes' },
-      ...{ terminateSessions: 'yes', fence: 'yes' },
-      ...{ replicate: yes, replicateNow: yes, failoverPlanned: yes, failoverForced: yes },
-      ...{ replicateReverse: yes, replicateResync: yes },
-    }),
+    capabilities: cephCapabilities(mirrored),
     limits: {
       snapshotsPerVolume: SNAPSHOTS_PER_VOLUME,
       cloneDepth: cluster.settings.cloneDepth,

@@ -10,6 +10,7 @@
  * its clients by its own address, for good: when the host is let in again, what it had open stays cut off, or a write
  * from before could still come. A host that has an address of this server is fenced by its clients only.
  */
+import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { forEachOf } from '../../base/index.ts';
 import { ArrayError } from '../../errors/index.ts';
@@ -103,11 +104,7 @@ export class Masking implements MaskingControl {
   }
 
   async fence(request: Mutation & { readonly host: HostIdentity }): Promise<void> {
-    const { addresses } = request.host;
-    if (addresses.length === 0) {
-      const message = `no address of ${request.host.name} is known`;
-      throw new ArrayError('INVALID_ARGUMENT', message, { field: 'host.addresses' });
-    }
+    const addresses = addressesOf(request.host);
     if (!isThisServer(addresses)) await this.#cluster.block(addresses, FENCE_SECONDS);
     const clients = new Set<string>();
     await forEachOf(await this.#images.names(), CALLS_AT_ONCE, async (name) => {
@@ -121,26 +118,26 @@ export class Masking implements MaskingControl {
   }
 
   async unfence(request: Mutation & { readonly host: HostIdentity }): Promise<void> {
-    const { addresses } = request.host;
-    const call = { what: 'read the blocklist' };
-    const entries = shapesOf(await this.#blocklist(), call.what);
-    for (const address of addresses) {
-      const entry = entries
-        .map((each) => text(each, 'addr'))
-        .find((each) => each === `${address}:0/0`);
-      if (entry === undefined) continue;
+    const listed = await this.fenced();
+    for (const address of addressesOf(request.host)) {
+      if (!listed.includes(address)) continue;
       const what = `take ${address} off the blocklist`;
       await this.#cluster.ceph(['osd', 'blocklist', 'rm', address], { what, mutating: true });
     }
   }
 
-  /** `ceph` 16.2 prints a list, and sometimes an empty one behind it. */
-  async #blocklist(): Promise<unknown> {
+  /** Of the whole cluster, whoever has put it there; single clients that were cut off are none. */
+  async fenced(): Promise<readonly string[]> {
     const what = 'read the blocklist';
-    const printed = await this.#cluster.ceph(['osd', 'blocklist', 'ls', '--format', 'json'], {
-      what,
-    });
-    return parseJson(printed.trim().replace(/\]\s*\[\]$/, ']'), what);
+    const args = ['osd', 'blocklist', 'ls', '--format', 'json'];
+    const printed = await this.#cluster.ceph(args, { what });
+    // `ceph` 16.2 prints a list, and sometimes an empty one behind it.
+    const entries = shapesOf(parseJson(printed.trim().replace(/\]\s*\[\]$/, ']'), what), what);
+    const listed = entries.map((entry) => text(entry, 'addr'));
+    return listed
+      .filter((each) => each.endsWith(':0/0'))
+      .map(hostOf)
+      .sort();
   }
 
   async #cut(clients: readonly string[]): Promise<void> {
@@ -177,13 +174,28 @@ export class Masking implements MaskingControl {
       host,
       mode: note.mode,
       lun: undefined,
-      sessions: watchers.filter((watcher) => note.addresses.includes(hostOf(watcher))),
+      sessions: watchersAt(watchers, note.addresses),
       target: {
         portals: monHosts.length > 0 ? monHosts : [conf ?? ''],
         path: this.#cluster.spec(image.name),
       },
     };
   }
+}
+
+/** @throws ArrayError INVALID_ARGUMENT: none, or a network, which a blocklist of 16.2 does not know */
+function addressesOf({ name, addresses }: HostIdentity): readonly string[] {
+  const network = addresses.find((address) => isIP(address) === 0);
+  if (network === undefined && addresses.length > 0) return addresses;
+  const message =
+    network === undefined
+      ? `no address of ${name} is known`
+      : `${network} of ${name} is a network, and only addresses can be cut off`;
+  throw new ArrayError('INVALID_ARGUMENT', message, {
+    field: 'host.addresses',
+    value: addresses,
+    expected: 'IP addresses, each by itself',
+  });
 }
 
 /** Of a snapshot, in the metadata of its image. */
@@ -195,6 +207,22 @@ function keyOf(ref: ArrayRef): string {
 /** `10.0.0.1:0/1234` or `[fd00::1]:0/1234`. */
 function hostOf(watcher: string): string {
   return watcher.replace(/:\d+\/\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+}
+
+/** @param addresses IP addresses and networks */
+function watchersAt(watchers: readonly string[], addresses: readonly string[]): readonly string[] {
+  const list = new BlockList();
+  for (const each of addresses) {
+    const [address = '', prefix] = each.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (isIP(address) === 0) continue;
+    if (prefix === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(prefix), family);
+  }
+  return watchers.filter((watcher) => {
+    const host = hostOf(watcher);
+    return isIP(host) !== 0 && list.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
+  });
 }
 
 function isThisServer(addresses: readonly string[]): boolean {

@@ -1,10 +1,12 @@
 /** Finding what to attach: monitors, then a pool, then whether it holds a repository already. */
 import { randomUUID } from 'node:crypto';
 import type { Connection, ProbeAnswer, ProbeFinding } from '../../repositories/index.ts';
+import { cephCapabilities } from './capabilities.ts';
 import { Cluster } from './cluster.ts';
 import { fsidOf } from './cluster-state.ts';
 import { Images } from './images.ts';
 import { Ownership } from './ownership.ts';
+import { Replication } from './replication.ts';
 import { readSettings } from './settings.ts';
 import { asShape, count, optionalText, shapesOf, text } from './shape.ts';
 
@@ -22,14 +24,17 @@ export async function probeCeph(
     if (settings.pool === undefined) {
       return { step: 'pool', choose: 'pool', found: await poolsOf(cluster, signal) };
     }
-    const repositoryId = await Ownership.of(new Images(cluster));
+    const images = new Images(cluster);
+    const repositoryId = await Ownership.of(images);
     const finding: ProbeFinding = {
       value: cluster.place,
       description: `${cluster.place} of cluster ${await fsidOf(cluster)}`,
       settings: {},
       ...(repositoryId === undefined ? {} : { holds: { repositoryId } }),
     };
-    return { step: 'ready', choose: undefined, found: [finding] };
+    const mirrored = (await Replication.of(cluster, images)) !== undefined;
+    const capabilities = cephCapabilities(mirrored);
+    return { step: 'ready', choose: undefined, found: [finding], capabilities };
   } finally {
     await cluster.close();
   }

@@ -11,12 +11,17 @@ import {
   type AskControl,
   attachCarved,
   type CarvedControl,
+  type CheckOptions,
+  type CheckReport,
   type Connection,
+  carvedSettings,
   carvedVolumeData,
+  fsckCarved,
   type VolumeData,
   type VolumeLocator,
 } from '../../repositories/index.ts';
 import { accessOf } from './access.ts';
+import { initiatorCapabilities } from './capabilities.ts';
 import { openLun } from './iscsi-lun.ts';
 import { ISCSI_ADAPTER, lunAddressOf } from './locator.ts';
 import { probeIscsi } from './probe.ts';
@@ -28,11 +33,9 @@ export const iscsiAdapter: Adapter = {
   settings: ISCSI_SETTINGS,
   probe: probeIscsi,
   attach: attachLun,
+  check: checkLun,
   openData: (connection, parts, ask) => new LunData(connection, parts, ask),
 };
-
-/** What our initiator can, on any array. */
-const REACH = { discover: 'yes', chap: 'yes', mutualChap: 'yes', multiPath: 'yes' } as const;
 
 async function attachLun(
   connection: Connection,
@@ -57,10 +60,11 @@ async function attachLun(
       onOwned: (verify) => {
         stillOurs = verify;
       },
+      ...carvedSettings(connection.settings),
       locatorAddress: locator.address,
       description: { vendor, product, version, serial },
       below: {
-        capabilities: { ...REACH, chapEnforced: lun.chapEnforced },
+        capabilities: initiatorCapabilities(lun.chapEnforced),
         health: () => lun.health(),
         close: () => lun.close(),
       },
@@ -70,6 +74,31 @@ async function attachLun(
   } catch (error) {
     await lun.close();
     throw error;
+  }
+}
+
+async function checkLun(
+  connection: Connection,
+  parts: AdapterParts,
+  { repair, force, signal }: CheckOptions,
+): Promise<CheckReport> {
+  const { repositoryId, initiatorName: owner } = connection;
+  // Until it is repaired nothing is changed that could wait.
+  let stillOurs = async (): Promise<void> => undefined;
+  const lun = await openLun(connection, parts, {
+    ...{ repositoryId, write: repair, signal },
+    stillOurs: () => stillOurs(),
+  });
+  const meant = repositoryId === '' ? {} : { repositoryId };
+  try {
+    return await fsckCarved(lun.device, {
+      ...{ repair, force, owner, ...meant },
+      onOwned: (verify) => {
+        stillOurs = verify;
+      },
+    });
+  } finally {
+    await lun.close();
   }
 }
 

@@ -4,7 +4,6 @@
  */
 import { ArrayError } from '../../errors/index.ts';
 import {
-  enforcesChap,
   IscsiDataPort,
   type IscsiDevice,
   type PathReport,
@@ -15,7 +14,7 @@ import type { AdapterParts, ArrayHealth, VolumeLocator } from '../../repositorie
 import { accessOf } from './access.ts';
 import { arrayErrorOf } from './array-errors.ts';
 import { lunLocator } from './locator.ts';
-import { lunsOf } from './probe.ts';
+import { isChapEnforced, lunsOf } from './probe.ts';
 import { type IscsiConnection, type IscsiSettings, iscsiSettings } from './settings.ts';
 
 export interface OpenLunOptions {
@@ -54,7 +53,11 @@ export async function openLun(
   const settings = iscsiSettings(connection);
   const timers = { ...REAL_TIME, now: parts.clock };
   const port = new IscsiDataPort({ log: parts.log, timers });
+  // Nobody waits for a path any more: not for the whole of the patience.
+  const giveUp = (): void => void port.close();
+  options.signal.addEventListener('abort', giveUp, { once: true });
   try {
+    options.signal.throwIfAborted();
     const { iqn, lun } = await whichLun(settings, parts, options.signal);
     const portals = settings.portals.map(portalText);
     const { signal, repositoryId, ...wishes } = options;
@@ -63,9 +66,8 @@ export async function openLun(
     const device = await port.open(expectWwid === undefined ? access : { ...access, expectWwid });
     const { facts, wwid } = device;
     const { chap } = settings;
-    const probe = { portals: settings.portals, iqn, initiatorName: settings.initiatorName, timers };
-    const enforced = chap !== undefined && (await enforcesChap({ ...probe, chap, signal }));
-    if (chap !== undefined && !enforced)
+    const chapEnforced = await isChapEnforced(settings, iqn, parts, signal);
+    if (chap !== undefined && chapEnforced === 'no')
       parts.log.warn({ iqn }, 'the target does not enforce its CHAP');
     return {
       device,
@@ -75,7 +77,7 @@ export async function openLun(
       product: facts.inquiry.product,
       revision: facts.inquiry.revision,
       serial: facts.serial ?? '',
-      chapEnforced: enforced ? 'yes' : 'no',
+      chapEnforced,
       health: () => healthOf(device.paths),
       close: async () => {
         await device.close();
@@ -85,6 +87,8 @@ export async function openLun(
   } catch (error) {
     await port.close();
     throw arrayErrorOf(error, options.signal);
+  } finally {
+    options.signal.removeEventListener('abort', giveUp);
   }
 }
 

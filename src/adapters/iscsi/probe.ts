@@ -1,17 +1,27 @@
-/** Finding a LUN in steps: address → targets → LUNs → ready. Changes nothing. */
+/** Finding a LUN in steps: address → targets → LUNs, with what lies on them → ready. Changes nothing. */
 import { ArrayError } from '../../errors/index.ts';
 import {
   discoverTargets,
+  enforcesChap,
   type FoundLun,
   type FoundTarget,
+  IscsiDataPort,
   IscsiError,
   type Portal,
   portalText,
   probeLuns,
   REAL_TIME,
 } from '../../iscsi/index.ts';
-import type { AdapterParts, ProbeAnswer, ProbeFinding } from '../../repositories/index.ts';
+import {
+  type AdapterParts,
+  findingOfContent,
+  type ProbeAnswer,
+  type ProbeFinding,
+} from '../../repositories/index.ts';
+import { accessOf } from './access.ts';
 import { arrayErrorOf } from './array-errors.ts';
+import { lunCapabilities } from './capabilities.ts';
+import { LOOK_PATIENCE_MS, LUNS_LOOKED_INTO } from './limits.ts';
 import { type IscsiConnection, type IscsiSettings, iscsiSettings } from './settings.ts';
 
 /** @throws ArrayError INVALID_ARGUMENT, UNREACHABLE, AUTH_FAILED, NOT_FOUND … */
@@ -28,11 +38,14 @@ export async function probeIscsi(
     }
     const luns = await lunsOf(settings, settings.iqn, parts, signal);
     const chosen = settings.wwid ?? settings.lun;
-    if (chosen === undefined) {
-      return { step: 'pool', choose: 'SCSIid', found: luns.map(finding) };
+    const found = chosen === undefined ? luns : luns.filter((lun) => isChosen(lun, settings));
+    const findings = await lookInto(found, settings, settings.iqn, parts, signal);
+    if (chosen === undefined) return { step: 'pool', choose: 'SCSIid', found: findings };
+    if (found.length > 0) {
+      const chapEnforced = await isChapEnforced(settings, settings.iqn, parts, signal);
+      const capabilities = lunCapabilities(chapEnforced);
+      return { step: 'ready', choose: undefined, found: findings, capabilities };
     }
-    const found = luns.filter((lun) => isChosen(lun, settings));
-    if (found.length > 0) return { step: 'ready', choose: undefined, found: found.map(finding) };
     throw new ArrayError('NOT_FOUND', `the target ${settings.iqn} has no such LUN: ${chosen}`, {
       refs: luns.map(({ lun, wwid }) => `${lun}: ${wwid}`),
     });
@@ -46,6 +59,19 @@ function isChosen({ lun, wwid }: FoundLun, settings: IscsiSettings): boolean {
   const sameDisk =
     settings.wwid === undefined || settings.wwid.toLowerCase() === wwid.toLowerCase();
   return sameLun && sameDisk;
+}
+
+/** `yes`: a login with a wrong secret, and one with none, were refused. `no`: also when no CHAP is set. @throws IscsiError */
+export async function isChapEnforced(
+  { chap, portals, initiatorName }: IscsiSettings,
+  iqn: string,
+  { clock }: AdapterParts,
+  signal: AbortSignal,
+): Promise<'yes' | 'no'> {
+  if (chap === undefined) return 'no';
+  const timers = { ...REAL_TIME, now: clock };
+  const enforced = await enforcesChap({ portals, iqn, initiatorName, timers, chap, signal });
+  return enforced ? 'yes' : 'no';
 }
 
 /** @throws IscsiError, LunUnusable */
@@ -93,6 +119,43 @@ function described({ iqn, portals }: FoundTarget, asked: Portal): ProbeFinding {
     description: known ? portals.join(', ') : `announces ${portals.join(', ')}`,
     settings: { portals: known ? portals : [portalText(asked)] },
   };
+}
+
+/** With what lies on each of the first few: whose it is. One that cannot be read is told all the same. */
+async function lookInto(
+  luns: readonly FoundLun[],
+  settings: IscsiSettings,
+  iqn: string,
+  { log, clock }: AdapterParts,
+  signal: AbortSignal,
+): Promise<readonly ProbeFinding[]> {
+  const port = new IscsiDataPort({ log, timers: { ...REAL_TIME, now: clock } });
+  const giveUp = (): void => void port.close();
+  signal.addEventListener('abort', giveUp, { once: true });
+  const reach = { ...accessOf(settings), portals: settings.portals.map(portalText), iqn };
+  const look = async (found: FoundLun): Promise<ProbeFinding> => {
+    const { lun, wwid: expectWwid } = found;
+    const wishes = { lun, expectWwid, patienceMs: LOOK_PATIENCE_MS, write: false };
+    try {
+      const device = await port.open({ ...reach, ...wishes });
+      return await findingOfContent(finding(found), device).finally(() => device.close());
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ lun, error }, 'a LUN cannot be read: what lies on it is not known');
+      return finding(found);
+    }
+  };
+  try {
+    const findings: ProbeFinding[] = [];
+    for (const [nth, lun] of luns.entries()) {
+      signal.throwIfAborted();
+      findings.push(nth < LUNS_LOOKED_INTO ? await look(lun) : finding(lun));
+    }
+    return findings;
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+    await port.close();
+  }
 }
 
 function finding({ lun, wwid, vendor, product, serial, size }: FoundLun): ProbeFinding {

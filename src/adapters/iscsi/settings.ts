@@ -7,7 +7,12 @@ import {
   parsePortal,
   portalText,
 } from '../../iscsi/index.ts';
-import type { Connection, SettingField, SettingValue } from '../../repositories/index.ts';
+import {
+  CARVED_SETTINGS,
+  type Connection,
+  type SettingField,
+  type SettingValue,
+} from '../../repositories/index.ts';
 
 const text = (name: string, description: string, required = false, secret = false) =>
   ({ name, type: 'text', required, secret, description }) as const;
@@ -63,6 +68,7 @@ export const ISCSI_SETTINGS: readonly SettingField[] = [
     secret: false,
     description: 'Insist on CRC32C over data; off unless given. Costs CPU.',
   },
+  ...CARVED_SETTINGS,
 ];
 
 type Settings = Readonly<Record<string, SettingValue>>;

@@ -5,19 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import { link, lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncPath } from '../../base/index.ts';
 
 /** Begins the names of files that are being made. What is left of them is removed when the folder is attached. */
 export const UNFINISHED = '.rootcast-unfinished-';
-
-/** A file's content, or a folder's new and removed names, survive the death of the host only after this. */
-export async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
 
 /**
  * Makes a file by `fill` under an unfinished name, then names it; nothing is left when something fails.

@@ -1,6 +1,6 @@
 /** Folders as repositories: finding, marking and attaching them. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, realpath, rm, statfs } from 'node:fs/promises';
+import { open, readdir, realpath, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAXIMUM_DEVICE_BYTES } from '../../block/index.ts';
 import { ArrayError } from '../../errors/index.ts';
@@ -16,7 +16,7 @@ import {
 import { allocate } from './allocate.ts';
 import { onFiles } from './array-errors.ts';
 import { AttachedFolder, identityOf } from './attached-folder.ts';
-import { removeUnfinished, UNFINISHED } from './durable-files.ts';
+import { ignoreMissing, removeUnfinished, UNFINISHED } from './durable-files.ts';
 import { type Marker, readMarker, writeMarker } from './folder-marker.ts';
 import { FolderStore } from './folder-store.ts';
 import { OTHER_WRITERS_WAIT_MS, SECTOR_BYTES } from './limits.ts';
@@ -49,8 +49,7 @@ export const localAdapter: Adapter = {
     onFiles('cannot attach the folder', async () => {
       checkNotCancelled(options.signal);
       const path = pathOf(connection);
-      if (options.create === true) await mkdir(path, { recursive: true, mode: 0o750 });
-      const folder = await realpath(path);
+      const folder = await folderAt(path);
       const writer = await untilNobodyWrites(folder, OTHER_WRITERS_WAIT_MS);
       if (writer !== undefined) {
         const message = `process ${writer.pid} (${writer.program}) writes to files in ${folder}`;
@@ -82,12 +81,26 @@ function pathOf({ settings }: Pick<Connection, 'settings'>): string {
   });
 }
 
+/**
+ * Without symbolic links. One that is not there is not made: it would be on the disk below, where nothing is mounted.
+ * @throws ArrayError NOT_FOUND
+ */
+async function folderAt(path: string): Promise<string> {
+  const folder = await realpath(path).catch(ignoreMissing);
+  if (folder !== undefined && (await stat(folder)).isDirectory()) return folder;
+  throw new ArrayError('NOT_FOUND', `there is no folder ${path}`, {
+    field: 'path',
+    value: path,
+    expected: 'a folder that is there: mounted, and made',
+  });
+}
+
 function probe(connection: Pick<Connection, 'settings'>): Promise<ProbeAnswer> {
   return onFiles('cannot look at the folder', async () => {
     if (connection.settings['path'] === undefined) {
       return { step: 'address', choose: 'path', found: [] };
     }
-    const path = await realpath(pathOf(connection));
+    const path = await folderAt(pathOf(connection));
     const { bsize, blocks, bavail } = await statfs(path);
     const marker = await readMarker(path);
     const free = Math.floor((bavail * bsize) / 1024 ** 2);

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { access, constants, open, statfs, truncate } from 'node:fs/promises';
-import { forEachOf } from '../../base/index.ts';
+import { forEachOf, syncPath } from '../../base/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import {
   type ArrayControl,
@@ -26,7 +26,6 @@ import {
 } from '../../repositories/index.ts';
 import { allocate } from './allocate.ts';
 import type { AttachedFolder, StoredVolume } from './attached-folder.ts';
-import { syncPath } from './durable-files.ts';
 import { LIST_PAGE_ITEMS, NEARLY_FULL_FRACTION, VOLUMES_SHOWN_AT_ONCE } from './limits.ts';
 import { localClones } from './local-clones.ts';
 import { localSnapshots } from './local-snapshots.ts';

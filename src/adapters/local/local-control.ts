@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, readdir, stat, statfs, unlink } from 'node:fs/promises';
-import { forEachOf } from '../../base/index.ts';
+import { forEachOf, syncPath } from '../../base/index.ts';
 import { MAXIMUM_DEVICE_BYTES } from '../../block/index.ts';
 import { Fault, type FaultCode } from '../../errors/index.ts';
 import {
@@ -8,7 +8,6 @@ import {
   type Volume,
   type VolumeControl,
 } from '../../repositories/index.ts';
-import { syncPath } from './durable-files.ts';
 import { OTHER_WRITERS_WAIT_MS, VOLUMES_SHOWN_AT_ONCE } from './limits.ts';
 import { untilNobodyWrites } from './other-writers.ts';
 import { LOCAL_ADAPTER, VOLUME_ENDING, volumePath } from './volume-path.ts';

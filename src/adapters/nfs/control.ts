@@ -15,7 +15,6 @@ import {
   type ArrayVolume,
   type CallOptions,
   type CreateVolume,
-  capabilities,
   checkNotCancelled,
   type Mutation,
   type Page,
@@ -23,6 +22,7 @@ import {
   roundedSize,
 } from '../../repositories/index.ts';
 import { asArrayErrors, isEnd } from './array-error-of.ts';
+import { NFS_CAPABILITIES } from './capabilities.ts';
 import type { WriteMemory } from './file/write-memory.ts';
 import { fillWithZeroes } from './fill.ts';
 import { folderHealth } from './health.ts';
@@ -90,16 +90,7 @@ export class NfsArrayControl implements ArrayControl {
       product: `NFS server ${parts.server}`,
       version: parts.share.version === 3 ? '3' : '4.0',
       serial: parts.serial,
-      capabilities: capabilities({
-        discover: 'yes',
-        adopt: 'yes',
-        thin: 'yes',
-        thick: 'yes',
-        resizeOnline: 'yes',
-        resizeOffline: 'yes',
-        multiAttach: 'yes',
-        immutableId: 'yes',
-      }),
+      capabilities: NFS_CAPABILITIES,
       limits: {
         sizeGranularity: SIZE_GRANULARITY,
         sizeMinimum: SIZE_GRANULARITY,

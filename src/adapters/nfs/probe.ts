@@ -1,6 +1,7 @@
 /** Finding storage: a server, its exports (or, by version 4, the folders of its pseudo file system), a folder. */
 import type { AdapterParts, ProbeAnswer, ProbeFinding } from '../../repositories/index.ts';
 import { asArrayErrors } from './array-error-of.ts';
+import { NFS_CAPABILITIES } from './capabilities.ts';
 import { WriteMemory } from './file/write-memory.ts';
 import { FOLDER_ENTRIES, PROBE_PATIENCE_S, PSEUDO_FOLDERS } from './limits.ts';
 import { readMarker } from './marker.ts';
@@ -41,7 +42,12 @@ async function ready(settings: NfsSettings, options: ShareOptions): Promise<Prob
       size: total,
       ...(marker === undefined ? {} : { holds: { repositoryId: marker.repositoryId } }),
     };
-    return { step: 'ready', choose: undefined, found: [finding] };
+    return {
+      step: 'ready',
+      choose: undefined,
+      found: [finding],
+      capabilities: NFS_CAPABILITIES,
+    };
   } finally {
     await share.close();
   }

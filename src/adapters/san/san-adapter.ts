@@ -14,13 +14,19 @@ import {
   type ArrayControl,
   type AttachCarvedRequest,
   attachCarved,
+  CARVED_SETTINGS,
   type CarvedControl,
+  type CheckOptions,
+  type CheckReport,
   type Connection,
+  carvedCapabilities,
+  carvedSettings,
   carvedVolumeData,
   checkNotCancelled,
+  findingOfContent,
+  fsckCarved,
   type ProbeAnswer,
   type ProbeFinding,
-  readDeviceContent,
   type SettingField,
   type SettingValue,
 } from '../../repositories/index.ts';
@@ -51,21 +57,7 @@ const SETTINGS: readonly SettingField[] = [
     description:
       'Path of the disk, e.g. under /dev/disk/by-id or /dev/mapper. With `SCSIid` it must be that disk.',
   },
-  {
-    name: 'extentSize',
-    type: 'integer',
-    required: false,
-    secret: false,
-    description:
-      'Bytes in which a new disk is carved: a power of two from 65536 to 67108864. Default: 1048576, more for disks of more than 8 TiB.',
-  },
-  {
-    name: 'overcommit',
-    type: 'integer',
-    required: false,
-    secret: false,
-    description: 'How many times the space of the disk its volumes may promise. Default: 20.',
-  },
+  ...CARVED_SETTINGS,
 ];
 
 /** What a test owns instead of the host. */
@@ -93,7 +85,7 @@ export class SanAdapter implements Adapter {
     if (choice.wwid !== undefined || choice.path !== undefined) {
       const node = await findNode(this.#surroundings.folders, choice);
       const found = [await describe(node, parts, this.#surroundings.folders)];
-      return { step: 'ready', choose: undefined, found };
+      return { step: 'ready', choose: undefined, found, capabilities: carvedCapabilities() };
     }
     const found: ProbeFinding[] = [];
     const nodes = await listBlockNodes(this.#surroundings.folders);
@@ -126,17 +118,7 @@ export class SanAdapter implements Adapter {
     parts: AdapterParts,
     options: Parameters<Adapter['attach']>[2],
   ): Promise<CarvedControl> {
-    const node = await findNode(this.#surroundings.folders, choiceOf(connection.settings));
-    refuseUsed(node);
-    const { clock, log } = parts;
-    const reader = DirectReader.open(node.path, SUPERBLOCK_BYTES);
-    if (reader === undefined) {
-      log.warn({ device: node.path }, 'cannot be read past the cache: take-overs go unnoticed');
-    }
-    const device = await this.#hold(node, clock, reader);
-    if (!(await dropCache(node))) log.warn({ device: node.path }, 'blockdev --flushbufs failed');
-    const extentSize = integerOf(connection.settings['extentSize']);
-    const overcommit = integerOf(connection.settings['overcommit']);
+    const { node, device, readFresh } = await this.#hold(connection.settings, parts);
     const { timing } = this.#surroundings;
     return await attachCarved({
       device,
@@ -151,26 +133,49 @@ export class SanAdapter implements Adapter {
         version: '1',
         serial: node.wwid ?? node.name,
       },
-      ...(reader === undefined
-        ? {}
-        : { readFresh: (to: Buffer, offset: number) => reader.read(to, offset) }),
-      ...(extentSize === undefined ? {} : { extentSize }),
-      ...(overcommit === undefined ? {} : { overcommit }),
+      ...(readFresh === undefined ? {} : { readFresh }),
+      ...carvedSettings(connection.settings),
       ...(timing === undefined ? {} : { timing }),
     });
   }
 
-  /** For us alone, as long as it is open. */
-  async #hold(
-    node: BlockNode,
-    clock: () => number,
-    reader: DirectReader | undefined,
-  ): Promise<BlockDevice> {
+  async check(
+    { settings, repositoryId, initiatorName: owner }: Connection,
+    parts: AdapterParts,
+    { repair, force }: CheckOptions,
+  ): Promise<CheckReport> {
+    const { device, readFresh } = await this.#hold(settings, parts);
+    const meant = repositoryId === '' ? {} : { repositoryId };
     try {
-      return await openNode(node, {
-        ...{ folders: this.#surroundings.folders, write: true, exclusive: true, clock },
-        companion: reader,
-      });
+      return await fsckCarved(device, { repair, force, owner, readFresh, ...meant });
+    } finally {
+      await device.close();
+    }
+  }
+
+  /** The disk that the settings mean, for us alone as long as it is open. */
+  async #hold(
+    settings: Connection['settings'],
+    { clock, log }: AdapterParts,
+  ): Promise<{
+    readonly node: BlockNode;
+    readonly device: BlockDevice;
+    readonly readFresh: AttachCarvedRequest['readFresh'];
+  }> {
+    const { folders } = this.#surroundings;
+    const node = await findNode(folders, choiceOf(settings));
+    refuseUsed(node);
+    const reader = DirectReader.open(node.path, SUPERBLOCK_BYTES);
+    if (reader === undefined) {
+      log.warn({ device: node.path }, 'cannot be read past the cache: take-overs go unnoticed');
+    }
+    try {
+      const options = { folders, write: true, exclusive: true, clock, companion: reader };
+      const device = await openNode(node, options);
+      if (!(await dropCache(node))) log.warn({ device: node.path }, 'blockdev --flushbufs failed');
+      const readFresh =
+        reader && ((to: Buffer, offset: number): Promise<void> => reader.read(to, offset));
+      return { node, device, readFresh };
     } catch (error) {
       await reader?.close();
       throw error;
@@ -213,10 +218,6 @@ function textOf(value: SettingValue | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function integerOf(value: SettingValue | undefined): number | undefined {
-  return typeof value === 'number' ? value : undefined;
-}
-
 /** What it is, how large, and what lies on it. Reads only. */
 async function describe(
   node: BlockNode,
@@ -225,32 +226,23 @@ async function describe(
 ): Promise<ProbeFinding> {
   const settings = node.wwid === undefined ? {} : { SCSIid: node.wwid };
   const maker = [node.vendor, node.model].filter((text) => text !== '').join(' ');
-  const finding = (what: string): ProbeFinding => ({
+  const finding: ProbeFinding = {
     value: node.path,
-    description: [node.path, maker, node.wwid, what].filter((text) => text).join(', '),
+    description: [node.path, maker, node.wwid].filter((text) => text).join(', '),
     settings,
     size: node.size,
-  });
+  };
   try {
     refuseUsed(node);
     // Exclusive, so that what is mounted says so.
     const device = await openNode(node, { folders, write: false, exclusive: true, clock });
     try {
-      const content = await readDeviceContent(device);
-      switch (content.kind) {
-        case 'empty':
-          return finding('empty');
-        case 'other':
-          return finding(`holds ${content.description}`);
-        case 'carved': {
-          const { repositoryId, owner } = content;
-          return { ...finding(`repository of ${owner}`), holds: { repositoryId } };
-        }
-      }
+      return await findingOfContent(finding, device);
     } finally {
       await device.close();
     }
   } catch (error) {
-    return finding(error instanceof Error ? error.message : String(error));
+    const why = error instanceof Error ? error.message : String(error);
+    return { ...finding, description: `${finding.description}, ${why}` };
   }
 }

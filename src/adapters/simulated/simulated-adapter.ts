@@ -68,8 +68,10 @@ function probe(world: SimulatedWorld, connection: Omit<Connection, 'repositoryId
     const found = world.names.map((name) => finding(name, world.find(name)));
     return { step: 'system', choose: 'target', found };
   }
-  const { target } = settingsOf(connection);
-  return { step: 'ready', choose: undefined, found: [finding(target, world.find(target))] };
+  const settings = settingsOf(connection);
+  const { target } = settings;
+  const found = [finding(target, world.find(target))];
+  return { step: 'ready', choose: undefined, found, capabilities: capabilitiesOf(settings) };
 }
 
 function finding(name: string, array: SimulatedArray | undefined): ProbeFinding {

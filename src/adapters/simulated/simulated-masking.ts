@@ -6,7 +6,7 @@ import type { StoredMapping } from './simulated-array.ts';
 
 export function simulatedMasking(session: ArraySession): MaskingControl {
   const { array } = session;
-  const core: Omit<MaskingControl, 'fence' | 'unfence'> = {
+  const core: Omit<MaskingControl, 'fence' | 'unfence' | 'fenced'> = {
     map: ({ volume, host, mode, chap }, options) =>
       session.change('map', options, () => {
         const object = array.find(volume.nativeId);
@@ -69,27 +69,37 @@ export function simulatedMasking(session: ArraySession): MaskingControl {
 }
 
 /** At once, whatever the host has open: when it is done, nothing of it reaches a volume any more. */
-function fencing(session: ArraySession): Required<Pick<MaskingControl, 'fence' | 'unfence'>> {
+function fencing(
+  session: ArraySession,
+): Required<Pick<MaskingControl, 'fence' | 'unfence' | 'fenced'>> {
   const { array } = session;
   return {
     fence: ({ host }) =>
       session.change('fence', undefined, () => {
+        checkNamed(host);
         for (const iqn of host.iqns) array.fenced.add(iqn);
         for (const each of array.sessions.ofInitiators(host.iqns)) array.sessions.end(each);
       }),
     unfence: ({ host }) =>
       session.change('unfence', undefined, () => {
+        checkNamed(host);
         for (const iqn of host.iqns) array.fenced.delete(iqn);
       }),
+    fenced: () => session.ask('fenced', () => [...array.fenced].sort()),
   };
 }
 
+/** @throws ArrayError INVALID_ARGUMENT */
+function checkNamed(host: HostIdentity): void {
+  if (host.iqns.length > 0) return;
+  throw new ArrayError('INVALID_ARGUMENT', `${host.name} has no initiator name`, {
+    field: 'host.iqns',
+    expected: 'a host with an initiator name',
+  });
+}
+
 function checkInitiators(session: ArraySession, host: HostIdentity): void {
-  if (host.iqns.length === 0) {
-    throw new ArrayError('INVALID_ARGUMENT', `${host.name} has no initiator name`, {
-      field: 'host',
-    });
-  }
+  checkNamed(host);
   for (const { host: other } of session.array.mappings.values()) {
     const common = other.iqns.find((iqn) => host.iqns.includes(iqn));
     if (common === undefined || other.name === host.name) continue;

@@ -1,5 +1,6 @@
 /** The tgt adapter: an array with a LUN a volume, driven by tgtadm. Read first: tgt-control.ts, targets.ts. */
 import type { Adapter } from '../../repositories/index.ts';
+import { TGT_CAPABILITIES } from './capabilities.ts';
 import { readSettings, TGT_ADAPTER, TGT_SETTINGS } from './settings.ts';
 import { TgtControl } from './tgt-control.ts';
 import { type MakeInitiator, TgtData } from './tgt-data.ts';
@@ -23,7 +24,7 @@ export function tgtAdapter(makeInitiator: MakeInitiator): Adapter {
       const found = [
         { value: folder, description: `volumes in ${folder}`, settings: {}, ...holds },
       ];
-      return { step: 'ready', choose: undefined, found };
+      return { step: 'ready', choose: undefined, found, capabilities: TGT_CAPABILITIES };
     },
     attach: (connection, parts, options) => TgtControl.attach(connection, parts, options),
     openData: (connection, parts, ask) => new TgtData(connection, makeInitiator(parts), ask),

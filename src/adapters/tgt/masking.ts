@@ -120,7 +120,7 @@ export class Masking implements MaskingControl {
   /** Its initiators are unbound everywhere, their sessions ended, and stay out until `unfence`, mapped or not. */
   fence(request: Mutation & { readonly host: HostIdentity }): Promise<void> {
     return this.#turns.run('tgt', async () => {
-      const { iqns } = request.host;
+      const iqns = initiatorsOf(request.host);
       await this.#store.setFenced([...new Set([...this.#store.fenced, ...iqns])]);
       for (const volume of this.#store.all) {
         await this.#targets.mend(volume);
@@ -131,10 +131,14 @@ export class Masking implements MaskingControl {
 
   unfence(request: Mutation & { readonly host: HostIdentity }): Promise<void> {
     return this.#turns.run('tgt', async () => {
-      const { iqns } = request.host;
+      const iqns = initiatorsOf(request.host);
       await this.#store.setFenced(this.#store.fenced.filter((each) => !iqns.includes(each)));
       for (const volume of this.#store.all) await this.#targets.mend(volume);
     });
+  }
+
+  async fenced(): Promise<readonly string[]> {
+    return [...this.#store.fenced].sort();
   }
 
   #ofRef(ref: ArrayRef): StoredVolume {
@@ -160,9 +164,15 @@ export class Masking implements MaskingControl {
   }
 }
 
+/** @throws ArrayError INVALID_ARGUMENT: it has none, and nothing would happen */
+function initiatorsOf({ iqns }: HostIdentity): readonly string[] {
+  if (iqns.length > 0) return iqns;
+  throw wrong('host.iqns', iqns, 'a name of an initiator');
+}
+
 function checkHost({ host, chap }: MapRequest): void {
   if (!HOST.test(host.name)) throw wrong('host.name', host.name, 'a name');
-  if (host.iqns.length === 0) throw wrong('host.iqns', host.iqns, 'a name of an initiator');
+  initiatorsOf(host);
   const odd = host.iqns.find((iqn) => !IQN.test(iqn));
   if (odd !== undefined) throw wrong('host.iqns', odd, 'iqn.…, eui.… or naa.…');
   for (const account of [chap, chap?.mutual]) {

@@ -2,16 +2,16 @@
 import { statfs } from 'node:fs/promises';
 import { KeyedMutex } from '../../base/index.ts';
 import { ArrayError, BlockError } from '../../errors/index.ts';
-import {
-  type AdapterLog,
-  type AdapterParts,
-  type ArrayControl,
-  type ArrayHealth,
-  type ArrayInfo,
-  type ArrayVolume,
-  type Connection,
-  capabilities,
+import type {
+  AdapterLog,
+  AdapterParts,
+  ArrayControl,
+  ArrayHealth,
+  ArrayInfo,
+  ArrayVolume,
+  Connection,
 } from '../../repositories/index.ts';
+import { TGT_CAPABILITIES } from './capabilities.ts';
 import { NAME_CHARACTERS, SIZE_GRANULARITY, SIZE_MAXIMUM } from './limits.ts';
 import { Masking } from './masking.ts';
 import { OwnPaths } from './own-paths.ts';
@@ -176,12 +176,7 @@ function infoOf(settings: TgtSettings): ArrayInfo {
     product: 'tgtd',
     version: 'unknown', // the daemon does not tell
     serial: `${settings.controlPort}:${settings.folder}`,
-    capabilities: capabilities({
-      ...{ discover: 'yes', thin: 'yes', thick: 'yes', resizeOffline: 'yes', immutableId: 'yes' },
-      ...{ maskIqn: 'yes', chap: 'yes', mutualChap: 'yes', chapEnforced: 'yes' },
-      ...{ multiAttach: 'yes', multiPath: 'yes', sessionInfo: 'yes', terminateSessions: 'yes' },
-      fence: 'yes',
-    }),
+    capabilities: TGT_CAPABILITIES,
     limits: {
       sizeGranularity: SIZE_GRANULARITY,
       sizeMinimum: SIZE_GRANULARITY,

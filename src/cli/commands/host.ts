@@ -5,6 +5,7 @@ import type { CliIo } from '../cli-io.ts';
 import { table } from '../format.ts';
 import { openSession, part } from '../session.ts';
 import type { Host, SnapshotsTaken, VolumeGroup } from '../storage-answers.ts';
+import { fenceCommands } from './host-fence.ts';
 import { another, given, refuseNothing } from './setting-options.ts';
 import { takenText } from './snapshot.ts';
 import { showTask, type Waiting } from './version.ts';
@@ -38,7 +39,7 @@ export function hostCommand(io: CliIo): Command {
     const session = openSession(self, io);
     session.show(await session.client.call<Host>('PATCH', `/hosts/${part(name)}`, change), oneHost);
   });
-  for (const sub of [add, set]) command.addCommand(sub);
+  for (const sub of [add, set, ...fenceCommands(io)]) command.addCommand(sub);
   addListShowDelete<Host>(command, io, { path: '/hosts', what: 'host', text: hostsText });
   return command;
 }

@@ -19,7 +19,7 @@ export function kindText(only: RepositoryKind): string {
 
 /** What was found, and the command that goes on. */
 export function probeText(
-  { step, choose, found }: Probe,
+  { step, choose, found, capabilities }: Probe,
   kind: string,
   { set = {}, secret = [], secretFile = {} }: TargetOptions,
 ): string {
@@ -41,7 +41,8 @@ export function probeText(
   if (choose === null) {
     const held = found.find(({ holds }) => holds !== null)?.holds ?? null;
     const how = held === null ? '' : ` --existing ${held.repositoryId}`;
-    return `${list}${step}: it can be attached\n  rootcast repository create NAME ${soFar}${how}\n`;
+    const can = capabilities === null ? '' : `${capabilitiesText(capabilities)}\n`;
+    return `${list}${can}${step}: it can be attached\n  rootcast repository create NAME ${soFar}${how}\n`;
   }
   const [first] = found;
   const value = first === undefined ? choose.toUpperCase() : first.value;
@@ -86,18 +87,20 @@ export function repositoryText(repository: Repository): string {
     ['write caches', String(repository.overlays)],
     ['created', time(repository.createdAt)],
   ]);
-  if (capabilities === null) return head;
+  return capabilities === null ? head : `${head}\n${capabilitiesText(capabilities)}`;
+}
+
+function capabilitiesText(capabilities: Readonly<Record<string, string>>): string {
   const named = (wanted: string): string =>
     Object.entries(capabilities)
       .filter(([, value]) => value === wanted)
       .map(([flag]) => flag)
       .join(', ') || '-';
-  const can = facts([
+  return facts([
     ['the storage does', named('yes')],
     ['Rootcast does', named('emulated')],
     ['nobody does', named('no')],
   ]);
-  return `${head}\n${can}`;
 }
 
 export function healthText({ state, messages, paths, space }: Health): string {

@@ -5,6 +5,7 @@ import { CliError, EXIT_USAGE } from '../cli-error.ts';
 import type { CliIo } from '../cli-io.ts';
 import { openSession, part } from '../session.ts';
 import type { Health, Probe, Repository } from '../storage-answers.ts';
+import { checkCommand } from './repository-check.ts';
 import { addTargetOptions, kindsOf, type TargetOptions, targetOf } from './repository-settings.ts';
 import {
   healthText,
@@ -43,7 +44,8 @@ Examples:
   for (const build of [kinds, probe, create, list, show, health, set]) {
     command.addCommand(build(io));
   }
-  for (const build of [refresh, attach, detach, forget, remove]) command.addCommand(build(io));
+  for (const build of [refresh, checkCommand, attach, detach, forget, remove])
+    command.addCommand(build(io));
   return command;
 }
 

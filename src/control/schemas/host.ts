@@ -61,6 +61,18 @@ export const HostView = Type.Object({
 });
 export type HostView = Static<typeof HostView>;
 
+export const FenceInput = Type.Object(
+  { repository: NameField },
+  { additionalProperties: false, description: 'the repository that it is cut off from' },
+);
+export type FenceInput = Static<typeof FenceInput>;
+
+export const FenceView = Type.Object({
+  who: Type.String({ description: 'an initiator name or an address' }),
+  hosts: Type.Array(Type.String(), { description: 'hosts of the catalog that have it' }),
+});
+export type FenceView = Static<typeof FenceView>;
+
 export const VolumeAddressField = Type.String({
   minLength: 3,
   maxLength: 127,

@@ -28,6 +28,8 @@ export { AddHookInput, HookView, UpdateHookInput } from './hook.ts';
 export {
   AddHostInput,
   AddVolumeGroupInput,
+  FenceInput,
+  FenceView,
   HostView,
   UpdateHostInput,
   UpdateVolumeGroupInput,
@@ -66,6 +68,7 @@ export {
   RepositoryView,
   UpdateRepositoryInput,
 } from './repository.ts';
+export { CheckRepositoryInput, CheckStorageInput } from './repository-check.ts';
 export {
   CreateSnapshotInput,
   DiffInput,

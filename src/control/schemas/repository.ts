@@ -103,11 +103,22 @@ const SettingValueView = Type.Union([
 ]);
 const SettingsView = Type.Record(Type.String(), SettingValueView);
 
+const CapabilityView = words(['no', 'yes', 'emulated']);
+const CapabilitiesView = Type.Object(
+  Object.fromEntries(CAPABILITY_FLAGS.map((flag) => [flag, CapabilityView])) as Record<
+    CapabilityFlag,
+    typeof CapabilityView
+  >,
+  { description: 'emulated: Rootcast does what the storage cannot' },
+);
+
 export const ProbeView = Type.Object({
   step: words(['address', 'system', 'pool', 'ready']),
   choose: nullable(
     Type.String({ description: 'the setting that comes next; null: it can be attached' }),
   ),
+  // At the last step, as far as it is known without changing anything.
+  capabilities: nullable(CapabilitiesView),
   found: Type.Array(
     Type.Object({
       value: Type.String({ description: 'for the setting that comes next' }),
@@ -191,8 +202,6 @@ export const ForceInput = Type.Object(
 );
 export type ForceInput = Static<typeof ForceInput>;
 
-const CapabilityView = words(['no', 'yes', 'emulated']);
-
 const InfoView = Type.Object({
   vendor: Type.String(),
   product: Type.String(),
@@ -228,15 +237,7 @@ export const RepositoryView = Type.Object({
   settings: SettingsView,
   secretsSet: Type.Array(Type.String(), { description: 'secret settings that it has' }),
   info: nullable(InfoView),
-  capabilities: nullable(
-    Type.Object(
-      Object.fromEntries(CAPABILITY_FLAGS.map((flag) => [flag, CapabilityView])) as Record<
-        CapabilityFlag,
-        typeof CapabilityView
-      >,
-      { description: 'emulated: Rootcast does what the storage cannot' },
-    ),
-  ),
+  capabilities: nullable(CapabilitiesView),
   space: nullable(SpaceView),
   spaceLevel: words(SPACE_LEVELS),
   warningPercent: Type.Integer(),

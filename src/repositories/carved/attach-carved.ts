@@ -12,13 +12,13 @@ import type { AdapterParts, Connection } from '../adapter.ts';
 import type { VolumeLocator } from '../ports.ts';
 import { Answers } from './answers.ts';
 import { type CarvedBelow, CarvedControl, type CarvedDescription } from './carved-control.ts';
+import { Claims } from './claims.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { readDeviceContent } from './device-content.ts';
 import { DeviceSize } from './device-size.ts';
 import { ExtentPool } from './extent-pool.ts';
 import type { FindingCode } from './findings.ts';
 import { DeviceGrowth, isInRegion } from './grow-device.ts';
-import { claimOnHost } from './host-claim.ts';
 import { Journal } from './journal.ts';
 import { defaultExtentSize, isExtentSize, planLayout } from './layout.ts';
 import {
@@ -76,9 +76,6 @@ export interface AttachCarvedRequest {
   };
 }
 
-/** What is attached in this process: repositories by their id, devices by their format id. */
-const attached = new Set<string>();
-
 /** What the attach that follows puts right by itself. */
 const HARMLESS: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'checkpoint-copy',
@@ -89,29 +86,16 @@ const HARMLESS: ReadonlySet<FindingCode> = new Set<FindingCode>([
 /** @throws ArrayError NOT_FOUND, ALREADY_MANAGED, EXCLUSIVE_ATTACHED, FROZEN (damaged), OUT_OF_RANGE … */
 export async function attachCarved(request: AttachCarvedRequest): Promise<CarvedControl> {
   const { device, connection } = request;
-  const claims: string[] = [];
-  const claim = (name: string): void => {
-    if (attached.has(name)) {
-      throw new ArrayError('EXCLUSIVE_ATTACHED', 'this process has attached it already');
-    }
-    attached.add(name);
-    claims.push(name);
-  };
-  let unclaim: (() => void) | undefined;
-  const release = (): void => {
-    for (const name of claims.splice(0)) attached.delete(name);
-    unclaim?.();
-    unclaim = undefined;
-  };
+  const claims = new Claims();
   try {
     checkRequest(request);
-    claim(`repository ${connection.repositoryId}`);
+    claims.inProcess(`repository ${connection.repositoryId}`);
     const found = await findOwn(request);
-    claim(`device ${found.formatId}`);
-    unclaim = await claimOnHost(connection.initiatorName, found.formatId);
-    return await open(request, found, release);
+    claims.inProcess(`device ${found.formatId}`);
+    await claims.onHost(connection.initiatorName, found.formatId);
+    return await open(request, found, () => claims.release());
   } catch (error) {
-    release();
+    claims.release();
     await device.close().catch(() => undefined);
     throw arrayErrorOf(error);
   }
@@ -161,11 +145,11 @@ async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
     return await format(request);
   }
   if (newest.repositoryId !== connection.repositoryId) {
-    const message = `the device holds repository ${newest.repositoryId} of ${newest.owner}`;
+    const message = `the device holds another repository, of ${newest.owner}`;
     throw new ArrayError('ALREADY_MANAGED', message, { refs: [newest.repositoryId] });
   }
   if (newest.owner !== connection.initiatorName && options.takeOver !== true) {
-    const message = `the device belongs to ${newest.owner}`;
+    const message = 'the device belongs to another server';
     throw new ArrayError('EXCLUSIVE_ATTACHED', message, { refs: [newest.owner] });
   }
   if (size < newest.deviceSize) {
@@ -274,8 +258,10 @@ async function restart(
   const findings = [...reading.findings, ...(recovered?.findings ?? [])];
   const bad = findings.find(({ code }) => !HARMLESS.has(code));
   if (recovered === undefined || bad !== undefined) {
-    const message = `the metadata of the device is damaged: ${bad?.message}; check it (fsck)`;
-    throw new ArrayError('FROZEN', message);
+    const message = `the metadata of the device is damaged: ${bad?.message ?? 'nothing of it can be read'}`;
+    throw new ArrayError('FROZEN', message, {
+      expected: 'rootcast repository check, and --repair',
+    });
   }
   for (const { code, message } of findings) parts.log.warn({ code }, message);
   const { state, complete, newest } = recovered;

@@ -15,9 +15,10 @@ import type {
   Page,
 } from '../array-control.ts';
 import { checkArrayName, checkNotCancelled } from '../array-requests.ts';
-import { type CapabilitySet, capabilities } from '../capabilities.ts';
+import type { CapabilitySet } from '../capabilities.ts';
 import type { RepositorySpace, VolumeLocator } from '../ports.ts';
 import type { Answers } from './answers.ts';
+import { carvedCapabilities } from './capabilities.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import type { DeviceSize } from './device-size.ts';
 import type { ExtentPool } from './extent-pool.ts';
@@ -70,14 +71,6 @@ export interface CarvedParts {
   readonly onClosed: () => void;
 }
 
-const CAPABILITIES = {
-  thin: 'yes',
-  thick: 'yes',
-  resizeOnline: 'yes',
-  multiAttach: 'yes',
-  immutableId: 'yes',
-} as const;
-
 const WORSE: readonly HealthState[] = ['good', 'unknown', 'degraded', 'failed'];
 
 export class CarvedControl implements ArrayControl {
@@ -92,7 +85,7 @@ export class CarvedControl implements ArrayControl {
 
   constructor(parts: CarvedParts) {
     this.#parts = parts;
-    this.#capabilities = capabilities({ ...CAPABILITIES, ...parts.below?.capabilities });
+    this.#capabilities = carvedCapabilities(parts.below?.capabilities);
     this.#timers = [setInterval(() => void this.#look(), parts.ownerCheckMs)];
     if (isMeasurable(parts.device)) {
       this.#timers.push(setInterval(() => this.noticeSize(), parts.sizeCheckMs));

@@ -1,6 +1,7 @@
 /** What lies on a device: before it is carved it must be empty, and a refusal should say what is there. */
 import type { BlockDevice } from '../../block/index.ts';
 import { ZEROES } from '../../block/index.ts';
+import type { ProbeFinding } from '../adapter.ts';
 import { EMPTY_PROBE_BYTES, METADATA_BLOCK_BYTES } from './limits.ts';
 import { readRange, readSuperblocks } from './metadata-io.ts';
 
@@ -30,13 +31,13 @@ function mark(name: string, at: number, text: string): (typeof MARKS)[number] {
 }
 
 /** The repository that a carved device holds. */
-export interface CarvedContent {
+interface CarvedContent {
   readonly repositoryId: string;
   readonly owner: string;
   readonly attached: boolean;
 }
 
-export type DeviceContent =
+type DeviceContent =
   | { readonly kind: 'empty' }
   | ({ readonly kind: 'carved' } & CarvedContent)
   /** For people: what it is. */
@@ -65,6 +66,28 @@ export async function readDeviceContent(device: BlockDevice): Promise<DeviceCont
   const last = await readRange(device, blocks - length, length);
   if (isZero(first) && isZero(last)) return { kind: 'empty' };
   return { kind: 'other', description: 'data of an unknown kind' };
+}
+
+/** What a probe says of a disk, with what lies on it. Changes nothing. */
+export async function findingOfContent(
+  finding: ProbeFinding,
+  device: BlockDevice,
+): Promise<ProbeFinding> {
+  const content = await readDeviceContent(device);
+  const described = (what: string): ProbeFinding => ({
+    ...finding,
+    description: [finding.description, what].filter((text) => text !== '').join(', '),
+  });
+  switch (content.kind) {
+    case 'empty':
+      return described('empty');
+    case 'other':
+      return described(`holds ${content.description}`);
+    case 'carved': {
+      const { repositoryId, owner } = content;
+      return { ...described(`repository of ${owner}`), holds: { repositoryId } };
+    }
+  }
 }
 
 function isZero(bytes: Buffer): boolean {

@@ -1,11 +1,6 @@
 /** What is wrong with the metadata of a device, or worth a look. */
+import type { CheckFinding, FindingSeverity } from '../check-report.ts';
 import type { Contradiction } from './metadata-state.ts';
-
-/**
- * `note`: what a crash leaves behind; put right when the device is attached. `repairable`: put right by a check with
- * repair, nothing is lost. `fatal`: data may be lost or shown wrongly; nothing is changed.
- */
-export type FindingSeverity = 'note' | 'repairable' | 'fatal';
 
 export type FindingCode =
   | Contradiction['code']
@@ -19,11 +14,8 @@ export type FindingCode =
   | 'journal-lost'
   | 'unfinished';
 
-export interface Finding {
+export interface Finding extends CheckFinding {
   readonly code: FindingCode;
-  readonly severity: FindingSeverity;
-  /** A sentence for people. */
-  readonly message: string;
 }
 
 const SEVERITIES: Readonly<Record<Contradiction['code'], FindingSeverity>> = {

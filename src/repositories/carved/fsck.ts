@@ -5,57 +5,66 @@
  * lost; what can be wrong is two volumes with one extent, extents that do not exist, and damaged copies.
  */
 import { crc32 } from 'node:zlib';
-import type { BlockDevice } from '../../block/index.ts';
-import { ArrayError } from '../../errors/index.ts';
+import { type BlockDevice, currentSizeOf } from '../../block/index.ts';
+import { ArrayError, BlockError } from '../../errors/index.ts';
+import type { CheckReport } from '../check-report.ts';
 import { encodeCheckpoint } from './checkpoint.ts';
+import { Claims } from './claims.ts';
 import type { Finding } from './findings.ts';
 import { Journal } from './journal.ts';
 import { regionBytes } from './layout.ts';
-import { readSuperblocks, type SuperblockCopies } from './metadata-io.ts';
+import { type ReadFresh, readSuperblocks, type SuperblockCopies } from './metadata-io.ts';
 import type { MetadataState } from './metadata-state.ts';
 import { arrayErrorOf, writeSuperblock } from './ownership.ts';
 import { type RecoveredMetadata, readMetadata } from './recover-metadata.ts';
 import type { Superblock } from './superblock.ts';
 
-export interface FsckReport {
-  /** Nothing fatal, and nothing repairable that was not repaired. */
-  readonly clean: boolean;
-  readonly repaired: boolean;
-  readonly findings: readonly Finding[];
-  /** undefined: there is no superblock. */
-  readonly repositoryId: string | undefined;
-  readonly owner: string | undefined;
-  /** A server has it attached, or died with it. */
-  readonly attached: boolean;
-  readonly volumes: number;
-  readonly extents: { readonly total: number; readonly mapped: number };
-}
-
 export interface FsckOptions {
   /** Write anew what is damaged in one copy, and leave out what nobody can reach. */
   readonly repair?: boolean;
-  /** Also when the superblock says that a server has it attached: that server is known to be dead. */
+  /** Repair also what the superblock says that a server has attached: that server is known to be dead. */
   readonly force?: boolean;
+  /** The repository that is meant: another one is not touched. */
+  readonly repositoryId?: string;
+  /** This server's name: no other process of this host that goes by it has the device meanwhile. */
+  readonly owner?: string;
+  /** Where this host caches the device: a way to read past it. */
+  readonly readFresh?: ReadFresh | undefined;
+  /** As in AttachCarvedRequest: a change that waited for a path is made only when nobody took the device meanwhile. */
+  readonly onOwned?: (stillOurs: () => Promise<void>) => void;
 }
 
-/** @throws ArrayError EXCLUSIVE_ATTACHED (repair of an attached device without `force`), UNREACHABLE */
+/**
+ * Of a device that this process has not attached.
+ * @throws ArrayError EXCLUSIVE_ATTACHED (attached on this host; repair of an attached device without `force`),
+ *   ALREADY_MANAGED (another repository), FENCED (somebody took it while it was repaired), UNREACHABLE
+ */
 export async function fsckCarved(
   device: BlockDevice,
   options: FsckOptions = {},
-): Promise<FsckReport> {
+): Promise<CheckReport> {
+  const claims = new Claims();
   try {
-    return await check(device, options);
+    return await check(device, options, claims);
   } catch (error) {
     throw arrayErrorOf(error);
+  } finally {
+    claims.release();
   }
 }
 
-async function check(device: BlockDevice, options: FsckOptions): Promise<FsckReport> {
-  const { size } = device.geometry;
-  const copies = await readSuperblocks((target, offset) => device.read(target, offset), size);
+async function check(
+  device: BlockDevice,
+  options: FsckOptions,
+  claims: Claims,
+): Promise<CheckReport> {
+  const size = currentSizeOf(device);
+  const read: ReadFresh = options.readFresh ?? ((target, offset) => device.read(target, offset));
+  const copies = await readSuperblocks(read, size);
   const findings = superblockFindings(copies);
   const superblock = copies.newest;
   if (superblock === undefined) return report(findings, undefined, undefined, false);
+  await claim(superblock, options, claims);
   if (size < superblock.deviceSize) {
     const message = `the device has ${size} bytes, it had ${superblock.deviceSize}`;
     findings.push({ code: 'device-shrunk', severity: 'fatal', message });
@@ -75,23 +84,61 @@ async function check(device: BlockDevice, options: FsckOptions): Promise<FsckRep
     return report(findings, superblock, newest?.state, false);
   }
   if (superblock.attached && options.force !== true) {
-    const message = `${superblock.owner} has the device attached`;
-    throw new ArrayError('EXCLUSIVE_ATTACHED', message, { refs: [superblock.owner] });
+    const message = 'a server has the device attached';
+    throw new ArrayError('EXCLUSIVE_ATTACHED', message, {
+      refs: [superblock.owner],
+      field: 'force',
+      expected: 'a server that has detached it; or force, when it is known to be dead',
+    });
   }
-  await repair(device, superblock, newest);
+  const unchanged = () => verifyUnchanged(read, size, superblock);
+  options.onOwned?.(unchanged);
+  await repair(device, superblock, newest, unchanged);
   return report(findings, superblock, newest.state, true);
 }
 
+/** A device that is attached is in motion: what is read of it would be of several moments. */
+async function claim(
+  { repositoryId, formatId }: Superblock,
+  options: FsckOptions,
+  claims: Claims,
+): Promise<void> {
+  if (options.repositoryId !== undefined && options.repositoryId !== repositoryId) {
+    const message = 'the device holds another repository';
+    throw new ArrayError('ALREADY_MANAGED', message, { refs: [repositoryId] });
+  }
+  claims.inProcess(`device ${formatId}`);
+  if (options.owner !== undefined) await claims.onHost(options.owner, formatId);
+}
+
+/** @throws BlockError ESTALE: a server has attached it since it was read */
+async function verifyUnchanged(read: ReadFresh, size: number, before: Superblock): Promise<void> {
+  const { newest } = await readSuperblocks(read, size);
+  if (newest?.sequence === before.sequence && newest.attachToken === before.attachToken) return;
+  const who = newest?.owner ?? 'somebody';
+  throw new BlockError('ESTALE', 'write', 0, 0, `${who} has changed the device meanwhile`);
+}
+
+const IS_NOW = {
+  superblock: 'whole',
+  foreign: 'overwritten',
+  damaged: 'damaged',
+  version: 'of another version of the format',
+} as const;
+
 function superblockFindings({ copies, newest }: SuperblockCopies): Finding[] {
   if (newest === undefined) {
-    const message = 'neither superblock can be read';
+    const empty = copies.every(({ kind }) => kind === 'foreign');
+    const message = empty
+      ? 'there is no superblock: no repository, or both copies are overwritten'
+      : 'neither superblock can be read';
     return [{ code: 'no-superblock', severity: 'fatal', message }];
   }
   const findings: Finding[] = [];
   for (const [index, copy] of copies.entries()) {
     const stale = copy.kind === 'superblock' && copy.superblock.sequence !== newest.sequence;
     if (copy.kind === 'superblock' && !stale) continue;
-    const message = `superblock ${index} is ${stale ? 'older than the other' : copy.kind}`;
+    const message = `superblock ${index} is ${stale ? 'older than the other' : IS_NOW[copy.kind]}`;
     findings.push({ code: 'superblock-copy', severity: 'repairable', message });
   }
   return findings;
@@ -119,10 +166,12 @@ async function repair(
   device: BlockDevice,
   superblock: Superblock,
   { state, complete, newest }: RecoveredMetadata,
+  verify: () => Promise<void>,
 ): Promise<void> {
   const { formatId, region } = superblock;
   const journal = new Journal({ device, formatId, region, state, complete, newest });
-  const minimumGeneration = await journal.restart();
+  const minimumGeneration = await journal.restart(verify);
+  await verify();
   await writeSuperblock(device, superblock, { minimumGeneration });
 }
 
@@ -131,7 +180,7 @@ function report(
   superblock: Superblock | undefined,
   state: MetadataState | undefined,
   repaired: boolean,
-): FsckReport {
+): CheckReport {
   const clean = findings.every(
     ({ severity }) => severity === 'note' || (repaired && severity === 'repairable'),
   );

@@ -97,7 +97,7 @@ export class AttachedRepositories {
     const connection: Connection = { repositoryId, settings, secrets, initiatorName };
     const array = await adapter.attach(connection, this.#parts, { create, takeOver, signal });
     const data = adapter.openData(connection, this.#parts, (question) => ask(array, question));
-    const capabilities = emulatedCapabilities(array);
+    const capabilities = emulatedCapabilities(array.info.capabilities);
     const attached = { repositoryId, adapter, array, data, capabilities, connection };
     await prepare(attached);
     this.#attached.set(repositoryId, attached);

@@ -17,10 +17,19 @@ import type {
   VolumeName,
 } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { Adapter, ArrayInfo, ProbeAnswer } from '../../repositories/index.ts';
+import type {
+  Adapter,
+  ArrayInfo,
+  CheckOptions,
+  CheckReport,
+  HostIdentity,
+  ProbeAnswer,
+} from '../../repositories/index.ts';
 import { CloneOperations } from './clone-operations.ts';
+import { emulatedCapabilities } from './emulated-capabilities.ts';
+import { FenceOperations } from './fence-operations.ts';
 import { SnapshotOperations } from './snapshot-operations.ts';
-import { inFaults } from './storage-fault.ts';
+import { inFaults, withWayOut } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
 import { VolumeOperations } from './volume-operations.ts';
 
@@ -35,6 +44,7 @@ export class ServiceStorage implements Storage {
   readonly #volumes: VolumeOperations;
   readonly #snapshots: SnapshotOperations;
   readonly #clones: CloneOperations;
+  readonly #fences: FenceOperations;
   /** How many operations are changing something in a repository. */
   readonly #atWork = new Map<string, number>();
 
@@ -43,6 +53,7 @@ export class ServiceStorage implements Storage {
     this.#volumes = new VolumeOperations(options);
     this.#snapshots = new SnapshotOperations(options, this.#volumes);
     this.#clones = new CloneOperations(options, this.#volumes);
+    this.#fences = new FenceOperations(options);
   }
 
   kinds(): readonly AdapterKind[] {
@@ -54,21 +65,50 @@ export class ServiceStorage implements Storage {
   probe({ kind, settings, secrets }: RepositoryTarget, signal: AbortSignal): Promise<ProbeAnswer> {
     const { repositories } = this.#options;
     const { initiatorName, parts } = repositories;
-    return inFaults(
-      () => repositories.adapter(kind).probe({ settings, secrets, initiatorName }, parts, signal),
-      signal,
-    );
+    return inFaults(async () => {
+      const target = { settings, secrets, initiatorName };
+      const answer = await repositories.adapter(kind).probe(target, parts, signal);
+      if (answer.capabilities === undefined) return answer;
+      return { ...answer, capabilities: emulatedCapabilities(answer.capabilities) };
+    }, signal);
+  }
+
+  check(
+    { kind, repositoryId = '', settings, secrets }: Parameters<Storage['check']>[0],
+    options: CheckOptions,
+  ): Promise<CheckReport> {
+    const { repositories } = this.#options;
+    const { initiatorName, parts } = repositories;
+    return inFaults(async () => {
+      const adapter = repositories.adapter(kind);
+      if (adapter.check === undefined) {
+        throw new Fault(
+          'UNSUPPORTED',
+          `on storage of kind ${kind} nothing is kept that could be checked`,
+          {
+            field: 'kind',
+            value: kind,
+            expected: 'a kind whose disks Rootcast carves into volumes',
+          },
+        );
+      }
+      return adapter.check({ repositoryId, settings, secrets, initiatorName }, parts, options);
+    }, options.signal);
   }
 
   attach(request: AttachRequest, signal: AbortSignal): Promise<AttachedRepository> {
     const { repositories, arrays, trees, troubled } = this.#options;
     return inFaults(async () => {
       // Before anybody can make something in it: whatever is written down then is of before.
-      const attached = await repositories.attach(request, signal, async (ports) => {
-        for (const { tag, error } of await arrays.sweep(ports)) {
-          troubled(`deleting what a crash left of ${tag}`, error);
-        }
-      });
+      const attached = await repositories
+        .attach(request, signal, async (ports) => {
+          for (const { tag, error } of await arrays.sweep(ports)) {
+            troubled(`deleting what a crash left of ${tag}`, error);
+          }
+        })
+        .catch((error: unknown) => {
+          throw withWayOut(error, request);
+        });
       trees.collector.wake();
       this.#options.attached(request.repositoryId);
       return { info: attached.array.info, capabilities: attached.capabilities };
@@ -254,5 +294,17 @@ export class ServiceStorage implements Storage {
 
   mappings(volume: VolumeName) {
     return inFaults(() => this.#volumes.mappings(volume));
+  }
+
+  fence(repositoryId: string, host: HostIdentity): Promise<void> {
+    return this.#changing([repositoryId], () => this.#fences.fence(repositoryId, host));
+  }
+
+  unfence(repositoryId: string, host: HostIdentity): Promise<void> {
+    return this.#changing([repositoryId], () => this.#fences.unfence(repositoryId, host));
+  }
+
+  fenced(repositoryId: string) {
+    return inFaults(() => this.#fences.fenced(repositoryId));
   }
 }

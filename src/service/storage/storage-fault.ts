@@ -72,6 +72,27 @@ export function faultOfArrayError(error: ArrayError): Fault {
   );
 }
 
+/** Storage that is somebody's: what may be done about it. Other errors pass unchanged. */
+export function withWayOut(
+  error: unknown,
+  { create, takeOver }: { readonly create: boolean; readonly takeOver: boolean },
+): unknown {
+  if (!(error instanceof ArrayError) || error.details.expected !== undefined) return error;
+  const { code, message, details } = error;
+  const isNamed = (details.refs ?? []).length > 0;
+  const say = (expected: string): ArrayError =>
+    new ArrayError(code, message, { field: 'repository.mode', ...details, expected });
+  if (code === 'ALREADY_MANAGED' && create) {
+    return say(
+      'storage that holds nothing yet; or --existing ID (mode existing) for what it holds',
+    );
+  }
+  if (code === 'EXCLUSIVE_ATTACHED' && !takeOver && isNamed) {
+    return say('storage that no other server has; or --take-over, which shuts that server out');
+  }
+  return error;
+}
+
 /** Calls that reach arrays, as control knows errors. @throws Fault */
 export async function inFaults<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {

@@ -6,7 +6,7 @@
  */
 import { lstat, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
-import { syncFolder } from '../../base/index.ts';
+import { syncPath } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import { cancelled, invalid, writeFault } from './export-fault.ts';
 import { EXPORT_RESERVE_BYTES } from './limits.ts';
@@ -151,5 +151,5 @@ async function create(target: TargetFolder, partial: string): Promise<TargetFile
 /** The name is durable as well when it settles. */
 async function commit(partial: string, whole: string): Promise<void> {
   await rename(partial, whole);
-  await syncFolder(dirname(whole));
+  await syncPath(dirname(whole));
 }

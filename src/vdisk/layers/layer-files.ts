@@ -18,7 +18,7 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncFolder } from '../../base/index.ts';
+import { syncPath } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import { deleteVolumes, type Volume, type VolumeControl } from '../../repositories/index.ts';
 
@@ -84,7 +84,7 @@ export async function beginLayer(
   try {
     await mkdir(files.boot, { mode: 0o700 });
     if (volume === 'none') await nameVolume(files.folder, undefined);
-    await syncFolder(layersFolder);
+    await syncPath(layersFolder);
   } catch (error) {
     await rm(files.folder, { recursive: true, force: true });
     throw error;
@@ -114,10 +114,10 @@ export async function createLayerVolume(
 /** The layer is there when this settles, also after a crash of the host. */
 export async function commitLayer(half: HalfLayer): Promise<void> {
   const { files, layersFolder, layerId } = half;
-  await syncFolder(files.boot);
-  await syncFolder(files.folder);
+  await syncPath(files.boot);
+  await syncPath(files.folder);
   await rename(files.folder, join(layersFolder, layerId));
-  await syncFolder(layersFolder);
+  await syncPath(layersFolder);
 }
 
 /** Removes a layer that was begun; the folder goes last, since it is what names the volume. */
@@ -149,7 +149,7 @@ export async function removeLayer(
     const details = { field: 'layerId', value: layerId };
     throw new Fault('NOT_FOUND', `no layer ${layerId}`, details, { cause: error });
   }
-  await syncFolder(layersFolder);
+  await syncPath(layersFolder);
   await discard(`${folder}${REMOVAL}`, layerId, 'own', volumes);
 }
 
@@ -217,7 +217,7 @@ async function nameVolume(folder: string, volumeId: string | undefined): Promise
   } finally {
     await handle.close();
   }
-  await syncFolder(folder);
+  await syncPath(folder);
 }
 
 async function refuseTaken(folder: string, layerId: string): Promise<void> {

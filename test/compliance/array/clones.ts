@@ -157,6 +157,37 @@ export function testClones(bench: ArrayBench): void {
       }
     });
 
+    test('that are split can be reverted to what they were before', async () => {
+      const able = ['split', 'cloneLinked', 'snapshot', 'revert', 'revertKeepsNewer'] as const;
+      if (!able.every((flag) => bench.can(flag))) return;
+      const split = present(bench.clones.split?.bind(bench.clones), 'split');
+      const revert = present(bench.snapshots.revert?.bind(bench.snapshots), 'revert');
+      for (const { source } of await sources()) {
+        const clone = await bench.clone(source.ref, 'linked');
+        const held = Buffer.from(await bench.content(clone));
+        await bench.use(clone, (device) => scribble(device, held, 5));
+        const before = await bench.snapshot(clone);
+        await split({ opId: opId(), ref: clone.ref });
+        await bench.expectContent(before, held, 'a snapshot of before a split');
+        await bench.use(clone, (device) => scribble(device, Buffer.from(held), 6));
+        await revert({ opId: opId(), volume: clone.ref, snapshot: before.ref });
+        await bench.expectContent(clone, held, 'what was reverted across a split');
+        if (!bench.can('changedBlocks')) continue;
+        const diff = present(bench.snapshots.diff?.bind(bench.snapshots), 'diff');
+        const after = await bench.snapshot(clone);
+        const range = { offset: 0, length: clone.size, limit: 1000 };
+        for (const { offset, length, kind } of await diff({
+          from: undefined,
+          to: after.ref,
+          ...range,
+        })) {
+          if (kind === 'data') held.fill(0, offset, offset + length);
+        }
+        const blank = held.equals(Buffer.alloc(held.length));
+        expect(blank, 'data of a snapshot that no difference names').toBe(true);
+      }
+    });
+
     test('as deep as the array takes them; deeper is DEPTH_LIMIT', async () => {
       if (!bench.can('cloneLinked') || !bench.can('snapshot')) return;
       const { cloneDepth } = bench.control.info.limits;

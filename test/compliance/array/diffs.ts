@@ -3,7 +3,7 @@ import { type Extent, PLAIN } from '../../../src/block/index.ts';
 import { ArrayError } from '../../../src/errors/index.ts';
 import type { ArrayRef, ArraySnapshot } from '../../../src/repositories/index.ts';
 import { SEED, seededRandom } from '../../support/seed.ts';
-import { type ArrayBench, outcome, present, writeAtRandom } from './bench.ts';
+import { type ArrayBench, opId, outcome, present, writeAtRandom } from './bench.ts';
 
 const ROUNDS = 6;
 
@@ -74,6 +74,48 @@ export function testDiffs(bench: ArrayBench): void {
             const extents = await ask(from.snapshot.ref, to.snapshot.ref, volume.size, limit);
             check(extents, from.held, to.held);
           }
+        }
+      }
+    });
+
+    test('miss no change across a revert, nor across a snapshot that is gone', async () => {
+      if (!bench.can('changedBlocks') || !bench.can('revert')) return;
+      const revert = present(bench.snapshots.revert?.bind(bench.snapshots), 'revert');
+      const random = seededRandom();
+      const volume = await bench.create();
+      const { size } = volume;
+      let content = Buffer.alloc(size);
+      const taken: { snapshot: ArraySnapshot; held: Buffer }[] = [];
+      const take = async (): Promise<void> => {
+        await bench.use(volume, async (device) => {
+          await writeAtRandom(device, content, random, 5);
+          const length = Math.min(size, 64 * 1024);
+          if (!device.capabilities.zero) return;
+          const at = Math.floor((random() * size) / length) * length;
+          await device.zero(at, Math.min(length, size - at), {
+            fua: false,
+            noHole: false,
+            fast: false,
+          });
+          content.fill(0, at, at + length);
+        });
+        taken.push({ snapshot: await bench.snapshot(volume), held: Buffer.from(content) });
+      };
+      for (let round = 0; round < 3; round += 1) await take();
+      if (bench.can('revertKeepsNewer')) {
+        const [oldest] = taken;
+        const to = present(oldest, 'a snapshot');
+        await revert({ opId: opId(), volume: volume.ref, snapshot: to.snapshot.ref });
+        content = Buffer.from(to.held);
+        // What is reverted alone, and what is written after it.
+        taken.push({ snapshot: await bench.snapshot(volume), held: Buffer.from(content) });
+      }
+      for (let round = 0; round < 2; round += 1) await take();
+      const [gone] = taken.splice(2, 1);
+      await bench.delete(present(gone, 'a snapshot').snapshot);
+      for (const [index, to] of taken.entries()) {
+        for (const from of taken.slice(0, index)) {
+          check(await ask(from.snapshot.ref, to.snapshot.ref, size, 1000), from.held, to.held);
         }
       }
     });

@@ -117,14 +117,23 @@ export function testMasking(bench: ArrayBench): void {
       const fence = present(masking().fence?.bind(masking()), 'fence');
       const unfence = present(masking().unfence?.bind(masking()), 'unfence');
       const { device, detach } = await bench.open(volume, true);
+      const fenced = present(masking().fenced?.bind(masking()), 'fenced');
+      const before = await fenced();
       await fence({ opId: opId(), host: self });
       await fence({ opId: opId(), host: self });
+      const listed = await fenced();
+      // A client of this server alone is no host that is cut off (ceph).
+      const own = listed.filter((who) => !before.includes(who));
+      expect([...self.iqns, ...self.addresses]).toEqual(expect.arrayContaining(own));
       const write = async (): Promise<void> => {
         await device.write(Buffer.alloc(device.geometry.minimumIo, 9), 0, { fua: true });
       };
       await expect(write()).rejects.toMatchObject({ name: 'BlockError' });
       await unfence({ opId: opId(), host: self });
       await unfence({ opId: opId(), host: self });
+      expect(await fenced()).toEqual(before);
+      const nobody = { name: 'nobody', iqns: [], addresses: [] };
+      expect(await outcome(fence({ opId: opId(), host: nobody }))).toBe('INVALID_ARGUMENT');
       await detach();
       await bench.expectContent(volume, content, 'what the fenced host could not change');
     });

@@ -131,6 +131,39 @@ describeWith(NEEDS, 'the san adapter on a loop device', () => {
     }
   });
 
+  it('is checked, and repaired when something has written over a part of it', async () => {
+    const check = (repair: boolean, repositoryId = 'loop') =>
+      adapter.check(connection(repositoryId, { SCSIid: `file.${file}` }), parts, {
+        ...{ repair, force: false, signal },
+      });
+    const attached = await attach(false);
+    const volume = await makeVolume(attached, MIB, { tag: 'kept' });
+    const worker = await workerOf(attached).open(volume.locator, { write: true });
+    await worker.write(Buffer.alloc(64 * KIB, 9), 0, PLAIN);
+    await worker.close();
+    expect(await codeOf(check(false))).toBe('IN_USE'); // held, by whoever it is
+    await attached.close();
+    expect(await check(false)).toMatchObject({ clean: true, attached: false, findings: [] });
+    // Whoever partitions the wrong disk.
+    await succeed('dd', [
+      ...['if=/dev/urandom', `of=${path}`, 'bs=4096', 'count=8', 'conv=fsync', 'oflag=direct'],
+    ]);
+    const found = await check(false);
+    expect(found).toMatchObject({ clean: false, repaired: false, repositoryId: 'loop' });
+    expect(found.findings.map(({ code }) => code)).toEqual(['superblock-copy']);
+    expect(await codeOf(check(true, 'another'))).toBe('ALREADY_MANAGED');
+    expect(await check(true)).toMatchObject({ clean: true, repaired: true });
+    expect(await check(false)).toMatchObject({ clean: true, findings: [] });
+    const again = await attach(false);
+    const reader = await workerOf(again).open(volume.locator, { write: false });
+    const content = Buffer.alloc(64 * KIB);
+    await reader.read(content, 0);
+    expect(content.equals(Buffer.alloc(64 * KIB, 9))).toBe(true);
+    await reader.close();
+    await again.deleteVolume({ opId: 'd', ref: volume.ref });
+    await again.close();
+  });
+
   it('is used as large as it becomes, while verified writes go on', async () => {
     const grown = await loop('grown', 16 * MIB);
     const settings = { SCSIid: `file.${grown.file}`, extentSize: 64 * KIB };

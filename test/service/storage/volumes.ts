@@ -49,7 +49,7 @@ function lifeOfVolumes(kind: Kind, bench: () => Bench): void {
 
   test('is found, attached, and says what it can do', async () => {
     const { target } = bench().places.of(kind);
-    const probe = await json<{ step: string; found: readonly object[] }>(
+    const probe = await json<{ step: string; capabilities: Shown['capabilities'] | null }>(
       ...['repository', 'probe', ...target],
     );
     expect(probe.step).toBe('ready');
@@ -57,6 +57,9 @@ function lifeOfVolumes(kind: Kind, bench: () => Bench): void {
     expect(created.state).toBe('attached');
     const shown = await json<Shown>('repository', 'show', kind);
     expect(shown.capabilities['snapshot']).toMatch(/^(yes|emulated)$/);
+    // What was promised before anything was changed; of a folder only trying tells.
+    expect(probe.capabilities ?? shown.capabilities).toEqual(shown.capabilities);
+    expect(probe.capabilities === null).toBe(kind === 'ext4' || kind === 'btrfs');
     const health = await json<{ state: string }>('repository', 'health', kind);
     expect(health.state).toMatch(/^(good|degraded|unknown)$/);
   });

@@ -108,6 +108,8 @@ describe('every route', () => {
     await check('GET', '/repositories/r/health');
     await check('POST', '/repositories/r/refresh');
     await check('POST', '/repositories/r/detach', {});
+    await check('POST', '/repositories/r/check', { repair: true });
+    await check('POST', '/repository-kinds/check', { kind: 'iscsi', settings });
     await check('POST', '/repositories/r/attach', {});
     const r = '/repositories/r';
     await check('POST', `${r}/volumes`, { name: 'v', size: '1G' });
@@ -134,6 +136,9 @@ describe('every route', () => {
     await check('GET', `${r}/volumes/v/mappings`);
     await check('DELETE', `${r}/volumes/v/mappings/h?force=true`);
     await check('DELETE', `${r}/volumes/v/mappings`);
+    await check('POST', '/hosts/h/fence', { repository: 'r' });
+    await check('GET', `${r}/fences`);
+    await check('POST', '/hosts/h/unfence', { repository: 'r' });
     await check('POST', '/volume-groups', { name: 'g', volumes: ['r/v', 'r/c'] });
     await check('GET', '/volume-groups');
     await check('GET', '/volume-groups/g');

@@ -54,6 +54,26 @@ describe('repositories', () => {
     const third = await text(`${probe} --set target=a --set targetIQN=b`);
     expect(third).toContain('repository create NAME --kind iscsi --set target=a --set targetIQN=b');
     expect(third).toContain('--existing r-old');
+    expect(third).toMatch(/^Rootcast does: +snapshot$/m);
+  });
+
+  test('are checked: what was found is shown, and damage is exit code 1', async () => {
+    await create('san1');
+    const busy = await run('repository check san1');
+    expect(busy).toMatchObject({ code: 1, err: expect.stringContaining('repository detach san1') });
+    await text('repository detach san1');
+    expect(await text('repository check san1')).toMatch(/^metadata: +whole$/m);
+    service.storage.report = {
+      ...service.storage.report,
+      clean: false,
+      findings: [{ severity: 'repairable', code: 'superblock-copy', message: 'copy 1 is damaged' }],
+    };
+    const damaged = await run('repository check --kind iscsi --set target=a');
+    expect(damaged.code).toBe(1);
+    expect(damaged.out).toMatch(/^repairable +superblock-copy +copy 1 is damaged$/m);
+    expect(damaged.err).toContain('--repair puts it right');
+    expect((await run('repository check')).code).toBe(2);
+    expect((await run('repository check san1 --kind iscsi')).code).toBe(2);
   });
 
   test('are created with settings of their types, and with secrets that are no arguments', async () => {
@@ -193,6 +213,12 @@ describe('volumes and snapshots', () => {
     await text('volume unmap san1/db --host web --force');
     await text('volume unmap san1/db --all');
     expect(await text('host list')).toContain('web');
+    expect(await text('host fence web --repository san1')).toBe(
+      'host web is cut off from repository san1\n',
+    );
+    expect(await text('host fences --repository san1')).toMatch(/^192.0.2.9 +web$/m);
+    await text('host unfence web --repository san1');
+    expect(await json('host fences --repository san1')).toEqual([]);
     expect(await json('host delete web')).toEqual({ deleted: 'web' });
   });
 

@@ -52,7 +52,7 @@ describe('a repository', () => {
     expect(flagsOf('able')).toMatchObject({
       snapshot: 'yes',
       changedBlocks: 'yes',
-      replicate: 'no',
+      replicate: 'emulated',
     });
     expect(Object.isFrozen(flagsOf('plain'))).toBe(true);
     await rig.close();

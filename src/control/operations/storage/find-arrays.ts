@@ -21,12 +21,13 @@ export async function probeStorage(
   signal: AbortSignal,
 ): Promise<ProbeView> {
   const target = checkedTarget(findKind(control, kind), settings, secrets, { whole: false });
-  const { step, choose, found } = await withoutSecrets(secrets, () =>
+  const { step, choose, found, capabilities } = await withoutSecrets(secrets, () =>
     control.storage.probe(target, signal),
   );
   return {
     step,
     choose: choose ?? null,
+    capabilities: capabilities ?? null,
     found: found.map(({ value, description, settings: brings, size, holds }) => ({
       value,
       description,

@@ -1,5 +1,6 @@
 export { adoptVolume } from './adopt-volume.ts';
 export { attachRepository, detachRepository } from './attach-repository.ts';
+export { checkRepository, checkStorage } from './check-repository.ts';
 export { cloneSnapshot, cloneVolume } from './clone-volume.ts';
 export { createRepository } from './create-repository.ts';
 export { createSnapshot, snapshotVolumeGroup } from './create-snapshot.ts';
@@ -8,6 +9,7 @@ export { deleteRepository, forgetRepository } from './delete-repository.ts';
 export { deleteSnapshot } from './delete-snapshot.ts';
 export { deleteVolume } from './delete-volume.ts';
 export { diffSnapshots } from './diff-snapshots.ts';
+export { fenceHost, listFences, unfenceHost } from './fences.ts';
 export { listRepositoryKinds, probeStorage } from './find-arrays.ts';
 export { addHook, deleteHook, listHooks, showHook, updateHook } from './hooks.ts';
 export { addHost, deleteHost, listHosts, showHost, updateHost } from './hosts.ts';

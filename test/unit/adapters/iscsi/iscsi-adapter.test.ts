@@ -86,7 +86,7 @@ describe('the iSCSI adapter', () => {
     settings['targetIQN'] = IQN;
     const lun = {
       value: WWID,
-      description: 'ROOTCAST TEST DISK serial-1',
+      description: 'ROOTCAST TEST DISK serial-1, empty',
       settings: { LUNid: 1 },
       size: SIZE,
     };
@@ -100,7 +100,12 @@ describe('the iSCSI adapter', () => {
     };
     expect(await probe()).toEqual({ step: 'pool', choose: 'SCSIid', found: [lun] });
     settings['SCSIid'] = WWID;
-    expect(await probe()).toEqual({ step: 'ready', choose: undefined, found: [lun] });
+    expect(await probe()).toEqual({
+      step: 'ready',
+      choose: undefined,
+      found: [lun],
+      capabilities: expect.objectContaining({ thin: 'yes', multiPath: 'yes', chapEnforced: 'no' }),
+    });
     settings['SCSIid'] = '3600140500000000000000000000000bb';
     await expect(probe()).rejects.toMatchObject({
       code: 'NOT_FOUND',
@@ -193,7 +198,18 @@ describe('the iSCSI adapter', () => {
       code: 'UNREACHABLE',
       retry: 'back-off',
     });
+    const waiting = new AbortController();
+    const given = { ...options, signal: waiting.signal };
+    // For two minutes, if nobody gave up.
+    const opening = openLun(connection(settings), parts, given);
+    setImmediate(() => waiting.abort());
+    await expect(opening).rejects.toMatchObject({ code: 'CANCELLED' });
     const gone = AbortSignal.abort();
+    await expect(
+      openLun(connection(settings), parts, { ...options, signal: gone }),
+    ).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
     await expect(probeIscsi(connection(settings), parts, gone)).rejects.toMatchObject({
       code: 'CANCELLED',
     });

@@ -1,4 +1,13 @@
-import { readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { localAdapter } from '../../../../src/adapters/local/index.ts';
@@ -25,6 +34,7 @@ async function freshFolder(): Promise<string> {
 
 async function repository() {
   const path = join(await freshFolder(), 'here');
+  await mkdir(path);
   return { path, ...(await attachLocal(localConnection(path), { create: true })) };
 }
 
@@ -37,6 +47,14 @@ describe('attaching a folder', () => {
     const connection = localConnection(path);
     const attach = (changed: object, options: object) =>
       outcome(localAdapter.attach({ ...connection, ...changed }, QUIET, { ...options, signal }));
+    expect(await attach({}, {})).toBe('NOT_FOUND');
+    // A folder that is not mounted is not made on the disk below.
+    expect(await attach({}, { create: true })).toBe('NOT_FOUND');
+    await mkdir(join(path, '..'));
+    await writeFile(path, 'a file');
+    expect(await attach({}, { create: true })).toBe('NOT_FOUND');
+    await rm(path);
+    await mkdir(path);
     expect(await attach({}, {})).toBe('NOT_FOUND');
     expect(await attach({}, { create: true })).toBe('done');
     expect(await attach({}, { create: true })).toBe('done');
@@ -125,6 +143,7 @@ describe('a folder', () => {
     expect(await outcome(create(control, 'b'))).toBe('UNREACHABLE');
     expect(await control.health()).toMatchObject({ state: 'failed', paths: [{ up: false }] });
     // As when nothing is mounted there, or something else.
+    await mkdir(path);
     await attachLocal({ ...localConnection(path), repositoryId: 'other' }, { create: true });
     expect(await outcome(create(control, 'b'))).toBe('UNREACHABLE');
     expect((await readdir(path)).sort()).toEqual([MARKER]);

@@ -52,7 +52,8 @@ describe('finding storage', () => {
   test('goes on step by step, and knows what is here already', async () => {
     const probe = (settings: Record<string, string>) =>
       probeStorage(service.control, { kind: 'iscsi', settings }, SIGNAL);
-    expect(await probe({})).toEqual({ step: 'address', choose: 'target', found: [] });
+    const first = { step: 'address', choose: 'target', found: [], capabilities: null };
+    expect(await probe({})).toEqual(first);
     expect(await probe({ target: 'a' })).toMatchObject({
       step: 'system',
       choose: 'targetIQN',
@@ -62,6 +63,7 @@ describe('finding storage', () => {
       step: 'ready',
       choose: null,
       found: [{ size: 2 ** 30, holds: { repositoryId: 'r-old', name: 'before' } }],
+      capabilities: { thin: 'yes', snapshot: 'emulated' },
     });
     expect(service.told).toEqual([]);
   });

@@ -207,12 +207,50 @@ describe('fsck of a carved device', () => {
     expect(await codes()).toContain('copies-differ repairable');
   });
 
+  /** As it is now, on another disk. */
+  const copyOf = (): MemoryDevice => {
+    const copy = memory(8 * MIB);
+    const content = Buffer.alloc(8 * MIB);
+    device.read(content, 0);
+    copy.write(content, 0, PLAIN);
+    return copy;
+  };
+
   it('does not repair what a server has attached, unless told that it is dead', async () => {
     const control = await attachForTest({ device: handle(device), repositoryId: 'r' });
-    spoil(MIB);
-    expect(await codeOf(fsckCarved(device, { repair: true }))).toBe('EXCLUSIVE_ATTACHED');
-    expect((await fsckCarved(device, { repair: true, force: true })).repaired).toBe(true);
+    const left = copyOf();
     await control.close();
+    left.write(Buffer.alloc(4096, 0x5a), MIB, PLAIN);
+    expect(await codeOf(fsckCarved(left, { repair: true }))).toBe('EXCLUSIVE_ATTACHED');
+    expect((await fsckCarved(left, { repair: true, force: true })).repaired).toBe(true);
+  });
+
+  it('is of no device that this process has attached: it would see several moments', async () => {
+    const control = await attachForTest({ device: handle(device), repositoryId: 'r' });
+    expect(await codeOf(fsckCarved(device))).toBe('EXCLUSIVE_ATTACHED');
+    await control.close();
+    expect((await fsckCarved(device)).clean).toBe(true);
+  });
+
+  it('touches no other repository than the one that is meant', async () => {
+    spoil(MIB);
+    const other = fsckCarved(device, { repair: true, repositoryId: 'another' });
+    expect(await codeOf(other)).toBe('ALREADY_MANAGED');
+    expect(await codes()).toEqual(['superblock-copy repairable']);
+    expect((await fsckCarved(device, { repair: true, repositoryId: 'r' })).repaired).toBe(true);
+  });
+
+  it('stops when a server attaches the device while it is repaired', async () => {
+    const { region } = await superblock();
+    spoil(checkpointPlace(region, 0));
+    const before = await superblock();
+    const taken = { ...before, sequence: before.sequence + 1, attachToken: 'ab'.repeat(16) };
+    const repairing = fsckCarved(device, {
+      repair: true,
+      onOwned: () => device.write(encodeSuperblock(taken), 0, PLAIN),
+    });
+    expect(await codeOf(repairing)).toBe('FENCED');
+    expect((await superblock()).attachToken).toBe(taken.attachToken);
   });
 
   it('finds that the device has become smaller', async () => {
@@ -221,6 +259,7 @@ describe('fsck of a carved device', () => {
     device.read(piece, 0);
     shorter.write(piece, 0, PLAIN);
     const report = await fsckCarved(shorter);
+    expect(report.clean).toBe(false);
     expect(report.findings.map(({ code }) => code)).toContain('device-shrunk');
     expect(await codeOf(attachForTest({ device: shorter, repositoryId: 'r' }))).toBe('FROZEN');
   });

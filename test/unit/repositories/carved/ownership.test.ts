@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, MemoryDevice, PLAIN } from '../../../../src/block/index.ts';
+import { readDeviceContent } from '../../../../src/repositories/carved/device-content.ts';
 import { OwnerLease } from '../../../../src/repositories/carved/owner-lease.ts';
 import { DeviceWords } from '../../../../src/repositories/carved/shared-words.ts';
-import { readDeviceContent } from '../../../../src/repositories/index.ts';
+
 import {
   attachForTest,
   codeOf,
