@@ -152,7 +152,6 @@ static struct flush *take_batch(void) {
 }
 
 static void *sync_flushes(void *unused) {
-  (void)unused;
   uint64_t at = 0;
   for (;;) {
     pthread_mutex_lock(&queue_lock);
@@ -170,6 +169,7 @@ static void *sync_flushes(void *unused) {
       free(flush);
     }
   }
+  return unused;
 }
 
 static void enqueue_flush(struct connection *connection, const uint8_t *cookie) {
@@ -246,7 +246,6 @@ static bool handle(struct connection *connection) {
 }
 
 static void *serve(void *unused) {
-  (void)unused;
   struct epoll_event events[MAX_EVENTS];
   for (;;) {
     int ready = epoll_wait(poll_file, events, MAX_EVENTS, -1);
@@ -261,6 +260,7 @@ static void *serve(void *unused) {
       release(connection);
     }
   }
+  return unused;
 }
 
 static uint8_t *view_of(const char *name) {

@@ -31,6 +31,8 @@ import {
   CHECKPOINTS_AT_ONCE,
   JOURNAL_AHEAD_BYTES,
   JOURNAL_BATCH_BYTES,
+  JOURNAL_FILL_BYTES,
+  JOURNAL_GATHER_MS,
   JOURNAL_PAGE_BYTES,
   JOURNAL_PIECE_BYTES,
   JOURNAL_SEGMENT_LEAST_BYTES,
@@ -52,6 +54,8 @@ export interface FlushJournalOptions {
   readonly onStopped: (error: unknown) => void;
   /** A number that no earlier use of a segment had; drawn by chance unless given. */
   readonly newEpoch?: () => number;
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number;
 }
 
 interface Segment {
@@ -76,13 +80,20 @@ interface Waiting {
 
 const EPOCHS = 2 ** 47;
 
+/** Of what the last sync took: how long the next one waits for whoever that one answered. */
+const GATHER_SHARE = 1 / 4;
+
 export class FlushJournal {
   readonly #options: FlushJournalOptions;
+  readonly #now: () => number;
   readonly #segments: readonly [Segment, Segment];
   readonly #batch = Buffer.alloc(JOURNAL_BATCH_BYTES);
   #active: Segment;
   #queue: Waiting[] = [];
   #running: Promise<void> | undefined;
+  /** Who waits for more flushes to come is woken when there are as many as it expects. */
+  #gathered: (() => void) | undefined;
+  #expected = Number.POSITIVE_INFINITY;
   #preparing: Promise<void> | undefined;
   #stopped = false;
 
@@ -96,6 +107,7 @@ export class FlushJournal {
       }
     }
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
     this.#segments = [newSegment(first), newSegment(second)];
     this.#active = this.#segments[0];
   }
@@ -112,17 +124,16 @@ export class FlushJournal {
     }
     return new Promise((done) => {
       this.#queue.push({ user, record, bytes: recordBytes(record), done });
+      if (this.#queue.length >= this.#expected) this.#gathered?.();
       this.#running ??= this.#run();
     });
   }
 
   /** There may be records soon. */
   prepare(): void {
-    const other = this.#other;
-    const due =
-      this.#active.prepared < preparedTarget(this.#active, this.#active.used) ||
-      other.prepared < preparedTarget(other, 0);
-    if (due && !this.#stopped) this.#preparing ??= this.#prepare();
+    const target = preparedTarget(this.#active);
+    const due = this.#segments.some(({ prepared }) => prepared < target);
+    if (due && !this.#stopped) this.#preparing ??= this.#prepare(target);
   }
 
   /** The overlay is closed, and its records are not needed any more. */
@@ -133,6 +144,7 @@ export class FlushJournal {
   /** Waits for what runs. The users have left. */
   async close(): Promise<void> {
     this.#stopped = true;
+    this.#gathered?.();
     await this.#preparing;
     await this.#running;
     await Promise.all(this.#segments.map(({ freeing }) => freeing));
@@ -141,12 +153,13 @@ export class FlushJournal {
 
   /**
    * Gives the segments their space, some of it ahead of its use: overwriting it later changes nothing but
-   * data, which syncs fastest.
+   * data, which syncs fastest. While a segment grows, each of its syncs waits for a commit of the file system:
+   * hence in a few large steps.
    */
-  async #prepare(): Promise<void> {
+  async #prepare(target: number): Promise<void> {
     try {
-      await this.#fill(this.#active, preparedTarget(this.#active, this.#active.used));
-      await this.#fill(this.#other, preparedTarget(this.#other, 0));
+      await this.#fill(this.#active, target);
+      await this.#fill(this.#other, target);
     } catch (error) {
       this.stop(error);
     }
@@ -154,14 +167,18 @@ export class FlushJournal {
   }
 
   async #fill(segment: Segment, target: number): Promise<void> {
-    const { device, prepared } = segment;
-    if (prepared >= target) return;
-    for (let at = prepared; at < target && !this.#stopped; at += JOURNAL_PIECE_BYTES) {
-      const piece = ZEROES.subarray(0, Math.min(JOURNAL_PIECE_BYTES, target - at));
-      await device.write(piece, at, PLAIN);
+    const { device } = segment;
+    while (segment.prepared < target) {
+      const end = Math.min(target, segment.prepared + JOURNAL_FILL_BYTES);
+      for (let at = segment.prepared; at < end; at += JOURNAL_PIECE_BYTES) {
+        if (this.#stopped) return;
+        const piece = ZEROES.subarray(0, Math.min(JOURNAL_PIECE_BYTES, end - at));
+        await device.write(piece, at, PLAIN);
+      }
+      await device.flush();
+      if (this.#stopped) return;
+      segment.prepared = end;
     }
-    await device.flush();
-    if (!this.#stopped) segment.prepared = target;
   }
 
   get #other(): Segment {
@@ -175,9 +192,31 @@ export class FlushJournal {
       setImmediate(resolve);
     });
     while (this.#queue.length > 0) {
+      const queued = this.#queue.length;
+      const began = this.#now();
       if (!(await this.#commit())) break;
+      await this.#gather(queued, (this.#now() - began) * GATHER_SHARE);
     }
     this.#running = undefined;
+  }
+
+  /**
+   * Those whose flush was just answered write and flush again at once, as a rule. A sync that begins without them makes
+   * them wait for all of it and the next: on a slow disk two halves would take turns, each with syncs of its own.
+   * So whoever is waiting waits a little longer, for a small part of what the sync took, unless all are here.
+   */
+  async #gather(answered: number, milliseconds: number): Promise<void> {
+    if (this.#queue.length === 0 || milliseconds < 1 || this.#stopped) return;
+    this.#expected = this.#queue.length + answered;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.min(milliseconds, JOURNAL_GATHER_MS));
+      this.#gathered = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#gathered = undefined;
+    this.#expected = Number.POSITIVE_INFINITY;
   }
 
   /** Writes and syncs as much of the queue as fits into one batch; false when the journal stopped. */
@@ -281,13 +320,16 @@ export class FlushJournal {
   stop(error: unknown): void {
     const news = !this.#stopped;
     this.#stopped = true;
+    this.#gathered?.();
     for (const { done } of this.#queue.splice(0)) done(false);
     if (news) this.#options.onStopped(error);
   }
 }
 
-function preparedTarget({ device }: Segment, used: number): number {
-  return Math.min(device.geometry.size, used + JOURNAL_AHEAD_BYTES);
+/** Twice as much, for both segments, each time when half of what the one in use has is used. */
+function preparedTarget({ device, prepared, used }: Segment): number {
+  const wanted = used * 2 < prepared ? prepared : prepared * 2;
+  return Math.min(device.geometry.size, Math.max(JOURNAL_AHEAD_BYTES, wanted));
 }
 
 function drawEpoch(): number {

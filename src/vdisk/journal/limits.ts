@@ -22,8 +22,14 @@ export const JOURNAL_BATCH_BYTES = MIB;
 /** Smallest segment: the header and a batch fit. */
 export const JOURNAL_SEGMENT_LEAST_BYTES = 2 * MIB;
 
-/** So much of a segment is filled with zeroes ahead of its use: an idle service writes little. */
+/** So much of a segment is filled with zeroes before its first use, and more as it is used: an idle service writes little. */
 export const JOURNAL_AHEAD_BYTES = 16 * MIB;
+
+/** Zeroes that are synced together, so that flushes that come meanwhile wait for no more. */
+export const JOURNAL_FILL_BYTES = 8 * MIB;
+
+/** Longest that a sync waits for more flushes, in milliseconds, however slow the disk is. */
+export const JOURNAL_GATHER_MS = 10;
 
 /**
  * How far behind what cannot be read a later batch is looked for, which tells damage from the end: at every start, in

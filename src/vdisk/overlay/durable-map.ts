@@ -29,7 +29,7 @@
  * also for the next process: the kernel reports a lost write once, and a later sync would succeed. So
  * the boot record goes, without which the next process goes back to what is known to be on disk.
  */
-import { GroupCommit, isPromise } from '../../base/index.ts';
+import { chain, Gather, GroupCommit, isPromise, type MaybePromise } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
 import {
@@ -116,12 +116,15 @@ export class DurableMap implements JournalUser {
   async #flushInTurn(): Promise<void> {
     const state = this.#state;
     const needed = (state.lastFlushStarted + 1) | 0;
+    // Also where it is free this is a turn later: writes of the same read event have been committed by then.
     await state.flushMutex.lock();
     try {
       this.#refuseAfterFailure();
       if (this.#coversOthers && state.isFlushed(needed)) return;
       const number = state.startFlush();
-      if (!(await this.#commitToJournal())) await this.#flush();
+      const committing = this.#commitToJournal();
+      const committed = isPromise(committing) ? await committing : committing;
+      if (!committed) await this.#flush();
       state.completeFlush(number);
     } finally {
       state.flushMutex.unlock();
@@ -152,9 +155,10 @@ export class DurableMap implements JournalUser {
   }
 
   /** @returns whether everything written since the last flush is durable now */
-  async #commitToJournal(): Promise<boolean> {
+  #commitToJournal(): MaybePromise<boolean> {
     const state = this.#state;
-    if (this.#journal === undefined) return false;
+    const journal = this.#journal;
+    if (journal === undefined) return false;
     const noted = state.ring.take();
     if (noted === undefined) return false;
     if (noted.length === 0) return true;
@@ -163,18 +167,19 @@ export class DurableMap implements JournalUser {
     if (ranges.length > JOURNAL_RECORD_RANGES || bytes > JOURNAL_RECORD_DATA_BYTES) return false;
     // A change that overlapped a write has disowned blocks of it: the map alone can say that.
     if (ranges.some(({ from, to }) => state.owned.nextClear(from, to) < to)) return false;
-    let data: Buffer;
+    const append = (data: Buffer): MaybePromise<boolean> => {
+      const sequence = state.journalled + 1;
+      state.journalled = sequence;
+      const { incarnation } = state;
+      return journal.append(this, { key: this.key, incarnation, sequence, ranges, data });
+    };
     try {
-      data = await this.#read(ranges, bytes);
+      const data = this.#read(ranges, bytes);
+      // What was taken from the ring is noted nowhere else: a failure leads to a flush of the volumes.
+      return isPromise(data) ? data.then(append, () => false) : append(data);
     } catch {
-      // What was taken from the ring is noted nowhere else.
       return false;
     }
-    const sequence = state.journalled + 1;
-    state.journalled = sequence;
-    const { incarnation } = state;
-    const record = { key: this.key, incarnation, sequence, ranges, data };
-    return this.#journal.append(this, record);
   }
 
   /** The last block of a disk may be short. */
@@ -186,17 +191,17 @@ export class DurableMap implements JournalUser {
    * The blocks as they are now. One that is being written again meanwhile may be half of each: so may
    * it be on a disk that loses power, until the write that is on its way was flushed.
    */
-  async #read(ranges: readonly BlockSpan[], bytes: number): Promise<Buffer> {
+  #read(ranges: readonly BlockSpan[], bytes: number): MaybePromise<Buffer> {
     if (this.#record.length < bytes) this.#record = Buffer.allocUnsafeSlow(bytes);
     const data = this.#record.subarray(0, bytes);
+    const parts = new Gather();
     let at = 0;
     for (const range of ranges) {
-      const end = at + this.#bytesOf(range);
-      const result = this.#data.read(data.subarray(at, end), range.from * BLOCK_BYTES);
-      if (isPromise(result)) await result;
-      at = end;
+      const part = data.subarray(at, at + this.#bytesOf(range));
+      parts.run(() => this.#data.read(part, range.from * BLOCK_BYTES));
+      at += part.length;
     }
-    return data;
+    return chain(parts.settle(), () => data);
   }
 
   /** Syncs the overlay's own volumes. Under the flush mutex. */
