@@ -112,17 +112,18 @@ export class NodeCollector {
     return pinned;
   }
 
-  /** Whatever can be reached. */
-  #hidden(): readonly VolumeNode[] {
-    const { isAttached } = this.#parts;
-    return this.#store.hidden().filter(({ repositoryId }) => isAttached(repositoryId));
+  /** Those that can be reached, one after the other: of thousands the first will do. */
+  *#reachable(ids: readonly string[]): Generator<VolumeNode> {
+    for (const id of ids) {
+      const node = this.#store.byId(id);
+      if (node !== undefined && this.#parts.isAttached(node.repositoryId)) yield node;
+    }
   }
 
   async #deleteLeaf(): Promise<boolean> {
     const pinned = this.#pinned();
-    const leaf = this.#hidden().find(
-      ({ id }) => !pinned.has(id) && this.#store.childrenOf(id).length === 0,
-    );
+    const loose = this.#store.hiddenLeaves().filter((id) => !pinned.has(id));
+    const leaf = this.#reachable(loose).next().value;
     if (leaf === undefined) return false;
     this.#store.transaction(() => {
       this.#store.delete(leaf.id);
@@ -135,7 +136,7 @@ export class NodeCollector {
   async #mergeOne(): Promise<boolean> {
     const { open } = this.#parts;
     const pinned = this.#pinned();
-    for (const hidden of this.#hidden()) {
+    for (const hidden of this.#reachable(this.#store.hiddenBelowOne())) {
       const [child, ...others] = this.#store.childrenOf(hidden.id);
       const may =
         child?.sealed === true &&

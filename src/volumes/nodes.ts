@@ -44,8 +44,10 @@ export interface NodeStore {
   childrenOf(id: string): readonly VolumeNode[];
   /** The node and all that it stands on, the base first; empty when there is no such node. */
   chain(id: string): readonly VolumeNode[];
-  /** Sealed nodes that are no snapshot. */
-  hidden(): readonly VolumeNode[];
+  /** Ids of sealed nodes that are no snapshot, and nothing stands on. */
+  hiddenLeaves(): readonly string[];
+  /** Ids of sealed nodes that are no snapshot, and one node stands on. */
+  hiddenBelowOne(): readonly string[];
   save(node: VolumeNode): void;
   delete(id: string): void;
 

@@ -64,6 +64,27 @@ function lifeOfVolumes(kind: Kind, bench: () => Bench): void {
     expect(health.state).toMatch(/^(good|degraded|unknown)$/);
   });
 
+  test('cuts a host off and lets it in again, where the storage can; and never this server', async () => {
+    const { capabilities } = await json<Shown>('repository', 'show', kind);
+    const [host, self] = [`far-${kind}`, `self-${kind}`];
+    const [iqn, address] = ['iqn.2026-01.com.example:far', '192.0.2.77'];
+    const from = ['--repository', kind];
+    const fences = () => json<{ who: string; hosts: string[] }[]>('host', 'fences', ...from);
+    await json('host', 'add', host, '--iqn', iqn, '--address', address);
+    await json('host', 'add', self, '--iqn', `${iqn}.self`, '--address', '127.0.0.1');
+    if (capabilities['fence'] === 'no') {
+      expect(await refused('host', 'fence', host, ...from)).toContain('UNSUPPORTED');
+    } else {
+      await json('host', 'fence', host, ...from);
+      const who = capabilities['maskIqn'] === 'no' ? address : iqn;
+      expect(await fences()).toEqual([{ who, hosts: [host] }]);
+      await json('host', 'unfence', host, ...from);
+      expect(await refused('host', 'fence', self, ...from)).toContain('is this server');
+      expect(await fences()).toEqual([]);
+    }
+    for (const name of [host, self]) await json('host', 'delete', name);
+  });
+
   test('holds what is written over NBD, and rounds an odd size up', async () => {
     const made = await json<Sized>('volume', 'create', db, '--size', String(SIZE - 1000));
     expect(made.requestedSize).toBe(SIZE - 1000);

@@ -6,8 +6,9 @@
  * it. So UNSTABLE is for a thread that has the file alone. As soon as another one opens it, every write is DATA_SYNC;
  * and that open settles only when what was UNSTABLE is on stable storage.
  *
- * The control port counts the ports (sharings.ts). A writer first says that it may have unstable data and then looks
- * whether it is alone; who opens is counted first and then looks for unstable data: one of the two sees the other.
+ * The control port counts the ports (questions.ts). A writer first says that it may have unstable data and then looks
+ * whether it is alone; who opens is counted first and then looks for unstable data: one of the two sees the other. A
+ * thread that dies stays counted: the service ends then (worker-pool.ts), and the count with it.
  */
 
 import { SHARING_LOOK_MS } from '../limits.ts';

@@ -31,6 +31,8 @@ export class VolumeNodeTable {
   readonly #children: StatementSync;
   readonly #chain: StatementSync;
   readonly #hidden: StatementSync;
+  readonly #hiddenLeaves: StatementSync;
+  readonly #hiddenBelowOne: StatementSync;
   readonly #ofRepository: StatementSync;
 
   constructor(database: DatabaseSync) {
@@ -54,6 +56,12 @@ export class VolumeNodeTable {
       SELECT volume_nodes.* FROM below JOIN volume_nodes USING (id) ORDER BY depth DESC`);
     this.#hidden = database.prepare(`
       SELECT * FROM volume_nodes WHERE volume_id IS NULL AND snapshot_id IS NULL ORDER BY id`);
+    const hidden = 'SELECT id FROM volume_nodes h WHERE volume_id IS NULL AND snapshot_id IS NULL';
+    this.#hiddenLeaves = database.prepare(`
+      ${hidden} AND NOT EXISTS (SELECT 1 FROM volume_nodes c WHERE c.parent_id = h.id) ORDER BY id`);
+    this.#hiddenBelowOne = database.prepare(`
+      ${hidden} AND 1 = (SELECT count(*) FROM (SELECT 1 FROM volume_nodes c WHERE c.parent_id = h.id LIMIT 2))
+      ORDER BY id`);
     this.#ofRepository = database.prepare(
       'SELECT * FROM volume_nodes WHERE repository_id = ? ORDER BY id',
     );
@@ -100,6 +108,16 @@ export class VolumeNodeTable {
   /** Neither a volume's nor a snapshot. */
   hidden(): readonly VolumeNodeRecord[] {
     return this.#hidden.all().map(record);
+  }
+
+  /** Ids of those that nothing stands on. Asked often: no record is read. */
+  hiddenLeaves(): readonly string[] {
+    return this.#hiddenLeaves.all().map((row) => text(row, 'id'));
+  }
+
+  /** Ids of those that one node stands on. */
+  hiddenBelowOne(): readonly string[] {
+    return this.#hiddenBelowOne.all().map((row) => text(row, 'id'));
   }
 }
 
