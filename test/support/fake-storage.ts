@@ -56,7 +56,6 @@ function setting(
 
 const CAN = capabilities({ thin: 'yes', snapshot: 'emulated', resizeOnline: 'yes' });
 
-/** @param sizeMaximum bytes: no volume is larger than the device */
 function infoOf(sizeMaximum = 2 ** 44): ArrayInfo {
   const sizes = { sizeGranularity: GRANULARITY, sizeMinimum: GRANULARITY, sizeMaximum };
   return {
