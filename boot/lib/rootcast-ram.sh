@@ -17,6 +17,12 @@ mount -t ramfs -o mode=0700 rootcast "$ram" || fail 'no ramfs'
 mkdir "$ram/dev" "$ram/proc" "$ram/sys" "$ram/run"
 # shellcheck disable=SC2046
 cp -L --parents -t "$ram" $(cat "$lib/ram.list") || fail 'its programs cannot be copied'
+# initramfs-tools has busybox's programs under some of these names, which lack their libraries here; the image's own
+# are in a folder of ours.
+while read -r path; do
+	own=$lib/bin/${path##*/}
+	[ ! -e "$own" ] || cp -L "$own" "$ram$path" || fail 'its programs cannot be copied'
+done < "$lib/ram.list"
 cp "$lib/rootcast-stay.sh" "$ram/stay.sh"
 # Processes whose name begins with @ hold the root file system, systemd says, and lets them be when it kills
 # all others: when the initramfs is left, and at the end.

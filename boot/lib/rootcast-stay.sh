@@ -20,6 +20,8 @@ PATHS='nbd15 nbd14 nbd13 nbd12'
 ATTEMPT_SECONDS=20
 # How often it says that it waits.
 TELL_SECONDS=30
+# How often an nbd-client gets a chance to find out that its connection is lost, half a second apart.
+PROBES=20
 
 # shellcheck source=/dev/null
 . /run/settings
@@ -138,20 +140,40 @@ try_server() {
 	return 1
 }
 
+# Whether requests on the path are answered: its beginning is read, past all caches. On a connection that is lost that
+# fails at once, also when its nbd-client has not ended yet: it is stopped, or has not had its turn.
+answers() {
+	# One that has been taken down has no size: to read nothing of it is no error.
+	case "$(LC_ALL=C dd if="/dev/$path" of=/dev/null bs=4096 count=1 iflag=direct 2>&1)" in
+	'1+0 records in'*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# The nbd-client has not ended, as far as it could tell.
+is_held() {
+	kill -0 "$client" 2> /dev/null && [ -e "/sys/block/$path/pid" ]
+}
+
 # A request that failed on a connection which lives is the server's own answer: its disk is full, say. It has to
 # reach the program that asked, and no other: a table that hands requests through, for a moment. The device mapper
 # puts something else in the place of a multipath only when an error target is part of it: behind the end.
 pass_errors_on() {
-	kill -0 "$client" 2> /dev/null || return
+	is_held || return
 	read -r number < "/sys/block/$path/dev"
 	case "$(dmsetup status "$DISK")" in
 	*" $number F "*) ;;
 	*) return ;;
 	esac
-	sleep 0.5
-	# A connection that is lost fails requests as well, and a moment later its nbd-client is gone.
-	kill -0 "$client" 2> /dev/null || return
-	[ -e "/sys/block/$path/pid" ] || return
+	probes=0
+	until answers; do
+		is_held || return
+		probes=$((probes + 1))
+		# A server that has nothing but errors.
+		[ "$probes" -lt "$PROBES" ] || break
+		sleep 0.5
+	done
+	is_held || return
 	use_table "0 $sectors linear $number 0
 $sectors 8 error" || return
 	sleep 0.2

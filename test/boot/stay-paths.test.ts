@@ -118,6 +118,27 @@ describeWith(NEEDS, 'a disk with two ways to its server', () => {
   );
 
   test(
+    'waits also while nbd-client is kept from saying that its connection is lost',
+    async () => {
+      await shell('cat /sys/block/nbd*/pid > /tmp/client');
+      // The kernel ends the connection of one that is stopped; to end itself it would have to run.
+      await shell('kill -STOP $(cat /tmp/client)');
+      await shell(
+        '(dd if=/dev/mapper/rootcast-p1 of=/dev/null bs=1M count=1 skip=310 2> /dev/null; echo code $? > /tmp/read) & sleep 4',
+      );
+      expect(await shell('cat /tmp/read 2> /dev/null || echo it waits')).toBe('it waits');
+      await shell('kill -CONT $(cat /tmp/client)');
+      await until('the read has ended', async () =>
+        (await shell('cat /tmp/read 2> /dev/null; echo')).includes('code'),
+      );
+      expect(await shell('cat /tmp/read')).toBe('code 0');
+      await set.advance(2);
+      await set.isWhole();
+    },
+    STEP_MS * 2,
+  );
+
+  test(
     'hands the server’s own errors through: a full write cache does not wait for ever',
     async () => {
       await set.stop();
