@@ -32,7 +32,6 @@ import {
   JOURNAL_AHEAD_BYTES,
   JOURNAL_BATCH_BYTES,
   JOURNAL_FILL_BYTES,
-  JOURNAL_GATHER_MS,
   JOURNAL_PAGE_BYTES,
   JOURNAL_PIECE_BYTES,
   JOURNAL_SEGMENT_LEAST_BYTES,
@@ -54,8 +53,6 @@ export interface FlushJournalOptions {
   readonly onStopped: (error: unknown) => void;
   /** A number that no earlier use of a segment had; drawn by chance unless given. */
   readonly newEpoch?: () => number;
-  /** Milliseconds, monotonic. */
-  readonly now?: () => number;
 }
 
 interface Segment {
@@ -80,20 +77,13 @@ interface Waiting {
 
 const EPOCHS = 2 ** 47;
 
-/** Of what the last sync took: how long the next one waits for whoever that one answered. */
-const GATHER_SHARE = 1 / 4;
-
 export class FlushJournal {
   readonly #options: FlushJournalOptions;
-  readonly #now: () => number;
   readonly #segments: readonly [Segment, Segment];
   readonly #batch = Buffer.alloc(JOURNAL_BATCH_BYTES);
   #active: Segment;
   #queue: Waiting[] = [];
   #running: Promise<void> | undefined;
-  /** Who waits for more flushes to come is woken when there are as many as it expects. */
-  #gathered: (() => void) | undefined;
-  #expected = Number.POSITIVE_INFINITY;
   #preparing: Promise<void> | undefined;
   #stopped = false;
 
@@ -107,7 +97,6 @@ export class FlushJournal {
       }
     }
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
     this.#segments = [newSegment(first), newSegment(second)];
     this.#active = this.#segments[0];
   }
@@ -124,7 +113,6 @@ export class FlushJournal {
     }
     return new Promise((done) => {
       this.#queue.push({ user, record, bytes: recordBytes(record), done });
-      if (this.#queue.length >= this.#expected) this.#gathered?.();
       this.#running ??= this.#run();
     });
   }
@@ -144,7 +132,6 @@ export class FlushJournal {
   /** Waits for what runs. The users have left. */
   async close(): Promise<void> {
     this.#stopped = true;
-    this.#gathered?.();
     await this.#preparing;
     await this.#running;
     await Promise.all(this.#segments.map(({ freeing }) => freeing));
@@ -192,31 +179,9 @@ export class FlushJournal {
       setImmediate(resolve);
     });
     while (this.#queue.length > 0) {
-      const queued = this.#queue.length;
-      const began = this.#now();
       if (!(await this.#commit())) break;
-      await this.#gather(queued, (this.#now() - began) * GATHER_SHARE);
     }
     this.#running = undefined;
-  }
-
-  /**
-   * Those whose flush was just answered write and flush again at once, as a rule. A sync that begins without them makes
-   * them wait for all of it and the next: on a slow disk two halves would take turns, each with syncs of its own.
-   * So whoever is waiting waits a little longer, for a small part of what the sync took, unless all are here.
-   */
-  async #gather(answered: number, milliseconds: number): Promise<void> {
-    if (this.#queue.length === 0 || milliseconds < 1 || this.#stopped) return;
-    this.#expected = this.#queue.length + answered;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.min(milliseconds, JOURNAL_GATHER_MS));
-      this.#gathered = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#gathered = undefined;
-    this.#expected = Number.POSITIVE_INFINITY;
   }
 
   /** Writes and syncs as much of the queue as fits into one batch; false when the journal stopped. */
@@ -320,7 +285,6 @@ export class FlushJournal {
   stop(error: unknown): void {
     const news = !this.#stopped;
     this.#stopped = true;
-    this.#gathered?.();
     for (const { done } of this.#queue.splice(0)) done(false);
     if (news) this.#options.onStopped(error);
   }

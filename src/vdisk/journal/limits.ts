@@ -28,9 +28,6 @@ export const JOURNAL_AHEAD_BYTES = 16 * MIB;
 /** Zeroes that are synced together, so that flushes that come meanwhile wait for no more. */
 export const JOURNAL_FILL_BYTES = 8 * MIB;
 
-/** Longest that a sync waits for more flushes, in milliseconds, however slow the disk is. */
-export const JOURNAL_GATHER_MS = 10;
-
 /**
  * How far behind what cannot be read a later batch is looked for, which tells damage from the end: at every start, in
  * every segment. Damage that is longer is taken for the end.

@@ -43,10 +43,9 @@ export async function rig(
     readonly plan?: (segment: number) => FaultPlan;
     readonly size?: number;
     readonly prepared?: boolean;
-    readonly now?: () => number;
   } = {},
 ): Promise<Rig> {
-  const { plan = () => () => undefined, size = SIZE, prepared = true, now = () => 0 } = options;
+  const { plan = () => () => undefined, size = SIZE, prepared = true } = options;
   const memory = [0, 1].map(() => new MemoryDevice({ size }));
   const trace: Traced[] = [];
   const stopped: unknown[] = [];
@@ -64,7 +63,6 @@ export async function rig(
     segments: [device(0), device(1)],
     bootId: 'boot',
     onStopped: (error) => stopped.push(error),
-    now,
   });
   if (prepared) {
     const first = record(0, 8);
