@@ -69,6 +69,7 @@ export async function openLun(
     const chapEnforced = await isChapEnforced(settings, iqn, parts, signal);
     if (chap !== undefined && chapEnforced === 'no')
       parts.log.warn({ iqn }, 'the target does not enforce its CHAP');
+    options.signal.throwIfAborted();
     return {
       device,
       wwid,
