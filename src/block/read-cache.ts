@@ -75,18 +75,26 @@ export interface BlockLayers {
 
 /** Layers get small numbers; a key is (number × 2³² + block), exact in a double for 2²¹ layers. */
 const LAYER_STRIDE = 2 ** 32;
+const EXACT_LAYERS = 2 ** 21;
 
-function keyOf(layers: number | BlockLayers, block: number): number {
+/** Of layers beyond those (every merge of a chain names all above it anew) it is a text: slower, and never another block's. */
+type Key = number | string;
+
+function keyOf(layers: number | BlockLayers, block: number): Key {
   const layer = typeof layers === 'number' ? layers : layers.layerAt(block);
-  return layer * LAYER_STRIDE + block;
+  return layer < EXACT_LAYERS ? layer * LAYER_STRIDE + block : `${layer}:${block}`;
+}
+
+function layerOf(key: Key): number {
+  return typeof key === 'number' ? Math.floor(key / LAYER_STRIDE) : Number.parseInt(key, 10);
 }
 
 export class ReadCache {
   readonly blockBytes: number;
   readonly #capacityBytes: number;
   readonly #lentLimit: number;
-  readonly #slots: LRUCache<number, Slot>;
-  readonly #fills = new Map<number, Fill>();
+  readonly #slots: LRUCache<Key, Slot>;
+  readonly #fills = new Map<Key, Fill>();
   readonly #layers = new Map<string, number>();
   readonly #spare: Buffer[] = [];
   readonly #spareLimit: number;
@@ -110,7 +118,7 @@ export class ReadCache {
       throw new RangeError(`a read cache of ${options.capacityBytes} bytes holds no block`);
     }
     this.#spareLimit = Math.ceil(CACHE_SPARE_BYTES / this.blockBytes);
-    this.#slots = new LRUCache<number, Slot>({
+    this.#slots = new LRUCache<Key, Slot>({
       maxSize: options.capacityBytes,
       sizeCalculation: (slot) => slot.buffer.length,
       dispose: (slot) => this.#evicted(slot),
@@ -133,7 +141,7 @@ export class ReadCache {
     if (layer === undefined) return;
     this.#layers.delete(layerId);
     for (const key of [...this.#slots.keys()]) {
-      if (Math.floor(key / LAYER_STRIDE) === layer) this.#slots.delete(key);
+      if (layerOf(key) === layer) this.#slots.delete(key);
     }
   }
 
@@ -266,7 +274,7 @@ export class ReadCache {
 
   /** Reads one block, or joins the reader that already does. */
   #fill(
-    key: number,
+    key: Key,
     source: ReadableBlockDevice,
     block: number,
     copy: Copy | undefined,
@@ -309,7 +317,7 @@ export class ReadCache {
   }
 
   /** Serves the waiting readers before anything else can evict the block again. */
-  #filled(key: number, buffer: Buffer, length: number, copies: readonly Copy[]): void {
+  #filled(key: Key, buffer: Buffer, length: number, copies: readonly Copy[]): void {
     for (const { target, targetStart, from, to } of copies) {
       buffer.copy(target, targetStart, from, to);
     }

@@ -84,6 +84,9 @@ export class FakeStorage implements Storage {
   readonly mapRequests: unknown[] = [];
   /** Repository and initiator name or address. */
   readonly fences = new Set<string>();
+  /** What a check finds, and what it was asked. */
+  report: CheckReport = WHOLE;
+  readonly checks: Parameters<Storage['check']>[] = [];
   /** Volumes that are open: not deleted, not reverted. */
   readonly open = new Set<string>();
   foreign: ForeignVolume[] = [];
@@ -96,7 +99,7 @@ export class FakeStorage implements Storage {
   emulates = false;
   /** A worker does not let go of a repository. */
   isStuck = false;
-  /** Thrown by the method of that name, once each time that it is called. */
+  /** Thrown by the method of that name. */
   readonly failing = new Map<string, unknown>();
   /** Awaited before a method does anything. */
   readonly waits = new Map<string, () => Promise<void>>();
@@ -115,10 +118,6 @@ export class FakeStorage implements Storage {
     return [KIND];
   }
 
-  /** What a check finds, and what it was asked. */
-  report: CheckReport = WHOLE;
-  readonly checks: Parameters<Storage['check']>[] = [];
-
   async check(...asked: Parameters<Storage['check']>): Promise<CheckReport> {
     await this.#begin('check', asked[1].signal);
     this.checks.push(asked);
@@ -130,15 +129,15 @@ export class FakeStorage implements Storage {
     for (const who of [...iqns, ...addresses]) this.fences.add(`${repositoryId} ${who}`);
   }
 
-  async unfence(repositoryId: string, { iqns, addresses }: HostIdentity): Promise<void> {
+  async unfence(id: string, { iqns, addresses }: HostIdentity): Promise<void> {
     await this.#begin('unfence');
-    for (const who of [...iqns, ...addresses]) this.fences.delete(`${repositoryId} ${who}`);
+    for (const who of [...iqns, ...addresses]) this.fences.delete(`${id} ${who}`);
   }
 
   async fenced(repositoryId: string): Promise<readonly string[]> {
     await this.#begin('fenced');
-    const own = [...this.fences].map((each) => each.split(' '));
-    return own.flatMap(([id, who = '']) => (id === repositoryId ? [who] : [])).sort();
+    const own = [...this.fences].filter((each) => each.startsWith(`${repositoryId} `));
+    return own.map((each) => each.slice(repositoryId.length + 1)).sort();
   }
 
   async probe(target: RepositoryTarget, signal: AbortSignal): Promise<ProbeAnswer> {

@@ -46,6 +46,19 @@ function makeCache(blocks: number, lentLimitBytes = 16 * BLOCK): ReadCache {
 const bytesOf = (loan: Loan | undefined): Buffer => Buffer.concat([...(loan?.chunks ?? [])]);
 
 describe('read cache', () => {
+  test('keeps blocks apart whatever the number of their layer, beyond what a double can tell', async () => {
+    const source = numbered(4);
+    for (const layer of [0, 2 ** 21 - 1, 2 ** 21, 2 ** 21 + 1, 2 ** 40]) {
+      const cache = makeCache(4);
+      const target = Buffer.alloc(BLOCK);
+      for (const block of [0, 1, 2, 3, 0, 1]) {
+        await cache.read(layer, source, target, block * BLOCK);
+        expect(target[0], `block ${block} of layer ${layer}`).toBe(block + 1);
+        expect(bytesOf(cache.lend(layer, block * BLOCK, 1))[0]).toBe(block + 1);
+      }
+    }
+  });
+
   test('many readers of one missing block cause one read', async () => {
     const { device, reads, open } = gated(numbered(4));
     const cache = makeCache(4);
