@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -116,7 +115,7 @@ describe(`kill -9 of who changes a folder (seed ${SEED})`, () => {
   test('leaves nothing half done', async () => {
     const folder = await temporaryFolder('local-kill');
     try {
-      await liveAndDie(join(folder.path, 'here'));
+      await liveAndDie(folder.path);
     } finally {
       await folder.remove();
     }
@@ -128,7 +127,7 @@ describeWith(needs, `kill -9 of who copies by reflink (seed ${SEED})`, () => {
   test('leaves nothing half done', async () => {
     const mounted = await loopFileSystem('xfs');
     try {
-      await liveAndDie(join(mounted.path, 'here'));
+      await liveAndDie(mounted.here);
     } finally {
       await mounted.remove();
     }

@@ -1,5 +1,4 @@
 /** The folder as an array on file systems that share blocks, and on one that does not: real ones, on loop devices. */
-import { join } from 'node:path';
 import { describeArrayControl } from '../../compliance/array-control.ts';
 import { localSubject } from '../../support/local-arrays.ts';
 import { describeWith, program, root } from '../../support/requires.ts';
@@ -13,7 +12,7 @@ const LESS = { manySnapshots: 15, steps: 30 };
 describeWith([...needs, program('mkfs.btrfs', 'btrfs-progs')], 'Btrfs', () => {
   describeArrayControl('a folder on Btrfs', async () => {
     const mounted = await loopFileSystem('btrfs');
-    const here = localSubject(join(mounted.path, 'here'));
+    const here = localSubject(mounted.here);
     return { ...here, ...LESS, dispose: () => mounted.remove() };
   });
 });
@@ -21,7 +20,7 @@ describeWith([...needs, program('mkfs.btrfs', 'btrfs-progs')], 'Btrfs', () => {
 describeWith([...needs, program('mkfs.xfs', 'xfsprogs')], 'XFS', () => {
   describeArrayControl('a folder on XFS', async () => {
     const mounted = await loopFileSystem('xfs');
-    const here = localSubject(join(mounted.path, 'here'));
+    const here = localSubject(mounted.here);
     return { ...here, ...LESS, dispose: () => mounted.remove() };
   });
 });

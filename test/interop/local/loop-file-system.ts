@@ -16,6 +16,8 @@ export const MAKE = {
 export interface LoopFileSystem {
   /** Where it is mounted. */
   readonly path: string;
+  /** An empty folder in it. */
+  readonly here: string;
   remount(options: string): Promise<void>;
   remove(): Promise<void>;
 }
@@ -31,6 +33,7 @@ export async function loopFileSystem(
   );
   const folder = await mkdtemp(join(memory, `rootcast-loop-${kind}-`));
   const [image, path] = [join(folder, 'image'), join(folder, 'mounted')];
+  const here = join(path, 'here');
   const [program, ...options] = MAKE[kind];
   try {
     await writeFile(image, '');
@@ -38,12 +41,14 @@ export async function loopFileSystem(
     await succeed(program, [...options, image]);
     await mkdir(path);
     await succeed('mount', ['-o', 'loop', image, path]);
+    await mkdir(here);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
   return {
     path,
+    here,
     remount: async (how) => {
       await succeed('mount', ['-o', `remount,${how}`, path]);
     },

@@ -21,7 +21,7 @@ afterEach(async () => {
 async function repository(kind: 'ext4' | 'xfs' | 'btrfs', size?: number) {
   const fileSystem = await loopFileSystem(kind, size);
   mounted.push(fileSystem);
-  const path = join(fileSystem.path, 'here');
+  const path = fileSystem.here;
   return { fileSystem, path, ...(await attachLocal(localConnection(path), { create: true })) };
 }
 

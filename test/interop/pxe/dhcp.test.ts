@@ -226,10 +226,9 @@ describeWith(NEEDS, 'DHCP on a real network', () => {
       expect(byServer(await probe(discover(FIRMWARE.linux))).map((r) => r.from)).toEqual([
         '192.168.50.2',
       ]);
-      // dnsmasq serves a machine that really takes its address; the boot server then has the file.
-      expect(await udhcpc('-V', 'PXEClient:Arch:00007:UNDI:003000', '-x', '0x5d:0007')).toMatch(
-        /^192\.168\.50\.5/,
-      );
+      // dnsmasq serves a machine that really takes its address (not as PXE firmware, which waits for an offer with one: udhcpc
+      // takes the first that comes); the boot server then has the file.
+      expect(await udhcpc()).toMatch(/^192\.168\.50\.(5\d|60) /);
       run([
         'ip',
         '-n',
