@@ -13,7 +13,7 @@ import { Claims } from './claims.ts';
 import type { Finding } from './findings.ts';
 import { Journal } from './journal.ts';
 import { regionBytes } from './layout.ts';
-import { type ReadFresh, readSuperblocks, type SuperblockCopies } from './metadata-io.ts';
+import { type ReadFresh, readerOf, readSuperblocks, type SuperblockCopies } from './metadata-io.ts';
 import type { MetadataState } from './metadata-state.ts';
 import { arrayErrorOf, writeSuperblock } from './ownership.ts';
 import { type RecoveredMetadata, readMetadata } from './recover-metadata.ts';
@@ -59,7 +59,7 @@ async function check(
   claims: Claims,
 ): Promise<CheckReport> {
   const size = currentSizeOf(device);
-  const read: ReadFresh = options.readFresh ?? ((target, offset) => device.read(target, offset));
+  const read = readerOf(device, options.readFresh);
   const copies = await readSuperblocks(read, size);
   const findings = superblockFindings(copies);
   const superblock = copies.newest;
