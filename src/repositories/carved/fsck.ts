@@ -24,7 +24,7 @@ export interface FsckOptions {
   readonly repair?: boolean;
   /** Repair also what the superblock says that a server has attached: that server is known to be dead. */
   readonly force?: boolean;
-  /** The repository that is meant: another one is not touched. */
+  /** The repository that is meant: another one is not touched. Absent, or '' (as of Adapter.check): whatever is there. */
   readonly repositoryId?: string;
   /** This server's name: no other process of this host that goes by it has the device meanwhile. */
   readonly owner?: string;
@@ -103,12 +103,13 @@ async function claim(
   options: FsckOptions,
   claims: Claims,
 ): Promise<void> {
-  if (options.repositoryId !== undefined && options.repositoryId !== repositoryId) {
+  const { repositoryId: meant = '', owner } = options;
+  if (meant !== '' && meant !== repositoryId) {
     const message = 'the device holds another repository';
     throw new ArrayError('ALREADY_MANAGED', message, { refs: [repositoryId] });
   }
   claims.inProcess(`device ${formatId}`);
-  if (options.owner !== undefined) await claims.onHost(options.owner, formatId);
+  if (owner !== undefined) await claims.onHost(owner, formatId);
 }
 
 /** @throws BlockError ESTALE: a server has attached it since it was read */
