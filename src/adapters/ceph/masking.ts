@@ -11,8 +11,7 @@
  * from before could still come. A host that has an address of this server is fenced by its clients only.
  */
 import { BlockList, isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { forEachOf } from '../../base/index.ts';
+import { forEachOf, ownAddresses } from '../../base/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import type {
   ArrayMapping,
@@ -226,6 +225,6 @@ function watchersAt(watchers: readonly string[], addresses: readonly string[]): 
 }
 
 function isThisServer(addresses: readonly string[]): boolean {
-  const ours = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  return addresses.some((address) => ours.some((each) => each.address === address));
+  const ours = ownAddresses();
+  return addresses.some((address) => ours.includes(address));
 }
