@@ -108,9 +108,8 @@ export class Masking implements MaskingControl {
     const clients = new Set<string>();
     await forEachOf(await this.#images.names(), CALLS_AT_ONCE, async (name) => {
       await ignoring(['NOT_FOUND'], async () => {
-        for (const watcher of await this.#images.watchers(name)) {
-          if (addresses.includes(hostOf(watcher))) clients.add(watcher);
-        }
+        const watchers = await this.#images.watchers(name);
+        for (const watcher of watchersAt(watchers, addresses)) clients.add(watcher);
       });
     });
     await this.#cut([...clients]);
