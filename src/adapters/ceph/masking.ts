@@ -11,8 +11,7 @@
  * from before could still come. A host that has an address of this server is fenced by its clients only.
  */
 import { BlockList, isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { forEachOf } from '../../base/index.ts';
+import { forEachOf, ownAddresses } from '../../base/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import type {
   ArrayMapping,
@@ -109,9 +108,8 @@ export class Masking implements MaskingControl {
     const clients = new Set<string>();
     await forEachOf(await this.#images.names(), CALLS_AT_ONCE, async (name) => {
       await ignoring(['NOT_FOUND'], async () => {
-        for (const watcher of await this.#images.watchers(name)) {
-          if (addresses.includes(hostOf(watcher))) clients.add(watcher);
-        }
+        const watchers = await this.#images.watchers(name);
+        for (const watcher of clientsAt(watchers, addresses)) clients.add(watcher);
       });
     });
     await this.#cut([...clients]);
@@ -119,8 +117,7 @@ export class Masking implements MaskingControl {
 
   async unfence(request: Mutation & { readonly host: HostIdentity }): Promise<void> {
     const listed = await this.fenced();
-    for (const address of addressesOf(request.host)) {
-      if (!listed.includes(address)) continue;
+    for (const address of clientsAt(listed, addressesOf(request.host))) {
       const what = `take ${address} off the blocklist`;
       await this.#cluster.ceph(['osd', 'blocklist', 'rm', address], { what, mutating: true });
     }
@@ -174,7 +171,7 @@ export class Masking implements MaskingControl {
       host,
       mode: note.mode,
       lun: undefined,
-      sessions: watchersAt(watchers, note.addresses),
+      sessions: clientsAt(watchers, note.addresses),
       target: {
         portals: monHosts.length > 0 ? monHosts : [conf ?? ''],
         path: this.#cluster.spec(image.name),
@@ -204,13 +201,17 @@ function keyOf(ref: ArrayRef): string {
   return `${META.snapshotMapping}${snapshotIdOf(ref)}.`;
 }
 
-/** `10.0.0.1:0/1234` or `[fd00::1]:0/1234`. */
+/** `10.0.0.1:0/1234` or `[fd00::1]:0/1234`; an address alone is itself. */
 function hostOf(watcher: string): string {
   return watcher.replace(/:\d+\/\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
-/** @param addresses IP addresses and networks */
-function watchersAt(watchers: readonly string[], addresses: readonly string[]): readonly string[] {
+/**
+ * However the addresses are written: Ceph prints one form of them.
+ * @param clients watchers, or addresses alone
+ * @param addresses IP addresses and networks
+ */
+function clientsAt(clients: readonly string[], addresses: readonly string[]): readonly string[] {
   const list = new BlockList();
   for (const each of addresses) {
     const [address = '', prefix] = each.split('/');
@@ -219,13 +220,13 @@ function watchersAt(watchers: readonly string[], addresses: readonly string[]): 
     if (prefix === undefined) list.addAddress(address, family);
     else list.addSubnet(address, Number(prefix), family);
   }
-  return watchers.filter((watcher) => {
-    const host = hostOf(watcher);
+  return clients.filter((client) => {
+    const host = hostOf(client);
     return isIP(host) !== 0 && list.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
   });
 }
 
 function isThisServer(addresses: readonly string[]): boolean {
-  const ours = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  return addresses.some((address) => ours.some((each) => each.address === address));
+  const ours = ownAddresses();
+  return addresses.some((address) => ours.includes(address));
 }

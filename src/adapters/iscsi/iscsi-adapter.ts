@@ -89,10 +89,9 @@ async function checkLun(
     ...{ repositoryId, write: repair, signal },
     stillOurs: () => stillOurs(),
   });
-  const meant = repositoryId === '' ? {} : { repositoryId };
   try {
     return await fsckCarved(lun.device, {
-      ...{ repair, force, owner, ...meant },
+      ...{ repair, force, owner, repositoryId },
       onOwned: (verify) => {
         stillOurs = verify;
       },

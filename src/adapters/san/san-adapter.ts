@@ -145,9 +145,8 @@ export class SanAdapter implements Adapter {
     { repair, force }: CheckOptions,
   ): Promise<CheckReport> {
     const { device, readFresh } = await this.#hold(settings, parts);
-    const meant = repositoryId === '' ? {} : { repositoryId };
     try {
-      return await fsckCarved(device, { repair, force, owner, readFresh, ...meant });
+      return await fsckCarved(device, { repair, force, owner, readFresh, repositoryId });
     } finally {
       await device.close();
     }

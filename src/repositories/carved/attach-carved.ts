@@ -31,7 +31,7 @@ import {
   SIZE_CHECK_MS,
   TAKE_OVER_WAIT_MS,
 } from './limits.ts';
-import { type ReadFresh, readSuperblocks } from './metadata-io.ts';
+import { type ReadFresh, readerOf, readSuperblocks } from './metadata-io.ts';
 import { MetadataState } from './metadata-state.ts';
 import { arrayErrorOf, Ownership, writeSuperblock } from './ownership.ts';
 import { readMetadata } from './recover-metadata.ts';
@@ -129,8 +129,7 @@ function checkRequest({ device, connection, extentSize, overcommit }: AttachCarv
 async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
   const { device, connection, options } = request;
   const size = currentSizeOf(device);
-  const read: ReadFresh = request.readFresh ?? ((target, offset) => device.read(target, offset));
-  const { copies, newest } = await readSuperblocks(read, size);
+  const { copies, newest } = await readSuperblocks(readerOf(device, request.readFresh), size);
   if (newest === undefined) {
     const newer = copies.find((copy) => copy.kind === 'version');
     if (newer !== undefined) {

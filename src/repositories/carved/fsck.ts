@@ -13,7 +13,7 @@ import { Claims } from './claims.ts';
 import type { Finding } from './findings.ts';
 import { Journal } from './journal.ts';
 import { regionBytes } from './layout.ts';
-import { type ReadFresh, readSuperblocks, type SuperblockCopies } from './metadata-io.ts';
+import { type ReadFresh, readerOf, readSuperblocks, type SuperblockCopies } from './metadata-io.ts';
 import type { MetadataState } from './metadata-state.ts';
 import { arrayErrorOf, writeSuperblock } from './ownership.ts';
 import { type RecoveredMetadata, readMetadata } from './recover-metadata.ts';
@@ -24,7 +24,7 @@ export interface FsckOptions {
   readonly repair?: boolean;
   /** Repair also what the superblock says that a server has attached: that server is known to be dead. */
   readonly force?: boolean;
-  /** The repository that is meant: another one is not touched. */
+  /** The repository that is meant: another one is not touched. Absent, or '' (as of Adapter.check): whatever is there. */
   readonly repositoryId?: string;
   /** This server's name: no other process of this host that goes by it has the device meanwhile. */
   readonly owner?: string;
@@ -59,7 +59,7 @@ async function check(
   claims: Claims,
 ): Promise<CheckReport> {
   const size = currentSizeOf(device);
-  const read: ReadFresh = options.readFresh ?? ((target, offset) => device.read(target, offset));
+  const read = readerOf(device, options.readFresh);
   const copies = await readSuperblocks(read, size);
   const findings = superblockFindings(copies);
   const superblock = copies.newest;
@@ -103,12 +103,13 @@ async function claim(
   options: FsckOptions,
   claims: Claims,
 ): Promise<void> {
-  if (options.repositoryId !== undefined && options.repositoryId !== repositoryId) {
+  const { repositoryId: meant = '', owner } = options;
+  if (meant !== '' && meant !== repositoryId) {
     const message = 'the device holds another repository';
     throw new ArrayError('ALREADY_MANAGED', message, { refs: [repositoryId] });
   }
   claims.inProcess(`device ${formatId}`);
-  if (options.owner !== undefined) await claims.onHost(options.owner, formatId);
+  if (owner !== undefined) await claims.onHost(owner, formatId);
 }
 
 /** @throws BlockError ESTALE: a server has attached it since it was read */

@@ -11,6 +11,11 @@ import { decodeSuperblock, type Superblock, type SuperblockReading } from './sup
 /** Reads from the device itself, past any cache of this host that another host's writes do not reach. */
 export type ReadFresh = (target: Buffer, offset: number) => MaybePromise<void>;
 
+/** @param readFresh undefined: the device has no cache that hides what others write */
+export function readerOf(device: BlockDevice, readFresh: ReadFresh | undefined): ReadFresh {
+  return readFresh ?? ((target, offset) => device.read(target, offset));
+}
+
 /** @param offset a multiple of METADATA_BLOCK_BYTES */
 export async function readRange(
   device: BlockDevice,

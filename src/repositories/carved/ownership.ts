@@ -9,7 +9,7 @@
 import type { BlockDevice } from '../../block/index.ts';
 import { ArrayError, BlockError } from '../../errors/index.ts';
 import { SUPERBLOCK_PLACES } from './layout.ts';
-import { type ReadFresh, readSuperblocks, writeRange } from './metadata-io.ts';
+import { type ReadFresh, readerOf, readSuperblocks, writeRange } from './metadata-io.ts';
 import type { DeviceWords } from './shared-words.ts';
 import { encodeSuperblock, type Superblock } from './superblock.ts';
 
@@ -45,12 +45,10 @@ export class Ownership {
   /** @throws BlockError ESTALE when the device is somebody else's; what reading it fails with */
   async verify(): Promise<void> {
     this.#refuseLost();
-    const { clock, leaseMs, words } = this.#options;
+    const { clock, leaseMs, words, readFresh } = this.#options;
     const device = this.#device;
-    const readFresh: ReadFresh =
-      this.#options.readFresh ?? ((target, offset) => device.read(target, offset));
     const started = clock();
-    const { newest } = await readSuperblocks(readFresh, device.geometry.size);
+    const { newest } = await readSuperblocks(readerOf(device, readFresh), device.geometry.size);
     if (newest === undefined) {
       throw new BlockError('EIO', 'read', 0, 0, 'neither superblock can be read any more');
     }

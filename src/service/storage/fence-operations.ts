@@ -1,5 +1,5 @@
 /** Cuts hosts off from an array that can do that, and lets them in again. */
-import { networkInterfaces } from 'node:os';
+import { ownAddresses } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { HostIdentity, MaskingControl } from '../../repositories/index.ts';
 import { unsupported } from './native-snapshots.ts';
@@ -38,10 +38,10 @@ export class FenceOperations {
   /** Every machine of this server would lose its disk. */
   #refuseSelf({ name, iqns, addresses }: HostIdentity): void {
     const { initiatorName } = this.#parts.repositories;
-    const ours = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    const ours = ownAddresses();
     const own =
       iqns.find((iqn) => iqn === initiatorName) ??
-      addresses.find((address) => ours.some((each) => each.address === address));
+      addresses.find((address) => ours.includes(address));
     if (own === undefined) return;
     throw new Fault('INVALID_INPUT', `host ${name} is this server: it would cut itself off`, {
       field: 'host.name',

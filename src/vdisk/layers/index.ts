@@ -23,7 +23,6 @@ export {
   layerFiles,
   removeLayer,
   removeLeftovers,
-  syncFile,
 } from './layer-files.ts';
 export { writeLayerMap } from './layer-map.ts';
 export type { LayerProgress, LayerWork } from './layer-work.ts';

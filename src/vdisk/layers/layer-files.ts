@@ -174,16 +174,6 @@ export async function removeLeftovers(
   return removed;
 }
 
-/** Makes a file's bytes durable that somebody else has written. */
-export async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 async function discard(
   folder: string,
   layerId: string,

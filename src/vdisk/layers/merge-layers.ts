@@ -10,6 +10,7 @@
  */
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
+import { syncPath } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import { freeBytesOf, type VolumeControl } from '../../repositories/index.ts';
 import { type ChainDifference, DifferenceMap } from '../chain/index.ts';
@@ -24,7 +25,7 @@ import {
   readChainMaps,
   topOf,
 } from './layer-chain.ts';
-import { createLayerVolume, type HalfLayer, layerFiles, syncFile } from './layer-files.ts';
+import { createLayerVolume, type HalfLayer, layerFiles } from './layer-files.ts';
 import { writeLayerMap } from './layer-map.ts';
 import type { AfterStep, LayerWork } from './layer-work.ts';
 import { SPACE_RESERVE_BYTES } from './limits.ts';
@@ -171,7 +172,7 @@ async function mergeInto(half: HalfLayer, merge: Merge): Promise<MergedLayer> {
   if (plan.map !== undefined) {
     await writeLayerMap(half.files.map, plan.map);
     await copyFile(manifest.path, half.files.manifest, constants.COPYFILE_EXCL);
-    await syncFile(half.files.manifest);
+    await syncPath(half.files.manifest);
   }
   await copyBootFiles(layerFiles(work.layersFolder, topOf(chain).layerId), half.files);
   await afterStep?.('files');

@@ -2,9 +2,10 @@
 import { constants } from 'node:fs';
 import { copyFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncPath } from '../../base/index.ts';
 import type { ReadableBlockDevice } from '../../block/index.ts';
 import { type BootFiles, findBootFiles } from '../boot-files/index.ts';
-import { INITRD_FILE, KERNEL_FILE, type LayerFiles, syncFile } from './layer-files.ts';
+import { INITRD_FILE, KERNEL_FILE, type LayerFiles } from './layer-files.ts';
 import { BOOT_FILES_TIME_MAX } from './limits.ts';
 
 /**
@@ -34,6 +35,6 @@ export async function copyBootFiles(from: LayerFiles, to: LayerFiles): Promise<v
   for (const name of await readdir(from.boot)) {
     const target = join(to.boot, name);
     await copyFile(join(from.boot, name), target, constants.COPYFILE_EXCL);
-    await syncFile(target);
+    await syncPath(target);
   }
 }

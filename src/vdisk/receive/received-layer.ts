@@ -9,6 +9,7 @@
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncPath } from '../../base/index.ts';
 import { type BlockDevice, ZEROES } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
 import {
@@ -37,7 +38,6 @@ import {
   readAll,
   removeLayer,
   SPACE_RESERVE_BYTES,
-  syncFile,
   writeAll,
   writeLayerMap,
 } from '../layers/index.ts';
@@ -187,7 +187,7 @@ export class ReceivedLayer implements VersionSink, LayerBelow {
   async putBootFile(kind: 'kernel' | 'initrd', path: string): Promise<void> {
     const target = join(this.#half.files.boot, kind === 'kernel' ? KERNEL_FILE : INITRD_FILE);
     await copyFile(path, target, constants.COPYFILE_EXCL);
-    await syncFile(target);
+    await syncPath(target);
   }
 
   async finish(): Promise<string> {

@@ -16,6 +16,7 @@ import {
   type RunningPxe,
   startPxe,
 } from '../../../src/pxe/index.ts';
+import { EMPTY_BOOT_CATALOG } from '../../support/empty-boot-catalog.ts';
 import { describeWith, program } from '../../support/requires.ts';
 
 const NEEDS = [program('tftp', 'tftp-hpa'), program('atftp', 'atftp'), program('curl', 'curl')];
@@ -50,22 +51,19 @@ describeWith(NEEDS, 'boot files with tftp-hpa, atftp and curl', () => {
       uefiLoader: 'ipxe.efi',
     };
     const catalog = {
+      ...EMPTY_BOOT_CATALOG,
       decide: () => ({ kind: 'boot' }) as const,
-      isUp: () => false,
       bootRequested: () => {
         boots += 1;
         if (plan instanceof Fault) throw plan;
         return plan;
       },
-      identity: () => ({ kind: 'unknown' }) as const,
-      cacheReported: () => ({ kind: 'unknown' }) as const,
       openFile: ({ layerId, role }: { layerId: string; role: string }) => {
         if (layerId === 'gone') return { path: join(folder, 'gone'), size: 5 };
         return role === 'kernel'
           ? { path: join(folder, 'kernel'), size: kernel.length }
           : undefined;
       },
-      personality: () => undefined,
     };
     pxe = await startPxe(config, catalog, {
       leases: { load: () => [], save: () => {}, remove: () => {} },
