@@ -4,6 +4,7 @@ import { TRACE_RECORD_MS } from '../limits.ts';
 import type { MachineLive } from '../ports.ts';
 import { bootProgress } from './boot-progress.ts';
 import { endBoot } from './end-boot.ts';
+import { tellLostPlace } from './lost-place.ts';
 import { keepTrace } from './traces.ts';
 
 /**
@@ -45,14 +46,9 @@ function tellLostPlaces(control: Control, lost: readonly string[]): void {
   const { catalog } = control;
   control.change((record) => {
     for (const machineId of lost) {
-      catalog.bootQueue.delete(machineId);
-      const name = catalog.machines.byId(machineId)?.name;
-      if (name === undefined) continue;
-      record({
-        kind: 'boot.place-lost',
-        subject: `machine/${name}`,
-        message: `${name} waited to boot and asks no more: it has lost its place`,
-      });
+      // Of one that was deleted nothing is left in the catalog.
+      const machine = catalog.machines.byId(machineId);
+      if (machine !== undefined) tellLostPlace(control, record, machine, 'asks no more');
     }
   });
 }

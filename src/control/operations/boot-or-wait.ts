@@ -1,3 +1,4 @@
+import { tellLostPlace } from '../boots/lost-place.ts';
 import { readVersionAhead } from '../boots/traces.ts';
 import type { MachineRecord } from '../catalog/records.ts';
 import type { Control } from '../control.ts';
@@ -47,16 +48,9 @@ export async function bootOrWait(control: Control, macText: string): Promise<Boo
 }
 
 /** It may have waited until it was disabled. */
-function disabled(control: Control, { id, name }: MachineRecord): void {
-  if (!control.admission.leave(id)) return;
-  control.change((record) => {
-    control.catalog.bootQueue.delete(id);
-    record({
-      kind: 'boot.place-lost',
-      subject: `machine/${name}`,
-      message: `${name} waited to boot and was disabled: it has lost its place`,
-    });
-  });
+function disabled(control: Control, machine: MachineRecord): void {
+  if (!control.admission.leave(machine.id)) return;
+  control.change((record) => tellLostPlace(control, record, machine, 'was disabled'));
 }
 
 function entered(control: Control, machine: MachineRecord, place: number): void {

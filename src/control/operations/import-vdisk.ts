@@ -44,11 +44,11 @@ export interface ImageFile {
   readonly remove: () => Promise<void>;
 }
 
-/** @param report what it takes to get it there counts up to `GET_PERCENT` */
+/** @param report up to 100 percent of what it takes to get it there */
 export type GetImage = (report: ReportProgress, signal: AbortSignal) => Promise<ImageFile>;
 
 /** Of a task whose image has to come first. */
-export const GET_PERCENT = 50;
+const GET_PERCENT = 50;
 
 /**
  * Starts a task; the vDisk is there when the task has succeeded, and nothing of it is when it has
@@ -159,7 +159,7 @@ async function runImport(
       return await importFile(control, wanted, file, report, signal);
     }
     const get = wanted.prepare === undefined ? image : preparedCopy(control, wanted, image);
-    const file = await get(report, signal);
+    const file = await get(share(report, 0, GET_PERCENT), signal);
     try {
       const rest = share(report, GET_PERCENT, 100);
       return await importFile(control, wanted, file, rest, signal);
@@ -180,12 +180,11 @@ function share(report: ReportProgress, from: number, to: number): ReportProgress
 /** The image as its preparation leaves it: in a copy. Getting the image counts for as much as preparing it. */
 function preparedCopy(control: Control, wanted: Import, image: GetImage): GetImage {
   return async (report, signal) => {
-    const file = await image((done, message) => report(done / 2, message), signal);
+    const file = await image(share(report, 0, 50), signal);
     try {
       const { origin: name, format, prepare } = wanted;
       const request = { path: file.path, name, format, install: prepare?.install === true };
-      const preparing = share(report, GET_PERCENT / 2, GET_PERCENT);
-      const result = await control.preparer.prepare(request, preparing, signal);
+      const result = await control.preparer.prepare(request, share(report, 50, 100), signal);
       const { changed, notes } = result;
       return { ...result, prepared: { changed, notes } };
     } finally {

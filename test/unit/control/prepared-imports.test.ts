@@ -5,12 +5,12 @@ import {
   importVdisk,
   listVdisks,
   showTask,
-  type TaskView,
   uploadVdisk,
 } from '../../../src/control/index.ts';
 import { Fault } from '../../../src/errors/index.ts';
 import { FakePreparer } from './support/fake-preparer.ts';
 import { type FakeService, fakeService, kinds } from './support/fake-service.ts';
+import { ended } from './support/storage-service.ts';
 
 let service: FakeService;
 let preparer: FakePreparer;
@@ -20,11 +20,6 @@ beforeEach(() => {
 });
 
 const INPUT = { name: 'debian', path: '/images/debian.qcow2', prepare: true };
-
-async function ended(task: TaskView): Promise<TaskView> {
-  await service.control.tasks.settled(task.id);
-  return showTask(service.control, task.id);
-}
 
 async function* pieces(): AsyncGenerator<Buffer> {
   yield Buffer.from('an image');
@@ -52,7 +47,7 @@ describe('an import that prepares', () => {
     });
     expect(preparer.kept.size).toBe(1);
     service.images.pending[0]?.finish();
-    expect(await ended(task)).toMatchObject({
+    expect(await ended(service.control, task)).toMatchObject({
       state: 'succeeded',
       result: {
         name: 'debian',
@@ -67,7 +62,7 @@ describe('an import that prepares', () => {
   test('prepares what was sent, and keeps neither', async () => {
     const image = { pieces: pieces(), length: 8 };
     const task = await uploadVdisk(service.control, { name: 'debian', prepare: true }, image);
-    expect(await ended(task)).toMatchObject({ state: 'succeeded' });
+    expect(await ended(service.control, task)).toMatchObject({ state: 'succeeded' });
     expect(preparer.asked).toMatchObject([{ path: '/uploads/1', install: false }]);
     expect([service.transfers.spooled.size, preparer.kept.size]).toEqual([0, 0]);
   });
@@ -76,7 +71,7 @@ describe('an import that prepares', () => {
     preparer.failure = new Fault('IMAGE_UNSUPPORTED', 'packages are missing: dmsetup');
     const image = { pieces: pieces(), length: 8 };
     const task = await uploadVdisk(service.control, { name: 'debian', prepare: true }, image);
-    expect(await ended(task)).toMatchObject({
+    expect(await ended(service.control, task)).toMatchObject({
       state: 'failed',
       error: { code: 'IMAGE_UNSUPPORTED', message: 'packages are missing: dmsetup' },
     });
@@ -90,7 +85,7 @@ describe('an import that prepares', () => {
     const task = importVdisk(service.control, INPUT);
     await expect.poll(() => service.images.pending).toHaveLength(1);
     service.images.pending[0]?.fail(new Fault('NO_SPACE', 'full'));
-    expect(await ended(task)).toMatchObject({ error: { code: 'NO_SPACE' } });
+    expect(await ended(service.control, task)).toMatchObject({ error: { code: 'NO_SPACE' } });
     expect(preparer.kept.size).toBe(0);
   });
 
@@ -99,7 +94,7 @@ describe('an import that prepares', () => {
     const task = importVdisk(service.control, INPUT);
     await expect.poll(() => preparer.asked).toHaveLength(1);
     cancelTask(service.control, task.id);
-    expect(await ended(task)).toMatchObject({ state: 'cancelled' });
+    expect(await ended(service.control, task)).toMatchObject({ state: 'cancelled' });
     expect(kinds(service).at(-1)).toBe('vdisk.import-cancelled');
   });
 });

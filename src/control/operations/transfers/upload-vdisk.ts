@@ -3,7 +3,7 @@ import type { Control } from '../../control.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { UploadVdiskInput } from '../../schemas/transfer.ts';
 import type { IncomingStream } from '../../transfer-port.ts';
-import { GET_PERCENT, parseImport, startImport } from '../import-vdisk.ts';
+import { parseImport, startImport } from '../import-vdisk.ts';
 import { showTask } from '../tasks.ts';
 import { endedTask } from './ended-task.ts';
 
@@ -24,8 +24,7 @@ export async function uploadVdisk(
   const arrival = Promise.withResolvers<void>();
   const task = startImport(control, wanted, async (report, signal) => {
     const progress = (bytesDone: number): void => {
-      const share = image.length === undefined ? 0 : bytesDone / image.length;
-      report(share * GET_PERCENT, 'receiving');
+      report(image.length === undefined ? 0 : (bytesDone * 100) / image.length, 'receiving');
     };
     const file = await control.transfers.spool(image, progress, signal);
     arrival.resolve();
