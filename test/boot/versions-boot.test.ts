@@ -6,10 +6,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FULL_DHCP, runProgram } from '../../src/service/demo/index.ts';
 import { describeWith } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const EDITOR: GuestPlan = {
   name: 'editor',
@@ -59,29 +60,16 @@ async function buildPackage(): Promise<string> {
 }
 
 describeWith(BOOT_NEEDS, 'versions with real machines', () => {
-  let lab: BootLab | undefined;
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
-  const cli = (...args: string[]): Promise<string> => running().service.cli(args);
-
-  beforeAll(async () => {
-    const opened = await BootLab.open(FULL_DHCP);
-    lab = opened;
-    for (const plan of [EDITOR, WORKER]) await opened.add(plan);
-    const file = join(opened.folder, 'personality.json');
-    writeFileSync(file, JSON.stringify({ PACKAGE: await buildPackage(), OWNER: 'the editor' }));
-    await opened.service.cli(['machine', 'personality', 'editor', '--file', file]);
-  }, 600_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report()));
+  const running = sharedLab({
+    serve: FULL_DHCP,
+    setUp: async (lab) => {
+      for (const plan of [EDITOR, WORKER]) await lab.add(plan);
+      const file = join(lab.folder, 'personality.json');
+      writeFileSync(file, JSON.stringify({ PACKAGE: await buildPackage(), OWNER: 'the editor' }));
+      await lab.service.cli(['machine', 'personality', 'editor', '--file', file]);
+    },
   });
-
-  afterAll(async () => {
-    await lab?.close();
-  }, 60_000);
+  const cli = (...args: string[]): Promise<string> => running().service.cli(args);
 
   async function turnOff(name: string): Promise<void> {
     const guest = running().guest(name);
