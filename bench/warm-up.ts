@@ -47,15 +47,10 @@ export function spareMachines(setup: Setup, { warmUp }: Pick<RunOptions, 'warmUp
   return setup.image === 'trace' && !isCold(setup) && warmUp > 0 ? WARM_MACHINES : 0;
 }
 
-type WarmUpOptions = Pick<
-  RunOptions,
-  'seconds' | 'warmUp' | 'writeBytes' | 'imageBytes' | 'patience' | 'quick' | 'rounds'
->;
-
 /** In order. */
 export function warmUpJobs(
   setup: Setup,
-  options: WarmUpOptions,
+  options: RunOptions,
   uriOf: (machine: number) => string,
 ): LoadJob[] {
   if (isCold(setup)) return [];

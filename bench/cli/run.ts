@@ -12,7 +12,6 @@ import type { LoadJob, TlsFiles } from '../load/job.ts';
 import { REPOSITORY_PREFIX } from '../load/open-disk.ts';
 import { byteSize, checkIds, idList, positiveNumber, usageError, wholeFrom } from '../options.ts';
 import { type Cell, RESULT_FORMAT, type Result } from '../result.ts';
-
 import { type NamedOptions, type NamedTarget, resolveNamed } from '../targets/named.ts';
 import { parseTrace, traceDiskBytes } from '../trace.ts';
 import { replaysTrace, WORKLOADS, type Workload } from '../workloads.ts';

@@ -93,12 +93,7 @@ static uint64_t append(struct iovec *parts, int count, uint64_t at) {
     ssize_t written = pwritev(log_file, parts, some, at);
     if (written < 0) fail("the log");
     at += written;
-    for (; count > 0 && (size_t)written >= parts->iov_len; parts++, count--) {
-      written -= parts->iov_len;
-    }
-    if (count == 0) break;
-    parts->iov_base = (uint8_t *)parts->iov_base + written;
-    parts->iov_len -= written;
+    count = cut_front(&parts, count, written);
   }
   return at;
 }

@@ -57,16 +57,22 @@ static bool read_all(int socket, void *target, size_t bytes) {
   return true;
 }
 
-/* Sends all of it; what was sent is cut off the front of `parts`. */
+/* Cuts bytes that are done off the front of `parts`. Returns how many parts are left. */
+static int cut_front(struct iovec **parts, int count, size_t bytes) {
+  for (; count > 0 && bytes >= (*parts)->iov_len; (*parts)++, count--) bytes -= (*parts)->iov_len;
+  if (count > 0) {
+    (*parts)->iov_base = (uint8_t *)(*parts)->iov_base + bytes;
+    (*parts)->iov_len -= bytes;
+  }
+  return count;
+}
+
+/* Sends all of it, and changes `parts` on the way. */
 static bool send_all(int socket, struct iovec *parts, int count) {
   while (count > 0) {
     ssize_t sent = writev(socket, parts, count);
     if (sent < 0) return false;
-    for (; count > 0 && (size_t)sent >= parts->iov_len; parts++, count--) sent -= parts->iov_len;
-    if (count > 0) {
-      parts->iov_base = (uint8_t *)parts->iov_base + sent;
-      parts->iov_len -= sent;
-    }
+    count = cut_front(&parts, count, sent);
   }
   return true;
 }

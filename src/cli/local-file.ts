@@ -1,7 +1,7 @@
 /** Files of the machine that the CLI runs on. */
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { syncPath } from '../base/index.ts';
+import { syncPath, writeAt } from '../base/index.ts';
 import { CliError, EXIT_REFUSED, EXIT_USAGE } from './cli-error.ts';
 import { READ_BYTES } from './limits.ts';
 import type { Upload } from './stream-client.ts';
@@ -71,14 +71,6 @@ const ZEROES = Buffer.alloc(READ_BYTES);
 function isZero(piece: Buffer): boolean {
   const { length } = piece;
   return length <= ZEROES.length && ZEROES.compare(piece, 0, length, 0, length) === 0;
-}
-
-async function writeAt(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const rest = bytes.length - done;
-    const { bytesWritten } = await handle.write(bytes, done, rest, position + done);
-    done += bytesWritten;
-  }
 }
 
 /** A file to be sent. @throws CliError; also while it is read */

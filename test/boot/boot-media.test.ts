@@ -4,10 +4,11 @@
  * with Secure Boot that has no DHCP either, from USB.
  */
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { NetworkNamespace, SERVER_ADDRESS } from '../../src/service/demo/index.ts';
 import { describeWith, file, program, slow } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const OTHER_SERVER = '10.77.0.2';
 const NO_DHCP = ['--pxe-address', SERVER_ADDRESS, '--pxe-dhcp-mode', 'off'];
@@ -32,53 +33,43 @@ const NEEDS = [
 ];
 
 describeWith(NEEDS, 'boot media', () => {
-  let lab: BootLab | undefined;
   let other: NetworkNamespace | undefined;
   let otherSays = () => '';
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
 
-  beforeAll(async () => {
-    lab = await BootLab.open(NO_DHCP);
-    other = await NetworkNamespace.create(OTHER_SERVER);
-    await lab.namespace.connect(other);
-    const dnsmasq = other.start([
-      ...(['dnsmasq', '--no-daemon', '--conf-file=/dev/null', '--port=0'] as const),
-      ...['--user=root', '--interface=boot0', '--no-ping', '--leasefile-ro', '--log-dhcp'],
-      '--dhcp-range=10.77.0.50,10.77.0.90,255.255.255.0',
-      // Not even an address for the one that has its own.
-      `--dhcp-host=${STICK.mac},ignore`,
-    ]);
-    otherSays = () => dnsmasq.output;
-    const disc = join(lab.folder, 'disc.iso');
-    await lab.service.cli(['boot-media', 'create', '--out', disc]);
-    const stick = join(lab.folder, 'stick.iso');
-    await lab.service.cli([
-      ...['boot-media', 'create', '--out', stick, '--address', `${STATIC_ADDRESS}/24`],
-      ...['--boot-server', SERVER_ADDRESS],
-    ]);
-    const cdrom = { path: disc, as: 'cdrom', boots: 'first' } as const;
-    const plans: readonly GuestPlan[] = [
-      { ...BIOS, cache: 'server', drive: cdrom, noNetworkBoot: true },
-      { ...UEFI, cache: 'server', drive: cdrom },
-      { ...STICK, cache: 'server', drive: { path: stick, as: 'usb', boots: 'first' } },
-    ];
-    for (const plan of plans) {
-      await lab.add(plan);
-      await lab.powerOn(plan);
-    }
-  }, 600_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(`${lab?.report()}\n--- dnsmasq ---\n${otherSays()}`));
+  afterAll(() => other?.close(), 60_000);
+  const running = sharedLab({
+    serve: NO_DHCP,
+    alsoSaid: () => `--- dnsmasq ---\n${otherSays()}`,
+    setUp: async (lab) => {
+      other = await NetworkNamespace.create(OTHER_SERVER);
+      await lab.namespace.connect(other);
+      const dnsmasq = other.start([
+        ...(['dnsmasq', '--no-daemon', '--conf-file=/dev/null', '--port=0'] as const),
+        ...['--user=root', '--interface=boot0', '--no-ping', '--leasefile-ro', '--log-dhcp'],
+        '--dhcp-range=10.77.0.50,10.77.0.90,255.255.255.0',
+        // Not even an address for the one that has its own.
+        `--dhcp-host=${STICK.mac},ignore`,
+      ]);
+      otherSays = () => dnsmasq.output;
+      const disc = join(lab.folder, 'disc.iso');
+      await lab.service.cli(['boot-media', 'create', '--out', disc]);
+      const stick = join(lab.folder, 'stick.iso');
+      await lab.service.cli([
+        ...['boot-media', 'create', '--out', stick, '--address', `${STATIC_ADDRESS}/24`],
+        ...['--boot-server', SERVER_ADDRESS],
+      ]);
+      const cdrom = { path: disc, as: 'cdrom', boots: 'first' } as const;
+      const plans: readonly GuestPlan[] = [
+        { ...BIOS, cache: 'server', drive: cdrom, noNetworkBoot: true },
+        { ...UEFI, cache: 'server', drive: cdrom },
+        { ...STICK, cache: 'server', drive: { path: stick, as: 'usb', boots: 'first' } },
+      ];
+      for (const plan of plans) {
+        await lab.add(plan);
+        await lab.powerOn(plan);
+      }
+    },
   });
-
-  afterAll(async () => {
-    await lab?.close();
-    await other?.close();
-  }, 60_000);
 
   test.each([BIOS, UEFI])(
     '$name comes up from one disc, with an address and no word of booting from DHCP',

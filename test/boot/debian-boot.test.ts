@@ -3,10 +3,11 @@
  * in the card's ROM) and a UEFI machine (OVMF) boot from it at the same time over Rootcast's own DHCP,
  * TFTP, HTTP and NBD, all the way to multi-user. One run serves all the tests of this file, in order.
  */
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const ALPHA: GuestPlan = {
   name: 'alpha',
@@ -30,24 +31,12 @@ const GUESTS = [ALPHA, BETA, GAMMA];
 const NAMES = GUESTS.map(({ name }) => name);
 
 describeWith(BOOT_NEEDS, 'machines that boot one Debian image', () => {
-  let lab: BootLab | undefined;
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
-
-  beforeAll(async () => {
-    lab = await BootLab.open(FULL_DHCP);
-    for (const plan of GUESTS) await lab.add(plan);
-  }, 600_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report()));
+  const running = sharedLab({
+    serve: FULL_DHCP,
+    setUp: async (lab) => {
+      for (const plan of GUESTS) await lab.add(plan);
+    },
   });
-
-  afterAll(async () => {
-    await lab?.close();
-  }, 60_000);
 
   const onEach = <T>(work: (name: string) => Promise<T>): Promise<T[]> =>
     Promise.all(NAMES.map(work));
@@ -152,8 +141,6 @@ describeWith(BOOT_NEEDS, 'machines that boot one Debian image', () => {
   });
 
   test('the service leaves in good order while machines run', async () => {
-    const code = await running().close();
-    lab = undefined;
-    expect(code).toBe(0);
+    expect(await running().close()).toBe(0);
   });
 });

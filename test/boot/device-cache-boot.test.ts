@@ -2,16 +2,17 @@
  * One Debian image, three machines at once, each with its write cache on itself: in memory, on a local disk, in memory
  * and then on a disk. They come up as three different machines, fill their caches, and say so.
  */
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
-import { FULL_DHCP, runProgram } from '../../src/service/demo/index.ts';
+import { afterAll, expect, test } from 'vitest';
+import { FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith, slow } from '../support/requires.ts';
 import { until } from '../support/until.ts';
-import { BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { markedDisk } from './support/local-disk.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
-const MIB = 1024 * 1024;
 /** Three at once take a minute and a half alone; this is for a machine that has much other work. */
 const UP_MS = 1_200_000;
 const FILL_MS = 300_000;
@@ -37,36 +38,20 @@ const GUESTS: readonly GuestPlan[] = [
 const NAMES = GUESTS.map(({ name }) => name);
 
 describeWith([slow(), ...BOOT_NEEDS], 'machines with a write cache of their own', () => {
-  let lab: BootLab | undefined;
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const running = sharedLab({
+    serve: FULL_DHCP,
+    openMs: 1_200_000,
+    setUp: async (lab) => {
+      for (const name of ['disk', 'both']) await markedDisk(join(folder, name));
+      for (const plan of GUESTS) await lab.add(plan);
+      await lab.service.cli(['machine', 'personality', 'memory', '--set', 'seat=4']);
+    },
+  });
   const onEach = <T>(work: (name: string) => Promise<T>): Promise<T[]> =>
     Promise.all(NAMES.map(work));
   const shell = (command: string): Promise<string[]> =>
     onEach((name) => running().guest(name).console.run(command, FILL_MS));
-
-  beforeAll(async () => {
-    for (const name of ['disk', 'both']) {
-      const path = join(folder, name);
-      writeFileSync(path, '');
-      truncateSync(path, 128 * MIB);
-      await runProgram(['sfdisk', '-q', path], { input: 'label: gpt\nname=rootcast-cache\n' });
-    }
-    lab = await BootLab.open(FULL_DHCP);
-    for (const plan of GUESTS) await lab.add(plan);
-    await lab.service.cli(['machine', 'personality', 'memory', '--set', 'seat=4']);
-  }, 1_200_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report()));
-  });
-
-  afterAll(async () => {
-    await lab?.close();
-    rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
 
   test(
     'come up at once, each in the mode that it was to have',

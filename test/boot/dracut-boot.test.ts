@@ -3,13 +3,15 @@
  * CLI and booted by PXE. What the command line says (src/pxe/script) is read here by dracut itself. The machine
  * writes to itself (memory, then a local disk): what does that under initramfs-tools is the same boot/lib.
  */
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
-import { FULL_DHCP, runProgram } from '../../src/service/demo/index.ts';
+import { afterAll, expect, test } from 'vitest';
+import { FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith, slow } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { markedDisk } from './support/local-disk.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const MIB = 1024 * 1024;
 const folder = mkdtempSync(join(tmpdir(), 'rootcast-dracut-disk-'));
@@ -27,29 +29,16 @@ const ECHO: GuestPlan = {
 };
 
 describeWith(BOOT_NEEDS, 'a machine whose initramfs is of dracut', () => {
-  let lab: BootLab | undefined;
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
-
-  beforeAll(async () => {
-    writeFileSync(LOCAL, '');
-    truncateSync(LOCAL, 128 * MIB);
-    await runProgram(['sfdisk', '-q', LOCAL], { input: 'label: gpt\nname=rootcast-cache\n' });
-    lab = await BootLab.open(FULL_DHCP, { initramfs: 'dracut' });
-    await lab.add(DELTA);
-    await lab.service.cli(['machine', 'personality', 'delta', '--set', 'seat=4']);
-  }, 600_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report()));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const running = sharedLab({
+    serve: FULL_DHCP,
+    image: { initramfs: 'dracut' },
+    setUp: async (lab) => {
+      await markedDisk(LOCAL);
+      await lab.add(DELTA);
+      await lab.service.cli(['machine', 'personality', 'delta', '--set', 'seat=4']);
+    },
   });
-
-  afterAll(async () => {
-    await lab?.close();
-    rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
 
   test(
     'comes up with its root on its own export, and keeps its address',

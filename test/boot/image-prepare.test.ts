@@ -102,6 +102,14 @@ describeWith(NEEDS, 'an image is prepared', () => {
 
   const contentOf = async (path: string): Promise<string> => (await bytesOf(path)).toString();
 
+  /** All that is on the disk, as the folder `tree`. */
+  async function unpackedIn(parent: string): Promise<string> {
+    const tree = join(parent, 'tree');
+    mkdirSync(tree);
+    await runProgram(['debugfs', '-R', `rdump / ${tree}`, `${disk}${PARTITION}`]);
+    return tree;
+  }
+
   async function sumOfDisk(): Promise<string> {
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(disk)) hash.update(chunk);
@@ -152,9 +160,7 @@ describeWith(NEEDS, 'an image is prepared', () => {
   test(
     'that is a folder, unless something is mounted in it',
     async () => {
-      const tree = join(folder, 'tree');
-      mkdirSync(tree);
-      await runProgram(['debugfs', '-R', `rdump / ${tree}`, `${disk}${PARTITION}`]);
+      const tree = await unpackedIn(folder);
       writeFileSync(join(tree, 'etc/hostname'), 'same-for-all\n');
       await runProgram(['mount', '-t', 'tmpfs', 'rootcast-test', join(tree, 'mnt')]);
       try {
@@ -189,9 +195,7 @@ describeWith(NEEDS, 'an image is prepared', () => {
     test(
       'finds it by fstab, and makes the initramfs there',
       async () => {
-        const tree = join(aside, 'tree');
-        mkdirSync(tree);
-        await runProgram(['debugfs', '-R', `rdump / ${tree}`, `${disk}${PARTITION}`]);
+        const tree = await unpackedIn(aside);
         rmSync(join(tree, 'usr/lib/rootcast/prepared'));
         await runProgram(['mv', join(tree, 'boot'), join(aside, 'boot')]);
         mkdirSync(join(tree, 'boot'));

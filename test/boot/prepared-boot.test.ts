@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import {
   ensureDebianImage,
   FULL_DHCP,
@@ -13,7 +13,8 @@ import {
   runProgram,
 } from '../../src/service/demo/index.ts';
 import { describeWith, program, slow } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const NEEDS = [
   ...[slow(), ...BOOT_NEEDS, program('debugfs', 'e2fsprogs')],
@@ -27,24 +28,8 @@ const FOXTROT: GuestPlan = {
 
 describeWith(NEEDS, 'an image that was prepared on import', () => {
   const folder = mkdtempSync(join(tmpdir(), 'rootcast-prepared-boot-'));
-  let lab: BootLab | undefined;
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
-
-  beforeAll(async () => {
-    lab = await BootLab.open(FULL_DHCP);
-  }, 1_200_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report()));
-  });
-
-  afterAll(async () => {
-    await lab?.close();
-    rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const running = sharedLab({ serve: FULL_DHCP, openMs: 1_200_000 });
 
   /** The image of the tests without what makes it one of ours. */
   async function bareDisk(): Promise<string> {

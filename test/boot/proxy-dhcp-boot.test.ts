@@ -2,10 +2,11 @@
  * Beside somebody else's DHCP server: dnsmasq, a host of its own on the same network, hands out the
  * addresses and knows nothing of booting; Rootcast in proxy mode only says what to boot.
  */
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { NetworkNamespace, SERVER_ADDRESS } from '../../src/service/demo/index.ts';
 import { describeWith, program } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const OTHER_SERVER = '10.77.0.2';
 const PROXY_DHCP = ['--pxe-address', SERVER_ADDRESS, '--pxe-dhcp-mode', 'proxy'];
@@ -35,37 +36,30 @@ describeWith(
   [...BOOT_NEEDS, program('dnsmasq', 'dnsmasq-base')],
   'beside another DHCP server (proxy mode)',
   () => {
-    let lab: BootLab | undefined;
     let other: NetworkNamespace | undefined;
     let otherSays = () => '';
 
-    beforeAll(async () => {
-      lab = await BootLab.open(PROXY_DHCP);
-      other = await NetworkNamespace.create(OTHER_SERVER);
-      await lab.namespace.connect(other);
-      const dnsmasq = other.start([
-        ...(['dnsmasq', '--no-daemon', '--conf-file=/dev/null', '--port=0'] as const),
-        ...['--user=root', '--interface=boot0', '--no-ping', '--leasefile-ro', '--log-dhcp'],
-        '--dhcp-range=10.77.0.50,10.77.0.90,255.255.255.0',
-      ]);
-      otherSays = () => dnsmasq.output;
-      for (const plan of [...GUESTS, ZETA]) await lab.add(plan);
-    }, 600_000);
-
-    beforeEach(() => {
-      onTestFailed(() => console.error(`${lab?.report()}\n--- dnsmasq ---\n${otherSays()}`));
+    afterAll(() => other?.close(), 60_000);
+    const running = sharedLab({
+      serve: PROXY_DHCP,
+      alsoSaid: () => `--- dnsmasq ---\n${otherSays()}`,
+      setUp: async (lab) => {
+        other = await NetworkNamespace.create(OTHER_SERVER);
+        await lab.namespace.connect(other);
+        const dnsmasq = other.start([
+          ...(['dnsmasq', '--no-daemon', '--conf-file=/dev/null', '--port=0'] as const),
+          ...['--user=root', '--interface=boot0', '--no-ping', '--leasefile-ro', '--log-dhcp'],
+          '--dhcp-range=10.77.0.50,10.77.0.90,255.255.255.0',
+        ]);
+        otherSays = () => dnsmasq.output;
+        for (const plan of [...GUESTS, ZETA]) await lab.add(plan);
+      },
     });
-
-    afterAll(async () => {
-      await lab?.close();
-      await other?.close();
-    }, 60_000);
 
     test(
       'a BIOS and a UEFI machine boot with addresses of the other server',
       async () => {
-        const here = lab;
-        if (here === undefined) throw new Error('the laboratory did not open');
+        const here = running();
         for (const plan of [...GUESTS, ZETA]) await here.powerOn(plan);
         await Promise.all(GUESTS.map(({ name }) => here.multiUser(name)));
         for (const { name } of GUESTS) {
@@ -87,8 +81,7 @@ describeWith(
     test(
       'UEFI HTTP Boot takes the URL of the one and the address of the other',
       async () => {
-        const here = lab;
-        if (here === undefined) throw new Error('the laboratory did not open');
+        const here = running();
         await here.stage(ZETA.name, 'script');
         await here.guest(ZETA.name).kill();
         const [, address] =

@@ -4,11 +4,12 @@
  */
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { FULL_DHCP, NetworkNamespace, SERVER_ADDRESS } from '../../src/service/demo/index.ts';
 import { describeWith, file, program, slow } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
 import { LOCAL_DISK_SAYS, localDisk } from './support/local-disk.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const ROUTER = '10.78.0.1';
 const ROUTER_HERE = '10.77.0.3';
@@ -38,46 +39,36 @@ const NEEDS = [
 ];
 
 describeWith(NEEDS, 'relays and local disks', () => {
-  let lab: BootLab | undefined;
   let router: NetworkNamespace | undefined;
   let relaySays = () => '';
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
 
-  beforeAll(async () => {
-    lab = await BootLab.open(DHCP);
-    router = await NetworkNamespace.create(ROUTER);
-    await lab.namespace.connectRouter(router, ROUTER_HERE, '10.78.0.0/24');
-    const relay = router.start([
-      ...(['dhcrelay', '-4', '-d', '-a', '-m', 'append'] as const),
-      ...['-iu', 'uplink', '-id', 'boot0', SERVER_ADDRESS],
-    ]);
-    relaySays = () => relay.output;
-    await lab.add(FAR);
-    await lab.powerOn(FAR, router);
-    const disk = await localDisk(lab.folder);
-    for (const { name, ...hardware } of LOCAL) {
-      // Each has its own: writing to a disk locks it.
-      const path = join(lab.folder, `${name}.img`);
-      await copyFile(disk, path);
-      const drive = { path, as: 'disk', boots: 'last' } as const;
-      const plan: GuestPlan = { name, cache: 'server', drive, ...hardware };
-      await lab.add(plan);
-      await lab.service.cli(['machine', 'set', name, '--disable']);
-      await lab.powerOn(plan);
-    }
-  }, 600_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(`${lab?.report()}\n--- dhcrelay ---\n${relaySays()}`));
+  afterAll(() => router?.close(), 60_000);
+  const running = sharedLab({
+    serve: DHCP,
+    alsoSaid: () => `--- dhcrelay ---\n${relaySays()}`,
+    setUp: async (lab) => {
+      router = await NetworkNamespace.create(ROUTER);
+      await lab.namespace.connectRouter(router, ROUTER_HERE, '10.78.0.0/24');
+      const relay = router.start([
+        ...(['dhcrelay', '-4', '-d', '-a', '-m', 'append'] as const),
+        ...['-iu', 'uplink', '-id', 'boot0', SERVER_ADDRESS],
+      ]);
+      relaySays = () => relay.output;
+      await lab.add(FAR);
+      await lab.powerOn(FAR, router);
+      const disk = await localDisk(lab.folder);
+      for (const { name, ...hardware } of LOCAL) {
+        // Each has its own: writing to a disk locks it.
+        const path = join(lab.folder, `${name}.img`);
+        await copyFile(disk, path);
+        const drive = { path, as: 'disk', boots: 'last' } as const;
+        const plan: GuestPlan = { name, cache: 'server', drive, ...hardware };
+        await lab.add(plan);
+        await lab.service.cli(['machine', 'set', name, '--disable']);
+        await lab.powerOn(plan);
+      }
+    },
   });
-
-  afterAll(async () => {
-    await lab?.close();
-    await router?.close();
-  }, 60_000);
 
   test.each(LOCAL)(
     '$name, which is disabled, says so and boots its own disk',

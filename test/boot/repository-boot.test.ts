@@ -3,10 +3,11 @@
  * each at the same time, and reads what was imported.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { ensureDebianImage, FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith, program } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { sharedLab } from './support/shared-lab.ts';
 import type { StorageServers } from './support/storage-servers.ts';
 
 const KINDS = ['nfs', 'iscsi', 'ceph'] as const;
@@ -34,14 +35,8 @@ const SUM =
   'find /usr/bin /usr/lib/systemd -xdev -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-64';
 
 describeWith(NEEDS, 'machines that boot from repositories', () => {
-  let lab: BootLab | undefined;
   let servers: ChildProcess | undefined;
   let said = '';
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
-
   async function attach(opened: BootLab, where: StorageServers): Promise<void> {
     const image = await ensureDebianImage();
     for (const kind of KINDS) {
@@ -57,9 +52,15 @@ describeWith(NEEDS, 'machines that boot from repositories', () => {
     }
   }
 
-  beforeAll(async () => {
-    const opened = await BootLab.open(FULL_DHCP);
-    lab = opened;
+  afterAll(async () => {
+    // Their network namespace lives on as long as they do.
+    if (servers?.exitCode !== null) return;
+    const ended = new Promise((resolve) => servers?.once('exit', resolve));
+    servers.kill('SIGTERM');
+    await ended;
+  }, 60_000);
+
+  async function setUp(opened: BootLab): Promise<void> {
     const [command, ...args] = opened.namespace.inside([process.execPath, SERVERS]);
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     servers = child;
@@ -74,20 +75,9 @@ describeWith(NEEDS, 'machines that boot from repositories', () => {
     });
     await attach(opened, JSON.parse(line) as StorageServers);
     for (const plan of GUESTS) await opened.add(plan);
-  }, 600_000);
+  }
 
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report(), said.slice(-4000)));
-  });
-
-  afterAll(async () => {
-    await lab?.close();
-    // Their network namespace lives on as long as they do.
-    if (servers?.exitCode !== null) return;
-    const ended = new Promise((resolve) => servers?.once('exit', resolve));
-    servers.kill('SIGTERM');
-    await ended;
-  }, 120_000);
+  const running = sharedLab({ serve: FULL_DHCP, setUp, alsoSaid: () => said.slice(-4000) });
 
   test(
     'one from each comes up, and all have the same files',

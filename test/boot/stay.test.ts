@@ -4,11 +4,12 @@
  * waits until this one is up, and this one's way back to its disk is never held up by those that boot.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { BootsView, BootTimelineView } from '../../src/control/index.ts';
 import { FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { sharedLab } from './support/shared-lab.ts';
 import { VerifiedSet } from './support/verified-set.ts';
 
 const STAY: GuestPlan = {
@@ -34,12 +35,14 @@ const KEEPERS =
   "for p in /proc/[0-9]*; do if grep -q '^@' $p/cmdline; then tr '\\0' ' ' < $p/cmdline; echo; cat $p/mounts; fi; done";
 
 describeWith(BOOT_NEEDS, 'a machine whose server goes away', () => {
-  let lab: BootLab | undefined;
   let set: VerifiedSet;
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
+  const running = sharedLab({
+    serve: [...FULL_DHCP, ...ONE_AT_A_TIME],
+    openMs: 900_000,
+    setUp: async (lab) => {
+      for (const plan of [STAY, NEXT, BOOTING, WAITING]) await lab.add(plan);
+    },
+  });
 
   const lastBoot = async (name: string): Promise<BootTimelineView | undefined> => {
     const { items } = await running().service.get<{ readonly items: readonly BootTimelineView[] }>(
@@ -47,19 +50,6 @@ describeWith(BOOT_NEEDS, 'a machine whose server goes away', () => {
     );
     return items[0];
   };
-
-  beforeAll(async () => {
-    lab = await BootLab.open([...FULL_DHCP, ...ONE_AT_A_TIME]);
-    for (const plan of [STAY, NEXT, BOOTING, WAITING]) await lab.add(plan);
-  }, 900_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report()));
-  });
-
-  afterAll(async () => {
-    await lab?.close();
-  }, 60_000);
 
   test(
     'has its root on a disk that waits',

@@ -3,13 +3,15 @@
  * machine boots it while a production machine still runs version 1; released, production has it after a
  * reboot; reverted, it has it no more. The package comes to the machine as its personality data.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
-import { FULL_DHCP, runProgram } from '../../src/service/demo/index.ts';
+import { expect, test } from 'vitest';
+import { FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { buildPackage } from './support/debian-package.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const EDITOR: GuestPlan = {
   name: 'editor',
@@ -37,51 +39,32 @@ const INSTALL = [
   'dpkg -i /tmp/proof.deb > /tmp/dpkg.log 2>&1 && echo "installed for $ROOTCAST_OWNER"',
 ].join(' && ');
 
-/** A Debian package with one program in it. */
-async function buildPackage(): Promise<string> {
+/** A Debian package with one program in it, in base64. */
+async function packageAsText(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'rootcast-package-'));
-  const tree = join(folder, 'tree');
-  mkdirSync(join(tree, 'DEBIAN'), { recursive: true });
-  mkdirSync(join(tree, 'usr/bin'), { recursive: true });
+  const file = join(folder, 'proof.deb');
   const control = [
     ...['Package: rootcast-proof', 'Version: 1.0', 'Architecture: all'],
-    ...['Maintainer: nobody <nobody@example.org>', 'Description: proof that it was installed', ''],
+    ...['Maintainer: nobody <nobody@example.org>', 'Description: proof that it was installed'],
   ];
-  writeFileSync(join(tree, 'DEBIAN/control'), control.join('\n'));
-  writeFileSync(join(tree, 'usr/bin/rootcast-proof'), '#!/bin/sh\necho version two\n', {
-    mode: 0o755,
-  });
-  const file = join(folder, 'proof.deb');
-  await runProgram(['dpkg-deb', '--build', '--root-owner-group', tree, file]);
-  const bytes = readFileSync(file).toString('base64');
+  const content = '#!/bin/sh\necho version two\n';
+  await buildPackage(file, control, { path: 'usr/bin/rootcast-proof', content });
+  const text = readFileSync(file).toString('base64');
   rmSync(folder, { recursive: true });
-  return bytes;
+  return text;
 }
 
 describeWith(BOOT_NEEDS, 'versions with real machines', () => {
-  let lab: BootLab | undefined;
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
-  const cli = (...args: string[]): Promise<string> => running().service.cli(args);
-
-  beforeAll(async () => {
-    const opened = await BootLab.open(FULL_DHCP);
-    lab = opened;
-    for (const plan of [EDITOR, WORKER]) await opened.add(plan);
-    const file = join(opened.folder, 'personality.json');
-    writeFileSync(file, JSON.stringify({ PACKAGE: await buildPackage(), OWNER: 'the editor' }));
-    await opened.service.cli(['machine', 'personality', 'editor', '--file', file]);
-  }, 600_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report()));
+  const running = sharedLab({
+    serve: FULL_DHCP,
+    setUp: async (lab) => {
+      for (const plan of [EDITOR, WORKER]) await lab.add(plan);
+      const file = join(lab.folder, 'personality.json');
+      writeFileSync(file, JSON.stringify({ PACKAGE: await packageAsText(), OWNER: 'the editor' }));
+      await lab.service.cli(['machine', 'personality', 'editor', '--file', file]);
+    },
   });
-
-  afterAll(async () => {
-    await lab?.close();
-  }, 60_000);
+  const cli = (...args: string[]): Promise<string> => running().service.cli(args);
 
   async function turnOff(name: string): Promise<void> {
     const guest = running().guest(name);

@@ -2,10 +2,11 @@
  * The ways to boot that are neither BIOS PXE nor UEFI PXE: UEFI HTTP Boot, and Secure Boot with what
  * Debian and Microsoft have signed: firmware → shim → GRUB → kernel. Both to multi-user, side by side.
  */
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith, file, slow } from '../support/requires.ts';
-import { BOOT_MS, BOOT_NEEDS, BootLab, type GuestPlan } from './support/boot-lab.ts';
+import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
+import { sharedLab } from './support/shared-lab.ts';
 
 const HTTP: GuestPlan = {
   name: 'http',
@@ -46,29 +47,17 @@ const NEEDS = [
 ];
 
 describeWith(NEEDS, 'other ways to boot', () => {
-  let lab: BootLab | undefined;
-  const running = (): BootLab => {
-    if (lab === undefined) throw new Error('the laboratory did not open');
-    return lab;
-  };
-
-  beforeAll(async () => {
-    lab = await BootLab.open(FULL_DHCP);
-    for (const plan of [HTTP, SECURE, REFUSING, HOLDER]) await lab.add(plan);
-    await lab.service.cli(['collection', 'add', 'one-by-one']);
-    await lab.service.cli(['collection', 'assign', 'one-by-one', 'secure', 'holder']);
-    await lab.service.cli(['boots', 'rule', '--collection', 'one-by-one', '--most', '1']);
-    expect(await lab.askForBoot(HOLDER)).toMatch(/^kernel /m);
-    for (const plan of [HTTP, SECURE, REFUSING]) await lab.powerOn(plan);
-  }, 600_000);
-
-  beforeEach(() => {
-    onTestFailed(() => console.error(lab?.report()));
+  const running = sharedLab({
+    serve: FULL_DHCP,
+    setUp: async (lab) => {
+      for (const plan of [HTTP, SECURE, REFUSING, HOLDER]) await lab.add(plan);
+      await lab.service.cli(['collection', 'add', 'one-by-one']);
+      await lab.service.cli(['collection', 'assign', 'one-by-one', 'secure', 'holder']);
+      await lab.service.cli(['boots', 'rule', '--collection', 'one-by-one', '--most', '1']);
+      expect(await lab.askForBoot(HOLDER)).toMatch(/^kernel /m);
+      for (const plan of [HTTP, SECURE, REFUSING]) await lab.powerOn(plan);
+    },
   });
-
-  afterAll(async () => {
-    await lab?.close();
-  }, 60_000);
 
   test(
     'firmware with Secure Boot refuses iPXE, which nobody has signed',

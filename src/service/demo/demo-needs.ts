@@ -45,7 +45,8 @@ export async function demoNeeds(): Promise<DemoNeeds> {
   return { missing, packages: [...packages].sort() };
 }
 
-function isInstalled(name: string): boolean {
+/** Whether a program of this name is in PATH, or where only root has it. */
+export function isInstalled(name: string): boolean {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => folder !== '' && accessible(join(folder, name), constants.X_OK));
 }

@@ -5,6 +5,7 @@ export {
   type ImageOptions,
 } from './debian-image.ts';
 export { BOOT_FOLDER, type ImageInitramfs, imageFiles } from './debian-recipe.ts';
+export { isInstalled } from './demo-needs.ts';
 export { FULL_DHCP, LabService } from './lab-service.ts';
 export { type Drive, type Firmware, Machine } from './machine.ts';
 export { NetworkNamespace, SERVER_ADDRESS } from './namespace.ts';

@@ -1,7 +1,7 @@
 /** Whether this process, on this host, can prepare images at all: asked before anything is copied or received. */
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { Fault } from '../../errors/index.ts';
+import { isInstalled } from '../demo/index.ts';
 
 /** Programs and their Debian packages. */
 const PROGRAMS: Readonly<Record<string, string>> = {
@@ -62,17 +62,4 @@ export function checkCanPrepare(
 function mayMount({ status }: Host): boolean {
   const [, effective] = /^CapEff:\s*([0-9a-f]+)$/m.exec(status()) ?? [];
   return effective !== undefined && ((BigInt(`0x${effective}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
-}
-
-function isInstalled(program: string): boolean {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return folders.some((folder) => {
-    if (folder === '') return false;
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }

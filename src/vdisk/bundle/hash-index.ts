@@ -11,7 +11,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import type { MaybePromise } from '../../base/index.ts';
+import { type MaybePromise, writeAt } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
 import {
   HASH_INDEX_PAGE_ENTRIES,
@@ -183,12 +183,8 @@ export class HashIndex {
   }
 
   async #writeTail(): Promise<void> {
-    const bytes = (this.#count - this.#inFile) * ENTRY_BYTES;
-    for (let done = 0; done < bytes; ) {
-      const position = this.#inFile * ENTRY_BYTES + done;
-      const { bytesWritten } = await this.#handle.write(this.#tail, done, bytes - done, position);
-      done += bytesWritten;
-    }
+    const bytes = this.#tail.subarray(0, (this.#count - this.#inFile) * ENTRY_BYTES);
+    await writeAt(this.#handle, bytes, this.#inFile * ENTRY_BYTES);
     this.#inFile = this.#count;
   }
 

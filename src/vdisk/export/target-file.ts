@@ -1,5 +1,6 @@
 /** The file that an export writes: all that it needs of the system, and what a test replaces. */
 import { open, statfs } from 'node:fs/promises';
+import { writeAt } from '../../base/index.ts';
 
 export interface TargetFile {
   /** All of the bytes. */
@@ -26,13 +27,7 @@ export const systemFolder: TargetFolder = {
     const handle = await open(path, 'wx', FILE_MODE);
     let closed: Promise<void> | undefined;
     return {
-      async write(bytes, position) {
-        for (let done = 0; done < bytes.length; ) {
-          const left = bytes.length - done;
-          const { bytesWritten } = await handle.write(bytes, done, left, position + done);
-          done += bytesWritten;
-        }
-      },
+      write: (bytes, position) => writeAt(handle, bytes, position),
       truncate: (length) => handle.truncate(length),
       sync: () => handle.sync(),
       close: () => {

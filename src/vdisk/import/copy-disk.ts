@@ -48,9 +48,7 @@ export async function copyDisk(
 }
 
 /** The stretches of a window without their chunks of zeroes. */
-export function presentStretches(
-  window: Pick<Window, 'bytes' | 'stretches'>,
-): { start: number; end: number }[] {
+export function presentStretches(window: Window): { start: number; end: number }[] {
   const present: { start: number; end: number }[] = [];
   for (const stretch of window.stretches) {
     for (let start = stretch.start; start < stretch.end; start += CHUNK_BYTES) {

@@ -1,6 +1,7 @@
 /** An image of any format as a raw file with holes: for what works on files, before the import. */
-import { type FileHandle, open, statfs } from 'node:fs/promises';
+import { open, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { writeAt } from '../../base/index.ts';
 import { type ImageReader, openImage } from '../formats/index.ts';
 import { asLayerWork, checkCancelled, type LayerProgress } from '../layers/index.ts';
 import { presentStretches } from './copy-disk.ts';
@@ -58,20 +59,12 @@ async function copyDisk(
   if (needed > bavail * bsize) throw noRoom(path, folder, needed, bavail * bsize);
   await using file = await open(target, 'wx', 0o600);
   await file.truncate(size);
-  await windows.forEach(async ({ offset, end, stretches, bytes }) => {
+  await windows.forEach(async (window) => {
     check();
-    for (const { start, end: stop } of presentStretches({ bytes, stretches })) {
-      await writeAll(file, bytes.subarray(start, stop), offset + start);
+    for (const { start, end } of presentStretches(window)) {
+      await writeAt(file, window.bytes.subarray(start, end), window.offset + start);
     }
-    progress({ bytesDone: end, bytesTotal: size });
+    progress({ bytesDone: window.end, bytesTotal: size });
   });
   await file.sync();
-}
-
-async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const left = bytes.length - done;
-    const { bytesWritten } = await file.write(bytes, done, left, position + done);
-    done += bytesWritten;
-  }
 }

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import type { MaybePromise } from '../../base/index.ts';
+import { type MaybePromise, writeAt } from '../../base/index.ts';
 import { bitmapBytes, chunkLength, markChunk } from './chunk-layout.ts';
 import { ContentId } from './content-id.ts';
 import { MANIFEST_BATCH_BYTES } from './limits.ts';
@@ -60,10 +60,10 @@ export class ManifestWriter {
       contentId,
       bitmapCrc: crc32(this.#bitmap),
     });
-    await this.#write(this.#bitmap, header.length);
+    await writeAt(this.#handle, this.#bitmap, header.length);
     // Without hashes the padding of the bitmap is the end of the file.
     await this.#handle.truncate(this.#written);
-    await this.#write(header, 0);
+    await writeAt(this.#handle, header, 0);
     await this.#handle.sync();
     await this.close();
     return contentId;
@@ -75,22 +75,8 @@ export class ManifestWriter {
   }
 
   async #writeBatch(): Promise<void> {
-    await this.#write(this.#batch.subarray(0, this.#batched), this.#written);
+    await writeAt(this.#handle, this.#batch.subarray(0, this.#batched), this.#written);
     this.#written += this.#batched;
     this.#batched = 0;
-  }
-
-  /** `write` may be short when the disk is nearly full. */
-  async #write(bytes: Buffer, position: number): Promise<void> {
-    let done = 0;
-    while (done < bytes.length) {
-      const { bytesWritten } = await this.#handle.write(
-        bytes,
-        done,
-        bytes.length - done,
-        position + done,
-      );
-      done += bytesWritten;
-    }
   }
 }

@@ -29,7 +29,7 @@
  * also for the next process: the kernel reports a lost write once, and a later sync would succeed. So
  * the boot record goes, without which the next process goes back to what is known to be on disk.
  */
-import { chain, Gather, GroupCommit, isPromise, type MaybePromise } from '../../base/index.ts';
+import { Gather, GroupCommit } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
 import {
@@ -122,9 +122,7 @@ export class DurableMap implements JournalUser {
       this.#refuseAfterFailure();
       if (this.#coversOthers && state.isFlushed(needed)) return;
       const number = state.startFlush();
-      const committing = this.#commitToJournal();
-      const committed = isPromise(committing) ? await committing : committing;
-      if (!committed) await this.#flush();
+      if (!(await this.#commitToJournal())) await this.#flush();
       state.completeFlush(number);
     } finally {
       state.flushMutex.unlock();
@@ -155,10 +153,9 @@ export class DurableMap implements JournalUser {
   }
 
   /** @returns whether everything written since the last flush is durable now */
-  #commitToJournal(): MaybePromise<boolean> {
+  async #commitToJournal(): Promise<boolean> {
     const state = this.#state;
-    const journal = this.#journal;
-    if (journal === undefined) return false;
+    if (this.#journal === undefined) return false;
     const noted = state.ring.take();
     if (noted === undefined) return false;
     if (noted.length === 0) return true;
@@ -167,19 +164,17 @@ export class DurableMap implements JournalUser {
     if (ranges.length > JOURNAL_RECORD_RANGES || bytes > JOURNAL_RECORD_DATA_BYTES) return false;
     // A change that overlapped a write has disowned blocks of it: the map alone can say that.
     if (ranges.some(({ from, to }) => state.owned.nextClear(from, to) < to)) return false;
-    const append = (data: Buffer): MaybePromise<boolean> => {
-      const sequence = state.journalled + 1;
-      state.journalled = sequence;
-      const { incarnation } = state;
-      return journal.append(this, { key: this.key, incarnation, sequence, ranges, data });
-    };
+    let data: Buffer;
     try {
-      const data = this.#read(ranges, bytes);
-      // What was taken from the ring is noted nowhere else: a failure leads to a flush of the volumes.
-      return isPromise(data) ? data.then(append, () => false) : append(data);
+      data = await this.#read(ranges, bytes);
     } catch {
+      // What was taken from the ring is noted nowhere else: the volumes are flushed.
       return false;
     }
+    const sequence = state.journalled + 1;
+    state.journalled = sequence;
+    const { incarnation } = state;
+    return this.#journal.append(this, { key: this.key, incarnation, sequence, ranges, data });
   }
 
   /** The last block of a disk may be short. */
@@ -191,7 +186,7 @@ export class DurableMap implements JournalUser {
    * The blocks as they are now. One that is being written again meanwhile may be half of each: so may
    * it be on a disk that loses power, until the write that is on its way was flushed.
    */
-  #read(ranges: readonly BlockSpan[], bytes: number): MaybePromise<Buffer> {
+  async #read(ranges: readonly BlockSpan[], bytes: number): Promise<Buffer> {
     if (this.#record.length < bytes) this.#record = Buffer.allocUnsafeSlow(bytes);
     const data = this.#record.subarray(0, bytes);
     const parts = new Gather();
@@ -201,7 +196,8 @@ export class DurableMap implements JournalUser {
       parts.run(() => this.#data.read(part, range.from * BLOCK_BYTES));
       at += part.length;
     }
-    return chain(parts.settle(), () => data);
+    await parts.settle();
+    return data;
   }
 
   /** Syncs the overlay's own volumes. Under the flush mutex. */

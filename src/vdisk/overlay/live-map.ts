@@ -10,9 +10,6 @@ import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
 import { TouchedSummary } from './touched-summary.ts';
 
-/** So few bytes are copied faster one by one: a view of memory that could grow is slow to make. */
-const FEW_BYTES = 64;
-
 /** Blocks [from, to). */
 export interface BlockRange {
   from: number;
@@ -54,7 +51,6 @@ export class LiveMap {
 
   /** The same for many ranges, with one write for each page of the map. */
   markAllOwned(ranges: readonly BlockRange[]): MaybePromise<void> {
-    if (ranges.length === 1) return this.#markTogether(ranges);
     const byPage = new Map<number, BlockRange[]>();
     for (const range of ranges) {
       // A range across two pages goes with those of its first.
@@ -121,17 +117,16 @@ export class LiveMap {
       from = Math.min(from, range.from);
       to = Math.max(to, range.to);
     }
-    const { mapBytes, dirty, geometry } = this.#state;
+    const { mapBytes, dirty } = this.#state;
     const unit = this.#map.geometry.minimumIo;
     const first = start + (from >>> 3);
     const end = start + ((to + 7) >>> 3);
     const alignedFirst = first - (first % unit);
-    const alignedEnd = Math.min(geometry.mapBytes, Math.ceil(end / unit) * unit);
+    const alignedEnd = Math.min(mapBytes.length, Math.ceil(end / unit) * unit);
     const length = alignedEnd - alignedFirst;
     const bytes =
       length <= this.#scratch.length ? this.#scratch.subarray(0, length) : Buffer.alloc(length);
-    if (length > FEW_BYTES) bytes.set(mapBytes.subarray(alignedFirst, alignedEnd));
-    else for (let at = 0; at < length; at += 1) bytes[at] = mapBytes[alignedFirst + at] ?? 0;
+    bytes.set(mapBytes.subarray(alignedFirst, alignedEnd));
     const shift = (start - alignedFirst) * 8;
     for (const range of ranges) fillBits(bytes, range.from + shift, range.to + shift, value);
     const firstPage = Math.floor(first / MAP_PAGE_BYTES);

@@ -24,10 +24,7 @@ export function* aheadRuns(
     return { units, place };
   });
   runs.sort((a, b) => a.place - b.place);
-  for (const { units } of runs) {
-    const left = units.filter(isWanted);
-    for (const rest of left.length === units.length ? [units] : cut(left)) yield runOf(rest);
-  }
+  for (const { units } of runs) yield* cut(units.filter(isWanted)).map(runOf);
 }
 
 /**

@@ -62,6 +62,7 @@ export class BootLab {
   readonly #serve: readonly string[];
   #service: LabService;
   readonly #guests = new Map<string, Machine>();
+  #closing: Promise<number | null> | undefined;
 
   private constructor(
     namespace: NetworkNamespace,
@@ -164,8 +165,13 @@ export class BootLab {
     return [...guests, `--- the service ---\n${this.service.output.slice(-8_000)}`].join('\n');
   }
 
-  /** @returns the service's exit code */
-  async close(): Promise<number | null> {
+  /** Idempotent. @returns the service's exit code */
+  close(): Promise<number | null> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<number | null> {
     await Promise.all([...this.#guests.values()].map((machine) => machine.kill()));
     const code = await this.service.stop();
     await this.namespace.close();

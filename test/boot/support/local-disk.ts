@@ -1,18 +1,27 @@
-/** A disk that a machine has of its own, with something on it that says on the console that it was booted. */
+/** Disks that a machine has of its own. */
 import { execFile } from 'node:child_process';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { runProgram } from '../../../src/service/demo/index.ts';
 
 const run = promisify(execFile);
 const DISK_BYTES = 8 * 1024 * 1024;
+const MARKED_DISK_BYTES = 128 * 1024 * 1024;
 
 /** On the console, from either firmware. */
 export const LOCAL_DISK_SAYS = 'THE-LOCAL-DISK-BOOTS';
 
+/** An empty disk that is marked for the write cache of its machine (boot/lib/rootcast-cache.sh). */
+export async function markedDisk(path: string): Promise<void> {
+  await writeFile(path, '');
+  await truncate(path, MARKED_DISK_BYTES);
+  await runProgram(['sfdisk', '-q', path], { input: 'label: gpt\nname=rootcast-cache\n' });
+}
+
 /**
- * A FAT file system without partitions. Its boot sector says it under BIOS; for UEFI there are shim and GRUB
- * where removable media have them, so that Secure Boot lets them through.
+ * A disk that says on the console that it was booted: a FAT file system without partitions. Its boot sector says it
+ * under BIOS; for UEFI there are shim and GRUB where removable media have them, so that Secure Boot lets them through.
  */
 export async function localDisk(folder: string): Promise<string> {
   const path = join(folder, 'local-disk.img');

@@ -1,8 +1,8 @@
 /** A repository of one Debian package, for an apt that can ask no network. */
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { runProgram } from '../../../src/service/demo/index.ts';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildPackage } from './debian-package.ts';
 
 export interface LocalPackage {
   readonly name: string;
@@ -23,15 +23,8 @@ export async function makeLocalRepository(
     'Maintainer: Nobody <nobody@example.org>',
     'Description: stands for the real one in a test',
   ];
-  const tree = join(folder, 'package');
-  mkdirSync(join(tree, 'DEBIAN'), { recursive: true });
-  writeFileSync(join(tree, 'DEBIAN/control'), `${control.join('\n')}\n`);
-  const installed = join(tree, program.path);
-  mkdirSync(dirname(installed), { recursive: true });
-  writeFileSync(installed, program.content);
-  chmodSync(installed, 0o755);
   const file = join(folder, `${name}.deb`);
-  await runProgram(['dpkg-deb', '--root-owner-group', '--build', tree, file]);
+  await buildPackage(file, control, program);
   const sum = createHash('sha256').update(readFileSync(file)).digest('hex');
   const listed = [...control, `Filename: ./${name}.deb`, `Size: ${statSync(file).size}`];
   writeFileSync(join(folder, 'Packages'), `${[...listed, `SHA256: ${sum}`].join('\n')}\n`);

@@ -1,8 +1,7 @@
 /** boot/lib/rootcast-cache.sh where something fails, with the system's programs replaced by functions of the shell. */
-import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { succeed } from '../../support/run-program.ts';
 
 const LIB = fileURLToPath(new URL('../../../boot/lib', import.meta.url));
 
@@ -34,7 +33,7 @@ ${faults}
 rootcast_cache_arguments() { ROOTCAST_CACHE=${asked} ROOTCAST_FALLBACK='${fallback}'; }
 rootcast_cache_store
 echo "code $?: $ROOTCAST_STORE, $ROOTCAST_STORE_SECTORS sectors"`;
-  const { stdout } = await promisify(execFile)('sh', ['-c', script]);
+  const { stdout } = await succeed('sh', ['-c', script]);
   return stdout.trimEnd().split('\n');
 }
 

@@ -1,8 +1,8 @@
 /** What an initramfs makes of the boot server's answers: boot/lib/rootcast-http.sh and rootcast-identity.sh, by bash and sh. */
-import { spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { run as runProgram } from '../../support/run-program.ts';
 
 const LIB = fileURLToPath(new URL('../../../boot/lib', import.meta.url));
 
@@ -40,14 +40,8 @@ interface Ended {
 }
 
 async function run(program: string, ...args: readonly string[]): Promise<Ended> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  }
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, said })));
+  const { code, stdout, stderr } = await runProgram(program, args);
+  return { code, said: stdout + stderr };
 }
 
 describe('rootcast-http.sh', () => {
