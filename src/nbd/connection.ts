@@ -9,6 +9,8 @@ import type { ExportClient, OpenExport } from '../exports/index.ts';
 import { type Counters, newCounters } from './counters.ts';
 import type { HandshakePolicy } from './handshake.ts';
 import { type Entered, HandshakeSession } from './handshake-session.ts';
+import type { Peer } from './lost-peers.ts';
+import { peerName, socketKey } from './retransmissions.ts';
 import type { Shared } from './shared.ts';
 import { TransmissionPhase } from './transmission-phase.ts';
 import { encodeGreeting } from './wire/index.ts';
@@ -46,8 +48,9 @@ type Phase =
       readonly opened: OpenExport;
     };
 
-export class Connection {
+export class Connection implements Peer {
   readonly id: number;
+  readonly key: string | undefined;
   readonly #shared: Shared;
   readonly #events: ConnectionEvents;
   readonly #connectedAt: number;
@@ -70,7 +73,9 @@ export class Connection {
     this.#shared = shared;
     this.#events = events;
     this.#connectedAt = shared.timers.now();
-    this.#address = addressOf(socket);
+    const peer = addressOf(socket);
+    this.#address = peer ?? 'unix';
+    this.key = peer && socketKey(socket.localPort ?? 0, peer);
     this.#socket = socket;
     this.#phase = { name: 'handshake', session: this.#newHandshake() };
     this.#cancelDeadline = shared.timers.after(shared.limits.handshakeMs, () =>
@@ -108,6 +113,16 @@ export class Connection {
         this.#end(reason),
       );
     }
+  }
+
+  get requests(): number {
+    return this.#counters.requests;
+  }
+
+  lost(): void {
+    this.#drop('its host acknowledges nothing any more');
+    // One that has its last replies still to be sent would wait for that.
+    this.#socket.destroy();
   }
 
   /** Closes at once. */
@@ -260,9 +275,8 @@ export class Connection {
   }
 }
 
-function addressOf(socket: Socket): string {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress === undefined || remotePort === undefined) return 'unix';
-  const host = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress;
-  return host.includes(':') ? `[${host}]:${remotePort}` : `${host}:${remotePort}`;
+function addressOf({ remoteAddress, remotePort }: Socket): string | undefined {
+  return remoteAddress === undefined || remotePort === undefined
+    ? undefined
+    : peerName(remoteAddress, remotePort);
 }

@@ -30,6 +30,8 @@ export interface NbdLimits {
   readonly payloadStallMs: number;
   /** Silence after which TCP asks whether the client's host is still there; if not, it is closed. */
   readonly keepAliveMs: number;
+  /** How long nothing that a client was sent is acknowledged until its host is taken for gone (Linux). */
+  readonly unacknowledgedMs: number;
   /** Extents in one block status reply. */
   readonly extents: number;
   /** Free payload buffers that are kept for the next request. */
@@ -53,11 +55,15 @@ export const DEFAULT_LIMITS: NbdLimits = Object.freeze({
   unsentBytes: 8 * MIB,
   payloadStallMs: 60_000,
   keepAliveMs: 20_000,
+  unacknowledgedMs: 30_000,
   extents: 65_536,
   pooledBytes: 16 * MIB,
   drainHandshakeMs: 250,
   lingerMs: 2_000,
 });
+
+/** How often the kernel is asked which clients acknowledge nothing, while there are silent ones. */
+export const LOST_PEER_LOOK_MS = 5_000;
 
 /** How often one block status request may ask the device, which may stop early each time. */
 export const STATUS_CALLS = 64;

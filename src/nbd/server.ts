@@ -12,6 +12,7 @@ import { Coalescer, threadHost } from './coalescer.ts';
 import { Connection, type ConnectionInfo } from './connection.ts';
 import { DEFAULT_LIMITS, type NbdLimits, READ_BUFFER_BYTES } from './limits.ts';
 import { type Logger, SILENT } from './logger.ts';
+import { LostPeers } from './lost-peers.ts';
 import { MachineTurns } from './machine-turn.ts';
 import type { Shared } from './shared.ts';
 import { SlabPool } from './slab-pool.ts';
@@ -93,6 +94,7 @@ class Server implements NbdServer {
   readonly #connections = new Map<number, Connection>();
   /** Called at each closed connection, by those who wait for some to go. */
   readonly #waiting = new Set<() => void>();
+  readonly #lostPeers: LostPeers;
   #address: ListenAddress | undefined;
   #nextId = 1;
   #closing = false;
@@ -114,6 +116,8 @@ class Server implements NbdServer {
       coalescer: options.coalesce === true ? new Coalescer(threadHost()) : undefined,
       tls: tls === undefined ? undefined : { mode: tls.mode, upgrader: new TlsUpgrader(tls) },
     };
+    const peers = (): readonly Connection[] => [...this.#connections.values()];
+    this.#lostPeers = new LostPeers(peers, limits.unacknowledgedMs, this.#shared.timers);
   }
 
   listen(target: ListenTarget): Promise<ListenAddress | undefined> {
@@ -155,6 +159,7 @@ class Server implements NbdServer {
       onClosed: (closed) => this.#onClosed(closed),
     });
     this.#connections.set(id, connection);
+    this.#lostPeers.watch();
   }
 
   connections(): readonly ConnectionInfo[] {
