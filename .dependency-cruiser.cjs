@@ -22,6 +22,7 @@ const FOLDERS = {
   adapters: ['base', 'errors', 'block', 'repositories', 'nbd', 'iscsi'],
   control: ['base', 'errors', 'repositories'],
   api: ['base', 'errors', 'control'],
+  xenapi: ['base', 'errors', 'block', 'repositories', 'vdisk', 'control'],
   cli: ['base', 'errors'],
 };
 
