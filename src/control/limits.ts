@@ -199,3 +199,6 @@ export const MAX_MERGED_TRACES = 64;
 export const WARM_START_MS = 600_000;
 /** Characters of a trace's file in base64: MAX_TRACE_BOOTS of MAX_TRACE_UNITS, each of four bytes. */
 export const MAX_TRACE_TEXT = 720_000;
+
+/** Bytes of all fields of one XenAPI object that only XenAPI knows (tags, other_config ...), as JSON. */
+export const MAX_XEN_OBJECT_BYTES = 262_144;
