@@ -40,7 +40,7 @@ export type {
   SnapshotRecord,
   VolumeRecord,
 } from './catalog/storage/records.ts';
-export type { XenObjectRecord } from './catalog/xen/records.ts';
+export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
 export {
   type Control,
   type ControlOptions,

@@ -36,6 +36,7 @@ import { TraceTable } from './trace-table.ts';
 import { VdiskTable } from './vdisk-table.ts';
 import { VersionTable } from './version-table.ts';
 import { XenObjectTable } from './xen/xen-object-table.ts';
+import { XenUserTable } from './xen/xen-user-table.ts';
 
 export class Catalog {
   readonly #database: DatabaseSync;
@@ -73,6 +74,7 @@ export class Catalog {
   readonly points: PointTable;
   readonly replicas: ReplicaTable;
   readonly xenObjects: XenObjectTable;
+  readonly xenUsers: XenUserTable;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -110,6 +112,7 @@ export class Catalog {
     this.points = new PointTable(database);
     this.replicas = new ReplicaTable(database);
     this.xenObjects = new XenObjectTable(database);
+    this.xenUsers = new XenUserTable(database);
   }
 
   /**
