@@ -8,7 +8,7 @@ export function stringOf(value: unknown): string {
 }
 
 export function integerOf(value: unknown): number {
-  if (Number.isSafeInteger(value)) return value as number;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
   throw notWritable(value, 'a safe integer');
 }
 

@@ -1,3 +1,4 @@
+import { XenError } from '../xen-error.ts';
 import { QUOTED_CHARACTERS } from './limits.ts';
 import { WireDateTime, type WireValue } from './wire-value.ts';
 
@@ -5,14 +6,11 @@ import { WireDateTime, type WireValue } from './wire-value.ts';
 export type Path = string;
 
 /**
- * A value that is not of the type it should have. `description` is what xapi answers: a text that is no date or
- * not one of an enumeration is INVALID_VALUE (exnHelper.ml), so is one that is no text (gen_server.ml), anything
- * else the end of its unmarshalling.
+ * A value that is not of the type it should have, answered as xapi does: a text that is no date or not one of an
+ * enumeration is INVALID_VALUE (exnHelper.ml), so is one that is no text (gen_server.ml), anything else the end of
+ * its unmarshalling.
  */
-export class TypeViolation extends Error {
-  override readonly name = 'TypeViolation';
-  /** Code first. */
-  readonly description: readonly [string, ...string[]];
+export class TypeViolation extends XenError {
   readonly path: Path;
   /** What it was, shortened. */
   readonly came: string;
@@ -24,12 +22,11 @@ export class TypeViolation extends Error {
     invalid?: readonly string[],
   ) {
     const { path, came, expected } = where;
-    super(`${path}: ${expected} was expected, not ${came}`);
+    if (invalid !== undefined) super('INVALID_VALUE', invalid);
+    else super('INTERNAL_ERROR', [`${path}: ${expected} was expected, not ${came}`]);
     this.path = path;
     this.came = came;
     this.expected = expected;
-    this.description =
-      invalid === undefined ? ['INTERNAL_ERROR', this.message] : ['INVALID_VALUE', ...invalid];
   }
 }
 
