@@ -177,7 +177,7 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
     return sendPage(reply, 413, 'HTTP 413 content too large', `${error.message}.`);
   }
   // The client is gone, or was cut off.
-  if (request.raw.destroyed) return reply.code(400).send();
+  if (request.raw.socket.destroyed) return reply.code(400).send();
   request.log.error({ err: error }, 'a XenAPI request failed');
   return sendPage(reply, 500, 'HTTP 500 internal server error', 'See the log of the service.');
 }
