@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -59,7 +60,8 @@ describeWith([program('python3', 'python3')], 'Python’s own XML-RPC client', (
 
   it('and JSON-RPC get every value as what the datamodel says that it is', async () => {
     const script = new URL('xmlrpc-client.py', import.meta.url).pathname;
-    const port = String(app.addresses()[0]?.port);
+    const address = app.server.address() as AddressInfo;
+    const port = String(address.port);
     const { stdout } = await promisify(execFile)('python3', [script, port]);
     expect(Number(stdout)).toBeGreaterThan(60);
   });

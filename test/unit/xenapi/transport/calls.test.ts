@@ -244,23 +244,26 @@ describe('another request', () => {
     expect(answer.status).toBe('HTTP/1.1 403 Forbidden');
   });
 
-  it.each(['/', '/json', '/jsonrpc', '/RPC2'])('OPTIONS %s lets pages of others call', async (path) => {
-    expect(await ask(server.port, `OPTIONS ${path} HTTP/1.1`)).toStrictEqual({
-      status: 'HTTP/1.1 200 OK',
-      headers: {
-        'content-length': '0',
-        'cache-control': 'no-cache, no-store',
-        'access-control-allow-origin': '*',
-        'access-control-allow-headers': 'X-Requested-With',
-        'access-control-allow-methods': 'PUT',
-      },
-      body: '',
-    });
-    const asked = await ask(server.port, `OPTIONS ${path} HTTP/1.1`, '', [
-      'access-control-request-headers: content-type, x-a',
-    ]);
-    expect(asked.headers['access-control-allow-headers']).toBe(
-      'content-type, x-a, X-Requested-With',
-    );
-  });
+  it.each(['/', '/json', '/jsonrpc', '/RPC2'])(
+    'OPTIONS %s lets pages of others call',
+    async (path) => {
+      expect(await ask(server.port, `OPTIONS ${path} HTTP/1.1`)).toStrictEqual({
+        status: 'HTTP/1.1 200 OK',
+        headers: {
+          'content-length': '0',
+          'cache-control': 'no-cache, no-store',
+          'access-control-allow-origin': '*',
+          'access-control-allow-headers': 'X-Requested-With',
+          'access-control-allow-methods': 'PUT',
+        },
+        body: '',
+      });
+      const asked = await ask(server.port, `OPTIONS ${path} HTTP/1.1`, '', [
+        'access-control-request-headers: content-type, x-a',
+      ]);
+      expect(asked.headers['access-control-allow-headers']).toBe(
+        'content-type, x-a, X-Requested-With',
+      );
+    },
+  );
 });

@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Dispatch } from '../../../../src/xenapi/transport/dispatch-port.ts';
@@ -28,7 +29,6 @@ export async function served(
   transportRoutes(app, { dispatch, product: 'Rootcast <test>', ...more });
   extend(app);
   await app.listen({ host: '127.0.0.1', port: 0 });
-  const [address] = app.addresses();
-  if (address === undefined) throw new Error('it does not listen');
+  const address = app.server.address() as AddressInfo;
   return { port: address.port, app, log: () => log, close: () => app.close() };
 }

@@ -34,7 +34,23 @@ const mutated = (body: Buffer): fc.Arbitrary<Buffer> =>
         drop: fc.nat(8),
         put: fc.oneof(
           fc.uint8Array({ maxLength: 4 }),
-          fc.constantFrom('<', '>', '&', '"', ']]>', '<!--', '<![CDATA[', '<?', '&#x', '\\u', '[', '{', '</').map((text) => Buffer.from(text)),
+          fc
+            .constantFrom(
+              '<',
+              '>',
+              '&',
+              '"',
+              ']]>',
+              '<!--',
+              '<![CDATA[',
+              '<?',
+              '&#x',
+              '\\u',
+              '[',
+              '{',
+              '</',
+            )
+            .map((text) => Buffer.from(text)),
           fc.nat(body.length - 1).map((from) => body.subarray(from, from + 60)),
         ),
       }),

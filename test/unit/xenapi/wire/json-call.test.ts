@@ -78,7 +78,11 @@ describe('a JSON-RPC call', () => {
     ['no id', '{"method":"m","params":[]}', 'notification'],
     ['an id that is null', '{"method":"m","params":[],"id":null}', 'notification'],
     ['an id with a fraction', '{"method":"m","params":[],"id":1.5}', 'no-call'],
-    ['an id that cannot be told from others', '{"method":"m","params":[],"id":9007199254740993}', 'no-call'],
+    [
+      'an id that cannot be told from others',
+      '{"method":"m","params":[],"id":9007199254740993}',
+      'no-call',
+    ],
     ['an id that is an array', '{"method":"m","params":[],"id":[]}', 'no-call'],
     ['a number without end', calling('[1e999]'), 'bad-number'],
   ])('is refused: %s', (_what, text, violation) => {
@@ -91,8 +95,7 @@ describe('a JSON-RPC call', () => {
   });
 
   it('limits depth', () => {
-    const nested = (depth: number): string =>
-      calling(`[${'['.repeat(depth)}${']'.repeat(depth)}]`);
+    const nested = (depth: number): string => calling(`[${'['.repeat(depth)}${']'.repeat(depth)}]`);
     expect(refusalOf(nested(MAX_VALUE_DEPTH))).toBeUndefined();
     expect(refusalOf(nested(MAX_VALUE_DEPTH + 1))).toBe('too-deep');
     expect(refusalOf('['.repeat(300_000))).toBe('too-deep');

@@ -9,7 +9,11 @@ import {
   STRING_MAP,
   set,
 } from '../../../../src/xenapi/datamodel/description.ts';
-import { type JsonReplyTo, jsonFailure, jsonSuccess } from '../../../../src/xenapi/wire/json-reply.ts';
+import {
+  type JsonReplyTo,
+  jsonFailure,
+  jsonSuccess,
+} from '../../../../src/xenapi/wire/json-reply.ts';
 import { Typed } from '../../../../src/xenapi/wire/typed.ts';
 import {
   xmlBare,
@@ -52,10 +56,34 @@ describe('a value on the wires', () => {
     ['a string', 'string', 'text', '<value>text</value>', '"text"'],
     ['no text', 'string', '', '<value></value>', '""'],
     ['text of many alphabets', 'string', 'é✓😀\u007f', '<value>é✓😀\u007f</value>', '"é✓😀\u007f"'],
-    ['markup', 'string', `<a b="c">&'`, `<value>&lt;a b=&quot;c&quot;&gt;&amp;'</value>`, `"<a b=\\"c\\">&'"`],
-    ['control characters', 'string', 'a\u0000\u0008\t\n\u000b\r\u001f\\b', '<value>a\t\n\r\\b</value>', '"a\\u0000\\b\\t\\n\\u000b\\r\\u001f\\\\b"'],
-    ['what is no character', 'string', 'a\ud800\ufffeb', '<value>a\ud800b</value>', '"a\ufffd\ufffeb"'],
-    ['a reference', ref('VDI'), 'OpaqueRef:NULL', '<value>OpaqueRef:NULL</value>', '"OpaqueRef:NULL"'],
+    [
+      'markup',
+      'string',
+      `<a b="c">&'`,
+      `<value>&lt;a b=&quot;c&quot;&gt;&amp;'</value>`,
+      `"<a b=\\"c\\">&'"`,
+    ],
+    [
+      'control characters',
+      'string',
+      'a\u0000\u0008\t\n\u000b\r\u001f\\b',
+      '<value>a\t\n\r\\b</value>',
+      '"a\\u0000\\b\\t\\n\\u000b\\r\\u001f\\\\b"',
+    ],
+    [
+      'what is no character',
+      'string',
+      'a\ud800\ufffeb',
+      '<value>a\ud800b</value>',
+      '"a\ufffd\ufffeb"',
+    ],
+    [
+      'a reference',
+      ref('VDI'),
+      'OpaqueRef:NULL',
+      '<value>OpaqueRef:NULL</value>',
+      '"OpaqueRef:NULL"',
+    ],
     ['an enumeration', oneOf('e', ['a', 'b']), 'b', '<value>b</value>', '"b"'],
     ['an int', 'int', -5, '<value>-5</value>', '-5'],
     ['the largest int', 'int', 2 ** 53 - 1, '<value>9007199254740991</value>', '9007199254740991'],
@@ -65,40 +93,107 @@ describe('a value on the wires', () => {
     ['false', 'bool', false, '<value><boolean>0</boolean></value>', 'false'],
     ['a float', 'float', 0.1, '<value><double>0.1</double></value>', '0.1'],
     ['a whole float', 'float', 1, '<value><double>1</double></value>', '1.0'],
-    ['a float of 17 digits', 'float', 0.1 + 0.2, '<value><double>0.3</double></value>', '0.30000000000000004'],
-    ['a third', 'float', 1 / 3, '<value><double>0.3333333333333333</double></value>', '0.3333333333333333'],
+    [
+      'a float of 17 digits',
+      'float',
+      0.1 + 0.2,
+      '<value><double>0.3</double></value>',
+      '0.30000000000000004',
+    ],
+    [
+      'a third',
+      'float',
+      1 / 3,
+      '<value><double>0.3333333333333333</double></value>',
+      '0.3333333333333333',
+    ],
     ['a large float', 'float', 1e21, '<value><double>1e+21</double></value>', '1e+21'],
     ['a zero float with a sign', 'float', -0, '<value><double>-0</double></value>', '-0.0'],
     ['no number', 'float', Number.NaN, '<value><double>nan</double></value>', 'null'],
     ['no end', 'float', Number.NEGATIVE_INFINITY, '<value><double>-inf</double></value>', 'null'],
-    ['a date', 'datetime', DATE, '<value><dateTime.iso8601>20261128T09:05:03Z</dateTime.iso8601></value>', '"20261128T09:05:03Z"'],
-    ['the epoch', 'datetime', 0, '<value><dateTime.iso8601>19700101T00:00:00Z</dateTime.iso8601></value>', '"19700101T00:00:00Z"'],
+    [
+      'a date',
+      'datetime',
+      DATE,
+      '<value><dateTime.iso8601>20261128T09:05:03Z</dateTime.iso8601></value>',
+      '"20261128T09:05:03Z"',
+    ],
+    [
+      'the epoch',
+      'datetime',
+      0,
+      '<value><dateTime.iso8601>19700101T00:00:00Z</dateTime.iso8601></value>',
+      '"19700101T00:00:00Z"',
+    ],
     ['nothing', 'void', undefined, '<value></value>', '""'],
     ['an empty set', set('int'), [], '<value><array><data></data></array></value>', '[]'],
-    ['a set', set('int'), [1, 2], '<value><array><data><value>1</value><value>2</value></data></array></value>', '[1,2]'],
-    ['a set of sets', set(set('bool')), [[true], []], '<value><array><data><value><array><data><value><boolean>1</boolean></value></data></array></value><value><array><data></data></array></value></data></array></value>', '[[true],[]]'],
+    [
+      'a set',
+      set('int'),
+      [1, 2],
+      '<value><array><data><value>1</value><value>2</value></data></array></value>',
+      '[1,2]',
+    ],
+    [
+      'a set of sets',
+      set(set('bool')),
+      [[true], []],
+      '<value><array><data><value><array><data><value><boolean>1</boolean></value></data></array></value><value><array><data></data></array></value></data></array></value>',
+      '[[true],[]]',
+    ],
     ['an empty map', STRING_MAP, new Map(), '<value><struct></struct></value>', '{}'],
-    ['a map', map('int', 'bool'), new Map([['1', true], ['2', false]]), '<value><struct><member><name>1</name><value><boolean>1</boolean></value></member><member><name>2</name><value><boolean>0</boolean></value></member></struct></value>', '{"1":true,"2":false}'],
-    ['keys with markup', STRING_MAP, new Map([['<"&', 'v'], ['__proto__', 'p']]), '<value><struct><member><name>&lt;&quot;&amp;</name><value>v</value></member><member><name>__proto__</name><value>p</value></member></struct></value>', '{"<\\"&":"v","__proto__":"p"}'],
+    [
+      'a map',
+      map('int', 'bool'),
+      new Map([
+        ['1', true],
+        ['2', false],
+      ]),
+      '<value><struct><member><name>1</name><value><boolean>1</boolean></value></member><member><name>2</name><value><boolean>0</boolean></value></member></struct></value>',
+      '{"1":true,"2":false}',
+    ],
+    [
+      'keys with markup',
+      STRING_MAP,
+      new Map([
+        ['<"&', 'v'],
+        ['__proto__', 'p'],
+      ]),
+      '<value><struct><member><name>&lt;&quot;&amp;</name><value>v</value></member><member><name>__proto__</name><value>p</value></member></struct></value>',
+      '{"<\\"&":"v","__proto__":"p"}',
+    ],
     ['an option', option('int'), 1, '<value>1</value>', '1'],
     ['an option of nothing', option('int'), undefined, '<value><nil/></value>', 'null'],
     [
-      'a record', SR, A_RECORD,
+      'a record',
+      SR,
+      A_RECORD,
       '<value><struct><member><name>uuid</name><value>u</value></member><member><name>physical_size</name><value>1099511627776</value></member><member><name>PBDs</name><value><array><data><value>OpaqueRef:1</value><value>OpaqueRef:2</value></data></array></value></member><member><name>other_config</name><value><struct><member><name>a&amp;b</name><value>&lt;c&gt;</value></member></struct></value></member><member><name>last_seen</name><value><dateTime.iso8601>20261128T09:05:03Z</dateTime.iso8601></value></member><member><name>progress</name><value><double>1</double></value></member></struct></value>',
       '{"uuid":"u","physical_size":1099511627776,"PBDs":["OpaqueRef:1","OpaqueRef:2"],"other_config":{"a&b":"<c>"},"last_seen":"20261128T09:05:03Z","progress":1.0}',
     ],
     [
-      'a record without what it may lack', record('r', { a: option('int'), b: 'int', c: option('int') }), { b: 2 },
-      '<value><struct><member><name>b</name><value>2</value></member></struct></value>', '{"b":2}',
+      'a record without what it may lack',
+      record('r', { a: option('int'), b: 'int', c: option('int') }),
+      { b: 2 },
+      '<value><struct><member><name>b</name><value>2</value></member></struct></value>',
+      '{"b":2}',
     ],
     [
-      'records by reference', map(ref('R'), record('r', { a: 'int' })), new Map([['OpaqueRef:1', { a: 1 }], ['OpaqueRef:2', { a: 2 }]]),
+      'records by reference',
+      map(ref('R'), record('r', { a: 'int' })),
+      new Map([
+        ['OpaqueRef:1', { a: 1 }],
+        ['OpaqueRef:2', { a: 2 }],
+      ]),
       '<value><struct><member><name>OpaqueRef:1</name><value><struct><member><name>a</name><value>1</value></member></struct></value></member><member><name>OpaqueRef:2</name><value><struct><member><name>a</name><value>2</value></member></struct></value></member></struct></value>',
       '{"OpaqueRef:1":{"a":1},"OpaqueRef:2":{"a":2}}',
     ],
     [
       'events with snapshots of any class',
-      record('batch', { events: set(record('event', { id: 'string', snapshot: option(record('any', {})) })), token: 'string' }),
+      record('batch', {
+        events: set(record('event', { id: 'string', snapshot: option(record('any', {})) })),
+        token: 'string',
+      }),
       {
         events: [
           { id: '1', snapshot: new Typed(record('pool', { name: 'string' }), { name: 'p' }) },
@@ -137,10 +232,18 @@ describe('a value on the wires', () => {
     [set('int'), new Set([1]), 'object instead of an array'],
     [STRING_MAP, { a: 'b' }, 'object instead of a map'],
     [record('r', { a: 'int' }), undefined, 'undefined instead of a record'],
-    [set(record('r', { a: record('s', { b: 'int' }) })), [{ a: {} }], 'a: b: undefined instead of a safe integer'],
+    [
+      set(record('r', { a: record('s', { b: 'int' }) })),
+      [{ a: {} }],
+      'a: b: undefined instead of a safe integer',
+    ],
   ])('of %o is never %o, which is a mistake of ours', (type, value, message) => {
     for (const write of [
-      () => xmlValueText(type === 'void' ? record('r', { v: type }) : type, type === 'void' ? { v: value } : value),
+      () =>
+        xmlValueText(
+          type === 'void' ? record('r', { v: type }) : type,
+          type === 'void' ? { v: value } : value,
+        ),
       () => all(xmlBare(type, value)),
       () => jsonOf(type, value),
     ]) {

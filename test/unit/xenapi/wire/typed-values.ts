@@ -20,7 +20,16 @@ const carried = (text: string): string => text.replace(/[\p{Cc}\ufffe\uffff]/gu,
 export const anyType: fc.Arbitrary<ApiType> = fc.letrec<{ type: ApiType }>((tie) => ({
   type: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
-    fc.constantFrom<ApiType>('string', 'int', 'int32', 'float', 'bool', 'datetime', KIND, ref('VDI')),
+    fc.constantFrom<ApiType>(
+      'string',
+      'int',
+      'int32',
+      'float',
+      'bool',
+      'datetime',
+      KIND,
+      ref('VDI'),
+    ),
     tie('type').map((of) => set(of)),
     fc
       .tuple(fc.constantFrom<ApiType>('string', 'int', ref('SR')), tie('type'))
@@ -35,7 +44,7 @@ export const anyType: fc.Arbitrary<ApiType> = fc.letrec<{ type: ApiType }>((tie)
 })).type;
 
 /** A value of it, as XML-RPC can carry it: floats of 15 digits, dates of whole seconds. */
-export function valueOf(type: ApiType): fc.Arbitrary<unknown> {
+export function anyValueOf(type: ApiType): fc.Arbitrary<unknown> {
   const text = fc.string({ unit: 'grapheme', maxLength: 20 }).map(carried);
   switch (type) {
     case 'string':
@@ -61,26 +70,23 @@ export function valueOf(type: ApiType): fc.Arbitrary<unknown> {
     case 'enum':
       return fc.constantFrom(...type.values);
     case 'set':
-      return fc.array(valueOf(type.of), { maxLength: 4 });
+      return fc.array(anyValueOf(type.of), { maxLength: 4 });
     case 'map': {
-      const key =
-        type.key === 'string' ? text : valueOf(type.key).map((value) => String(value));
+      const key = type.key === 'string' ? text : anyValueOf(type.key).map((value) => String(value));
       return fc
-        .array(fc.tuple(key, valueOf(type.value)), { maxLength: 4 })
+        .array(fc.tuple(key, anyValueOf(type.value)), { maxLength: 4 })
         .map((entries) => new Map(entries));
     }
     case 'record':
-      return fc
-        .tuple(...Object.values(type.members).map(valueOf))
-        .map((values) => {
-          const names = Object.keys(type.members);
-          const entries = names.map((name, index) => [name, values[index]] as const);
-          return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
-        });
+      return fc.tuple(...Object.values(type.members).map(anyValueOf)).map((values) => {
+        const names = Object.keys(type.members);
+        const entries = names.map((name, index) => [name, values[index]] as const);
+        return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+      });
     case 'option':
-      return fc.option(valueOf(type.of), { nil: undefined });
+      return fc.option(anyValueOf(type.of), { nil: undefined });
   }
 }
 
 export const typedValue: fc.Arbitrary<{ readonly type: ApiType; readonly value: unknown }> =
-  anyType.chain((type) => valueOf(type).map((value) => ({ type, value })));
+  anyType.chain((type) => anyValueOf(type).map((value) => ({ type, value })));

@@ -40,7 +40,12 @@ describe('a value of a type', () => {
     ['a float that is an int', 'float', 3, 3],
     ['a float as text', 'float', '1.5e3', 1500],
     ['a bool', 'bool', true, true],
-    ['a date', 'datetime', new WireDateTime('20261128T10:11:12Z'), Date.UTC(2026, 10, 28, 10, 11, 12)],
+    [
+      'a date',
+      'datetime',
+      new WireDateTime('20261128T10:11:12Z'),
+      Date.UTC(2026, 10, 28, 10, 11, 12),
+    ],
     ['a date as text', 'datetime', '2026-11-28T10:11:12Z', Date.UTC(2026, 10, 28, 10, 11, 12)],
     ['nothing', 'void', '', undefined],
     ['nil for nothing', 'void', null, undefined],
@@ -50,12 +55,57 @@ describe('a value of a type', () => {
     ['an empty set', set('int'), [], []],
     ['a map', STRING_MAP, new Map([['k', 'v']]), new Map([['k', 'v']])],
     ['a map of ints', map('int', 'float'), new Map([['007', 1]]), new Map([['7', 1]])],
-    ['a map of references', map(ref('VDI'), 'bool'), new Map([['OpaqueRef:1', true]]), new Map([['OpaqueRef:1', true]])],
-    ['a map of an enumeration', map(KIND, 'string'), new Map([['USER', 'v']]), new Map([['user', 'v']])],
-    ['a struct', STRUCT, new Map<string, WireValue>([['uuid', 'u'], ['size', '1'], ['free', 0]]), { uuid: 'u', size: 1, free: 0 }],
-    ['a struct without what may be missing', STRUCT, new Map<string, WireValue>([['uuid', 'u'], ['size', '1']]), { uuid: 'u', size: 1 }],
-    ['a struct with nil for what may be missing', STRUCT, new Map<string, WireValue>([['uuid', 'u'], ['size', '1'], ['free', null]]), { uuid: 'u', size: 1 }],
-    ['a struct with more than is asked for', STRUCT, new Map<string, WireValue>([['uuid', 'u'], ['size', '1'], ['more', []]]), { uuid: 'u', size: 1 }],
+    [
+      'a map of references',
+      map(ref('VDI'), 'bool'),
+      new Map([['OpaqueRef:1', true]]),
+      new Map([['OpaqueRef:1', true]]),
+    ],
+    [
+      'a map of an enumeration',
+      map(KIND, 'string'),
+      new Map([['USER', 'v']]),
+      new Map([['user', 'v']]),
+    ],
+    [
+      'a struct',
+      STRUCT,
+      new Map<string, WireValue>([
+        ['uuid', 'u'],
+        ['size', '1'],
+        ['free', 0],
+      ]),
+      { uuid: 'u', size: 1, free: 0 },
+    ],
+    [
+      'a struct without what may be missing',
+      STRUCT,
+      new Map<string, WireValue>([
+        ['uuid', 'u'],
+        ['size', '1'],
+      ]),
+      { uuid: 'u', size: 1 },
+    ],
+    [
+      'a struct with nil for what may be missing',
+      STRUCT,
+      new Map<string, WireValue>([
+        ['uuid', 'u'],
+        ['size', '1'],
+        ['free', null],
+      ]),
+      { uuid: 'u', size: 1 },
+    ],
+    [
+      'a struct with more than is asked for',
+      STRUCT,
+      new Map<string, WireValue>([
+        ['uuid', 'u'],
+        ['size', '1'],
+        ['more', []],
+      ]),
+      { uuid: 'u', size: 1 },
+    ],
     ['an option', option('string'), 's', 's'],
     ['an option of nothing', option('string'), null, undefined],
   ])('is %s', (_what, type, value, expected) => {
@@ -74,8 +124,16 @@ describe('a value of a type', () => {
     ['int', '1.5', 'p: an integer of less than 2^53 was expected, not "1.5"'],
     ['int', '', 'p: an integer of less than 2^53 was expected, not ""'],
     ['int', ' 1', 'p: an integer of less than 2^53 was expected, not " 1"'],
-    ['int', '9007199254740993', 'p: an integer of less than 2^53 was expected, not "9007199254740993"'],
-    ['int', 2 ** 53, 'p: an integer of less than 2^53 was expected, not the number 9007199254740992'],
+    [
+      'int',
+      '9007199254740993',
+      'p: an integer of less than 2^53 was expected, not "9007199254740993"',
+    ],
+    [
+      'int',
+      2 ** 53,
+      'p: an integer of less than 2^53 was expected, not the number 9007199254740992',
+    ],
     ['int', true, 'p: an integer of less than 2^53 was expected, not the boolean true'],
     ['int32', 2 ** 31, 'p: an integer of 32 bits was expected, not the number 2147483648'],
     ['float', 'nan', 'p: a number was expected, not "nan"'],
@@ -91,11 +149,31 @@ describe('a value of a type', () => {
     [set('int'), [1, [2]], 'p[1]: an integer of less than 2^53 was expected, not an array'],
     [STRING_MAP, [], 'p: a struct was expected, not an array'],
     [STRING_MAP, new Map([['k"', 1]]), 'p["k\\""]: a string was expected, not the number 1'],
-    [map('int', 'string'), new Map([['k', 'v']]), 'p["k"]: an integer of less than 2^53 was expected, not "k"'],
+    [
+      map('int', 'string'),
+      new Map([['k', 'v']]),
+      'p["k"]: an integer of less than 2^53 was expected, not "k"',
+    ],
     [STRUCT, 'x', 'p: a struct was expected, not "x"'],
-    [STRUCT, new Map([['uuid', 'u']]), 'p.size: an integer of less than 2^53 was expected, not nothing'],
-    [STRUCT, new Map<string, WireValue>([['uuid', 'u'], ['size', 1], ['free', 'x']]), 'p.free: an integer of less than 2^53 was expected, not "x"'],
-    ['int', 'x'.repeat(1000), `p: an integer of less than 2^53 was expected, not "${'x'.repeat(100)}…"`],
+    [
+      STRUCT,
+      new Map([['uuid', 'u']]),
+      'p.size: an integer of less than 2^53 was expected, not nothing',
+    ],
+    [
+      STRUCT,
+      new Map<string, WireValue>([
+        ['uuid', 'u'],
+        ['size', 1],
+        ['free', 'x'],
+      ]),
+      'p.free: an integer of less than 2^53 was expected, not "x"',
+    ],
+    [
+      'int',
+      'x'.repeat(1000),
+      `p: an integer of less than 2^53 was expected, not "${'x'.repeat(100)}…"`,
+    ],
   ])('of %o is not %o', (type, value, message) => {
     expect(refusalOf(type, value)).toStrictEqual(['INTERNAL_ERROR', message]);
   });

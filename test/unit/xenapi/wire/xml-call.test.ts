@@ -14,7 +14,8 @@ const calling = (...values: readonly string[]): string =>
     .map((value) => `<param>${value}</param>`)
     .join('')}</params></methodCall>`;
 
-const valueOf = (value: string): WireValue | undefined => readXmlCall(calling(value)).parameters[0];
+const wireValueOf = (value: string): WireValue | undefined =>
+  readXmlCall(calling(value)).parameters[0];
 const refusalOf = (text: string): string | undefined => violationOf(() => readXmlCall(text));
 
 describe('an XML-RPC call', () => {
@@ -62,18 +63,20 @@ describe('an XML-RPC call', () => {
     ],
     ['attributes, which say nothing', '<value a="1"><int b="&lt;">5</int></value>', 5],
   ])('has %s', (_what, text, expected) => {
-    expect(valueOf(text)).toStrictEqual(expected);
+    expect(wireValueOf(text)).toStrictEqual(expected);
   });
 
   it('has a date as it was written', () => {
-    const value = valueOf('<value><dateTime.iso8601>20261128T10:00:00</dateTime.iso8601></value>');
+    const value = wireValueOf(
+      '<value><dateTime.iso8601>20261128T10:00:00</dateTime.iso8601></value>',
+    );
     expect(value).toStrictEqual(new WireDateTime('20261128T10:00:00'));
   });
 
   it('keeps names that objects have of their own', () => {
     const text =
       '<value><struct><member><name>__proto__</name><value>p</value></member><member><name>constructor</name><value>c</value></member></struct></value>';
-    const value = valueOf(text);
+    const value = wireValueOf(text);
     expect(value).toStrictEqual(
       new Map([
         ['__proto__', 'p'],
@@ -84,7 +87,7 @@ describe('an XML-RPC call', () => {
 
   it('takes the last of two members of one name', () => {
     const member = (value: string) => `<member><name>k</name><value>${value}</value></member>`;
-    const value = valueOf(`<value><struct>${member('1')}${member('2')}</struct></value>`);
+    const value = wireValueOf(`<value><struct>${member('1')}${member('2')}</struct></value>`);
     expect(value).toStrictEqual(new Map([['k', '2']]));
   });
 
@@ -123,14 +126,30 @@ describe('an XML-RPC call', () => {
     ['an answer', '<methodResponse/>', 'unexpected-element'],
     ['no method', '<methodCall/>', 'unexpected-element'],
     ['no params', '<methodCall><methodName>m</methodName></methodCall>', 'unexpected-element'],
-    ['params first', '<methodCall><params/><methodName>m</methodName></methodCall>', 'unexpected-element'],
-    ['params twice', calling().replace('<params></params>', '<params/><params/>'), 'unexpected-element'],
+    [
+      'params first',
+      '<methodCall><params/><methodName>m</methodName></methodCall>',
+      'unexpected-element',
+    ],
+    [
+      'params twice',
+      calling().replace('<params></params>', '<params/><params/>'),
+      'unexpected-element',
+    ],
     ['a param without a value', calling(''), 'unexpected-element'],
     ['a param with two', calling('<value/><value/>'), 'unexpected-element'],
-    ['a value outside a param', calling().replace('<params>', '<params><value/>'), 'unexpected-element'],
+    [
+      'a value outside a param',
+      calling().replace('<params>', '<params><value/>'),
+      'unexpected-element',
+    ],
     ['an unknown type', calling('<value><float>1</float></value>'), 'unexpected-element'],
     ['a type in the wrong case', calling('<value><Int>1</Int></value>'), 'unexpected-element'],
-    ['two types in one value', calling('<value><int>1</int><int>2</int></value>'), 'unexpected-element'],
+    [
+      'two types in one value',
+      calling('<value><int>1</int><int>2</int></value>'),
+      'unexpected-element',
+    ],
     ['text before a type', calling('<value>x<int>1</int></value>'), 'unexpected-text'],
     ['text behind a type', calling('<value><int>1</int>x</value>'), 'unexpected-text'],
     ['text between members', calling('<value><struct>x</struct></value>'), 'unexpected-text'],
@@ -138,9 +157,21 @@ describe('an XML-RPC call', () => {
     ['something in nil', calling('<value><nil><int>1</int></nil></value>'), 'unexpected-element'],
     ['text in nil', calling('<value><nil>x</nil></value>'), 'unexpected-text'],
     ['data twice', calling('<value><array><data/><data/></array></value>'), 'unexpected-element'],
-    ['a value without data', calling('<value><array><value/></array></value>'), 'unexpected-element'],
-    ['a member without a value', calling('<value><struct><member><name>k</name></member></struct></value>'), 'unexpected-element'],
-    ['a member without a name', calling('<value><struct><member><value/></member></struct></value>'), 'unexpected-element'],
+    [
+      'a value without data',
+      calling('<value><array><value/></array></value>'),
+      'unexpected-element',
+    ],
+    [
+      'a member without a value',
+      calling('<value><struct><member><name>k</name></member></struct></value>'),
+      'unexpected-element',
+    ],
+    [
+      'a member without a name',
+      calling('<value><struct><member><value/></member></struct></value>'),
+      'unexpected-element',
+    ],
     ['base64', calling('<value><base64>AA==</base64></value>'), 'base64'],
     ['an int that is none', calling('<value><int>1x</int></value>'), 'bad-number'],
     ['an int with a fraction', calling('<value><int>1.0</int></value>'), 'bad-number'],
@@ -149,7 +180,11 @@ describe('an XML-RPC call', () => {
     ['a double that is none', calling('<value><double>nan</double></value>'), 'bad-number'],
     ['an empty double', calling('<value><double/></value>'), 'bad-number'],
     ['a double without end', calling('<value><double>1e999</double></value>'), 'bad-number'],
-    ['a number of 300,000 digits', calling(`<value><int>${'9'.repeat(300_000)}</int></value>`), 'bad-number'],
+    [
+      'a number of 300,000 digits',
+      calling(`<value><int>${'9'.repeat(300_000)}</int></value>`),
+      'bad-number',
+    ],
     ['a boolean in words', calling('<value><boolean>true</boolean></value>'), 'bad-boolean'],
   ])('is refused: %s', (_what, text, violation) => {
     expect(refusalOf(text)).toBe(violation);
@@ -171,9 +206,7 @@ describe('an XML-RPC call', () => {
 
   it('limits depth', () => {
     const nested = (depth: number): string =>
-      calling(
-        `${'<value><array><data>'.repeat(depth)}${'</data></array></value>'.repeat(depth)}`,
-      );
+      calling(`${'<value><array><data>'.repeat(depth)}${'</data></array></value>'.repeat(depth)}`);
     expect(refusalOf(nested(MAX_VALUE_DEPTH))).toBeUndefined();
     expect(refusalOf(nested(MAX_VALUE_DEPTH + 1))).toBe('too-deep');
     expect(refusalOf(nested(5000))).toBe('too-deep');
