@@ -26,7 +26,8 @@ export interface XenapiTls {
 }
 
 /** @returns undefined: plain HTTP. @throws Fault INVALID_INPUT: a file cannot be read */
-export function xenapiTls({ certificate, key }: Config['xenapi']['tls']): XenapiTls | undefined {
+export function xenapiTls(tls: Config['xenapi']['tls']): XenapiTls | undefined {
+  const { certificate, key } = tls ?? {};
   if (certificate === undefined || key === undefined) return undefined;
   return {
     certificate: readPem('xenapi.tls.certificate', certificate),

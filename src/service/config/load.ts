@@ -207,7 +207,7 @@ function checkTogether(config: Config): void {
   if (tls.clientCertificates && tls.ca === undefined) {
     throw wrong('nbd.tls.clientCertificates', true, 'nbd.tls.ca as well', 'configuration');
   }
-  const { certificate, key } = config.xenapi.tls;
+  const { certificate, key } = config.xenapi.tls ?? {};
   if ((certificate === undefined) !== (key === undefined)) {
     const given = certificate === undefined ? 'key' : 'certificate';
     const missing = certificate === undefined ? 'certificate' : 'key';

@@ -149,6 +149,15 @@ const pxe = Type.Object({
   }),
 });
 
+const xenapiTls = Type.Object({
+  certificate: Type.Optional(
+    Type.String({ description: 'PEM file with the certificate chain of XenAPI; none: plain HTTP' }),
+  ),
+  key: Type.Optional(
+    Type.String({ description: 'PEM file with the private key of that certificate' }),
+  ),
+});
+
 const xenapi = Type.Object({
   listen: Type.String({
     description: 'HOST:PORT where XenAPI listens, or off',
@@ -166,14 +175,7 @@ const xenapi = Type.Object({
     default: true,
     description: 'the user root of XenAPI, whose password is the token of the REST API',
   }),
-  tls: Type.Object({
-    certificate: Type.Optional(
-      Type.String({ description: 'PEM file with the certificate chain of XenAPI; none: plain HTTP' }),
-    ),
-    key: Type.Optional(
-      Type.String({ description: 'PEM file with the private key of that certificate' }),
-    ),
-  }),
+  tls: Type.Optional(xenapiTls), // nothing of it has a default
 });
 
 export const CONFIG_SCHEMA = Type.Object({

@@ -62,7 +62,10 @@ describe('over HTTP', () => {
     const input = { name: 'backup', role: 'vm-admin', password: PASSWORD };
     expect(await check('POST', '/xen-users', 201, input)).toMatchObject({ name: 'backup' });
     expect(await check('GET', '/xen-users', 200)).toMatchObject({
-      items: [{ name: 'root', builtIn: true }, { name: 'backup', role: 'vm-admin' }],
+      items: [
+        { name: 'root', builtIn: true },
+        { name: 'backup', role: 'vm-admin' },
+      ],
     });
     expect(await check('GET', '/xen-users/root', 200)).toMatchObject({ role: 'pool-admin' });
     const change = { role: 'read-only', enabled: false };
@@ -84,7 +87,9 @@ describe('over HTTP', () => {
     for (const input of wrong) {
       expect((await call('POST', '/xen-users', input)).status).toBeGreaterThanOrEqual(400);
     }
-    expect((await call('PATCH', '/xen-users/a', { password: PASSWORD.slice(0, 7) })).status).toBe(400);
+    expect((await call('PATCH', '/xen-users/a', { password: PASSWORD.slice(0, 7) })).status).toBe(
+      400,
+    );
     expect((await call('PATCH', '/xen-users/a', {})).status).toBe(400);
     expect((await call('DELETE', '/xen-users/root')).status).toBe(400);
     await call('GET', '/xen-users');

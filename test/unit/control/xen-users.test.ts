@@ -69,9 +69,9 @@ describe('users of XenAPI', () => {
     await (await refused('b', 'short')).toMatchObject(field);
     await (await refused('b', 'x'.repeat(MAX_XEN_PASSWORD_LENGTH + 1))).toMatchObject(field);
     await (await refused('root', PASSWORD)).toMatchObject({ code: 'INVALID_INPUT' });
-    await expect(
-      updateXenUser(service.control, 'root', { enabled: false }),
-    ).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    await expect(updateXenUser(service.control, 'root', { enabled: false })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    });
     expect(() => deleteXenUser(service.control, 'root')).toThrow(/root/);
     expect(() => showXenUser(service.control, 'nobody')).toThrow(/no XenAPI user nobody/);
     await expect(

@@ -108,7 +108,7 @@ describe('configuration', () => {
   });
 
   test('XenAPI has a user root unless it is said otherwise', () => {
-    expect(loadConfig([], {}).config.xenapi).toMatchObject({ root: true, tls: {} });
+    expect(loadConfig([], {}).config.xenapi).toMatchObject({ root: true });
     expect(loadConfig([], { ROOTCAST_XENAPI_ROOT: 'no' }).config.xenapi.root).toBe(false);
     const file = fileWith('xenapi: {root: false, tls: {certificate: a, key: b}}\n');
     expect(loadConfig(['--config', file], {}).config.xenapi).toMatchObject({
@@ -118,6 +118,7 @@ describe('configuration', () => {
 
   test('the files of XenAPI’s TLS are read at start', () => {
     const [certificate, key] = [fileWith('certificate'), fileWith('key')];
+    expect(xenapiTls(undefined)).toBeUndefined();
     expect(xenapiTls({})).toBeUndefined();
     expect(xenapiTls({ certificate, key })).toEqual({ certificate: 'certificate', key: 'key' });
     expect(() => xenapiTls({ certificate, key: '/nonexistent' })).toThrow(/xenapi\.tls\.key/);

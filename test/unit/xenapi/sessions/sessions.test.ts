@@ -1,7 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addXenUser, deleteXenUser, updateXenUser } from '../../../../src/control/index.ts';
-import { authenticateRequest, cookiesOf } from '../../../../src/xenapi/sessions/authenticate-request.ts';
+import {
+  authenticateRequest,
+  cookiesOf,
+} from '../../../../src/xenapi/sessions/authenticate-request.ts';
 import {
   FAILED_LOGIN_DELAY_MS,
   MAX_LOGINS_PER_NAME,
@@ -39,8 +42,7 @@ const user = async (name = 'backup') => {
   await addXenUser(service.control, { name, role: 'vm-admin', password: PASSWORD });
   return sessions.login({ name, password: PASSWORD, address: ADDRESS });
 };
-const invalid = (ref: string) =>
-  expect.objectContaining({ description: ['SESSION_INVALID', ref] });
+const invalid = (ref: string) => expect.objectContaining({ description: ['SESSION_INVALID', ref] });
 
 describe('a session', () => {
   it('is whoever has its reference, which nobody can guess', async () => {
@@ -184,7 +186,9 @@ describe('a login that fails', () => {
 describe('a request over HTTP', () => {
   const ask = (headers: Record<string, string>, query = '') =>
     authenticateRequest(sessions, { headers, query: new URLSearchParams(query), address: ADDRESS });
-  const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` });
+  const basic = (text: string) => ({
+    authorization: `Basic ${Buffer.from(text).toString('base64')}`,
+  });
 
   it('is of a session by cookie, which comes first, or by query', async () => {
     const [a, b] = [await root(), await user()];
@@ -200,7 +204,12 @@ describe('a request over HTTP', () => {
 
   it('reads cookies as they come', () => {
     expect([...cookiesOf({ cookie: 'a=1&b=x=y; a=2;c ; =d;e=%zz' })]).toEqual([
-      ...[['a', '1'], ['b', 'x=y'], ['', 'd'], ['e', '%zz']],
+      ...[
+        ['a', '1'],
+        ['b', 'x=y'],
+        ['', 'd'],
+        ['e', '%zz'],
+      ],
     ]);
     expect(cookiesOf({}).size).toBe(0);
   });
@@ -219,7 +228,12 @@ describe('a request over HTTP', () => {
   });
 
   it('is of nobody without either', async () => {
-    for (const headers of [{}, { authorization: 'Bearer x' }, basic('no colon'), { cookie: 'session_id=' }]) {
+    for (const headers of [
+      {},
+      { authorization: 'Bearer x' },
+      basic('no colon'),
+      { cookie: 'session_id=' },
+    ]) {
       expect(await ask(headers as Record<string, string>)).toBeUndefined();
     }
   });
