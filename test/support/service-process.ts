@@ -17,6 +17,8 @@ export interface ServiceOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** A program to run the service under, e.g. `['strace', '-f', …]`. */
   readonly wrapper?: readonly string[];
+  /** Where XenAPI listens; default: a free port of 127.0.0.1. */
+  readonly xenapi?: string;
   /** Fixed NBD port, to come back on after a restart; default: a free one. */
   readonly nbdPort?: number;
 }
@@ -36,6 +38,8 @@ export class ServiceProcess {
   readonly nbdPort: number;
   /** Where machines fetch their scripts; '' without PXE. */
   readonly boot: string;
+  /** URL of XenAPI; '' when it is off. */
+  readonly xenapi: string;
   readonly child: ChildProcess;
   readonly exited: Promise<Exit>;
   readonly #stderr: string[];
@@ -45,6 +49,7 @@ export class ServiceProcess {
     http: string;
     nbdPort: number;
     boot: string;
+    xenapi: string;
     child: ChildProcess;
     exited: Promise<Exit>;
     stderr: string[];
@@ -53,6 +58,7 @@ export class ServiceProcess {
     this.http = parts.http;
     this.nbdPort = parts.nbdPort;
     this.boot = parts.boot;
+    this.xenapi = parts.xenapi;
     this.child = parts.child;
     this.exited = parts.exited;
     this.#stderr = parts.stderr;
@@ -71,6 +77,7 @@ export class ServiceProcess {
     const serve = [
       ...['serve', '--data', data, '--http', '127.0.0.1:0'],
       ...['--nbd', `127.0.0.1:${options.nbdPort ?? 0}`, '--log-level', 'warn'],
+      ...['--xenapi', options.xenapi ?? '127.0.0.1:0'],
       ...(options.arguments ?? []),
     ];
     const [program = PROGRAM, ...before] = [...(options.wrapper ?? []), PROGRAM];
@@ -87,7 +94,8 @@ export class ServiceProcess {
     const http = /^api (\S+)$/m.exec(stdout)?.[1] ?? '';
     const nbdPort = Number(/^nbd nbd:\/\/.*:(\d+)$/m.exec(stdout)?.[1]);
     const boot = /^boot (\S+)$/m.exec(stdout)?.[1] ?? '';
-    return new ServiceProcess({ data, http, nbdPort, boot, child, exited, stderr });
+    const xenapi = /^xenapi (\S+)$/m.exec(stdout)?.[1] ?? '';
+    return new ServiceProcess({ data, http, nbdPort, boot, xenapi, child, exited, stderr });
   }
 
   get stderr(): string {
