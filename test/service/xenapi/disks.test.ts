@@ -1,7 +1,7 @@
 /** `xen-api` makes, changes, moves and removes disks: what Xen Orchestra does with VDIs and SRs (reference 4.1). */
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Xapi } from 'xen-api';
 import { describeWith, program } from '../../support/requires.ts';
 import { succeed } from '../../support/run-program.ts';
