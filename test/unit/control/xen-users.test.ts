@@ -12,6 +12,7 @@ import {
   MAX_PASSWORDS_HASHED_AT_ONCE,
   MAX_PASSWORDS_WAITING,
   MAX_XEN_PASSWORD_LENGTH,
+  PASSWORD_LOG_COST,
   XEN_LOGIN_NOTED_EVERY_MS,
 } from '../../../src/control/limits.ts';
 import { type FakeService, fakeService, kinds, START } from './support/fake-service.ts';
@@ -52,11 +53,14 @@ describe('users of XenAPI', () => {
   });
 
   it('have hashes that nobody can tell equal passwords from', async () => {
+    service = fakeService({ passwordLogCost: PASSWORD_LOG_COST });
     await add('a');
     await add('b');
     const [a = '', b = ''] = service.control.catalog.xenUsers.all().map((user) => user.password);
     expect(a).toMatch(/^\$scrypt\$ln=15,r=8,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
     expect(b).not.toBe(a);
+    expect(await login('a', PASSWORD)).toBeDefined();
+    expect(await login('a', 'wrong')).toBeUndefined();
   });
 
   it('are refused: a name that is taken or none, a password too short or too long, and root', async () => {
