@@ -126,6 +126,8 @@ doubles = [chance.uniform(-1, 1) * 10 ** chance.randint(-320, 308) for _ in rang
 doubles += [chance.randint(-(10**17), 10**17) / 10 ** chance.randint(0, 20) for _ in range(500)]
 connection.request("POST", "/", xmlrpc.client.dumps((doubles,), "echo.floats"))
 written = re.findall("<double>(.*?)</double>", connection.getresponse().read().decode())
-check("doubles", written, ["%.16g" % value for value in doubles])
+check("doubles", len(written), len(doubles))
+for value, text in zip(doubles, written):
+    check("a double", text, "%.16g" % value)
 
 print(calls)
