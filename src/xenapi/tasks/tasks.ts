@@ -295,8 +295,9 @@ export class Tasks implements TaskBook {
 }
 
 const FRESH = {
-  ...{ status: 'pending', finished: 0, progress: 0, result: '', errorInfo: [] },
-  ...{ otherConfig: new Map(), cancelledBy: undefined, destroyedBy: undefined },
+  status: 'pending',
+  ...{ finished: 0, progress: 0, result: '', errorInfo: [] },
+  ...{ otherConfig: new Map<string, string>(), cancelledBy: undefined, destroyedBy: undefined },
 } as const;
 
 /** What a client says of a task that is somebody else's work would not be true. */
