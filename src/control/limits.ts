@@ -199,3 +199,12 @@ export const MAX_MERGED_TRACES = 64;
 export const WARM_START_MS = 600_000;
 /** Characters of a trace's file in base64: MAX_TRACE_BOOTS of MAX_TRACE_UNITS, each of four bytes. */
 export const MAX_TRACE_TEXT = 720_000;
+
+/** Bytes for which one bit says whether something has changed, as XenAPI has it. */
+export const CHANGE_BLOCK_BYTES = 65_536;
+/** Ranges of one answer, where what has changed in a whole disk is asked for. */
+export const CHANGES_PER_ANSWER = 65_536;
+/** How often what has changed is looked for anew, when a snapshot that it was told of went in the middle. */
+export const MAX_CHANGE_ATTEMPTS = 5;
+/** A snapshot whose data is to go, and could not be deleted, is tried again after so long. */
+export const CHANGE_LOG_RETRY_MS = 30_000;
