@@ -26,6 +26,8 @@ export interface RigOptions {
   /** Of the catalog; in memory unless given. */
   readonly path?: string;
   readonly arrays: Readonly<Record<string, { readonly adapter: Adapter }>>;
+  /** Kinds of repositories that can be attached besides. */
+  readonly adapters?: readonly Adapter[];
   readonly workers?: number;
   /** Milliseconds that workers may take to hold. */
   readonly holdTimeMax?: number;
@@ -60,7 +62,8 @@ export class VolumeRig {
         ? {}
         : { timeMax: options.holdTimeMax, partTimeMax: options.holdTimeMax }),
     });
-    const adapters = Object.values(arrays).map(({ adapter }) => adapter);
+    const of = Object.values(arrays).map(({ adapter }) => adapter);
+    const adapters = [...of, ...(options.adapters ?? [])];
     const log = {
       info: () => {},
       warn: () => {},

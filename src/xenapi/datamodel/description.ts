@@ -150,10 +150,10 @@ export interface Parameter<T extends ApiType = ApiType> {
 
 export type Parameters = { readonly [name: string]: Parameter };
 
-export interface Message<P extends Parameters = Parameters, R extends ApiType = ApiType> {
+export interface Message {
   /** In the order in which they are sent, the session not among them. */
-  readonly parameters: P;
-  readonly result: R;
+  readonly parameters: Parameters;
+  readonly result: ApiType;
   readonly role: Role;
   readonly doc: string;
   /** Codes that callers should expect. */
@@ -170,15 +170,11 @@ export interface Message<P extends Parameters = Parameters, R extends ApiType = 
 export type Fields = { readonly [name: string]: Field };
 export type Messages = { readonly [name: string]: Message };
 
-export interface ClassDescription<
-  N extends string = string,
-  F extends Fields = Fields,
-  M extends Messages = Messages,
-> {
-  readonly name: N;
+export interface ClassDescription {
+  readonly name: string;
   readonly doc: string;
-  readonly fields: F;
-  readonly messages: M;
+  readonly fields: Fields;
+  readonly messages: Messages;
   /** Who may set its rw fields, unless they say. */
   readonly role: Role;
   /** Who may read it; `read-only` unless said. */
@@ -207,35 +203,25 @@ export const parameter = <const T extends ApiType>(
 ): Parameter<T> => ({ type, doc, ...more });
 
 /** Keeps what it is given as narrow as it is written. */
-export const message = <const P extends Parameters, const R extends ApiType>(
-  description: Message<P, R>,
-): Message<P, R> => description;
+export const message = <const D extends Message>(description: D): D => description;
 
-export const describeClass = <
-  const N extends string,
-  const F extends Fields,
-  const M extends Messages,
->(
-  description: ClassDescription<N, F, M>,
-): ClassDescription<N, F, M> => description;
+/** Keeps what it is given as narrow as it is written. */
+export const describeClass = <const D extends ClassDescription>(description: D): D => description;
 
 /** A whole record of a class. */
-export type RecordOf<C> =
-  C extends ClassDescription<string, infer F, Messages>
-    ? { readonly [N in keyof F]: ValueOf<F[N]['type']> }
-    : never;
+export type RecordOf<C extends ClassDescription> = {
+  readonly [N in keyof C['fields']]: ValueOf<C['fields'][N]['type']>;
+};
 
-/** What its constructor is given: what is dynamic is never asked for, what has a default may be missing. */
-export type ConstructorOf<C> =
-  C extends ClassDescription<string, infer F, Messages>
-    ? {
-        readonly [N in keyof F as F[N]['access'] extends 'dynamic' ? never : N]: ValueOf<
-          F[N]['type']
-        >;
-      }
-    : never;
+/** What its constructor is given: nothing that is dynamic; what was left out has its default. */
+export type ConstructorOf<C extends ClassDescription> = {
+  readonly [N in keyof C['fields'] as C['fields'][N]['access'] extends 'dynamic'
+    ? never
+    : N]: ValueOf<C['fields'][N]['type']>;
+};
 
 /** The parameters of a message, by name. */
-export type ArgumentsOf<M> =
-  M extends Message<infer P, ApiType> ? { readonly [N in keyof P]: ValueOf<P[N]['type']> } : never;
-export type ResultOf<M> = M extends Message<Parameters, infer R> ? ValueOf<R> : never;
+export type ArgumentsOf<M extends Message> = {
+  readonly [N in keyof M['parameters']]: ValueOf<M['parameters'][N]['type']>;
+};
+export type ResultOf<M extends Message> = ValueOf<M['result']>;

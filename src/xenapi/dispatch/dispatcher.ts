@@ -1,0 +1,171 @@
+/**
+ * One call, from its name and values to its answer: session, count of parameters, role, types, handler; each in
+ * a task of its own, `Async.` ones in one that clients see.
+ */
+import { actingAs } from '../../control/index.ts';
+import type { Answer, Call, Caller } from '../call.ts';
+import { type ApiType, type Ref, ref, set } from '../datamodel/description.ts';
+import { mayAs } from '../datamodel/roles.ts';
+import { xenErrorOf } from '../fault-to-xen.ts';
+import type { Objects } from '../objects/objects.ts';
+import { NULL_REF } from '../objects/refs.ts';
+import type { RunningTask, TaskBook } from '../tasks-port.ts';
+import { XenError, xenError } from '../xen-error.ts';
+import { argumentsOf, checkCount, checkRefs, type Unmarshal } from './arguments.ts';
+import type { Entry } from './entry.ts';
+import type { MessageTable } from './message-table.ts';
+
+export interface Request<W> {
+  readonly method: string;
+  readonly parameters: readonly W[];
+  /** Of the client. */
+  readonly address: string;
+  /** The task that this is a part of, as its headers say. */
+  readonly subtaskOf: Ref | undefined;
+}
+
+export interface DispatcherOptions<W> {
+  readonly table: MessageTable;
+  readonly objects: Objects;
+  readonly tasks: TaskBook;
+  /** @throws XenError SESSION_INVALID */
+  readonly callerOf: (session: Ref) => Caller;
+  readonly unmarshal: Unmarshal<W>;
+  /** A value as text of a task's result. */
+  readonly resultText: (type: ApiType, value: unknown) => string;
+  /** Told of what is our mistake, not the client's. */
+  readonly failed: (method: string, error: unknown) => void;
+}
+
+const ASYNC = 'Async.';
+const IS_ALIVE = 'system.isAlive:';
+
+export class Dispatcher<W> {
+  readonly #options: DispatcherOptions<W>;
+
+  constructor(options: DispatcherOptions<W>) {
+    this.#options = options;
+  }
+
+  /** @throws XenError, and nothing else */
+  async dispatch(request: Request<W>): Promise<Answer> {
+    const { method } = request;
+    try {
+      return await this.#dispatch(request);
+    } catch (error) {
+      const told = xenErrorOf(error, NULL_REF);
+      if (!(error instanceof XenError) && told.code === 'INTERNAL_ERROR') {
+        this.#options.failed(method, error);
+      }
+      throw told;
+    }
+  }
+
+  async #dispatch(request: Request<W>): Promise<Answer> {
+    const { method, parameters } = request;
+    const { table } = this.#options;
+    if (method === 'system.listMethods') return { type: set('string'), value: table.names() };
+    if (method.startsWith(IS_ALIVE)) {
+      return { type: 'string', value: method.slice(IS_ALIVE.length) };
+    }
+    const isAsync = method.startsWith(ASYNC);
+    const entry = table.get(isAsync ? method.slice(ASYNC.length) : method);
+    if (entry?.needsSession === false && !isAsync) return this.#runUnknown(entry, request);
+    // An unknown method of a bad session is a bad session (server_helpers.ml, via host extensions).
+    const caller = parameters.length > 0 || entry !== undefined ? this.#caller(request) : undefined;
+    if (entry === undefined || caller === undefined) {
+      throw xenError('MESSAGE_METHOD_UNKNOWN', method);
+    }
+    const given = this.#given(entry, caller, parameters.slice(1));
+    const work = { request, entry, caller, given };
+    return isAsync ? this.#begin(work) : this.#run(work);
+  }
+
+  #caller({ parameters }: Request<W>): Caller {
+    const [session] = parameters;
+    if (session === undefined) throw xenError('SESSION_INVALID', '');
+    return this.#options.callerOf(
+      this.#options.unmarshal(ref('session'), session, 'session_id') as Ref,
+    );
+  }
+
+  #given(entry: Entry, caller: Caller, values: readonly W[]): Record<string, unknown> {
+    checkCount(entry, values.length);
+    if (!mayAs(caller.role, entry.role)) {
+      const permission = `${entry.className}.${entry.name}`.toLowerCase();
+      const message = `No permission in user session: it needs ${entry.role}, ${caller.user} is ${caller.role}`;
+      throw xenError('RBAC_PERMISSION_DENIED', permission, message);
+    }
+    const given = argumentsOf(entry, values, this.#options.unmarshal);
+    const { objects } = this.#options;
+    checkRefs(entry, given, objects, (className) => objects.has(className));
+    return given;
+  }
+
+  async #runUnknown(entry: Entry, request: Request<W>): Promise<Answer> {
+    checkCount(entry, request.parameters.length);
+    const given = argumentsOf(entry, request.parameters, this.#options.unmarshal);
+    const stranger = { address: request.address } as Call & { readonly address: string };
+    return { type: entry.result, value: await entry.run(stranger, given) };
+  }
+
+  /** It is answered when it is done. */
+  async #run(work: Work<W>): Promise<Answer> {
+    const { request, entry, caller } = work;
+    const task = this.#options.tasks.beginUnseen({ name: request.method, caller });
+    try {
+      return { type: entry.result, value: await carryOut(work, task) };
+    } catch (error) {
+      throw xenErrorOf(error, task.ref);
+    } finally {
+      task.succeed('');
+    }
+  }
+
+  /** It is answered with its task, and done meanwhile. */
+  #begin(work: Work<W>): Answer {
+    const { request, entry, caller } = work;
+    if (!entry.hasAsync) {
+      throw xenError('INTERNAL_ERROR', 'No async mode for this operation');
+    }
+    const subtaskOf = request.subtaskOf === undefined ? {} : { subtaskOf: request.subtaskOf };
+    const task = this.#options.tasks.begin({ name: request.method, caller, ...subtaskOf });
+    void this.#finish(work, task);
+    return { type: ref('task'), value: task.ref };
+  }
+
+  async #finish(work: Work<W>, task: RunningTask): Promise<void> {
+    const { entry, request } = work;
+    try {
+      const value = await carryOut(work, task);
+      task.succeed(entry.result === 'void' ? '' : this.#options.resultText(entry.result, value));
+    } catch (error) {
+      const told = xenErrorOf(error, task.ref);
+      if (!(error instanceof XenError) && told.code === 'INTERNAL_ERROR') {
+        this.#options.failed(request.method, error);
+      }
+      task.fail(told.description);
+    }
+  }
+}
+
+interface Work<W> {
+  readonly request: Request<W>;
+  readonly entry: Entry;
+  readonly caller: Caller;
+  readonly given: Readonly<Record<string, unknown>>;
+}
+
+/** In a later turn, so that the task's ref is told before anything of it happens. */
+async function carryOut<W>(
+  { entry, caller, given, request }: Work<W>,
+  task: RunningTask,
+): Promise<unknown> {
+  const { ref: taskRef, signal } = task;
+  const call = {
+    ...{ caller, task: taskRef, signal, address: request.address },
+    progress: (fraction: number) => task.progress(fraction),
+  };
+  const actor = `${caller.user} from ${request.address} (XenAPI)`;
+  return actingAs(actor, async () => entry.run(call, given));
+}

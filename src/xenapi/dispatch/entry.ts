@@ -1,0 +1,30 @@
+/** A message as it can be called: one that a class describes, or one that follows from its fields. */
+import type { Call, Stranger } from '../call.ts';
+import type { ApiType, Role } from '../datamodel/description.ts';
+
+export interface EntryParameter {
+  readonly name: string;
+  readonly type: ApiType;
+  /** undefined: it must be given. */
+  readonly byDefault: { readonly value: unknown } | undefined;
+}
+
+export interface Entry {
+  readonly className: string;
+  /** Without the class. */
+  readonly name: string;
+  readonly parameters: readonly EntryParameter[];
+  readonly result: ApiType;
+  readonly role: Role;
+  readonly doc: string;
+  readonly hasAsync: boolean;
+  readonly needsSession: boolean;
+  readonly isHidden: boolean;
+  readonly run: (call: Call & Stranger, given: Readonly<Record<string, unknown>>) => unknown;
+}
+
+export const needed = (name: string, type: ApiType): EntryParameter => ({
+  name,
+  type,
+  byDefault: undefined,
+});
