@@ -98,7 +98,7 @@ export class VolumeRig {
       const plans = {
         list: async () => this.storage.exports.list(),
         plan: async (name: string) => structuredClone(await this.storage.exports.open(name)),
-        release: (key: string) => void this.storage.exports.release(key),
+        release: (key: string, name: string) => void this.storage.exports.release(key, name),
       };
       this.#tables.push(new ExportTable(plans, build));
     }
