@@ -39,6 +39,7 @@ export type {
   SnapshotRecord,
   VolumeRecord,
 } from './catalog/storage/records.ts';
+export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
 export { type Changes, changesBetween } from './changes/between.ts';
 export { ChangedBlocks } from './changes/changed-blocks.ts';
 export { discardData, forgetChanges } from './changes/discard.ts';
@@ -50,8 +51,6 @@ export {
   trackedDisk,
   untrackChanges,
 } from './changes/track.ts';
-export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
-export { CHANGE_BLOCK_BYTES } from './limits.ts';
 export {
   type Control,
   type ControlOptions,
@@ -61,6 +60,7 @@ export {
   recordEvent,
 } from './control.ts';
 export type { HookCall, HookEnd, HookRunner } from './hook-port.ts';
+export { CHANGE_BLOCK_BYTES } from './limits.ts';
 export * from './operations/index.ts';
 export type {
   BootFileNames,

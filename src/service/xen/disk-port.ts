@@ -6,7 +6,12 @@ import type { BlockDevice } from '../../block/index.ts';
 import { ReadCache } from '../../block/index.ts';
 import type { Catalog, SnapshotName, VolumeName } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
-import { type ExportClient, ExportTable, type StackPlan, stackBuilder } from '../../exports/index.ts';
+import {
+  type ExportClient,
+  ExportTable,
+  type StackPlan,
+  stackBuilder,
+} from '../../exports/index.ts';
 import type { VolumeData } from '../../repositories/index.ts';
 import type { DiskName, DiskPort, OpenDisk } from '../../xenapi/index.ts';
 import type { LayerPlans } from '../layer-plans.ts';
