@@ -41,6 +41,18 @@ export type {
   VolumeRecord,
 } from './catalog/storage/records.ts';
 export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
+export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
+export { type Changes, changesBetween } from './changes/between.ts';
+export { ChangedBlocks } from './changes/changed-blocks.ts';
+export { discardData, forgetChanges } from './changes/discard.ts';
+export { ChangeLogObserver } from './changes/observe-change-logs.ts';
+export {
+  disksWithoutData,
+  isLeaving,
+  trackChanges,
+  trackedDisk,
+  untrackChanges,
+} from './changes/track.ts';
 export {
   type Control,
   type ControlOptions,
@@ -50,6 +62,7 @@ export {
   recordEvent,
 } from './control.ts';
 export type { HookCall, HookEnd, HookRunner } from './hook-port.ts';
+export { CHANGE_BLOCK_BYTES } from './limits.ts';
 export * from './operations/index.ts';
 export type {
   BootFileNames,

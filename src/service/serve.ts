@@ -15,19 +15,10 @@ import {
   closeControl,
   createControl,
   layerVolumes,
-  observeBoots,
-  observeCaches,
-  observeSchedules,
   openCatalog,
   overlayOwners,
-  ReplicationObserver,
-  RepositoryObserver,
   recordEvent,
   recoverControl,
-  Scrub,
-  VdiskReplicaObserver,
-  VersionObserver,
-  WarmStart,
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
 import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
@@ -50,8 +41,8 @@ import { OverlayPlaces } from './overlay-places.ts';
 import { ServiceImagePreparer } from './prepare/index.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { ReplicationThread } from './replication/index.ts';
+import { startTicker } from './start-ticker.ts';
 import { LayerRepositories, type OpenStorage } from './storage/index.ts';
-import { type Observer, sparingly, Ticker } from './ticker.ts';
 import { tlsFiles } from './tls-files.ts';
 import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
@@ -67,7 +58,6 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-const TICK_MS = 1000;
 const VERSION: string = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
@@ -170,7 +160,7 @@ async function compose(
   for (const damage of journals.damages) recordEvent(control, damageEvent(damage));
   await recoverControl(control);
   await dataPlane.loadOverlays();
-  startTicker(control, config, closers, log);
+  startTicker(control, config, (name, close) => closers.add(name, close), log);
 
   const app = buildApi({
     control,
@@ -260,7 +250,7 @@ async function startDataPath(
     owners: overlayOwners(catalog),
     sealed: layerVolumes(catalog),
   });
-  const opened = openRepositories({ ...parts, catalog, clock: systemClock, workers });
+  const opened = openRepositories({ ...parts, layers, clock: systemClock, workers });
   const { storage, replicator, barrier } = opened;
   repository.reach(storage);
   const sharedBytes = config.cache.shared;
@@ -332,51 +322,6 @@ async function openJournals(
     log.error({ err }, 'no flush journal could be made: flushes are slower until the next start');
   }
   return journals;
-}
-
-function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
-  const failed = sparingly(
-    (name, err) => log.error({ err }, `observing ${name}`),
-    () => systemClock.now(),
-  );
-  const versions = new VersionObserver(control, (err) => failed('versions', err));
-  const replications = new ReplicationObserver(control, (err) => failed('replications', err));
-  const replicas = new VdiskReplicaObserver(control, (err) => failed('replicas of vDisks', err));
-  const { days, rate: bytesPerSecond } = config.scrub;
-  const scrub = new Scrub(control, { days, bytesPerSecond });
-  const warmStart = new WarmStart(control);
-  const repositories = new RepositoryObserver(control);
-  const ticker = new Ticker(
-    [
-      { name: 'boots', observe: (now) => observeBoots(control, now) },
-      { name: 'the warm start', observe: (now) => warmStart.observe(now) },
-      { name: 'write caches', observe: () => observeCaches(control) },
-      observerOf('replications', replications),
-      observerOf('repositories', repositories),
-      { name: 'snapshot schedules', observe: (now) => observeSchedules(control, now) },
-      observerOf('replicas of vDisks', replicas),
-      {
-        name: 'layers',
-        observe: (now) => scrub.observe(now, (err) => failed('layers', err)),
-        close: () => scrub.close(),
-      },
-      observerOf('versions', versions),
-    ],
-    failed,
-  );
-  repositories.observe(systemClock.now()); // attached in the background: nobody waits for an array
-  const timer = setInterval(() => ticker.tick(systemClock.now()), TICK_MS);
-  closers.add('ticker', () => {
-    clearInterval(timer);
-    return ticker.close();
-  });
-}
-
-function observerOf(
-  name: string,
-  of: { observe(now: number): void; close(): Promise<void> },
-): Observer {
-  return { name, observe: (now) => of.observe(now), close: () => of.close() };
 }
 
 async function startPxeServices(

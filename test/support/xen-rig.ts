@@ -44,7 +44,10 @@ export interface XenRigOptions {
   readonly disks?: DiskPort;
 }
 
-const NO_DISKS: DiskPort = { open: () => Promise.reject(new Error('this rig has no disks')) };
+const NO_DISKS: DiskPort = {
+  open: () => Promise.reject(new Error('this rig has no disks')),
+  users: () => [],
+};
 
 /** Tasks that only a test sees. */
 export class RigTasks implements TaskBook {
