@@ -1,5 +1,5 @@
 /** A task of the control plane inside a message: its progress, its end and its cancelling are the message's. */
-import { cancelTask, type TaskView } from '../control/index.ts';
+import type { TaskView } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
 import type { Call } from './call.ts';
 import type { Xen } from './xen.ts';
@@ -15,7 +15,7 @@ export async function runTask(
   call: Pick<Call, 'signal' | 'progress'>,
   task: TaskView,
 ): Promise<unknown> {
-  const cancel = (): void => void cancelTask(control, task.id);
+  const cancel = (): void => control.tasks.cancel(task.id);
   const unfollow = control.tasks.follow(task.id, ({ percent }) => call.progress(percent / 100));
   call.signal.addEventListener('abort', cancel, { once: true });
   try {
