@@ -22,6 +22,8 @@ import type { ReplicationParts } from './replication-port.ts';
 import type { RepositorySpaceNow, Storage } from './storage-port.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import type { Transfers } from './transfer-port.ts';
+import { PasswordTurns } from './xen/password-turns.ts';
+import { RootPassword } from './xen/root-password.ts';
 
 export interface ControlOptions {
   readonly catalog: Catalog;
@@ -43,6 +45,8 @@ export interface ControlOptions {
   readonly admission?: AdmissionSettings;
   /** Absent: boots are not recorded, and nothing is read ahead. */
   readonly bootReads?: BootReads;
+  /** Of the user root of XenAPI; absent: there is no such user. */
+  readonly xenRootPassword?: string | undefined;
   readonly clock: Clock;
   /** A fresh unique id, e.g. crypto.randomUUID. */
   readonly newId: () => string;
@@ -133,6 +137,9 @@ export class Control {
   readonly mergedTraces = new MergedTraces();
   readonly recordings: Recordings = new Map();
   readonly enrolmentWindow = new EnrolmentWindow();
+  readonly passwords = new PasswordTurns();
+  /** undefined: XenAPI has no user root. */
+  readonly xenRoot: RootPassword | undefined;
   /** What is done with a replication, one after the other. By its id. */
   readonly replicationTurns = new KeyedMutex();
   /** The task that sends a point of a replication, by the replication's id. */
@@ -162,6 +169,8 @@ export class Control {
     this.preparer = options.preparer ?? NO_PREPARER;
     this.admission = new BootAdmission(options.admission ?? NO_ADMISSION);
     this.bootReads = options.bootReads ?? NO_BOOT_READS;
+    const { xenRootPassword } = options;
+    this.xenRoot = xenRootPassword === undefined ? undefined : new RootPassword(xenRootPassword);
     this.clock = options.clock;
     this.newId = options.newId;
     this.serverName = options.serverName;

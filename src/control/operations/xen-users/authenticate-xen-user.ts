@@ -1,0 +1,91 @@
+import { Fault } from '../../../errors/index.ts';
+import type { XenRole } from '../../catalog/xen/records.ts';
+import type { Control } from '../../control.ts';
+import {
+  MAX_XEN_PASSWORD_LENGTH,
+  MIN_XEN_PASSWORD_LENGTH,
+  XEN_LOGIN_NOTED_EVERY_MS,
+} from '../../limits.ts';
+import { XEN_ROOT } from '../../xen/root-password.ts';
+
+export interface XenUser {
+  readonly name: string;
+  readonly role: XenRole;
+}
+
+/** Who may be logged in now, with the role of now. @returns undefined: nobody of that name, or it is disabled */
+export function findXenUser(control: Control, name: string): XenUser | undefined {
+  if (name === XEN_ROOT) {
+    return control.xenRoot === undefined ? undefined : { name, role: 'pool-admin' };
+  }
+  const user = control.catalog.xenUsers.byName(name);
+  return user?.enabled ? { name, role: user.role } : undefined;
+}
+
+/**
+ * A wrong name takes as long as a wrong password. Slowing down who tries many is the caller's.
+ * @returns undefined: the name or the password is wrong, or the user is disabled
+ * @throws Fault LIMIT_EXCEEDED: too many are being checked
+ */
+export async function authenticateXenUser(
+  control: Control,
+  name: string,
+  password: string,
+): Promise<XenUser | undefined> {
+  if (name === XEN_ROOT && control.xenRoot !== undefined) {
+    return control.xenRoot.matches(password) ? findXenUser(control, name) : undefined;
+  }
+  const { xenUsers } = control.catalog;
+  const kept = xenUsers.byName(name)?.password;
+  const fits = password.length <= MAX_XEN_PASSWORD_LENGTH; // nobody has a longer one: not hashed
+  const matches = await control.passwords.verify(fits ? password : '', kept);
+  // Who was disabled, removed or given another password meanwhile is not let in.
+  const user = xenUsers.byName(name);
+  if (!matches || user?.password !== kept) return undefined;
+  const now = control.clock.now();
+  if (user.enabled && now - (user.lastLoginAt ?? 0) >= XEN_LOGIN_NOTED_EVERY_MS) {
+    control.catalog.transaction(() => xenUsers.update({ ...user, lastLoginAt: now }));
+  }
+  return findXenUser(control, name);
+}
+
+/**
+ * By the user itself.
+ * @returns false: the old password is wrong
+ * @throws Fault INVALID_INPUT (root, or a password that is too short or too long), LIMIT_EXCEEDED
+ */
+export async function changeXenPassword(
+  control: Control,
+  name: string,
+  { from, to }: { readonly from: string; readonly to: string },
+): Promise<boolean> {
+  if (name === XEN_ROOT) {
+    throw new Fault('INVALID_INPUT', `the password of ${XEN_ROOT} is the token of the API`, {
+      field: 'xenUser.name',
+      value: name,
+      expected: 'another user',
+    });
+  }
+  const isUsable = to.length >= MIN_XEN_PASSWORD_LENGTH && to.length <= MAX_XEN_PASSWORD_LENGTH;
+  if (!isUsable) {
+    const expected = `${MIN_XEN_PASSWORD_LENGTH} to ${MAX_XEN_PASSWORD_LENGTH} characters`;
+    throw new Fault('INVALID_INPUT', `the new password is not usable: ${expected}`, {
+      field: 'xenUser.password',
+      expected,
+    });
+  }
+  if ((await authenticateXenUser(control, name, from)) === undefined) return false;
+  const password = await control.passwords.hash(to);
+  return control.change((record) => {
+    const user = control.catalog.xenUsers.byName(name);
+    if (!user?.enabled) return false;
+    control.catalog.xenUsers.update({ ...user, password });
+    record({
+      kind: 'xen-user.changed',
+      subject: `xen-user/${name}`,
+      message: `XenAPI user ${name}: changed its password`,
+      data: { role: user.role, enabled: true, passwordChanged: true },
+    });
+    return true;
+  });
+}
