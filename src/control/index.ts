@@ -41,6 +41,19 @@ export type {
   VolumeRecord,
 } from './catalog/storage/records.ts';
 export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
+export { type Changes, changesBetween } from './changes/between.ts';
+export { ChangedBlocks } from './changes/changed-blocks.ts';
+export { discardData, forgetChanges } from './changes/discard.ts';
+export { ChangeLogObserver } from './changes/observe-change-logs.ts';
+export {
+  disksWithoutData,
+  isLeaving,
+  trackChanges,
+  trackedDisk,
+  untrackChanges,
+} from './changes/track.ts';
+export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
+export { CHANGE_BLOCK_BYTES } from './limits.ts';
 export {
   type Control,
   type ControlOptions,

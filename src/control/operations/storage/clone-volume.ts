@@ -11,7 +11,7 @@ import {
   volumeSubject,
 } from '../../storage/names.ts';
 import { refuseReplica } from '../../storage/refuse-replica.ts';
-import { turnsOf } from '../../storage/remove-snapshot.ts';
+import { turnsOf } from '../../storage/delete-stored-snapshot.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { SnapshotName, StoredVolume, VolumeName } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
