@@ -21,6 +21,7 @@ export const ERRORS = {
   OPERATION_NOT_ALLOWED: ['reason'],
   OPERATION_BLOCKED: ['ref', 'code'],
   OTHER_OPERATION_IN_PROGRESS: ['class', 'object', 'operation', 'task'],
+  CHANGE_PASSWORD_REJECTED: ['message'],
   SESSION_AUTHENTICATION_FAILED: ['user', 'message'],
   SESSION_AUTHORIZATION_FAILED: ['user', 'message'],
   SESSION_INVALID: ['handle'],

@@ -1,11 +1,6 @@
-import { Fault } from '../../../errors/index.ts';
 import type { XenRole } from '../../catalog/xen/records.ts';
 import type { Control } from '../../control.ts';
-import {
-  MAX_XEN_PASSWORD_LENGTH,
-  MIN_XEN_PASSWORD_LENGTH,
-  XEN_LOGIN_NOTED_EVERY_MS,
-} from '../../limits.ts';
+import { MAX_XEN_PASSWORD_LENGTH, XEN_LOGIN_NOTED_EVERY_MS } from '../../limits.ts';
 import { XEN_ROOT } from '../../xen/root-password.ts';
 
 export interface XenUser {
@@ -47,45 +42,4 @@ export async function authenticateXenUser(
     control.catalog.transaction(() => xenUsers.update({ ...user, lastLoginAt: now }));
   }
   return findXenUser(control, name);
-}
-
-/**
- * By the user itself.
- * @returns false: the old password is wrong
- * @throws Fault INVALID_INPUT (root, or a password that is too short or too long), LIMIT_EXCEEDED
- */
-export async function changeXenPassword(
-  control: Control,
-  name: string,
-  { from, to }: { readonly from: string; readonly to: string },
-): Promise<boolean> {
-  if (name === XEN_ROOT) {
-    throw new Fault('INVALID_INPUT', `the password of ${XEN_ROOT} is the token of the API`, {
-      field: 'xenUser.name',
-      value: name,
-      expected: 'another user',
-    });
-  }
-  const isUsable = to.length >= MIN_XEN_PASSWORD_LENGTH && to.length <= MAX_XEN_PASSWORD_LENGTH;
-  if (!isUsable) {
-    const expected = `${MIN_XEN_PASSWORD_LENGTH} to ${MAX_XEN_PASSWORD_LENGTH} characters`;
-    throw new Fault('INVALID_INPUT', `the new password is not usable: ${expected}`, {
-      field: 'xenUser.password',
-      expected,
-    });
-  }
-  if ((await authenticateXenUser(control, name, from)) === undefined) return false;
-  const password = await control.passwords.hash(to);
-  return control.change((record) => {
-    const user = control.catalog.xenUsers.byName(name);
-    if (!user?.enabled) return false;
-    control.catalog.xenUsers.update({ ...user, password });
-    record({
-      kind: 'xen-user.changed',
-      subject: `xen-user/${name}`,
-      message: `XenAPI user ${name}: changed its password`,
-      data: { role: user.role, enabled: true, passwordChanged: true },
-    });
-    return true;
-  });
 }

@@ -1,6 +1,5 @@
 export {
   authenticateXenUser,
-  changeXenPassword,
   findXenUser,
   type XenUser,
 } from './authenticate-xen-user.ts';

@@ -3,7 +3,7 @@ import { Fault } from '../../../errors/index.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { XenUserRecord } from '../../catalog/xen/records.ts';
 import type { Control } from '../../control.ts';
-import { MAX_XEN_USERS } from '../../limits.ts';
+import { MAX_XEN_PASSWORD_LENGTH, MAX_XEN_USERS, MIN_XEN_PASSWORD_LENGTH } from '../../limits.ts';
 import type { AddXenUserInput, UpdateXenUserInput, XenUserView } from '../../schemas/xen-user.ts';
 import { parseName } from '../../values/name.ts';
 import { XEN_ROOT } from '../../xen/root-password.ts';
@@ -38,6 +38,7 @@ export async function addXenUser(control: Control, input: AddXenUserInput): Prom
     refuseBeyond(xenUsers.all().length, MAX_XEN_USERS, 'XenAPI users');
   };
   refuse();
+  checkPassword(input.password);
   const password = await control.passwords.hash(input.password);
   return control.change((record) => {
     refuse(); // again: somebody else may have come meanwhile
@@ -63,6 +64,7 @@ export async function updateXenUser(
   const { xenUsers } = control.catalog;
   refuseRoot(name);
   findUser(control.catalog, name);
+  if (password !== undefined) checkPassword(password);
   const hash = password === undefined ? undefined : await control.passwords.hash(password);
   return control.change((record) => {
     const before = findUser(control.catalog, name);
@@ -108,6 +110,16 @@ function refuseRoot(name: string): void {
     field: FIELD,
     value: name,
     expected: `another name: the password of ${XEN_ROOT} is the token of the API, and xenapi.root: false is what disables it`,
+  });
+}
+
+/** A password is never said again. */
+function checkPassword({ length }: string): void {
+  if (length >= MIN_XEN_PASSWORD_LENGTH && length <= MAX_XEN_PASSWORD_LENGTH) return;
+  const expected = `${MIN_XEN_PASSWORD_LENGTH} to ${MAX_XEN_PASSWORD_LENGTH} characters`;
+  throw new Fault('INVALID_INPUT', `the password must have ${expected}`, {
+    field: 'xenUser.password',
+    expected,
   });
 }
 
