@@ -36,7 +36,8 @@ export function sessionMessages(options: SessionMessagesOptions): Implementation
     own: ownRecords(options),
     setField: (of, name, value) => {
       // The only one that can be written; who may was seen when it was read.
-      if (name === 'other_config') sessions.setOtherConfig(of, value as ReadonlyMap<string, string>);
+      if (name === 'other_config')
+        sessions.setOtherConfig(of, value as ReadonlyMap<string, string>);
     },
   });
 }

@@ -88,7 +88,11 @@ const CHANGES: readonly [what: string, change: () => void, expected: readonly st
   ['a XenAPI object', () => putObject('x'), ['xen_objects VDI/x']],
   ['a deleted one', () => catalog.xenObjects.delete('VDI', 'x'), ['xen_objects VDI/x']],
   // What refers to it is changed, or goes, by foreign keys.
-  ['a deleted snapshot', () => catalog.snapshots.delete('snap'), ['snapshots snap', 'volumes vol']],
+  [
+    'a deleted snapshot',
+    () => catalog.snapshots.delete(SNAPSHOT),
+    ['snapshots snap', 'volumes vol'],
+  ],
   ['a deleted volume', () => catalog.volumes.delete('vol'), ['snapshots snap', 'volumes vol']],
   [
     'all volumes of a repository',
