@@ -53,7 +53,7 @@ export {
   untrackChanges,
 } from './changes/track.ts';
 export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
-export { CHANGE_BLOCK_BYTES } from './limits.ts';
+export { CHANGE_BLOCK_BYTES, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH } from './limits.ts';
 export {
   type Control,
   type ControlOptions,
@@ -147,3 +147,4 @@ export type {
 export { NO_BOOT_FILES } from './values/no-boot-files.ts';
 export { writeLock } from './versions/lease-lock.ts';
 export { maintain } from './versions/maintain.ts';
+export { productionVersion } from './versions/which-version.ts';

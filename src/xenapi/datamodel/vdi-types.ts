@@ -1,4 +1,4 @@
-import { oneOf, record } from './description.ts';
+import { oneOf, option, record } from './description.ts';
 
 export const VDI_TYPE = oneOf('vdi_type', [
   'system',
@@ -22,8 +22,8 @@ export const VDI_NBD_SERVER_INFO = record('vdi_nbd_server_info', {
   exportname: 'string',
   address: 'string',
   port: 'int',
-  /** PEM; empty: it speaks no TLS. */
-  cert: 'string',
+  /** PEM. Left out where it speaks no TLS: clients take an empty one for a wish to use it. */
+  cert: option('string'),
   /** A name of the certificate. */
   subject: 'string',
 });
