@@ -41,7 +41,6 @@ export type {
   VolumeRecord,
 } from './catalog/storage/records.ts';
 export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
-export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
 export { type Changes, changesBetween } from './changes/between.ts';
 export { ChangedBlocks } from './changes/changed-blocks.ts';
 export { discardData, forgetChanges } from './changes/discard.ts';
@@ -53,6 +52,8 @@ export {
   trackedDisk,
   untrackChanges,
 } from './changes/track.ts';
+export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
+export { CHANGE_BLOCK_BYTES, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH } from './limits.ts';
 export {
   type Control,
   type ControlOptions,
@@ -148,3 +149,4 @@ export { freeName } from './values/free-name.ts';
 export { NO_BOOT_FILES } from './values/no-boot-files.ts';
 export { writeLock } from './versions/lease-lock.ts';
 export { maintain } from './versions/maintain.ts';
+export { productionVersion } from './versions/which-version.ts';
