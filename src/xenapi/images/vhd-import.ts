@@ -126,6 +126,8 @@ async function importBlock(
 
 /** The end is there when the footer is: a table of changed blocks, or nothing, may lie before it. */
 async function findFooter({ feed }: ImportJob, footer: VhdFooter): Promise<void> {
+  const past = feed.position % VHD_SECTOR_BYTES;
+  if (past > 0) await feed.skip(VHD_SECTOR_BYTES - past, 'the table');
   const sector = Buffer.alloc(VHD_FOOTER_BYTES);
   for (let passed = 0; passed <= VHD_TAIL_BYTES_MAX; passed += sector.length) {
     await feed.fillExactly(sector, 'what is before the last footer');
