@@ -43,19 +43,16 @@ describe(`a disk that is exported and imported (seed ${SEED})`, () => {
   });
 
   // A qcow2 image does not say what is zeroes: what it has no cluster for is left as it is.
-  it.each<ImageFormat>(['raw', 'vhd', 'tar'])(
-    '%s: replaces whatever was there',
-    async (format) => {
-      await fc.assert(
-        fc.asyncProperty(anyDisk, async (content) => {
-          const target = dirty(content.length);
-          await imported(format, await exported(format, { disk: memoryOf(content) }), target);
-          expectSame(contentOf(target), content);
-        }),
-        RUNS,
-      );
-    },
-  );
+  it.each<ImageFormat>(['raw', 'vhd', 'tar'])('%s: replaces whatever was there', async (format) => {
+    await fc.assert(
+      fc.asyncProperty(anyDisk, async (content) => {
+        const target = dirty(content.length);
+        await imported(format, await exported(format, { disk: memoryOf(content) }), target);
+        expectSame(contentOf(target), content);
+      }),
+      RUNS,
+    );
+  });
 
   it.each(FORMATS)('%s: of devices that can do little, and are slow', async (format) => {
     const content = Buffer.alloc(7 * M + 12 * K);
@@ -65,7 +62,8 @@ describe(`a disk that is exported and imported (seed ${SEED})`, () => {
     const disk = limited(memoryOf(content, 4 * K), weak, geometry);
     const image = await exported(format, { disk });
     const memory = dirty(content.length, 4 * K);
-    if (format === 'qcow2') memory.zero(0, content.length, { fua: false, noHole: false, fast: false });
+    if (format === 'qcow2')
+      memory.zero(0, content.length, { fua: false, noHole: false, fast: false });
     await imported(format, image, slow(limited(memory, weak, geometry)));
     expectSame(contentOf(memory), content);
   });
@@ -172,7 +170,10 @@ describe('an export', () => {
   it.each(FORMATS)('%s: tells its progress up to the end, and can be cancelled', async (format) => {
     const content = Buffer.alloc(12 * M, 'data');
     const told: number[] = [];
-    await exported(format, { disk: memoryOf(content), progress: (fraction) => told.push(fraction) });
+    await exported(format, {
+      disk: memoryOf(content),
+      progress: (fraction) => told.push(fraction),
+    });
     expect(told.at(-1)).toBe(1);
     expect(told.toSorted((one, other) => one - other)).toEqual(told);
     expect(told.length).toBeGreaterThan(3);

@@ -12,8 +12,8 @@ import {
   type ByteRange,
   exportImage,
   type ImageFormat,
-  importImage,
   type ImportRequest,
+  importImage,
 } from '../../../../src/xenapi/images/index.ts';
 
 export const K = 1024;
@@ -55,6 +55,8 @@ export function contentOf(device: BlockDevice): Buffer {
 export interface ExportChoice {
   readonly disk: BlockDevice;
   readonly base?: BlockDevice;
+  /** Of the disk; DISK_UUID unless given. */
+  readonly uuid?: string;
   readonly differs?: readonly ByteRange[];
   readonly progress?: (fraction: number) => void;
   readonly signal?: AbortSignal;
@@ -65,10 +67,10 @@ export const DISK_UUID = '5f0c1b2e-8f0a-4c5e-9d64-0a1b2c3d4e5f';
 export const BASE_UUID = '11111111-2222-4333-8444-555555555555';
 
 export function exportPieces(format: ImageFormat, choice: ExportChoice): AsyncGenerator<Buffer> {
-  const { disk, base, differs, progress, signal, now } = choice;
+  const { disk, base, differs, progress, signal, now, uuid = DISK_UUID } = choice;
   return exportImage({
     format,
-    disk: { device: disk, uuid: DISK_UUID },
+    disk: { device: disk, uuid },
     base:
       base === undefined
         ? undefined
