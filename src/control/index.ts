@@ -40,6 +40,7 @@ export type {
   SnapshotRecord,
   VolumeRecord,
 } from './catalog/storage/records.ts';
+export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
 export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
 export { type Changes, changesBetween } from './changes/between.ts';
 export { ChangedBlocks } from './changes/changed-blocks.ts';
@@ -52,8 +53,6 @@ export {
   trackedDisk,
   untrackChanges,
 } from './changes/track.ts';
-export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
-export { CHANGE_BLOCK_BYTES, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH } from './limits.ts';
 export {
   type Control,
   type ControlOptions,
@@ -63,7 +62,12 @@ export {
   recordEvent,
 } from './control.ts';
 export type { HookCall, HookEnd, HookRunner } from './hook-port.ts';
-export { CHANGE_BLOCK_BYTES } from './limits.ts';
+export {
+  CHANGE_BLOCK_BYTES,
+  CHANGE_BLOCK_BYTES,
+  MAX_DESCRIPTION_LENGTH,
+  MAX_NAME_LENGTH,
+} from './limits.ts';
 export * from './operations/index.ts';
 export type {
   BootFileNames,

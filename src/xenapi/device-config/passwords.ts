@@ -8,7 +8,9 @@ import type { DeviceConfig } from './storage-type.ts';
 const SECRET_ENDING = '_secret';
 
 function isSecret(key: string, adapter: AdapterKind): boolean {
-  return key.endsWith('password') || adapter.settings.some(({ name, secret }) => secret && name === key);
+  return (
+    key.endsWith('password') || adapter.settings.some(({ name, secret }) => secret && name === key)
+  );
 }
 
 /** What was given with the names of secrets, with the passwords themselves. @throws what `valueOf` throws */

@@ -109,7 +109,10 @@ function* pieces(ranges: readonly Range[], { from, base, to }: BlockCopy): Itera
   const most = Math.min(
     ...[from, to, ...(base === undefined ? [] : [base])].map(({ geometry }) => geometry.maximumIo),
   );
-  const step = Math.max(COMPARED_BYTES, Math.min(COPY_PIECE_BYTES, 2 ** Math.floor(Math.log2(most))));
+  const step = Math.max(
+    COMPARED_BYTES,
+    Math.min(COPY_PIECE_BYTES, 2 ** Math.floor(Math.log2(most))),
+  );
   const unit = base === undefined ? 1 : COMPARED_BYTES;
   let last = -1;
   for (const range of ranges) {
@@ -175,7 +178,8 @@ async function copyDifference(
   for (let at = 0; at < now.length; ) {
     const next = Math.min(now.length, at + COMPARED_BYTES);
     const isOther =
-      start + next > base.geometry.size || !now.subarray(at, next).equals(before.subarray(at, next));
+      start + next > base.geometry.size ||
+      !now.subarray(at, next).equals(before.subarray(at, next));
     if (!isOther) {
       at = next;
       continue;

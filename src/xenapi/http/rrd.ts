@@ -54,7 +54,9 @@ function answering(
       const query = queryOf(request);
       const asJson = wantsJson(request, query);
       const text = answer(query, asJson);
-      return await reply.header('content-type', asJson ? 'application/json' : 'text/xml').send(text);
+      return await reply
+        .header('content-type', asJson ? 'application/json' : 'text/xml')
+        .send(text);
     } catch (error) {
       if (error instanceof BadQuery) return refuse(reply, 400, error.message);
       if (error instanceof XenError) return refuse(reply, 404, error.message);

@@ -17,7 +17,13 @@ import {
   MAX_XEN_TASK_TEXT,
   PENDING_XEN_TASK_MS,
 } from './limits.ts';
-import { hasEnded, recordOfTask, type TaskEntry, type TaskStatus, type Worker } from './task-entry.ts';
+import {
+  hasEnded,
+  recordOfTask,
+  type TaskEntry,
+  type TaskStatus,
+  type Worker,
+} from './task-entry.ts';
 
 export interface TasksOptions {
   readonly objects: Objects;
@@ -93,7 +99,9 @@ export class Tasks implements TaskBook {
 
   /** Of a session, those that are there. */
   ofSession(session: Ref): readonly Ref[] {
-    return [...this.#entries.values()].filter((entry) => entry.session === session).map(({ ref }) => ref);
+    return [...this.#entries.values()]
+      .filter((entry) => entry.session === session)
+      .map(({ ref }) => ref);
   }
 
   // What clients ask

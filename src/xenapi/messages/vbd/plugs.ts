@@ -58,10 +58,7 @@ export class Plugs {
     return typeof uuid === 'string' ? `rootcast/${uuid}` : '';
   }
 
-  #allowed(
-    vbd: Ref,
-    { type, empty }: Readonly<Record<string, unknown>>,
-  ): readonly VbdOperation[] {
+  #allowed(vbd: Ref, { type, empty }: Readonly<Record<string, unknown>>): readonly VbdOperation[] {
     if (this.#xen.operations.of(vbd).size > 0) return [];
     const media: readonly VbdOperation[] =
       type !== 'CD' ? [] : empty === true ? ['insert'] : ['eject'];

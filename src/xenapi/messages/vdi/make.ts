@@ -54,7 +54,9 @@ export async function madeOf(
 
 function isTakenNow(error: unknown): boolean {
   const isTaken = error instanceof Fault && error.code === 'ALREADY_EXISTS';
-  return isTaken && (error.details.field === 'volume.name' || error.details.field === 'snapshot.name');
+  return (
+    isTaken && (error.details.field === 'volume.name' || error.details.field === 'snapshot.name')
+  );
 }
 
 /**
