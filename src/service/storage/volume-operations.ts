@@ -120,10 +120,7 @@ export class VolumeOperations {
     return foreign;
   }
 
-  async adopt<T>(
-    request: Argument<'adopt'>,
-    keep: (volume: StoredVolume) => T,
-  ): Promise<T> {
+  async adopt<T>(request: Argument<'adopt'>, keep: (volume: StoredVolume) => T): Promise<T> {
     const { repositoryId, volumeId } = request;
     const { repositories, catalog, newId } = this.#parts;
     const ports = repositories.of(repositoryId);

@@ -1,4 +1,4 @@
-import { describeClass, field, map, set, STRING_MAP } from './description.ts';
+import { describeClass, field, map, STRING_MAP, set } from './description.ts';
 
 export const SM = describeClass({
   name: 'SM',

@@ -1,4 +1,13 @@
-import { describeClass, field, map, message, parameter, ref, STRING_MAP, set } from './description.ts';
+import {
+  describeClass,
+  field,
+  map,
+  message,
+  parameter,
+  ref,
+  STRING_MAP,
+  set,
+} from './description.ts';
 import { DATA_SOURCE, PROBE_RESULT, STORAGE_OPERATIONS } from './storage-records.ts';
 
 const SR_PARAMETER = parameter(ref('SR'), 'The storage repository');

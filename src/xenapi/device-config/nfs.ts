@@ -63,7 +63,10 @@ export const NFS_RULES: KeyRules = {
 };
 
 export const NFS_KEYS: ReadonlyMap<string, string> = new Map([
-  ['options', 'Options of mount, separated by commas: vers, port, mountport, nconnect, rsize, wsize'],
+  [
+    'options',
+    'Options of mount, separated by commas: vers, port, mountport, nconnect, rsize, wsize',
+  ],
 ]);
 
 /** 73 NFSMount, 108 NFSTarget. */

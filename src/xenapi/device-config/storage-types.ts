@@ -1,7 +1,7 @@
 /** All drivers by the names that clients have for them, and which of them this server has. */
 import type { AdapterKind } from '../../control/index.ts';
-import { xenError } from '../xen-error.ts';
 import type { Xen } from '../xen.ts';
+import { xenError } from '../xen-error.ts';
 import { CEPH_TYPES } from './ceph.ts';
 import { ISCSI_TYPES } from './iscsi.ts';
 import { ISO } from './iso.ts';

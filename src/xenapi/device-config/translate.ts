@@ -37,7 +37,10 @@ export function toTarget(type: StorageType, adapter: AdapterKind, config: Device
   for (const [name, text] of type.toSettings(given)) {
     const field = adapter.settings.find((candidate) => candidate.name === name);
     if (field === undefined) {
-      throw refusedKey(name, `type ${type.name} has no such key, and it is not known what it means`);
+      throw refusedKey(
+        name,
+        `type ${type.name} has no such key, and it is not known what it means`,
+      );
     }
     if (field.secret) secrets.push([name, text]);
     else settings.push([name, parsed(field, text)]);
@@ -70,8 +73,7 @@ function parsed({ name, type }: Field, text: string): SettingValue {
 /** As the driver of XenServer would have been told. Without secrets. */
 export function toDeviceConfig(type: StorageType, settings: Settings): DeviceConfig {
   const texts = Object.entries(settings).map(
-    ([name, value]) =>
-      [name, typeof value === 'object' ? value.join(',') : String(value)] as const,
+    ([name, value]) => [name, typeof value === 'object' ? value.join(',') : String(value)] as const,
   );
   return type.toDeviceConfig(new Map(texts));
 }

@@ -67,6 +67,10 @@ function takeUp(control: Control, repositoryId: string, found: ForeignVolume): P
     catalog.snapshots.byId(tag) === undefined;
   const id = isFree ? tag : control.newId();
   return control.storage.adopt({ repositoryId, nativeId, volumeId: id, tag }, (stored) =>
-    keepVolume(control, newVolume(control, { id, repository, name, description: '' }, stored), 'adopted'),
+    keepVolume(
+      control,
+      newVolume(control, { id, repository, name, description: '' }, stored),
+      'adopted',
+    ),
   );
 }
