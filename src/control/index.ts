@@ -149,7 +149,7 @@ export type {
   Transfers,
   WrittenFile,
 } from './transfer-port.ts';
-export { freeName } from './values/free-name.ts';
+export { freeName, isNameOf, shortDescription } from './values/free-name.ts';
 export { NO_BOOT_FILES } from './values/no-boot-files.ts';
 export { writeLock } from './versions/lease-lock.ts';
 export { maintain } from './versions/maintain.ts';

@@ -5,7 +5,7 @@
 import type { AdapterKind } from '../../control/index.ts';
 import type { DeviceConfig } from './storage-type.ts';
 
-const SECRET_ENDING = '_secret';
+export const SECRET_ENDING = '_secret';
 
 function isSecret(key: string, adapter: AdapterKind): boolean {
   return (
@@ -13,17 +13,17 @@ function isSecret(key: string, adapter: AdapterKind): boolean {
   );
 }
 
-/** What was given with the names of secrets, with the passwords themselves. @throws what `valueOf` throws */
+/** What was given with the names of secrets, with the passwords themselves. @throws what `secretValue` throws */
 export function withPasswords(
   config: DeviceConfig,
   adapter: AdapterKind,
-  valueOf: (uuid: string) => string,
+  secretValue: (uuid: string) => string,
 ): DeviceConfig {
   return new Map(
     [...config].map(([name, value]) => {
       const key = name.endsWith(SECRET_ENDING) ? name.slice(0, -SECRET_ENDING.length) : undefined;
       if (key === undefined || !isSecret(key, adapter)) return [name, value];
-      return [key, valueOf(value)];
+      return [key, secretValue(value)];
     }),
   );
 }
