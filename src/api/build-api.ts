@@ -45,6 +45,7 @@ import { vdiskRoutes } from './routes/vdisks.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { volumeGroupRoutes } from './routes/volume-groups.ts';
 import { volumeRoutes } from './routes/volumes.ts';
+import { xenUserRoutes } from './routes/xen-users.ts';
 import { faultOfValidation, validatorCompiler } from './validation.ts';
 
 const STORAGE_ROUTES = [
@@ -206,6 +207,7 @@ function guardedRoutes(control: Control, token: string) {
     app.register(enrolmentRoutes(control));
     app.register(enrolmentPolicyRoutes(control));
     for (const routes of STORAGE_ROUTES) app.register(routes(control));
+    app.register(xenUserRoutes(control));
     app.register(taskRoutes(control));
     app.register(eventRoutes(control));
     app.register(leaseRoutes(control));

@@ -358,3 +358,11 @@ export interface ReplicaProof {
     readonly read: number;
   }[];
 }
+
+export interface XenUser {
+  readonly name: string;
+  readonly role: string;
+  readonly enabled: boolean;
+  readonly builtIn: boolean;
+  readonly lastLoginAt: string | null;
+}

@@ -19,6 +19,7 @@ import { taskCommand } from './commands/task.ts';
 import { vdiskCommand } from './commands/vdisk.ts';
 import { versionCommand } from './commands/version.ts';
 import { volumeCommand } from './commands/volume.ts';
+import { xenUserCommand } from './commands/xen-user.ts';
 
 const VERSION_FLAGS: ReadonlySet<string> = new Set(['-V', '--version']);
 
@@ -71,6 +72,7 @@ function buildProgram(io: CliIo): Command {
   program.addCommand(volumeGroupCommand(io));
   program.addCommand(snapshotScheduleCommand(io));
   program.addCommand(hookCommand(io));
+  program.addCommand(xenUserCommand(io));
   program.addCommand(taskCommand(io));
   program.addCommand(eventsCommand(io));
   program.addCommand(auditCommand(io));

@@ -13,7 +13,12 @@ import type { Catalog } from './catalog/catalog.ts';
 import type { EventRecord, TaskRecord } from './catalog/records.ts';
 import { EnrolmentWindow } from './enrolment-window.ts';
 import type { HookRunner } from './hook-port.ts';
-import { DEFAULT_CONSOLIDATE_BEYOND, DEFAULT_MAINTENANCE_LEASE_MS, MAX_EVENTS } from './limits.ts';
+import {
+  DEFAULT_CONSOLIDATE_BEYOND,
+  DEFAULT_MAINTENANCE_LEASE_MS,
+  MAX_EVENTS,
+  PASSWORD_LOG_COST,
+} from './limits.ts';
 import { NO_BOOT_MEDIA, NO_HOOKS, NO_PREPARER, NO_REPLICAS, NO_STORAGE } from './no-storage.ts';
 import type { Clock, DataPlane, ImageStore } from './ports.ts';
 import type { ImagePreparer } from './prepare-port.ts';
@@ -22,6 +27,8 @@ import type { ReplicationParts } from './replication-port.ts';
 import type { RepositorySpaceNow, Storage } from './storage-port.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import type { Transfers } from './transfer-port.ts';
+import { PasswordTurns } from './xen/password-turns.ts';
+import { RootPassword } from './xen/root-password.ts';
 
 export interface ControlOptions {
   readonly catalog: Catalog;
@@ -43,6 +50,10 @@ export interface ControlOptions {
   readonly admission?: AdmissionSettings;
   /** Absent: boots are not recorded, and nothing is read ahead. */
   readonly bootReads?: BootReads;
+  /** Of the user root of XenAPI; absent: there is no such user. */
+  readonly xenRootPassword?: string | undefined;
+  /** Of hashing a password: 2 to its power. */
+  readonly passwordLogCost?: number;
   readonly clock: Clock;
   /** A fresh unique id, e.g. crypto.randomUUID. */
   readonly newId: () => string;
@@ -133,6 +144,9 @@ export class Control {
   readonly mergedTraces = new MergedTraces();
   readonly recordings: Recordings = new Map();
   readonly enrolmentWindow = new EnrolmentWindow();
+  readonly passwords: PasswordTurns;
+  /** undefined: XenAPI has no user root. */
+  readonly xenRoot: RootPassword | undefined;
   /** What is done with a replication, one after the other. By its id. */
   readonly replicationTurns = new KeyedMutex();
   /** The task that sends a point of a replication, by the replication's id. */
@@ -162,6 +176,9 @@ export class Control {
     this.preparer = options.preparer ?? NO_PREPARER;
     this.admission = new BootAdmission(options.admission ?? NO_ADMISSION);
     this.bootReads = options.bootReads ?? NO_BOOT_READS;
+    const { xenRootPassword, passwordLogCost = PASSWORD_LOG_COST } = options;
+    this.passwords = new PasswordTurns(passwordLogCost);
+    this.xenRoot = xenRootPassword === undefined ? undefined : new RootPassword(xenRootPassword);
     this.clock = options.clock;
     this.newId = options.newId;
     this.serverName = options.serverName;

@@ -31,6 +31,7 @@ export type {
   TaskRecord,
 } from './catalog/records.ts';
 export { isDeviceCache } from './catalog/records.ts';
+export type { ChangedTable, RowChange } from './catalog/row-changes.ts';
 export type {
   GroupRecord,
   HookAction,
@@ -39,6 +40,7 @@ export type {
   SnapshotRecord,
   VolumeRecord,
 } from './catalog/storage/records.ts';
+export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
 export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
 export { type Changes, changesBetween } from './changes/between.ts';
 export { ChangedBlocks } from './changes/changed-blocks.ts';

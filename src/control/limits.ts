@@ -200,6 +200,20 @@ export const WARM_START_MS = 600_000;
 /** Characters of a trace's file in base64: MAX_TRACE_BOOTS of MAX_TRACE_UNITS, each of four bytes. */
 export const MAX_TRACE_TEXT = 720_000;
 
+/** Bytes of all fields of one XenAPI object that only XenAPI knows (tags, other_config ...), as JSON. */
+export const MAX_XEN_OBJECT_BYTES = 262_144;
+export const MAX_XEN_USERS = 1_000;
+/** Characters of the password of a XenAPI user. */
+export const MIN_XEN_PASSWORD_LENGTH = 8;
+export const MAX_XEN_PASSWORD_LENGTH = 256;
+/** Cost of hashing a password with scrypt, as a power of 2: 32 MiB and some 100 ms of one core. */
+export const PASSWORD_LOG_COST = 15;
+/** Passwords that are hashed at once, each in 32 MiB and a thread of libuv's pool of four, which files are read by, too. */
+export const MAX_PASSWORDS_HASHED_AT_ONCE = 2;
+/** Passwords that wait to be hashed; beyond it they are refused. */
+export const MAX_PASSWORDS_WAITING = 64;
+/** Of the logins of a user, one in so long is noted. */
+export const XEN_LOGIN_NOTED_EVERY_MS = 60_000;
 /** Bytes for which one bit says whether something has changed, as XenAPI has it. */
 export const CHANGE_BLOCK_BYTES = 65_536;
 /** Ranges of one answer, where what has changed in a whole disk is asked for. */

@@ -20,6 +20,7 @@ import { RemovalTable } from './removal-table.ts';
 import { ReplicaTable } from './replica-table.ts';
 import { PointTable } from './replication/point-table.ts';
 import { ReplicationTable } from './replication/replication-table.ts';
+import { RowChanges, type RowsListener } from './row-changes.ts';
 import { ChangeLogTable } from './storage/change-log-table.ts';
 import { GroupTable } from './storage/group-table.ts';
 import { HookDebtTable } from './storage/hook-debt-table.ts';
@@ -36,9 +37,12 @@ import { TaskTable } from './task-table.ts';
 import { TraceTable } from './trace-table.ts';
 import { VdiskTable } from './vdisk-table.ts';
 import { VersionTable } from './version-table.ts';
+import { XenObjectTable } from './xen/xen-object-table.ts';
+import { XenUserTable } from './xen/xen-user-table.ts';
 
 export class Catalog {
   readonly #database: DatabaseSync;
+  readonly #changes: RowChanges;
   readonly vdisks: VdiskTable;
   readonly versions: VersionTable;
   readonly layers: LayerTable;
@@ -73,9 +77,12 @@ export class Catalog {
   readonly replications: ReplicationTable;
   readonly points: PointTable;
   readonly replicas: ReplicaTable;
+  readonly xenObjects: XenObjectTable;
+  readonly xenUsers: XenUserTable;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#changes = new RowChanges(database);
     this.vdisks = new VdiskTable(database);
     this.versions = new VersionTable(database);
     this.layers = new LayerTable(database);
@@ -110,6 +117,8 @@ export class Catalog {
     this.replications = new ReplicationTable(database);
     this.points = new PointTable(database);
     this.replicas = new ReplicaTable(database);
+    this.xenObjects = new XenObjectTable(database);
+    this.xenUsers = new XenUserTable(database);
   }
 
   /**
@@ -123,6 +132,7 @@ export class Catalog {
       this.#database.exec('BEGIN IMMEDIATE');
       const result = work();
       this.#database.exec('COMMIT');
+      this.#changes.tell();
       return result;
     } catch (error) {
       // SQLite has rolled back by itself after some errors, a full disk among them.
@@ -131,7 +141,19 @@ export class Catalog {
     }
   }
 
+  /**
+   * Calls `listener` with the rows of some tables (row-changes.ts) that may have changed: of a transaction before it
+   * returns, of a statement outside of any before anybody who awaits something goes on. What `listener` changes itself
+   * it is told of, too. It may not throw: nobody would hear of it.
+   * @returns ends it
+   * @throws Fault INTERNAL inside of a transaction
+   */
+  onRowsChanged(listener: RowsListener): () => void {
+    return this.#changes.listen(listener);
+  }
+
   close(): void {
+    this.#changes.close();
     if (this.#database.isOpen) this.#database.close();
   }
 }

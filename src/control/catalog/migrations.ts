@@ -17,6 +17,7 @@ import { REPLICATION } from './schema/replication.ts';
 import { STORAGE } from './schema/storage.ts';
 import { VDISK_REPLICAS } from './schema/vdisk-replicas.ts';
 import { VOLUME_NODES } from './schema/volume-nodes.ts';
+import { XENAPI } from './schema/xenapi.ts';
 
 export interface Migration {
   readonly number: number;
@@ -40,6 +41,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 9, sql: DEVICE_CACHES },
   { number: 10, sql: BOOT_LOADER },
   { number: 11, sql: BOOT_STORMS },
+  { number: 12, sql: XENAPI },
   { number: 13, sql: CHANGED_BLOCKS },
 ];
 

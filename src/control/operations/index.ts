@@ -50,3 +50,4 @@ export * from './transfers/index.ts';
 export { updateMachine, updateMachines } from './update-machine.ts';
 export * from './vdisk-replicas/index.ts';
 export * from './versions/index.ts';
+export * from './xen-users/index.ts';

@@ -124,3 +124,4 @@ export {
   VersionNumberField,
   VersionView,
 } from './version.ts';
+export { AddXenUserInput, UpdateXenUserInput, XenUserView } from './xen-user.ts';

@@ -21,6 +21,7 @@ export const ERRORS = {
   OPERATION_NOT_ALLOWED: ['reason'],
   OPERATION_BLOCKED: ['ref', 'code'],
   OTHER_OPERATION_IN_PROGRESS: ['class', 'object', 'operation', 'task'],
+  CHANGE_PASSWORD_REJECTED: ['message'],
   SESSION_AUTHENTICATION_FAILED: ['user', 'message'],
   SESSION_AUTHORIZATION_FAILED: ['user', 'message'],
   SESSION_INVALID: ['handle'],
@@ -79,7 +80,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+type Texts<P extends readonly string[]> = { readonly [I in keyof P]: string };
+
 /** One text for each of its parameters. */
-export type ErrorParameters<C extends ErrorCode> = {
-  readonly [I in keyof (typeof ERRORS)[C]]: string;
-};
+export type ErrorParameters<C extends ErrorCode> = Texts<(typeof ERRORS)[C]>;
