@@ -183,7 +183,7 @@ export class TrackedLife {
       ...Array.from({ length: 9 }, () => 'write' as const),
       ...(['snapshot', 'snapshot', 'snapshot', 'discard', 'discard', 'discard', 'tick'] as const),
       ...(['forget', 'delete', 'delete', 'revert', 'grow', 'open', 'close', 'tick'] as const),
-      ...(['idle', 'tracking'] as const),
+      ...(['idle', 'tracking', 'ask', 'ask'] as const),
     ];
     const kind = this.#pick(kinds) ?? 'write';
     this.#wished.clear();
@@ -199,6 +199,7 @@ export class TrackedLife {
     if (kind === 'grow') return this.#grow();
     if (kind === 'tracking') return this.#tracking();
     if (kind === 'forget') return this.#forget(dataless);
+    if (kind === 'ask') return this.#ask(this.#pick(this.#known()));
     if (id === undefined) return;
     if (kind === 'discard') return this.#discard(id);
     if (kind === 'revert') return this.#revert(id);
@@ -261,7 +262,10 @@ export class TrackedLife {
 
   /** What was written since may be gone: the volume stands on that moment whether it was reverted or not. */
   #mayBeBack(moment: Moment): void {
-    if (this.#now.parent !== moment) return this.#back(moment);
+    if (this.#now.parent !== moment) {
+      this.#back(moment);
+      return;
+    }
     for (const block of this.#now.written) this.#now.perhaps.add(block);
     this.#now.written = new Set();
   }
@@ -280,6 +284,13 @@ export class TrackedLife {
     if (id === undefined) return;
     await forgetChanges(this.control, id, CALL);
     this.#gone.add(id);
+  }
+
+  /** What has changed up to now; an array that does not tell it takes a snapshot for it. */
+  async #ask(fromId: string | undefined): Promise<void> {
+    const ids = [fromId ?? '', this.#volumeId];
+    if (ids.some((id) => trackedDisk(this.control, id) === undefined)) return;
+    await this.#compare(fromId ?? '', this.#volumeId);
   }
 
   async #tracking(): Promise<void> {
