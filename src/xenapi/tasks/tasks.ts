@@ -97,6 +97,12 @@ export class Tasks implements TaskBook {
     return this.#running(entry);
   }
 
+  /** A client's task was named to a transfer that let nobody in: it has failed. Of any other: nothing. */
+  failUnasked(ref: Ref, error: readonly [string, ...string[]]): void {
+    const entry = this.#entries.get(ref);
+    if (entry?.worker === 'client') this.#end(entry, 'failure', { errorInfo: error });
+  }
+
   /** Of a session, those that are there. */
   ofSession(session: Ref): readonly Ref[] {
     return [...this.#entries.values()]
