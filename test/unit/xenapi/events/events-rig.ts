@@ -15,7 +15,11 @@ export class EventsRig {
   readonly objects = new Objects([SHELF, BOOK, TASK], FIRST_GENERATION);
   readonly timers = new ManualTimers();
   readonly sessions = new Map<Ref, AbortController>();
-  readonly events = new Events(this.objects, this.timers, (session) => this.#session(session).signal);
+  readonly events = new Events(
+    this.objects,
+    this.timers,
+    (session) => this.#session(session).signal,
+  );
 
   shelf(name: string, label = name): Ref {
     return this.#put('Shelf', name, { ...emptyRecord(SHELF), uuid: name, name_label: label });
@@ -88,7 +92,11 @@ export function watched<T>(promise: Promise<T>): {
   error: unknown;
   isSettled: boolean;
 } {
-  const state = { value: undefined as T | undefined, error: undefined as unknown, isSettled: false };
+  const state = {
+    value: undefined as T | undefined,
+    error: undefined as unknown,
+    isSettled: false,
+  };
   promise.then(
     (value) => Object.assign(state, { value, isSettled: true }),
     (error: unknown) => Object.assign(state, { error, isSettled: true }),

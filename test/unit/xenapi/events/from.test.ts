@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { TypedValue } from '../../../../src/xenapi/datamodel/description.ts';
-import { EVENT_BATCH_MS, MAX_EVENT_WAITERS_OF_SESSION } from '../../../../src/xenapi/events/limits.ts';
+import {
+  EVENT_BATCH_MS,
+  MAX_EVENT_WAITERS_OF_SESSION,
+} from '../../../../src/xenapi/events/limits.ts';
 import { MAX_DELETIONS } from '../../../../src/xenapi/objects/limits.ts';
 import { EventsRig, refOf, told, watched } from './events-rig.ts';
 
@@ -87,11 +90,14 @@ describe('event.from', () => {
     expect(told(await rig.from(classes))).toEqual(expected);
   });
 
-  it.each(['', '/OpaqueRef:b', 'Shelf/', 'VM VDI', '**'])('does not understand %j', async (text) => {
-    await expect(rig.from([text])).rejects.toMatchObject({
-      description: ['EVENT_SUBSCRIPTION_PARSE_FAILURE', text],
-    });
-  });
+  it.each(['', '/OpaqueRef:b', 'Shelf/', 'VM VDI', '**'])(
+    'does not understand %j',
+    async (text) => {
+      await expect(rig.from([text])).rejects.toMatchObject({
+        description: ['EVENT_SUBSCRIPTION_PARSE_FAILURE', text],
+      });
+    },
+  );
 
   it.each(['1', '1,', ',1', 'a,b', '1,2,3', '-1,0', '1.5,0', `${'1'.repeat(21)},0`])(
     'does not understand the token %j',
