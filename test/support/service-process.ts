@@ -17,8 +17,6 @@ export interface ServiceOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** A program to run the service under, e.g. `['strace', '-f', …]`. */
   readonly wrapper?: readonly string[];
-  /** Where XenAPI listens; default: a free port of 127.0.0.1. */
-  readonly xenapi?: string;
   /** Fixed NBD port, to come back on after a restart; default: a free one. */
   readonly nbdPort?: number;
 }
@@ -36,10 +34,10 @@ export class ServiceProcess {
   readonly data: string;
   readonly http: string;
   readonly nbdPort: number;
+  /** Where XenAPI listens; '' when it is off. */
+  readonly xenapi: string;
   /** Where machines fetch their scripts; '' without PXE. */
   readonly boot: string;
-  /** URL of XenAPI; '' when it is off. */
-  readonly xenapi: string;
   readonly child: ChildProcess;
   readonly exited: Promise<Exit>;
   readonly #stderr: string[];
@@ -48,8 +46,8 @@ export class ServiceProcess {
     data: string;
     http: string;
     nbdPort: number;
-    boot: string;
     xenapi: string;
+    boot: string;
     child: ChildProcess;
     exited: Promise<Exit>;
     stderr: string[];
@@ -57,8 +55,8 @@ export class ServiceProcess {
     this.data = parts.data;
     this.http = parts.http;
     this.nbdPort = parts.nbdPort;
-    this.boot = parts.boot;
     this.xenapi = parts.xenapi;
+    this.boot = parts.boot;
     this.child = parts.child;
     this.exited = parts.exited;
     this.#stderr = parts.stderr;
@@ -75,9 +73,8 @@ export class ServiceProcess {
   static async start(options: ServiceOptions = {}): Promise<ServiceProcess> {
     const data = options.data ?? mkdtempSync(join(tmpdir(), 'rootcast-service-'));
     const serve = [
-      ...['serve', '--data', data, '--http', '127.0.0.1:0'],
+      ...['serve', '--data', data, '--http', '127.0.0.1:0', '--xenapi', '127.0.0.1:0'],
       ...['--nbd', `127.0.0.1:${options.nbdPort ?? 0}`, '--log-level', 'warn'],
-      ...['--xenapi', options.xenapi ?? '127.0.0.1:0'],
       ...(options.arguments ?? []),
     ];
     const [program = PROGRAM, ...before] = [...(options.wrapper ?? []), PROGRAM];
@@ -95,7 +92,7 @@ export class ServiceProcess {
     const nbdPort = Number(/^nbd nbd:\/\/.*:(\d+)$/m.exec(stdout)?.[1]);
     const boot = /^boot (\S+)$/m.exec(stdout)?.[1] ?? '';
     const xenapi = /^xenapi (\S+)$/m.exec(stdout)?.[1] ?? '';
-    return new ServiceProcess({ data, http, nbdPort, boot, xenapi, child, exited, stderr });
+    return new ServiceProcess({ data, http, xenapi, nbdPort, boot, child, exited, stderr });
   }
 
   get stderr(): string {
