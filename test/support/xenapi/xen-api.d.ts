@@ -19,6 +19,7 @@ declare module 'xen-api' {
     readonly transport?: 'auto' | 'json-rpc' | 'xml-rpc';
     readonly watchEvents?: boolean | readonly string[];
     readonly debounce?: number;
+    readonly eventPollDelay?: number;
     readonly readOnly?: boolean;
     readonly syncStackTraces?: boolean;
   }
