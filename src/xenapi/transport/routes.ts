@@ -45,11 +45,9 @@ export function transportRoutes(app: FastifyInstance, options: TransportOptions)
       reply.header('cache-control', 'no-cache, no-store');
       // Fastify refuses a type that is not well-formed.
       delete request.raw.headers['content-type'];
-      // Nobody waits for the body of a request that nobody answers.
-      if (request.is404) noHandler(request, reply);
-      else done();
+      done();
     });
-    scope.setNotFoundHandler(noHandler);
+    scope.setNotFoundHandler((request, reply) => noHandler(request, reply, options));
     scope.setErrorHandler(answerError);
     const xml = answering(readXmlExchange, options);
     const json = answering(readJsonExchange, options);
@@ -161,8 +159,12 @@ function welcome(reply: FastifyReply, product: string): FastifyReply {
 }
 
 /** http_svr.ml: a path that is no handler's is forbidden, a method that is no handler's not implemented. */
-function noHandler(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  discardBody(request.raw, RPC_BODY_MS);
+function noHandler(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { bodyMs = RPC_BODY_MS }: TransportOptions,
+): FastifyReply {
+  discardBody(request.raw, bodyMs);
   switch (request.method) {
     case 'GET':
     case 'HEAD':
