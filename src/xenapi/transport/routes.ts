@@ -4,21 +4,14 @@
  * use `/`, `/RPC2`, `/xmlrpc`, and `/json`, which is none the less XML). What a request says of the type of its
  * body does not count.
  */
-import { Readable } from 'node:stream';
-import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { inPieces } from '../wire/pieces.ts';
 import { WireViolation } from '../wire/wire-violation.ts';
 import { XenError } from '../xen-error.ts';
+import { type AnswerParts, begun, sendParts } from './answer-parts.ts';
 import { whileConnected } from './client-gone.ts';
 import type { Dispatch } from './dispatch-port.ts';
 import { type Exchange, type ReadExchange, readJsonExchange, readXmlExchange } from './exchange.ts';
-import {
-  MAX_RPC_BODY_BYTES,
-  REPLY_STALL_MS,
-  RPC_BODY_MS,
-  WHOLE_REPLY_CHARACTERS,
-} from './limits.ts';
+import { MAX_RPC_BODY_BYTES, REPLY_STALL_MS, RPC_BODY_MS } from './limits.ts';
 import { sendPage } from './page.ts';
 import { BodyTooLarge, discardBody, readRpcBody } from './rpc-body.ts';
 
@@ -28,7 +21,7 @@ export interface TransportOptions {
   readonly product: string;
   /** In which a body must have come; shorter in tests. */
   readonly bodyMs?: number;
-  /** That a client may take nothing of its answer; shorter in tests. */
+  /** That a client may take nothing of a long answer; shorter in tests. */
   readonly stallMs?: number;
 }
 
@@ -68,8 +61,7 @@ function answering(read: ReadExchange, options: TransportOptions) {
     const parts = await whileConnected(request.raw.socket, (signal) =>
       answerOf(request, exchange, dispatch, signal),
     );
-    reply.raw.setTimeout(stallMs); // whoever takes nothing of it is cut off
-    return sendParts(reply, parts);
+    return sendParts(reply, parts, stallMs);
   };
 }
 
@@ -103,37 +95,6 @@ async function answerOf(
     request.log.error({ err: error, method: exchange.call.method }, 'a XenAPI call failed');
     const message = error instanceof Error ? error.message : String(error);
     return { first: exchange.failure(['INTERNAL_ERROR', message]) };
-  }
-}
-
-interface AnswerParts {
-  /** All of it when there is no rest. */
-  readonly first: string;
-  readonly rest?: Generator<string, void>;
-}
-
-/** What cannot be written shows before anything is sent, unless it is far behind in a long answer. */
-function begun(parts: Generator<string, void>): AnswerParts {
-  let first = '';
-  for (;;) {
-    const { done, value } = parts.next();
-    if (done === true) return { first };
-    first += value;
-    if (first.length >= WHOLE_REPLY_CHARACTERS) return { first, rest: inPieces(parts) };
-  }
-}
-
-function sendParts(reply: FastifyReply, { first, rest }: AnswerParts): FastifyReply {
-  if (rest === undefined) return reply.send(Buffer.from(first));
-  return reply.send(Readable.from(sentAsMade(first, rest), { objectMode: false }));
-}
-
-/** No faster than the client takes it, and others have their turn between two pieces. */
-async function* sentAsMade(first: string, rest: Iterable<string>): AsyncGenerator<Buffer> {
-  yield Buffer.from(first);
-  for (const piece of rest) {
-    await setImmediate();
-    yield Buffer.from(piece);
   }
 }
 

@@ -322,6 +322,26 @@ describe('a long answer', () => {
     await until('the connection is gone', async () => (await connectionsOf(server)) === 0);
   });
 
+  it('waits for its turn as long as that takes', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const server = await serve(
+      async ({ method }) => {
+        if (method !== 'slow') return { type: STRINGS, value: large(count) };
+        await promise;
+        return { type: 'string', value: method };
+      },
+      { stallMs: 50 },
+    );
+    const client = dial(server);
+    client.send(post('slow') + post('long', 'connection: close\r\n'));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(client.closed).toBe(false);
+    resolve();
+    const text = await client.untilClosed();
+    expect(text).toContain(answered('slow'));
+    expect(text.endsWith(',"error":null,"id":1}\r\n0\r\n\r\n')).toBe(true);
+  });
+
   it('that cannot be written to its end is cut off, and logged', async () => {
     const texts: unknown[] = Array(count).fill(ENTRY);
     texts.push(5);
