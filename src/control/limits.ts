@@ -206,9 +206,19 @@ export const MAX_XEN_USERS = 1_000;
 /** Characters of the password of a XenAPI user. */
 export const MIN_XEN_PASSWORD_LENGTH = 8;
 export const MAX_XEN_PASSWORD_LENGTH = 256;
+/** Cost of hashing a password with scrypt, as a power of 2: 32 MiB and some 100 ms of one core. */
+export const PASSWORD_LOG_COST = 15;
 /** Passwords that are hashed at once, each in 32 MiB and a thread of libuv's pool of four, which files are read by, too. */
 export const MAX_PASSWORDS_HASHED_AT_ONCE = 2;
 /** Passwords that wait to be hashed; beyond it they are refused. */
 export const MAX_PASSWORDS_WAITING = 64;
 /** Of the logins of a user, one in so long is noted. */
 export const XEN_LOGIN_NOTED_EVERY_MS = 60_000;
+/** Bytes for which one bit says whether something has changed, as XenAPI has it. */
+export const CHANGE_BLOCK_BYTES = 65_536;
+/** Ranges of one answer, where what has changed in a whole disk is asked for. */
+export const CHANGES_PER_ANSWER = 65_536;
+/** How often what has changed is looked for anew, when a snapshot that it was told of went in the middle. */
+export const MAX_CHANGE_ATTEMPTS = 5;
+/** A snapshot whose data is to go, and could not be deleted, is tried again after so long. */
+export const CHANGE_LOG_RETRY_MS = 30_000;

@@ -47,7 +47,10 @@ export interface XenRigOptions {
   readonly settings?: Partial<XenSettings>;
 }
 
-const NO_DISKS: DiskPort = { open: () => Promise.reject(new Error('this rig has no disks')) };
+const NO_DISKS: DiskPort = {
+  open: () => Promise.reject(new Error('this rig has no disks')),
+  users: () => [],
+};
 
 /** Tasks that only a test sees. */
 export class RigTasks implements TaskBook {

@@ -46,8 +46,6 @@ export class MessageBook {
     isWanted: (message: RecordOf<typeof MESSAGE>) => boolean = () => true,
   ): ReadonlyMap<Ref, RecordOf<typeof MESSAGE>> {
     const all = [...this.#xen.objects.all(MESSAGE)];
-    return new Map(
-      all.filter(([, message]) => message.timestamp >= since && isWanted(message)),
-    );
+    return new Map(all.filter(([, message]) => message.timestamp >= since && isWanted(message)));
   }
 }

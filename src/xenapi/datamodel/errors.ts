@@ -82,6 +82,9 @@ export const ERRORS = {
   VBD_NOT_REMOVABLE_MEDIA: ['vbd'],
   VBD_NOT_EMPTY: ['vbd'],
   VBD_IS_EMPTY: ['vbd'],
+  VBD_CDS_MUST_BE_READONLY: [],
+  DEVICE_ALREADY_EXISTS: ['device'],
+  INVALID_DEVICE: ['device'],
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

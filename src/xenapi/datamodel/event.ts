@@ -102,7 +102,12 @@ export const EVENT_CLASS = describeClass({
       role: 'read-only',
       parameters: {},
       result: set(EVENT),
-      errors: ['SESSION_NOT_REGISTERED', 'SESSION_INVALID', 'EVENTS_LOST', 'TOO_MANY_PENDING_TASKS'],
+      errors: [
+        'SESSION_NOT_REGISTERED',
+        'SESSION_INVALID',
+        'EVENTS_LOST',
+        'TOO_MANY_PENDING_TASKS',
+      ],
       async: false,
       deprecated: true,
     }),

@@ -1,7 +1,7 @@
 import {
+  type Messages,
   map,
   message,
-  type Messages,
   parameter,
   record,
   ref,

@@ -1,12 +1,4 @@
-import {
-  describeClass,
-  field,
-  map,
-  oneOf,
-  ref,
-  STRING_MAP,
-  set,
-} from './description.ts';
+import { describeClass, field, map, oneOf, ref, STRING_MAP, set } from './description.ts';
 import { HOST_MESSAGES } from './host-messages.ts';
 
 const OPERATION = oneOf('host_allowed_operations', [

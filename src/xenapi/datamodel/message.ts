@@ -1,4 +1,14 @@
-import { describeClass, field, map, message, oneOf, parameter, record, ref, set } from './description.ts';
+import {
+  describeClass,
+  field,
+  map,
+  message,
+  oneOf,
+  parameter,
+  record,
+  ref,
+  set,
+} from './description.ts';
 
 /** What a message can be about. */
 export const MESSAGE_CLASS = oneOf('cls', [

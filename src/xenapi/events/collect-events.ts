@@ -57,7 +57,8 @@ export function collectEvents(
     const { ref } = change;
     const value = change.deleted ? undefined : objects.find(change.className, ref);
     if (value === undefined) {
-      if (wasKnown(change, from)) dels.push({ ...event, operation: 'del', ref, snapshot: undefined });
+      if (wasKnown(change, from))
+        dels.push({ ...event, operation: 'del', ref, snapshot: undefined });
       continue;
     }
     const snapshot = { type: eventClass.snapshotType, value };

@@ -95,7 +95,8 @@ export class Events {
     timeout: number,
   ): Promise<EventBatch> {
     const interest = { subscription: Subscription.of(classes), from: generationIn(token) };
-    const ms = timeout >= 0 ? Math.min(timeout * 1000, EVENT_FROM_LONGEST_MS) : EVENT_FROM_LONGEST_MS;
+    const ms =
+      timeout >= 0 ? Math.min(timeout * 1000, EVENT_FROM_LONGEST_MS) : EVENT_FROM_LONGEST_MS;
     return this.#batchOf(call, interest, ms, NO_TIME);
   }
 

@@ -59,9 +59,7 @@ export class Subscription {
   /** @param className in lower case */
   has(className: string, ref: Ref): boolean {
     return (
-      this.#all ||
-      this.#classes.has(className) ||
-      this.#objects.get(className)?.has(ref) === true
+      this.#all || this.#classes.has(className) || this.#objects.get(className)?.has(ref) === true
     );
   }
 

@@ -1,11 +1,20 @@
 /** What is to be said of the host; a parameter, so that a test can have another one. */
-import { cpus, freemem, hostname, type NetworkInterfaceInfo, networkInterfaces, release, totalmem, uptime } from 'node:os';
+import {
+  cpus,
+  freemem,
+  hostname,
+  type NetworkInterfaceInfo,
+  networkInterfaces,
+  release,
+  totalmem,
+  uptime,
+} from 'node:os';
 
 export interface HostFacts {
   hostname(): string;
   /** Of the kernel. */
   release(): string;
-  cpus(): readonly { readonly model: string; /** MHz. */ readonly speed: number }[];
+  cpus(): readonly { readonly model: string /** MHz. */; readonly speed: number }[];
   /** Bytes. */
   totalMemory(): number;
   freeMemory(): number;

@@ -27,7 +27,11 @@ const OWN_FOLDER = 'own';
 type ProxyStatus = RecordOf<typeof PVS_PROXY>['status'];
 
 export class MachinesProjection implements Projection {
-  readonly tables = ['machines', 'vdisks', 'repositories'] as const satisfies readonly FollowedTable[];
+  readonly tables = [
+    'machines',
+    'vdisks',
+    'repositories',
+  ] as const satisfies readonly FollowedTable[];
   readonly classes = [PVS_SITE.name];
   readonly #xen: Xen;
   readonly #host: HostFacts;
@@ -91,7 +95,9 @@ export class MachinesProjection implements Projection {
   #putCacheStorages(): void {
     const { control, objects } = this.#xen;
     const places = new Set(
-      control.catalog.vdisks.all().map(({ overlayRepositoryId }) => overlayRepositoryId ?? OWN_FOLDER),
+      control.catalog.vdisks
+        .all()
+        .map(({ overlayRepositoryId }) => overlayRepositoryId ?? OWN_FOLDER),
     );
     const { name } = PVS_CACHE_STORAGE;
     for (const ref of objects.refs(name)) {

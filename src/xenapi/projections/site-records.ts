@@ -80,7 +80,10 @@ export function hostRecord(kept: Kept, server: ServerFacts): AnyRecord {
 }
 
 /** Clients' own keys, and when the host and this server were started, as xapi says it: seconds. */
-function hostConfig({ fields }: Kept, { host, startedAt }: ServerFacts): ReadonlyMap<string, string> {
+function hostConfig(
+  { fields }: Kept,
+  { host, startedAt }: ServerFacts,
+): ReadonlyMap<string, string> {
   const kept = (fields['other_config'] ?? new Map()) as ReadonlyMap<string, string>;
   const started = Math.floor(startedAt / 1000);
   return new Map([

@@ -1,6 +1,6 @@
 /** What was recorded, as `/rrd_updates` and `/host_rrd` tell it (xen-api rrd_updates.ml, rrdtool's xport and dump). */
 import { RRD_SAMPLE_SECONDS } from './limits.ts';
-import { type Archive, ARCHIVES, lastSlot, type Series } from './series.ts';
+import { ARCHIVES, type Archive, lastSlot, type Series } from './series.ts';
 
 export interface Column {
   readonly name: string;
@@ -89,7 +89,12 @@ export function dumpXml(sources: readonly DumpedSource[], sample: number): strin
     const value = numberText(last);
     const facts = { name: escaped(name), type: 'GAUGE', minimal_heartbeat: '300.0000', min: '0.0' };
     const all = { ...facts, max: 'Infinity', last_ds: value, value, unknown_sec: '0' };
-    return tag('ds', Object.entries(all).map(([key, text]) => tag(key, text)).join(''));
+    return tag(
+      'ds',
+      Object.entries(all)
+        .map(([key, text]) => tag(key, text))
+        .join(''),
+    );
   });
   const archives = ARCHIVES.map((archive) => archiveXml(archive, sources, sample));
   return `${HEAD}${tag('rrd', [...head, ...figures, ...archives].join(''))}`;

@@ -2,7 +2,7 @@
  * Tasks of the control plane as tasks of XenAPI: those that REST, the command line or the service itself began. What a
  * XenAPI call begins is its own task already.
  */
-import { cancelTask, type Control, type TaskRecord } from '../../control/index.ts';
+import { type Control, cancelTask, type TaskRecord } from '../../control/index.ts';
 import { isXenActor } from '../dispatch/actor.ts';
 import type { FollowedTable, Projection } from '../objects/projector.ts';
 import { refOf } from '../objects/refs.ts';

@@ -12,4 +12,3 @@ export const MAX_PENDING_XEN_TASKS = 1000;
 
 /** Characters of what a client writes into a task: its name, description, result, errors, other_config, each. */
 export const MAX_XEN_TASK_TEXT = 64 * 1024;
-

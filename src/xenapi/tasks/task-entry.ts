@@ -72,4 +72,3 @@ export function recordOfTask(entry: TaskEntry): Readonly<Record<string, unknown>
 }
 
 const EMPTY = emptyRecord(TASK);
-

@@ -17,7 +17,13 @@ import {
   MAX_XEN_TASK_TEXT,
   PENDING_XEN_TASK_MS,
 } from './limits.ts';
-import { hasEnded, recordOfTask, type TaskEntry, type TaskStatus, type Worker } from './task-entry.ts';
+import {
+  hasEnded,
+  recordOfTask,
+  type TaskEntry,
+  type TaskStatus,
+  type Worker,
+} from './task-entry.ts';
 
 export interface TasksOptions {
   readonly objects: Objects;
@@ -91,9 +97,17 @@ export class Tasks implements TaskBook {
     return this.#running(entry);
   }
 
+  /** A client's task was named to a transfer that let nobody in: it has failed. Of any other: nothing. */
+  failUnasked(ref: Ref, error: readonly [string, ...string[]]): void {
+    const entry = this.#entries.get(ref);
+    if (entry?.worker === 'client') this.#end(entry, 'failure', { errorInfo: error });
+  }
+
   /** Of a session, those that are there. */
   ofSession(session: Ref): readonly Ref[] {
-    return [...this.#entries.values()].filter((entry) => entry.session === session).map(({ ref }) => ref);
+    return [...this.#entries.values()]
+      .filter((entry) => entry.session === session)
+      .map(({ ref }) => ref);
   }
 
   // What clients ask

@@ -3,7 +3,7 @@ import { type Implementation, implement } from '../../call.ts';
 import { HOST_METRICS } from '../../datamodel/host-metrics.ts';
 import { NETWORK } from '../../datamodel/network.ts';
 import { PIF } from '../../datamodel/pif.ts';
-import { possiblePurposes, type Purpose, THIS } from '../../projections/site-records.ts';
+import { type Purpose, possiblePurposes, THIS } from '../../projections/site-records.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
 
