@@ -86,7 +86,8 @@ function collectNamed(type: ApiType, named: Map<string, string>): void {
   }
 }
 
-const valuesText = ({ values }: EnumType): string => values.map((value) => `\`${value}\``).join(', ');
+const valuesText = ({ values }: EnumType): string =>
+  values.map((value) => `\`${value}\``).join(', ');
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 
@@ -171,9 +172,11 @@ function section(description: ClassDescription): string {
     ...(fieldRows.length === 0
       ? []
       : [
-          ['| field | type | set by | `create` | what |', '|---|---|---|---|---|', ...fieldRows].join(
-            '\n',
-          ),
+          [
+            '| field | type | set by | `create` | what |',
+            '|---|---|---|---|---|',
+            ...fieldRows,
+          ].join('\n'),
         ]),
     ...(messageRows.length === 0
       ? []

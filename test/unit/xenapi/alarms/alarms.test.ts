@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { recordEvent } from '../../../../src/control/index.ts';
 import { MAX_XEN_MESSAGE_TEXT, MAX_XEN_MESSAGES } from '../../../../src/xenapi/alarms/limits.ts';
+import type { EventBatch } from '../../../../src/xenapi/events/events.ts';
 import { HOST_REF, POOL_REF } from '../../../../src/xenapi/projections/site-records.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { told } from '../events/events-rig.ts';
 import { type ServerRig, serverRig } from '../server-rig.ts';
-import type { EventBatch } from '../../../../src/xenapi/events/events.ts';
 
 let server: ServerRig;
 beforeEach(async () => {

@@ -1,9 +1,9 @@
 /** What Xen Orchestra's library does to connect, and to stay connected (reference, 4.1), by hand. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { serverRig, type ServerRig, sessionEnd } from '../server-rig.ts';
-import { laterTurns } from '../manual-timers.ts';
-import { told, watched } from './events-rig.ts';
 import type { EventBatch } from '../../../../src/xenapi/events/events.ts';
+import { laterTurns } from '../manual-timers.ts';
+import { type ServerRig, serverRig, sessionEnd } from '../server-rig.ts';
+import { told, watched } from './events-rig.ts';
 
 let server: ServerRig;
 beforeEach(async () => {
@@ -35,7 +35,13 @@ describe('Xen Orchestra', () => {
       expect(host[map]).toBeInstanceOf(Map);
     }
     const version = host['software_version'] as ReadonlyMap<string, string>;
-    for (const key of ['product_brand', 'product_version', 'build_number', 'platform_version', 'xapi']) {
+    for (const key of [
+      'product_brand',
+      'product_version',
+      'build_number',
+      'platform_version',
+      'xapi',
+    ]) {
       expect(version.get(key)).toBeTruthy();
     }
     expect(host).toMatchObject({ metrics: metricsRef, capabilities: [], enabled: true });

@@ -15,7 +15,11 @@ export class EventsRig {
   readonly objects = new Objects([SHELF, BOOK, TASK], FIRST_GENERATION);
   readonly timers = new ManualTimers();
   readonly sessions = new Map<Ref, AbortController>();
-  readonly events = new Events(this.objects, this.timers, (session) => this.#session(session).signal);
+  readonly events = new Events(
+    this.objects,
+    this.timers,
+    (session) => this.#session(session).signal,
+  );
 
   shelf(name: string, label = name): Ref {
     return this.#put('Shelf', name, { ...emptyRecord(SHELF), uuid: name, name_label: label });
@@ -39,11 +43,11 @@ export class EventsRig {
     timeout = 0,
     { session = SESSION, signal = new AbortController().signal } = {},
   ): Promise<EventBatch> {
-    return this.events.from({ session, signal }, classes, token, timeout);
+    return this.events.from({ session, signals: [signal] }, classes, token, timeout);
   }
 
   next(session = SESSION) {
-    return this.events.next({ session, signal: new AbortController().signal });
+    return this.events.next({ session, signals: [] });
   }
 
   /** A token of now. */
@@ -88,7 +92,11 @@ export function watched<T>(promise: Promise<T>): {
   error: unknown;
   isSettled: boolean;
 } {
-  const state = { value: undefined as T | undefined, error: undefined as unknown, isSettled: false };
+  const state = {
+    value: undefined as T | undefined,
+    error: undefined as unknown,
+    isSettled: false,
+  };
   promise.then(
     (value) => Object.assign(state, { value, isSettled: true }),
     (error: unknown) => Object.assign(state, { error, isSettled: true }),

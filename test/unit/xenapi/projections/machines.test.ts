@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { refOf } from '../../../../src/xenapi/objects/refs.ts';
 import { MACHINES_EVERY_MS } from '../../../../src/xenapi/projections/limits.ts';
 import { HOST_REF } from '../../../../src/xenapi/projections/site-records.ts';
-import { type ServerRig, serverRig } from '../server-rig.ts';
 import { VDISK } from '../../control/catalog/rows.ts';
+import { type ServerRig, serverRig } from '../server-rig.ts';
 
 let server: ServerRig;
 beforeEach(async () => {

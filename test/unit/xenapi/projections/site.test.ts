@@ -166,8 +166,8 @@ describe('the network', () => {
 
     const strict = await open({ path, settings: { nbd: nbd('required') } });
     expect(await strict.rig.call('network.get_purpose', NETWORK_REF)).toEqual([]);
-    expect(await strict.rig.refusal('network.add_purpose', NETWORK_REF, 'insecure_nbd')).toMatchObject(
-      { 0: 'OPERATION_NOT_ALLOWED' },
-    );
+    expect(
+      await strict.rig.refusal('network.add_purpose', NETWORK_REF, 'insecure_nbd'),
+    ).toMatchObject({ 0: 'OPERATION_NOT_ALLOWED' });
   });
 });

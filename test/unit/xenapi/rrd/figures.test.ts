@@ -98,7 +98,8 @@ describe('data sources of the host', () => {
   it('are listed, asked for, and forgotten', async () => {
     transferred(0, 0);
     server.figures.observe(START);
-    const call = (method: string, ...given: unknown[]) => server.rig.call(method, HOST_REF, ...given);
+    const call = (method: string, ...given: unknown[]) =>
+      server.rig.call(method, HOST_REF, ...given);
     const sources = (await call('host.get_data_sources')) as { name_label: string }[];
     expect(sources.map(({ name_label }) => name_label)).toEqual(
       expect.arrayContaining(['loadavg', 'memory_free_kib', 'io_throughput_read_0123abcd']),

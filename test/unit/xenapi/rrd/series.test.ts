@@ -60,16 +60,19 @@ describe('what is exported', () => {
   const exported = (start: number, interval: number) =>
     exportRows([{ name: 'x', series }], SAMPLE, { start, interval });
 
-  it.each(ARCHIVES)('has rows of $step seconds, as Xen Orchestra asks for them', ({ step, rows }) => {
-    // xapi-stats.mjs: one step less than there are rows.
-    const { rows: found, ...meta } = exported(last - step * rows + step, step);
-    expect(meta.step).toBe(step);
-    expect(found.length).toBeGreaterThanOrEqual(rows - 1);
-    expect(found[0]?.t).toBe(meta.end);
-    expect(meta.end % step).toBe(0);
-    expect(found.every(({ t }, index) => t === meta.end - index * step)).toBe(true);
-    expect(found.every(({ values }) => values[0] === 1)).toBe(true);
-  });
+  it.each(ARCHIVES)(
+    'has rows of $step seconds, as Xen Orchestra asks for them',
+    ({ step, rows }) => {
+      // xapi-stats.mjs: one step less than there are rows.
+      const { rows: found, ...meta } = exported(last - step * rows + step, step);
+      expect(meta.step).toBe(step);
+      expect(found.length).toBeGreaterThanOrEqual(rows - 1);
+      expect(found[0]?.t).toBe(meta.end);
+      expect(meta.end % step).toBe(0);
+      expect(found.every(({ t }, index) => t === meta.end - index * step)).toBe(true);
+      expect(found.every(({ values }) => values[0] === 1)).toBe(true);
+    },
+  );
 
   it('is as fine as goes back far enough when nobody says how fine', () => {
     expect(exported(last - 500, 0).step).toBe(5);

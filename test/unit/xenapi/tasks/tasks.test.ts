@@ -200,7 +200,8 @@ describe('whose a task is', () => {
     for (const change of [
       (ref: string, caller: Caller) => tasks.cancel(ref, caller, BY),
       (ref: string, caller: Caller) => tasks.setStatus(ref, caller, 'success'),
-      (ref: string, caller: Caller) => tasks.changeOtherConfig(ref, caller, 'm', (config) => config),
+      (ref: string, caller: Caller) =>
+        tasks.changeOtherConfig(ref, caller, 'm', (config) => config),
       (ref: string, caller: Caller) => tasks.destroy(ref, caller, BY),
       (ref: string, caller: Caller) => tasks.adopt(ref, caller),
     ]) {
