@@ -94,8 +94,9 @@ function updates(figures: Figures, query: Query, asJson: boolean): string {
   const start = numberIn(query, 'start', 0);
   const interval = numberIn(query, 'interval', 0);
   const isHost = query.get('host') === 'true' && (query.get('cf') ?? 'AVERAGE') === 'AVERAGE';
+  const prefix = `AVERAGE:host:${figures.hostUuid}`;
   const columns = (isHost ? figures.sources() : []).map(({ name, series }) => ({
-    name: `AVERAGE:host:${figures.hostUuid}:${name}`,
+    name: `${prefix}:${name}`,
     series,
   }));
   const rows = exportRows(columns, figures.sample ?? 0, { start, interval });

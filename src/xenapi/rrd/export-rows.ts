@@ -32,7 +32,8 @@ export function exportRows(
   const { step } = archive;
   const newest = lastSlot(archive, sample);
   const rows: { t: number; values: number[] }[] = [];
-  for (let slot = newest; slot > newest - archive.rows && slot * step >= start; slot--) {
+  const oldest = Math.max(1, newest - archive.rows + 1, Math.ceil(start / step));
+  for (let slot = newest; slot >= oldest; slot--) {
     rows.push({ t: slot * step, values: columns.map(({ series }) => series.at(archive, slot)) });
   }
   return {
