@@ -26,7 +26,7 @@ async function live(seed: number, isNative: boolean, steps: number): Promise<num
     await life.end();
     return life.compared;
   } catch (error) {
-    const tail = life.log.slice(-130).join('\n');
+    const tail = life.log.slice(-40).join('\n');
     throw new Error(`seed ${seed}, after:\n${tail}`, { cause: error });
   }
 }
