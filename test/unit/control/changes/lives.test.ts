@@ -31,7 +31,7 @@ async function live(seed: number, isNative: boolean, steps: number): Promise<num
   }
 }
 
-const LIVES = Number(process.env['ROOTCAST_LIVES'] ?? 2);
+const LIVES = Number(process.env['ROOTCAST_LIVES'] ?? 1);
 
 test.each([
   ['by layers', false],
