@@ -46,12 +46,15 @@ import { LayerRepositories, type OpenStorage } from './storage/index.ts';
 import { tlsFiles } from './tls-files.ts';
 import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
+import { type ServiceDisks, startXenApi, XenEvents } from './xen/index.ts';
 
 export interface RunningService {
   /** Where the REST API listens, e.g. `http://127.0.0.1:8480`. */
   readonly http: string;
   /** Where the NBD server listens. */
   readonly nbd: string;
+  /** Where XenAPI listens; undefined: it does not. */
+  readonly xenapi: string | undefined;
   readonly pxe: RunningPxe['addresses'] | undefined;
   /** Resolves with the error when the service cannot go on. */
   readonly failed: Promise<Error>;
@@ -129,6 +132,7 @@ async function compose(
   const path = { folder, catalog, repository, bootId, log, fail };
   const opened = await startDataPath(config, path, closers);
   const { dataPlane, pool, layers, overlays, storage, replicator, journals, bootReads } = opened;
+  const { disks } = opened;
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -136,6 +140,7 @@ async function compose(
   });
   closers.add('transfers', () => transfers.close());
   const bootMedia = new ServiceBootMedia();
+  const xenEvents = new XenEvents();
   const control = createControl({
     ...{ bootMedia, catalog, dataPlane },
     preparer: new ServiceImagePreparer(folder),
@@ -154,7 +159,10 @@ async function compose(
     storage: storage.storage,
     replication: replicationParts(replicator, storage),
     replicas: new LayerReplicaStore({ folder, dataPlane, repository, layers, newId: randomUUID }),
-    onEvent: (event) => log.info({ event }, event.message),
+    onEvent: (event) => {
+      log.info({ event }, event.message);
+      xenEvents.note(event);
+    },
   });
   closers.add('tasks', () => closeControl(control));
   for (const damage of journals.damages) recordEvent(control, damageEvent(damage));
@@ -162,23 +170,50 @@ async function compose(
   await dataPlane.loadOverlays();
   startTicker(control, config, (name, close) => closers.add(name, close), log);
 
+  const parts = { folder, token, control, bootMedia, layers, dataPlane, disks, xenEvents, log };
+  const addresses = await startListeners(config, { ...parts, nbdPort: pool.port }, closers);
+  return { ...addresses, failed, stop: () => closers.closeAll() };
+}
+
+/** Everything but NBD, which the data workers listen for. */
+async function startListeners(
+  config: Config,
+  parts: {
+    readonly folder: DataFolder;
+    readonly token: string;
+    readonly control: Control;
+    readonly bootMedia: ServiceBootMedia;
+    readonly layers: LayerShelf;
+    readonly dataPlane: ServiceDataPlane;
+    readonly disks: ServiceDisks;
+    readonly xenEvents: XenEvents;
+    readonly nbdPort: number;
+    readonly log: Log;
+  },
+  closers: Closers,
+): Promise<Pick<RunningService, 'http' | 'nbd' | 'xenapi' | 'pxe'>> {
+  const { folder, token, control, bootMedia, layers, nbdPort, log } = parts;
   const app = buildApi({
     control,
     token,
     logger: log.child({ name: 'api' }, { level: config.log.level === 'debug' ? 'debug' : 'warn' }),
   });
-  const http = await listenHttp(app, splitHostPort(config.http.listen, 'http.listen'));
+  const listen = splitHostPort(config.http.listen, 'http.listen');
+  const http = await listenHttp(app, listen, 'http.listen');
   closers.add('REST API', () => closeHttp(app));
-  const pxe = await startPxeServices(config, control, layers, pool.port, log);
+  const xen = { ...parts, uploads: folder.uploads };
+  const xenapi = await startXenApi(config, xen, (name, close) => closers.add(name, close));
+  parts.xenEvents.follow(xenapi);
+  const pxe = await startPxeServices(config, control, layers, nbdPort, log);
   if (pxe !== undefined) {
     closers.add('PXE', () => pxe.close());
     const { address: host, port } = pxe.addresses.http;
     bootMedia.setOwnServer({ host, port });
   }
-
-  const nbd = `nbd://${config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'))}:${pool.port}`;
-  announce(folder, control, { http, nbd });
-  return { http, nbd, pxe: pxe?.addresses, failed, stop: () => closers.closeAll() };
+  const host = config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'));
+  const told = { http, nbd: `nbd://${host}:${nbdPort}` };
+  announce(folder, control, { ...told, ...(xenapi === undefined ? {} : { xenapi: xenapi.url }) });
+  return { ...told, xenapi: xenapi?.url, pxe: pxe?.addresses };
 }
 
 /** What a crash left of layers goes first. */
@@ -204,7 +239,7 @@ function admissionOf({ boots }: Config) {
 function announce(
   folder: DataFolder,
   control: Control,
-  addresses: { readonly http: string; readonly nbd: string },
+  addresses: { readonly http: string; readonly nbd: string; readonly xenapi?: string },
 ): void {
   const told = `${JSON.stringify({ ...addresses, pid: process.pid })}\n`;
   replaceFile(join(folder.path, 'server.json'), told, 0o644);
@@ -232,6 +267,7 @@ async function startDataPath(
   readonly layers: LayerShelf;
   readonly overlays: OverlayBook;
   readonly storage: OpenStorage;
+  readonly disks: ServiceDisks;
   readonly replicator: ReplicationThread;
   readonly journals: FlushJournals;
   readonly bootReads: ServiceBootReads;
@@ -298,7 +334,8 @@ async function startDataPath(
   dataPlane.attach(pool);
   bootReads.attach(pool);
   opened.reachWorkers(pool);
-  return { dataPlane, pool, layers, overlays, storage, replicator, journals, bootReads };
+  const { disks } = opened;
+  return { dataPlane, pool, layers, overlays, storage, disks, replicator, journals, bootReads };
 }
 
 /** What is wrong with them is said; the service goes on. */
