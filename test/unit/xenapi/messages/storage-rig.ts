@@ -45,10 +45,12 @@ export const DISK = describeClass({
 function disks({ control, objects }: Xen): Projection {
   const changed = (_table: unknown, id: string): void => {
     const volume = control.catalog.volumes.byId(id);
-    if (volume === undefined) return objects.delete('VDI', refOf('VDI', id));
+    const disk = refOf('VDI', id);
+    objects.delete('VDI', volume === undefined ? disk : '');
+    if (volume === undefined) return;
     const { repositoryId, size } = volume;
     const record = { uuid: id, SR: refOf('SR', repositoryId), virtual_size: size, managed: true };
-    objects.put('VDI', refOf('VDI', id), record, { kind: 'volume', id });
+    objects.put('VDI', disk, record, { kind: 'volume', id });
   };
   return {
     ...{ tables: ['volumes'] as const, classes: [], changed, keptChanged: () => undefined },
