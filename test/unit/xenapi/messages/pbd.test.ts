@@ -283,14 +283,15 @@ describe('an SR that is none of a repository', () => {
       physical_size: 5,
     });
     await rig.call('SR.scan', ref);
-    for (const call of [
+    const refused: [string, ...unknown[]][] = [
       ['SR.forget', ref],
       ['SR.destroy', ref],
       ['SR.set_name_label', ref, 'x'],
       ['SR.set_shared', ref, true],
       ['SR.set_other_config', ref, NONE],
       ['SR.assert_can_host_ha_statefile', ref],
-    ] as const) {
+    ];
+    for (const call of refused) {
       expect(await rig.refusal(...call)).toEqual(['SR_OPERATION_NOT_SUPPORTED', ref]);
     }
     const pbd = { host: HOST, SR: ref, device_config: NONE };
