@@ -48,6 +48,7 @@ export class Projector {
 
   close(): void {
     this.#unfollow();
+    this.#due.clear(); // the catalog is closed soon
   }
 
   /** What is due is done. What a projection reads meanwhile is as it is. */

@@ -14,7 +14,7 @@ import { runOperation } from '../../disks/run-operation.ts';
 import { isNullRef } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { isTakenIn, madeOf, nameNow } from './make.ts';
+import { madeOf, nameNow, placeIn } from './make.ts';
 import { copiedFields, doing, pluggedRepository } from './parts.ts';
 
 export const snapshotVdi =
@@ -25,8 +25,9 @@ export const snapshotVdi =
       const { control } = xen;
       const repository = pluggedRepository(xen, disk.record.SR);
       const { id } = volumeOf(xen, disk).volume;
-      const isTaken = (name: string) => control.catalog.snapshots.byName(id, name) !== undefined;
-      return madeOf(xen, copiedFields(disk.record), isTaken, (names, keep) =>
+      const { snapshots } = control.catalog;
+      const place = { id, isTaken: (name: string) => snapshots.byName(id, name) !== undefined };
+      return madeOf(xen, copiedFields(disk.record), place, (names, keep) =>
         runOperation(xen, call, () => {
           const volumes = [volumeOf(xen, disk).volume.name];
           const input = { ...names, volumes };
@@ -56,7 +57,7 @@ export async function cloned(
   kind: 'linked' | 'full',
 ): Promise<Ref> {
   const target = pluggedRepository(xen, sr);
-  return madeOf(xen, copiedFields(disk.record), isTakenIn(xen, target), (names, keep) =>
+  return madeOf(xen, copiedFields(disk.record), placeIn(xen, target), (names, keep) =>
     runOperation(xen, call, () => startClone(xen, disk, { ...names, kind, sr }, keep)),
   );
 }
