@@ -9,6 +9,7 @@ import {
 import type { Call, Handlers } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import type { VDI } from '../../datamodel/vdi.ts';
+import { keepSameDifference } from '../../disks/differences.ts';
 import { type Disk, diskOf, snapshotOf, volumeOf } from '../../disks/disk.ts';
 import { runOperation } from '../../disks/run-operation.ts';
 import { isNullRef } from '../../objects/refs.ts';
@@ -31,7 +32,10 @@ export const snapshotVdi =
         runOperation(xen, call, () => {
           const volumes = [volumeOf(xen, disk).volume.name];
           const input = { ...names, volumes };
-          return createSnapshot(control, nameNow(xen, repository), input, (made) => keep(made.id));
+          return createSnapshot(control, nameNow(xen, repository), input, (made) => {
+            keep(made.id);
+            keepSameDifference(xen, id, made.id);
+          });
         }),
       );
     });
@@ -75,7 +79,10 @@ function startClone(
 ): TaskView {
   const { control } = xen;
   const { sr, ...names } = given;
-  const whenKept = ({ id }: { readonly id: string }): void => keep(id);
+  const whenKept = ({ id }: { readonly id: string }): void => {
+    keep(id);
+    keepSameDifference(xen, disk.origin.id, id);
+  };
   const elsewhere =
     sr === disk.record.SR ? {} : { repository: nameNow(xen, pluggedRepository(xen, sr)) };
   const input = { ...names, ...elsewhere };
