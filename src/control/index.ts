@@ -40,6 +40,7 @@ export type {
   SnapshotRecord,
   VolumeRecord,
 } from './catalog/storage/records.ts';
+export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
 export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
 export { type Changes, changesBetween } from './changes/between.ts';
 export { ChangedBlocks } from './changes/changed-blocks.ts';
@@ -52,8 +53,6 @@ export {
   trackedDisk,
   untrackChanges,
 } from './changes/track.ts';
-export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
-export { CHANGE_BLOCK_BYTES, MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH } from './limits.ts';
 export {
   type Control,
   type ControlOptions,
@@ -63,6 +62,11 @@ export {
   recordEvent,
 } from './control.ts';
 export type { HookCall, HookEnd, HookRunner } from './hook-port.ts';
+export {
+  CHANGE_BLOCK_BYTES,
+  MAX_DESCRIPTION_LENGTH,
+  MAX_NAME_LENGTH,
+} from './limits.ts';
 export * from './operations/index.ts';
 export type {
   BootFileNames,
@@ -144,6 +148,7 @@ export type {
   Transfers,
   WrittenFile,
 } from './transfer-port.ts';
+export { freeName, isNameOf, shortDescription } from './values/free-name.ts';
 export { NO_BOOT_FILES } from './values/no-boot-files.ts';
 export { writeLock } from './versions/lease-lock.ts';
 export { maintain } from './versions/maintain.ts';

@@ -97,6 +97,8 @@ export interface ForeignVolume {
   readonly name: string;
   readonly size: number;
   readonly wwid: string | undefined;
+  /** It was ours, and is not known any more: the id that it had, or that of what it was a part of. */
+  readonly tag?: string | undefined;
 }
 
 export interface VolumeMapping {
@@ -182,6 +184,8 @@ export interface Storage {
       readonly repositoryId: string;
       readonly nativeId: string;
       readonly volumeId: string;
+      /** It was ours: what listForeign says, which spares a look at all there is. */
+      readonly tag?: string | undefined;
     },
     keep: (volume: StoredVolume) => T,
   ): Promise<T>;

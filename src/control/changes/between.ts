@@ -3,7 +3,7 @@ import type { Control } from '../control.ts';
 import { MAX_CHANGE_ATTEMPTS } from '../limits.ts';
 import { diffToVolume } from '../operations/storage/diff-to-volume.ts';
 import type { Call } from '../storage-port.ts';
-import { ChangedBlocks } from './changed-blocks.ts';
+import type { ChangedBlocks } from './changed-blocks.ts';
 import { type LineageStep, wayBetween } from './lineage.ts';
 import { changesAlong, sizeOfDisk } from './step-changes.ts';
 import { requireTracked } from './track.ts';

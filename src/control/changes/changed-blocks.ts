@@ -10,7 +10,7 @@ export class ChangedBlocks {
   readonly bits: Uint8Array;
 
   /** @param size bytes @param bits not copied; none: nothing has changed */
-  constructor(size: number, bits = new Uint8Array(bytesFor(size))) {
+  constructor(size: number, bits: Uint8Array = new Uint8Array(bytesFor(size))) {
     this.size = size;
     this.bits = bits;
   }

@@ -3,7 +3,7 @@ import { Fault } from '../../errors/index.ts';
 import type { Control } from '../control.ts';
 import { refuseReplicated } from '../replication/refuse-replicated.ts';
 import { currentSnapshot, turnsOf } from '../storage/delete-stored-snapshot.ts';
-import { snapshotSubject, repositoryName } from '../storage/names.ts';
+import { repositoryName, snapshotSubject } from '../storage/names.ts';
 import { inTurn } from '../storage/turns.ts';
 import type { Call } from '../storage-port.ts';
 import { wantedPast } from './going.ts';
@@ -108,7 +108,15 @@ export async function releaseAnchors(
   }
 }
 
-function refuseKept({ held, volumeName, name }: { held: boolean; volumeName: string; name: string }): void {
+function refuseKept({
+  held,
+  volumeName,
+  name,
+}: {
+  held: boolean;
+  volumeName: string;
+  name: string;
+}): void {
   if (!held) return;
   throw new Fault('IN_USE', `snapshot ${volumeName}@${name} is held`, {
     field: 'snapshot.held',

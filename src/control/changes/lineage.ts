@@ -32,7 +32,9 @@ export function parentOf({ snapshots, volumes }: Catalog, id: string): string | 
 /** Snapshots of the same volume that came after it. */
 export function childrenOf({ snapshots }: Catalog, id: string): readonly string[] {
   const volumeId = snapshots.byId(id)?.volumeId;
-  return snapshots.childrenOf(id).flatMap((child) => (child.volumeId === volumeId ? [child.id] : []));
+  return snapshots
+    .childrenOf(id)
+    .flatMap((child) => (child.volumeId === volumeId ? [child.id] : []));
 }
 
 /** From where something leads to it. */

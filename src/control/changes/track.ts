@@ -43,7 +43,10 @@ export function isLeaving({ catalog }: Control, snapshotId: string): boolean {
 }
 
 /** Snapshots of a repository of which only the changes are left, or will be. Oldest first. */
-export function disksWithoutData({ catalog }: Control, repositoryId: string): readonly TrackedDisk[] {
+export function disksWithoutData(
+  { catalog }: Control,
+  repositoryId: string,
+): readonly TrackedDisk[] {
   return catalog.trackedDisks.withoutData(repositoryId);
 }
 

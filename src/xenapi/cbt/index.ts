@@ -24,9 +24,9 @@ import {
 import { backendFailure, type XenError } from '../xen-error.ts';
 import { encodeBitmap } from './bitmap.ts';
 
-/** By the texts that sm has for them. */
-const CANNOT_COMPARE = 459;
-const INCONSISTENT = 460;
+/** sm's CBTMetadataInconsistent and CBTChangedBlocksError. */
+const INCONSISTENT = 459;
+const CANNOT_COMPARE = 460;
 
 /**
  * Base64 of one bit for each 64 KiB of `to`.
@@ -39,10 +39,10 @@ export async function listChangedBlocks(
   { from, to }: { readonly from: string; readonly to: string },
   call: Call,
 ): Promise<string> {
-  if (from === to) throw inconsistent('source and target VDI are the same');
+  if (from === to) throw cannotCompare('source and target VDI are the same');
   for (const id of [from, to]) {
     if (trackedDisk(control, id) === undefined) {
-      throw inconsistent('changed block tracking is disabled for one of the VDIs');
+      throw cannotCompare('changed block tracking is disabled for one of the VDIs');
     }
   }
   const changes: Changes = await changesBetween(control, { fromId: from, toId: to }, call);
@@ -50,9 +50,12 @@ export async function listChangedBlocks(
     case 'changed':
       return encodeBitmap(changes.blocks);
     case 'unrelated':
-      throw inconsistent('the target VDI does not come after the source VDI');
+      throw cannotCompare('the target VDI does not come after the source VDI');
     case 'shrunk':
-      throw backendFailure(CANNOT_COMPARE, `${COMPARE} [the target VDI is smaller]`);
+      throw backendFailure(
+        INCONSISTENT,
+        'CBT metadata for given VDIs is inconsistent. [the target VDI is smaller]',
+      );
   }
 }
 
@@ -62,8 +65,7 @@ export function isMetadata(control: Control, id: string): boolean {
   return state === 'anchor' || state === 'log';
 }
 
-const COMPARE = 'Failed to calculate changed blocks for given VDIs.';
-
-function inconsistent(why: string): XenError {
-  return backendFailure(INCONSISTENT, `CBT metadata for given VDIs is inconsistent. [${why}]`);
+function cannotCompare(why: string): XenError {
+  const message = `Failed to calculate changed blocks for given VDIs. [${why}]`;
+  return backendFailure(CANNOT_COMPARE, message);
 }

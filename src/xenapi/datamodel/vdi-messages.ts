@@ -19,7 +19,10 @@ const INTRODUCED = {
   sharable: parameter('bool', 'See the field'),
   read_only: parameter('bool', 'Passed over, as xapi does'),
   other_config: parameter(STRING_MAP, 'See the field'),
-  location: parameter('string', "Rootcast's id of a volume that was forgotten, or the storage's own of one that is not ours yet"),
+  location: parameter(
+    'string',
+    "Rootcast's id of a volume that was forgotten, or the storage's own of one that is not ours yet",
+  ),
   xenstore_data: parameter(STRING_MAP, 'See the field', { byDefault: new Map() }),
   sm_config: parameter(STRING_MAP, 'See the field', { byDefault: new Map() }),
   managed: parameter('bool', 'Passed over', { byDefault: true }),
@@ -286,7 +289,9 @@ const OWN_MESSAGES = {
 };
 
 /** Those that are always refused: they are of xapi's own processes. */
-export const OWN_MESSAGE_NAMES = Object.keys(OWN_MESSAGES) as readonly (keyof typeof OWN_MESSAGES)[];
+export const OWN_MESSAGE_NAMES = Object.keys(
+  OWN_MESSAGES,
+) as readonly (keyof typeof OWN_MESSAGES)[];
 
 export const VDI_MESSAGES = {
   ...STORAGE_MESSAGES,

@@ -1,6 +1,15 @@
 /** Virtual disk images (xen-api datamodel.ml, module VDI): our volumes, snapshots and versions of vDisks. */
 import { NULL_REF } from '../objects/refs.ts';
-import { describeClass, field, map, oneOf, type Role, ref, STRING_MAP, set } from './description.ts';
+import {
+  describeClass,
+  field,
+  map,
+  oneOf,
+  type Role,
+  ref,
+  STRING_MAP,
+  set,
+} from './description.ts';
 import { VDI_MESSAGES } from './vdi-messages.ts';
 import { ON_BOOT, VDI_TYPE } from './vdi-types.ts';
 
@@ -60,8 +69,16 @@ export const VDI = describeClass({
       'Bytes that it occupies: all of a thick volume; of a thin one what its storage said at the last VDI.update, 0 before',
     ),
     type: field(VDI_TYPE, 'static', 'What it is for'),
-    sharable: field('bool', 'static', 'Several may write to it; they order their writes themselves'),
-    read_only: field('bool', 'static', 'Nobody writes to it: a snapshot, a replica, a vDisk; or one so declared'),
+    sharable: field(
+      'bool',
+      'static',
+      'Several may write to it; they order their writes themselves',
+    ),
+    read_only: field(
+      'bool',
+      'static',
+      'Nobody writes to it: a snapshot, a replica, a vDisk; or one so declared',
+    ),
     other_config: field(STRING_MAP, 'rw', "Clients' own"),
     storage_lock: field('bool', 'dynamic', 'Never'),
     location: field('string', 'dynamic', "Rootcast's id of it", { byDefault: '' }),

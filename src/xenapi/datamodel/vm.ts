@@ -44,7 +44,10 @@ export const VM = describeClass({
     allowed_operations: field(set(VM_OPERATION), 'None', []),
     current_operations: field(map('string', VM_OPERATION), 'None', new Map()),
     name_label: text('Control domain on host: and its name'),
-    name_description: text('For people', 'The domain which manages physical devices and manages other domains'),
+    name_description: text(
+      'For people',
+      'The domain which manages physical devices and manages other domains',
+    ),
     power_state: field(POWER_STATE, 'It runs', 'Running'),
     user_version: whole('Of clients'),
     is_a_template: never('Never'),

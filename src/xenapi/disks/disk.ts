@@ -27,7 +27,8 @@ export function diskOf({ objects }: Pick<Xen, 'objects'>, ref: Ref): Disk {
 export function volumeOf({ control: { catalog } }: Parts, { ref, origin }: Disk) {
   const volume = catalog.volumes.byId(origin.id);
   const repository = volume && catalog.repositories.byId(volume.repositoryId);
-  if (volume === undefined || repository === undefined) throw xenError('HANDLE_INVALID', 'VDI', ref);
+  if (volume === undefined || repository === undefined)
+    throw xenError('HANDLE_INVALID', 'VDI', ref);
   return { volume, repository };
 }
 

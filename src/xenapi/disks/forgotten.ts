@@ -20,7 +20,10 @@ export function isForgotten({ kept }: Pick<Xen, 'kept'>, id: string): boolean {
 }
 
 /** What a scan of the SR does, as xapi's: all that lies there has a record again. */
-export function showForgotten({ kept, control }: Pick<Xen, 'kept' | 'control'>, repositoryId: string): void {
+export function showForgotten(
+  { kept, control }: Pick<Xen, 'kept' | 'control'>,
+  repositoryId: string,
+): void {
   const { catalog } = control;
   const withoutData = new Set(disksWithoutData(control, repositoryId).map(({ id }) => id));
   catalog.transaction(() => {

@@ -69,7 +69,12 @@ export function allowedOperations(at: VdiSituation): readonly VdiOperation[] {
 
 /** @returns why not; undefined: it may be tried */
 export function refusalOf(operation: VdiOperation, at: VdiSituation): XenError | undefined {
-  return busy(operation, at) ?? inUse(operation, at) ?? unsupported(operation, at) ?? unfit(operation, at);
+  return (
+    busy(operation, at) ??
+    inUse(operation, at) ??
+    unsupported(operation, at) ??
+    unfit(operation, at)
+  );
 }
 
 /** A copy is long, and others need not wait for it; everything else is alone. */
@@ -117,7 +122,10 @@ function unsupported(
     return xenError('VDI_INCOMPATIBLE_TYPE', ref, record.type);
   }
   if (record.sm_config.get(ROLE_KEY) === REPLICA && !OF_REPLICAS.has(operation)) {
-    return xenError('OPERATION_NOT_ALLOWED', 'VDI is a replica: only its replication writes it, and its snapshots are whole');
+    return xenError(
+      'OPERATION_NOT_ALLOWED',
+      'VDI is a replica: only its replication writes it, and its snapshots are whole',
+    );
   }
   if (operation === 'set_on_boot' && record.cbt_enabled) return xenError('VDI_CBT_ENABLED', ref);
   return undefined;

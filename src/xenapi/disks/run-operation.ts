@@ -33,7 +33,10 @@ export async function runOperation(
 }
 
 /** One that is of no use to be cancelled: it undoes what was made. Never throws. */
-export async function undoOperation(xen: Pick<Xen, 'control' | 'log'>, start: () => TaskView): Promise<void> {
+export async function undoOperation(
+  xen: Pick<Xen, 'control' | 'log'>,
+  start: () => TaskView,
+): Promise<void> {
   const call = { signal: new AbortController().signal, progress: () => undefined };
   try {
     await runOperation(xen, call, start);

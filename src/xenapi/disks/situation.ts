@@ -1,7 +1,8 @@
 /** The facts that rules.ts judges by, of the database of objects. */
+
+import type { Ref } from '../datamodel/description.ts';
 import { VBD } from '../datamodel/vbd.ts';
 import { VDI } from '../datamodel/vdi.ts';
-import type { Ref } from '../datamodel/description.ts';
 import type { Xen } from '../xen.ts';
 import type { VdiRecord } from './disk.ts';
 import { allowedOperations, type VdiSituation } from './rules.ts';

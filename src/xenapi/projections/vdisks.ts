@@ -72,7 +72,10 @@ class VdisksProjection implements Projection {
     for (const version of sealed) {
       this.#owners.set(version.id, vdiskId);
       const record = ofVersion(vdisk, version, ref);
-      objects.put(VDI.name, refOf(VDI.name, version.id), record, { kind: 'version', id: version.id });
+      objects.put(VDI.name, refOf(VDI.name, version.id), record, {
+        kind: 'version',
+        id: version.id,
+      });
     }
   }
 

@@ -12,8 +12,10 @@ import {
   MAX_PASSWORDS_HASHED_AT_ONCE,
   MAX_PASSWORDS_WAITING,
   MAX_XEN_PASSWORD_LENGTH,
+  PASSWORD_LOG_COST,
   XEN_LOGIN_NOTED_EVERY_MS,
 } from '../../../src/control/limits.ts';
+import { verifyPassword } from '../../../src/control/values/password-hash.ts';
 import { type FakeService, fakeService, kinds, START } from './support/fake-service.ts';
 
 const TOKEN = 'the-token-of-the-api';
@@ -52,11 +54,14 @@ describe('users of XenAPI', () => {
   });
 
   it('have hashes that nobody can tell equal passwords from', async () => {
+    service = fakeService({ passwordLogCost: PASSWORD_LOG_COST });
     await add('a');
     await add('b');
     const [a = '', b = ''] = service.control.catalog.xenUsers.all().map((user) => user.password);
     expect(a).toMatch(/^\$scrypt\$ln=15,r=8,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
     expect(b).not.toBe(a);
+    expect(await login('a', PASSWORD)).toBeDefined();
+    expect(await login('a', 'wrong')).toBeUndefined();
   });
 
   it('are refused: a name that is taken or none, a password too short or too long, and root', async () => {
@@ -83,6 +88,23 @@ describe('users of XenAPI', () => {
     const both = await Promise.allSettled([add(), add()]);
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     expect(service.control.catalog.xenUsers.all()).toHaveLength(1);
+  });
+});
+
+describe('a kept password', () => {
+  it('is scrypt as others have it', async () => {
+    // RFC 7914, section 12.
+    const hash = Buffer.from(
+      '7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887',
+      'hex',
+    );
+    const text = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '');
+    const kept = `$scrypt$ln=14,r=8,p=1$${text(Buffer.from('SodiumChloride'))}$${text(hash)}`;
+    expect(await verifyPassword('pleaseletmein', kept)).toBe(true);
+    expect(await verifyPassword('pleaseletmeIn', kept)).toBe(false);
+    for (const none of ['', 'pleaseletmein', '$scrypt$ln=14,r=8,p=1$$', kept.slice(0, 40)]) {
+      expect(await verifyPassword('pleaseletmein', none)).toBe(false);
+    }
   });
 });
 

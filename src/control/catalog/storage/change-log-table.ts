@@ -29,8 +29,12 @@ export class ChangeLogTable {
       INSERT OR REPLACE INTO change_logs (from_id, to_id, repository_id, size, bits) VALUES (?, ?, ?, ?, ?)`);
     this.#get = database.prepare('SELECT * FROM change_logs WHERE from_id = ? AND to_id = ?');
     this.#has = database.prepare('SELECT 1 FROM change_logs WHERE from_id = ? AND to_id = ?');
-    this.#into = database.prepare('SELECT from_id FROM change_logs WHERE to_id = ? ORDER BY from_id');
-    this.#outOf = database.prepare('SELECT to_id FROM change_logs WHERE from_id = ? ORDER BY to_id');
+    this.#into = database.prepare(
+      'SELECT from_id FROM change_logs WHERE to_id = ? ORDER BY from_id',
+    );
+    this.#outOf = database.prepare(
+      'SELECT to_id FROM change_logs WHERE from_id = ? ORDER BY to_id',
+    );
     this.#delete = database.prepare('DELETE FROM change_logs WHERE from_id = ?1 OR to_id = ?1');
   }
 

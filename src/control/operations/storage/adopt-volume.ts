@@ -17,10 +17,9 @@ export async function adoptVolume(
   const id = control.newId();
   const request = { repositoryId: repository.id, nativeId, volumeId: id };
   return control.storage.adopt(request, (stored) =>
-    keepVolume(
-      control,
-      newVolume(control, { id, repository, name, description }, stored),
-      { how: 'adopted', whenKept },
-    ),
+    keepVolume(control, newVolume(control, { id, repository, name, description }, stored), {
+      how: 'adopted',
+      whenKept,
+    }),
   );
 }

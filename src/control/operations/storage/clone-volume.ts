@@ -4,6 +4,7 @@ import type { Control } from '../../control.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { CloneInput, VolumeView } from '../../schemas/stored-volume.ts';
 import { currentVolume } from '../../storage/current-volume.ts';
+import { turnsOf } from '../../storage/delete-stored-snapshot.ts';
 import {
   requireAttached,
   snapshotNameOf,
@@ -11,7 +12,6 @@ import {
   volumeSubject,
 } from '../../storage/names.ts';
 import { refuseReplica } from '../../storage/refuse-replica.ts';
-import { turnsOf } from '../../storage/delete-stored-snapshot.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { SnapshotName, StoredVolume, VolumeName } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';

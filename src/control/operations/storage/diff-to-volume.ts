@@ -44,7 +44,8 @@ async function withMoment<T>(
   await inTurn(control, [volumeId], async () => {
     const volume = volumeNameOf(currentVolume(control, volumeId));
     const of = [{ volume, snapshotId, name: nameOfMoment(snapshotId) }];
-    const keep = ([stored]: readonly StoredSnapshot[]): void => keepMoment(control, volumeId, stored);
+    const keep = ([stored]: readonly StoredSnapshot[]): void =>
+      keepMoment(control, volumeId, stored);
     await control.storage.snapshot({ of }, keep, call);
   });
   try {

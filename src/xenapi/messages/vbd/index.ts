@@ -114,7 +114,11 @@ const media = (xen: Xen, plugs: Plugs) =>
       }),
   }) satisfies Partial<VbdHandlers>;
 
-function keep({ objects, kept }: Xen, ref: string, fields: Readonly<Record<string, unknown>>): void {
+function keep(
+  { objects, kept }: Xen,
+  ref: string,
+  fields: Readonly<Record<string, unknown>>,
+): void {
   kept.set(VBD, objects.origin(VBD.name, ref).id, fields);
 }
 

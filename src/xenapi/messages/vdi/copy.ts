@@ -6,8 +6,8 @@ import { VDI } from '../../datamodel/vdi.ts';
 import { copyBlocks } from '../../disks/copy-blocks.ts';
 import { keepDifference, zeroedBlocksOf } from '../../disks/differences.ts';
 import { type Disk, diskNameOf, diskOf } from '../../disks/disk.ts';
-import { VDISK_SR } from '../../disks/vdisk-sr.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
+import { VDISK_SR } from '../../disks/vdisk-sr.ts';
 import { isNullRef } from '../../objects/refs.ts';
 import type { OpenDisk } from '../../ports.ts';
 import type { Xen } from '../../xen.ts';
@@ -42,7 +42,11 @@ function requireSource(xen: Xen, { record }: Disk): void {
 async function copyIntoNew(
   xen: Xen,
   call: Call,
-  { source, base, sr }: { readonly source: Disk; readonly base: Disk | undefined; readonly sr: Ref },
+  {
+    source,
+    base,
+    sr,
+  }: { readonly source: Disk; readonly base: Disk | undefined; readonly sr: Ref },
 ): Promise<Ref> {
   const { record } = source;
   const fields = { ...copiedFields(record), virtual_size: record.virtual_size };
@@ -91,7 +95,8 @@ async function copyInto(xen: Xen, call: Call, copy: IntoTarget): Promise<readonl
 
 function refuseTarget(xen: Xen, source: Disk, target: Disk): void {
   const { ref, record } = target;
-  if (ref === source.ref) throw xenError('OPERATION_NOT_ALLOWED', 'a VDI cannot be copied into itself');
+  if (ref === source.ref)
+    throw xenError('OPERATION_NOT_ALLOWED', 'a VDI cannot be copied into itself');
   if (record.read_only) throw xenError('VDI_READONLY', ref);
   const { virtual_size: size } = source.record;
   if (record.virtual_size < size) throw xenError('VDI_TOO_SMALL', ref, String(size));

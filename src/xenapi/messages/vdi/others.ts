@@ -52,7 +52,11 @@ export const generateConfig =
     return doing(xen, call, disk, 'generate_config', async () => {
       if (record.SR !== VDISK_SR) pluggedRepository(xen, record.SR);
       const sr = xen.objects.requireAny('SR', record.SR);
-      return JSON.stringify({ sr_uuid: sr['uuid'], vdi_uuid: record.uuid, location: record.location });
+      return JSON.stringify({
+        sr_uuid: sr['uuid'],
+        vdi_uuid: record.uuid,
+        location: record.location,
+      });
     });
   };
 

@@ -4,7 +4,7 @@ import type { Handlers, SetField } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { VDI } from '../../datamodel/vdi.ts';
 import { type Disk, diskOf, snapshotOf, volumeOf } from '../../disks/disk.ts';
-import { freeName, nameOfLabel, labelOf, shortDescription } from '../../disks/names.ts';
+import { freeName, labelOf, nameOfLabel, shortDescription } from '../../disks/names.ts';
 import { REPLICA, ROLE_KEY } from '../../disks/rules.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import type { Xen } from '../../xen.ts';
@@ -59,7 +59,10 @@ export function rename(
 function renameStored(
   xen: Xen,
   disk: Disk,
-  { label, description }: { readonly label: string | undefined; readonly description: string | undefined },
+  {
+    label,
+    description,
+  }: { readonly label: string | undefined; readonly description: string | undefined },
 ): void {
   const { control } = xen;
   const { volumes, snapshots } = control.catalog;

@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { XEN_ROLES } from '../../../../src/control/catalog/xen/records.ts';
 import { addXenUser, deleteXenUser, updateXenUser } from '../../../../src/control/index.ts';
+import { ROLES } from '../../../../src/xenapi/datamodel/description.ts';
 import {
   authenticateRequest,
   cookiesOf,
@@ -240,6 +242,10 @@ describe('a request over HTTP', () => {
 });
 
 describe('permissions', () => {
+  it('are of the same roles, in the same order, as those that users can have', () => {
+    expect(ROLES).toEqual(XEN_ROLES);
+  });
+
   it('are those of a role and of all below it', () => {
     const all = [
       { className: 'VDI', name: 'get_all', role: 'read-only' },

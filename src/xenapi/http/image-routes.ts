@@ -1,0 +1,39 @@
+/**
+ * The content of VDIs over HTTP: GET /export_raw_vdi and PUT /import_raw_vdi, also with a slash behind, as Xen
+ * Orchestra asks. Read first, then admission.ts, import-vdi.ts, export-vdi.ts.
+ *
+ * The server that this is for may not limit the time of a request.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ImageRouteOptions } from './admission.ts';
+import { Exchange } from './exchange.ts';
+import { exportVdi } from './export-vdi.ts';
+import { importVdi } from './import-vdi.ts';
+
+type Serve = (exchange: Exchange, options: ImageRouteOptions) => Promise<void>;
+
+const ROUTES: readonly { method: 'GET' | 'PUT'; path: string; serve: Serve }[] = [
+  { method: 'PUT', path: '/import_raw_vdi', serve: importVdi },
+  { method: 'GET', path: '/export_raw_vdi', serve: exportVdi },
+];
+
+export function imageRoutes(app: FastifyInstance, options: ImageRouteOptions): void {
+  app.register(async (scope) => {
+    // Whatever type the body says it has, it is read by whom it is for.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    for (const { method, path, serve } of ROUTES) {
+      for (const url of [path, `${path}/`]) {
+        scope.route({
+          method,
+          url,
+          exposeHeadRoute: false,
+          handler: async (request: FastifyRequest, reply: FastifyReply) => {
+            reply.hijack();
+            await serve(new Exchange(request.raw, reply.raw, options.lingerMs), options);
+          },
+        });
+      }
+    }
+  });
+}
