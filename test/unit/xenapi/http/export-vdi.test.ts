@@ -64,12 +64,19 @@ describe('GET /export_raw_vdi', () => {
   });
 
   it('takes what differs from a base, which it opens to read', async () => {
-    const base = server.port.add(memoryOf(Buffer.concat([CONTENT.subarray(0, 2 * M), Buffer.alloc(2 * M)])));
+    const base = server.port.add(
+      memoryOf(Buffer.concat([CONTENT.subarray(0, 2 * M), Buffer.alloc(2 * M)])),
+    );
     for (const changed of [undefined, [{ offset: 2 * M, length: 3 * M + 512 }]]) {
       server.port.changed = changed;
       server.port.opened.length = 0;
       for (const format of ['vhd', 'qcow2'] as const) {
-        const query = { vdi: vdi.uuid, base: base.uuid, format: format.toUpperCase(), session_id: session };
+        const query = {
+          vdi: vdi.uuid,
+          base: base.uuid,
+          format: format.toUpperCase(),
+          session_id: session,
+        };
         const { body, headers } = await get(query);
         expect(headers.get('content-disposition')).toContain(`${vdi.uuid}.${format}`);
         expect(body.length).toBeLessThan(5 * M);
@@ -95,7 +102,10 @@ describe('GET /export_raw_vdi', () => {
     }
     // The cookie says who it is, and the query what is wanted.
     const cookie = `session_id=${session};task_id=${task.ref};vdi=other`;
-    const answer = await get({ vdi: vdi.ref, session_id: 'OpaqueRef:old', task_id: 'no' }, { cookie });
+    const answer = await get(
+      { vdi: vdi.ref, session_id: 'OpaqueRef:old', task_id: 'no' },
+      { cookie },
+    );
     expect(answer.status).toBe(200);
     expect(task.status).toBe('success');
   });
@@ -156,7 +166,12 @@ describe('GET /export_raw_vdi', () => {
     const size = 2040 * 1024 * M;
     const large = server.port.add(new MemoryDevice({ size: size + 512 }));
     const task = server.port.task();
-    const answer = await get({ vdi: large.ref, format: 'vhd', session_id: session, task_id: task.ref });
+    const answer = await get({
+      vdi: large.ref,
+      format: 'vhd',
+      session_id: session,
+      task_id: task.ref,
+    });
     expect(answer.status).toBe(400);
     expect(task.error).toEqual(['VDI_TOO_LARGE', large.ref, String(size)]);
     expect((await get({ vdi: vdi.ref, base: vdi.ref, session_id: session })).status).toBe(400);

@@ -15,7 +15,7 @@ import {
   imageServer,
   type RawAnswer,
 } from './image-server.ts';
-import { MemoryTask, type MemoryVdi, SR } from './memory-image-port.ts';
+import { type MemoryTask, type MemoryVdi, SR } from './memory-image-port.ts';
 
 let server: ImageServer;
 let session: string;
@@ -161,7 +161,11 @@ describe('PUT /import_raw_vdi', () => {
     const query = { vdi: vdi.ref, session_id: session };
     const body = Buffer.alloc(0);
     for (const format of ['raw', 'vhd', 'qcow2', 'tar']) {
-      const probe = { method: 'PUT', path: '/import_raw_vdi', query: { ...query, format } } as const;
+      const probe = {
+        method: 'PUT',
+        path: '/import_raw_vdi',
+        query: { ...query, format },
+      } as const;
       const answer = await ask(server, { ...probe, body });
       expect(answer.status).toBe(200);
     }
