@@ -206,6 +206,8 @@ export const MAX_XEN_USERS = 1_000;
 /** Characters of the password of a XenAPI user. */
 export const MIN_XEN_PASSWORD_LENGTH = 8;
 export const MAX_XEN_PASSWORD_LENGTH = 256;
+/** Cost of hashing a password with scrypt, as a power of 2: 32 MiB and some 100 ms of one core. */
+export const PASSWORD_LOG_COST = 15;
 /** Passwords that are hashed at once, each in 32 MiB and a thread of libuv's pool of four, which files are read by, too. */
 export const MAX_PASSWORDS_HASHED_AT_ONCE = 2;
 /** Passwords that wait to be hashed; beyond it they are refused. */

@@ -160,6 +160,7 @@ async function compose(
     consolidateBeyond: config.layers.most,
     admission: admissionOf(config),
     bootReads,
+    ...(config.xenapi.root ? { xenRootPassword: token } : {}),
     storage: storage.storage,
     replication: replicationParts(replicator, storage),
     replicas: new LayerReplicaStore({ folder, dataPlane, repository, layers, newId: randomUUID }),

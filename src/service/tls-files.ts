@@ -7,17 +7,7 @@ import type { TlsFiles } from './workers/messages.ts';
 export function tlsFiles(tls: Config['nbd']['tls']): TlsFiles {
   const read = (name: 'certificate' | 'key' | 'ca' | 'psk'): string | undefined => {
     const path = tls[name];
-    if (path === undefined || tls.mode === 'off') return undefined;
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (cause) {
-      throw new Fault(
-        'INVALID_INPUT',
-        `nbd.tls.${name}: cannot read ${path}: ${(cause as Error).message}`,
-        { field: `nbd.tls.${name}`, value: path, expected: 'a readable file' },
-        { cause },
-      );
-    }
+    return path === undefined || tls.mode === 'off' ? undefined : readPem(`nbd.tls.${name}`, path);
   };
   return {
     mode: tls.mode,
@@ -27,4 +17,33 @@ export function tlsFiles(tls: Config['nbd']['tls']): TlsFiles {
     clientCertificates: tls.clientCertificates,
     psk: read('psk'),
   };
+}
+
+export interface XenapiTls {
+  /** PEM. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** @returns undefined: plain HTTP. @throws Fault INVALID_INPUT: a file cannot be read */
+export function xenapiTls(tls: Config['xenapi']['tls']): XenapiTls | undefined {
+  const { certificate, key } = tls ?? {};
+  if (certificate === undefined || key === undefined) return undefined;
+  return {
+    certificate: readPem('xenapi.tls.certificate', certificate),
+    key: readPem('xenapi.tls.key', key),
+  };
+}
+
+function readPem(field: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new Fault(
+      'INVALID_INPUT',
+      `${field}: cannot read ${path}: ${(cause as Error).message}`,
+      { field, value: path, expected: 'a readable file' },
+      { cause },
+    );
+  }
 }

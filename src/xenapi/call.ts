@@ -79,7 +79,7 @@ export interface OwnRecords {
 
 export function implement<C extends ClassDescription>(
   description: C,
-  handlers: Handlers<C>,
+  handlers: NoInfer<Handlers<C>>,
   more: { readonly setField?: SetField; readonly own?: OwnRecords } = {},
 ): Implementation {
   return {

@@ -20,8 +20,11 @@ export class XenError extends Error {
 }
 
 /** Checked against the code's own list of parameters; prefer it to the constructor. */
-export function xenError<C extends ErrorCode>(code: C, ...parameters: ErrorParameters<C>): XenError {
-  return new XenError(code, parameters as readonly string[]);
+export function xenError<C extends ErrorCode>(
+  code: C,
+  ...parameters: ErrorParameters<C>
+): XenError {
+  return new XenError(code, parameters as readonly unknown[] as readonly string[]);
 }
 
 /**

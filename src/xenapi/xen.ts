@@ -26,4 +26,3 @@ export interface Xen {
   readonly settings: XenSettings;
   readonly log: (what: string, error: unknown) => void;
 }
-

@@ -13,7 +13,12 @@ import {
 } from '../../src/control/index.ts';
 import type { Adapter } from '../../src/repositories/index.ts';
 import type { Answer, Implementation } from '../../src/xenapi/call.ts';
-import type { ApiType, ClassDescription, Ref, Role } from '../../src/xenapi/datamodel/description.ts';
+import type {
+  ApiType,
+  ClassDescription,
+  Ref,
+  Role,
+} from '../../src/xenapi/datamodel/description.ts';
 import { Dispatcher } from '../../src/xenapi/dispatch/dispatcher.ts';
 import { MessageTable } from '../../src/xenapi/dispatch/message-table.ts';
 import { KeptObjects } from '../../src/xenapi/objects/kept-objects.ts';
@@ -25,10 +30,7 @@ import type { DiskPort } from '../../src/xenapi/ports.ts';
 import type { NewTask, RunningTask, TaskBook } from '../../src/xenapi/tasks-port.ts';
 import type { Xen } from '../../src/xenapi/xen.ts';
 import { XenError } from '../../src/xenapi/xen-error.ts';
-import {
-  FakeDataPlane,
-  FakeImages,
-} from '../unit/control/support/fake-service.ts';
+import { FakeDataPlane, FakeImages } from '../unit/control/support/fake-service.ts';
 import { FakeTransfers } from '../unit/control/support/fake-transfers.ts';
 import { VolumeRig } from './volume-rig.ts';
 
@@ -46,7 +48,10 @@ const NO_DISKS: DiskPort = { open: () => Promise.reject(new Error('this rig has 
 
 /** Tasks that only a test sees. */
 export class RigTasks implements TaskBook {
-  readonly results = new Map<Ref, { readonly result?: string; readonly error?: readonly string[] }>();
+  readonly results = new Map<
+    Ref,
+    { readonly result?: string; readonly error?: readonly string[] }
+  >();
   readonly aborts = new Map<Ref, AbortController>();
   readonly progress = new Map<Ref, number[]>();
 

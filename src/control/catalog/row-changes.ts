@@ -1,7 +1,7 @@
 /**
  * Who is told which rows have changed, for what mirrors a part of the catalog: by triggers, so that no method of a
  * table can forget it, cascades and statements over many rows among them. They are of the connection only (TEMP) and
- * there only while somebody listens; each costs its row about a microsecond.
+ * there only while somebody listens, and cost a change of a row some 4 µs.
  *
  * It says that a row may have changed, never how: whoever is told looks. Of a transaction that was rolled back, too.
  */
@@ -37,7 +37,7 @@ const TRIGGERS = (Object.keys(WATCHED) as ChangedTable[]).flatMap((table) => {
   return (['INSERT', 'UPDATE', 'DELETE'] as const).map((what) => {
     const name = `temp.tell_${what.toLowerCase()}_of_${table}`;
     const rowId = id.replaceAll('ROW', what === 'DELETE' ? 'OLD' : 'NEW');
-    const tell = `SELECT tell_row_change('${table}', ${rowId})`;
+    const tell = `SELECT tell_row_change('${table}/' || ${rowId})`;
     return {
       drop: `DROP TRIGGER IF EXISTS ${name};`,
       create: `CREATE TRIGGER IF NOT EXISTS ${name} AFTER ${what} ON main.${stored} BEGIN ${tell}; END;`,
@@ -50,14 +50,14 @@ const DROP = TRIGGERS.map(({ drop }) => drop).join('\n');
 export class RowChanges {
   readonly #database: DatabaseSync;
   readonly #listeners = new Set<{ readonly tell: RowsListener }>();
-  #changed = new Map<string, RowChange>();
+  /** `table/id`, as the triggers say it. */
+  #changed = new Set<string>();
   #isTelling = false;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
-    // The only caller is a trigger above: both arguments are what it says.
-    database.function('tell_row_change', (table, id) => {
-      this.#note({ table: table as ChangedTable, id: String(id) });
+    database.function('tell_row_change', (row) => {
+      this.#note(String(row));
       return null;
     });
   }
@@ -81,8 +81,8 @@ export class RowChanges {
     if (this.#isTelling) return; // by a listener that changes something: told when all know what came before
     this.#isTelling = true;
     while (this.#changed.size > 0) {
-      const changes = [...this.#changed.values()];
-      this.#changed = new Map();
+      const changes = [...this.#changed].map(changeOf);
+      this.#changed = new Set();
       for (const listener of [...this.#listeners]) tellOne(listener.tell, changes);
     }
     this.#isTelling = false;
@@ -97,11 +97,17 @@ export class RowChanges {
     this.#database.exec(this.#listeners.size > 0 ? CREATE : DROP);
   }
 
-  #note(change: RowChange): void {
+  #note(row: string): void {
     // A transaction tells when it is committed (catalog.ts). What has none, or came to nothing, is told by this.
     if (this.#changed.size === 0) queueMicrotask(() => this.tell());
-    this.#changed.set(`${change.table}/${change.id}`, change);
+    this.#changed.add(row);
   }
+}
+
+function changeOf(row: string): RowChange {
+  const slash = row.indexOf('/');
+  // The only caller is a trigger above.
+  return { table: row.slice(0, slash) as ChangedTable, id: row.slice(slash + 1) };
 }
 
 /** The change is made, and who made it must not hear that it failed: a listener tells of its own failures itself. */

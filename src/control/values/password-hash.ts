@@ -5,8 +5,6 @@
  */
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto';
 
-/** Some 100 ms of one core and 32 MiB. */
-const LOG_COST = 15;
 const BLOCK_SIZE = 8;
 const PARALLELISM = 1;
 const SALT_BYTES = 16;
@@ -15,14 +13,16 @@ const HASH_BYTES = 32;
 const FORMAT =
   /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
 
-/** Of nobody: it takes as long to compare with as one that is somebody's, and nothing is known to match. */
-export const NOBODYS_PASSWORD = phc(Buffer.alloc(SALT_BYTES), Buffer.alloc(HASH_BYTES));
-
-/** Not on the main thread. */
-export async function hashPassword(password: string): Promise<string> {
+/** Not on the main thread. @param logCost 2 to its power is the cost: 1 KiB and some 3 µs each */
+export async function hashPassword(password: string, logCost: number): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
-  const hash = await derive(password, salt, HASH_BYTES, [LOG_COST, BLOCK_SIZE, PARALLELISM]);
-  return phc(salt, hash);
+  const hash = await derive(password, salt, HASH_BYTES, [logCost, BLOCK_SIZE, PARALLELISM]);
+  return phc(logCost, salt, hash);
+}
+
+/** Of nobody: it takes as long to compare with as one that is somebody's, and nothing is known to match. */
+export function nobodysPassword(logCost: number): string {
+  return phc(logCost, Buffer.alloc(SALT_BYTES), Buffer.alloc(HASH_BYTES));
 }
 
 /** Not on the main thread. @returns false also for a hash that is none */
@@ -35,9 +35,9 @@ export async function verifyPassword(password: string, kept: string): Promise<bo
   return timingSafeEqual(given, expected);
 }
 
-function phc(salt: Buffer, hash: Buffer): string {
+function phc(logCost: number, salt: Buffer, hash: Buffer): string {
   const text = (bytes: Buffer): string => bytes.toString('base64').replaceAll('=', '');
-  return `$scrypt$ln=${LOG_COST},r=${BLOCK_SIZE},p=${PARALLELISM}$${text(salt)}$${text(hash)}`;
+  return `$scrypt$ln=${logCost},r=${BLOCK_SIZE},p=${PARALLELISM}$${text(salt)}$${text(hash)}`;
 }
 
 function derive(

@@ -4,15 +4,20 @@
  */
 import { Fault } from '../../errors/index.ts';
 import { MAX_PASSWORDS_HASHED_AT_ONCE, MAX_PASSWORDS_WAITING } from '../limits.ts';
-import { hashPassword, NOBODYS_PASSWORD, verifyPassword } from '../values/password-hash.ts';
+import { hashPassword, nobodysPassword, verifyPassword } from '../values/password-hash.ts';
 
 export class PasswordTurns {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
+  readonly #logCost: number;
+
+  constructor(logCost: number) {
+    this.#logCost = logCost;
+  }
 
   /** @throws Fault LIMIT_EXCEEDED */
   hash(password: string): Promise<string> {
-    return this.#inTurn(() => hashPassword(password));
+    return this.#inTurn(() => hashPassword(password, this.#logCost));
   }
 
   /**
@@ -21,7 +26,8 @@ export class PasswordTurns {
    */
   verify(password: string, kept: string | undefined): Promise<boolean> {
     return this.#inTurn(async () => {
-      const matches = await verifyPassword(password, kept ?? NOBODYS_PASSWORD);
+      const compared = kept ?? nobodysPassword(this.#logCost);
+      const matches = await verifyPassword(password, compared);
       return matches && kept !== undefined;
     });
   }

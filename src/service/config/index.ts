@@ -6,5 +6,6 @@ export {
   type ServeArguments,
   splitHostPort,
   workerCount,
+  xenapiListen,
 } from './load.ts';
 export type { Config } from './schema.ts';

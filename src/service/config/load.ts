@@ -207,6 +207,13 @@ function checkTogether(config: Config): void {
   if (tls.clientCertificates && tls.ca === undefined) {
     throw wrong('nbd.tls.clientCertificates', true, 'nbd.tls.ca as well', 'configuration');
   }
+  const { certificate, key } = config.xenapi.tls ?? {};
+  if ((certificate === undefined) !== (key === undefined)) {
+    const given = certificate === undefined ? 'key' : 'certificate';
+    const missing = certificate === undefined ? 'certificate' : 'key';
+    const value = certificate ?? key;
+    throw wrong(`xenapi.tls.${given}`, value, `xenapi.tls.${missing} as well`, 'configuration');
+  }
   const { dhcp } = config.pxe;
   if (dhcp.mode !== 'off' && config.pxe.address === undefined) {
     throw wrong('pxe.dhcp.mode', dhcp.mode, 'pxe.address as well', 'configuration');
@@ -232,6 +239,11 @@ export function workerCount(config: Config, cores: number = availableParallelism
 export interface HostPort {
   readonly host: string;
   readonly port: number;
+}
+
+/** @returns undefined: there is no XenAPI. @throws Fault INVALID_INPUT */
+export function xenapiListen({ xenapi: { listen } }: Config): HostPort | undefined {
+  return listen === '' || listen === 'off' ? undefined : splitHostPort(listen, 'xenapi.listen');
 }
 
 /** Splits `HOST:PORT`; brackets around an IPv6 address are dropped. */

@@ -5,11 +5,13 @@ import { type Static, type TSchema, Type } from 'typebox';
  * follow from here (settings.ts). Nested the way a configuration file is written.
  */
 
+const HOST_PORT = '(\\[[0-9a-fA-F:.]+\\]|[^:\\s]+):[0-9]{1,5}';
+
 const hostPort = (description: string, byDefault: string) =>
   Type.String({
     description: `HOST:PORT ${description}`,
     default: byDefault,
-    pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^:\\s]+):[0-9]{1,5}$',
+    pattern: `^${HOST_PORT}$`,
   });
 
 const ipv4 = (description: string) =>
@@ -147,6 +149,35 @@ const pxe = Type.Object({
   }),
 });
 
+const xenapiTls = Type.Object({
+  certificate: Type.Optional(
+    Type.String({ description: 'PEM file with the certificate chain of XenAPI; none: plain HTTP' }),
+  ),
+  key: Type.Optional(
+    Type.String({ description: 'PEM file with the private key of that certificate' }),
+  ),
+});
+
+const xenapi = Type.Object({
+  listen: Type.String({
+    description: 'HOST:PORT where XenAPI listens, or off',
+    default: '127.0.0.1:8482',
+    pattern: `^(|off|${HOST_PORT})$`,
+  }),
+  address: Type.Optional(
+    Type.String({
+      description:
+        'name or address of this server as XenAPI clients reach it, also for NBD; default: that of xenapi.listen, else one of its own',
+      pattern: '^[0-9A-Za-z:._-]{1,255}$',
+    }),
+  ),
+  root: Type.Boolean({
+    default: true,
+    description: 'the user root of XenAPI, whose password is the token of the REST API',
+  }),
+  tls: Type.Optional(xenapiTls), // nothing of it has a default
+});
+
 export const CONFIG_SCHEMA = Type.Object({
   data: Type.String({
     default: './data',
@@ -235,6 +266,7 @@ export const CONFIG_SCHEMA = Type.Object({
     description: 'how long a stop waits for requests in progress',
   }),
   pxe,
+  xenapi,
 }) satisfies TSchema;
 
 export type Config = Static<typeof CONFIG_SCHEMA>;

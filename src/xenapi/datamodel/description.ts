@@ -60,14 +60,7 @@ export interface OptionType<T extends ApiType = ApiType> {
 
 export type Members = { readonly [name: string]: ApiType };
 
-export type ApiType =
-  | Scalar
-  | RefType
-  | EnumType
-  | SetType
-  | MapType
-  | RecordType
-  | OptionType;
+export type ApiType = Scalar | RefType | EnumType | SetType | MapType | RecordType | OptionType;
 
 /** `OpaqueRef:…` */
 export type Ref = string;
@@ -84,22 +77,24 @@ interface ScalarValues {
   readonly void: undefined;
 }
 
-/** What a value of an API type is in our code. */
-export type ValueOf<T> = T extends Scalar
-  ? ScalarValues[T]
-  : T extends RefType
-    ? Ref
-    : T extends EnumType<infer V>
-      ? V
-      : T extends SetType<infer E>
-        ? readonly ValueOf<E>[]
-        : T extends MapType<ApiType, infer V>
-          ? ReadonlyMap<string, ValueOf<V>>
-          : T extends RecordType<infer M>
-            ? { readonly [N in keyof M]: ValueOf<M[N]> }
-            : T extends OptionType<infer O>
-              ? ValueOf<O> | undefined
-              : never;
+/** What a value of an API type is in our code; of a type that is not known here: `unknown`. */
+export type ValueOf<T> = ApiType extends T
+  ? unknown
+  : T extends Scalar
+    ? ScalarValues[T]
+    : T extends RefType
+      ? Ref
+      : T extends EnumType<infer V>
+        ? V
+        : T extends SetType<infer E>
+          ? readonly ValueOf<E>[]
+          : T extends MapType<ApiType, infer V>
+            ? ReadonlyMap<string, ValueOf<V>>
+            : T extends RecordType<infer M>
+              ? { readonly [N in keyof M]: ValueOf<M[N]> }
+              : T extends OptionType<infer O>
+                ? ValueOf<O> | undefined
+                : never;
 
 export const ref = (of: string): RefType => ({ kind: 'ref', of });
 export const oneOf = <const V extends string>(name: string, values: readonly V[]): EnumType<V> => ({
@@ -133,7 +128,7 @@ export interface Field<T extends ApiType = ApiType, A extends Access = Access> {
   readonly access: A;
   readonly doc: string;
   /** What an object has that was made without it; undefined: it must be given, or is always known. */
-  readonly byDefault?: ValueOf<T>;
+  readonly byDefault?: unknown;
   /** Who may set it (rw); the object's own role unless said. */
   readonly role?: Role;
   /** A set of those objects of `of` whose field `field` is this one: the database keeps it. */
@@ -145,7 +140,7 @@ export interface Parameter<T extends ApiType = ApiType> {
   readonly type: T;
   readonly doc: string;
   /** It can be left out, with all that follow. */
-  readonly byDefault?: ValueOf<T>;
+  readonly byDefault?: unknown;
 }
 
 export type Parameters = { readonly [name: string]: Parameter };
@@ -189,17 +184,22 @@ export interface ClassDescription {
   readonly destroy?: Role;
 }
 
+/** Of the type that it is for. */
+interface Default<T> {
+  readonly byDefault?: ValueOf<T>;
+}
+
 export const field = <const T extends ApiType, const A extends Access>(
   type: T,
   access: A,
   doc: string,
-  more: Omit<Field<T>, 'type' | 'access' | 'doc'> = {},
+  more: Omit<Field, 'type' | 'access' | 'doc' | 'byDefault'> & Default<T> = {},
 ): Field<T, A> => ({ type, access, doc, ...more });
 
 export const parameter = <const T extends ApiType>(
   type: T,
   doc: string,
-  more: Pick<Parameter<T>, 'byDefault'> = {},
+  more: Default<T> = {},
 ): Parameter<T> => ({ type, doc, ...more });
 
 /** Keeps what it is given as narrow as it is written. */
@@ -224,4 +224,9 @@ export type ConstructorOf<C extends ClassDescription> = {
 export type ArgumentsOf<M extends Message> = {
   readonly [N in keyof M['parameters']]: ValueOf<M['parameters'][N]['type']>;
 };
-export type ResultOf<M extends Message> = ValueOf<M['result']>;
+// biome-ignore lint/suspicious/noConfusingVoidType: it is what a function returns
+type Nothing = void;
+
+export type ResultOf<M extends Message> = M['result'] extends 'void'
+  ? Nothing
+  : ValueOf<M['result']>;

@@ -80,7 +80,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+type Texts<P extends readonly string[]> = { readonly [I in keyof P]: string };
+
 /** One text for each of its parameters. */
-export type ErrorParameters<C extends ErrorCode> = {
-  readonly [I in keyof (typeof ERRORS)[C]]: string;
-};
+export type ErrorParameters<C extends ErrorCode> = Texts<(typeof ERRORS)[C]>;

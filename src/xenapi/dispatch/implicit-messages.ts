@@ -118,8 +118,12 @@ function listMessages(parts: Parts): readonly Entry[] {
 
 function getter(parts: Parts, name: string, { type }: Field): Entry {
   const self = needed('self', ref(parts.implementation.description.name));
-  return reading(parts, `get_${name}`, [self], type, (call, given) =>
-    parts.record(call, refIn(given))[name],
+  return reading(
+    parts,
+    `get_${name}`,
+    [self],
+    type,
+    (call, given) => parts.record(call, refIn(given))[name],
   );
 }
 
@@ -132,7 +136,10 @@ function setters(parts: Parts, name: string, field: Field): readonly Entry[] {
   const writing = (
     message: string,
     parameters: Entry['parameters'],
-    change: (call: Parameters<Entry['run']>[0], given: Readonly<Record<string, unknown>>) => unknown,
+    change: (
+      call: Parameters<Entry['run']>[0],
+      given: Readonly<Record<string, unknown>>,
+    ) => unknown,
   ): Entry => ({
     ...reading(parts, message, [self, ...parameters], 'void', (call, given) => {
       parts.write(refIn(given), name, change(call, given));

@@ -107,7 +107,12 @@ function constructorOf(implementation: Implementation): Entry {
   }
   const create = handlerOf(implementation, 'create');
   return {
-    ...{ className, name: 'create', result: ref(className), role: description.create ?? 'pool-admin' },
+    ...{
+      className,
+      name: 'create',
+      result: ref(className),
+      role: description.create ?? 'pool-admin',
+    },
     doc: `Makes a new ${className}`,
     parameters: [needed(STRUCT, { kind: 'record', name: className, members })],
     ...{ hasAsync: true, needsSession: true, isHidden: false },

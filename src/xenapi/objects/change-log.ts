@@ -57,7 +57,8 @@ export class ChangeLog {
     const change = { generation, className, ref, created, deleted };
     this.#entries.push(change);
     this.#latest.set(ref, change);
-    if (this.#entries.length > 2 * this.#latest.size + SPARE_CHANGES) this.#compact();
+    const live = this.#latest.size - this.#deletions;
+    if (this.#entries.length > 2 * live + SPARE_CHANGES) this.#compact();
     return generation;
   }
 

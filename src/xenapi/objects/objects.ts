@@ -164,9 +164,7 @@ export class Objects {
   }
 
   /** All of a class, in the order in which they came. */
-  *all<C extends ClassDescription>(
-    description: C,
-  ): Iterable<readonly [Ref, RecordOf<C>]> {
+  *all<C extends ClassDescription>(description: C): Iterable<readonly [Ref, RecordOf<C>]> {
     for (const [ref, record] of this.allAny(description.name)) yield [ref, record as RecordOf<C>];
   }
 

@@ -27,7 +27,7 @@ export class LoginTurns {
   }
 
   /**
-   * @param check undefined: it fails
+   * @param check undefined, or a throw: it fails
    * @returns `refused`: too many are under way, it was not checked
    */
   async take<T>(
@@ -41,11 +41,13 @@ export class LoginTurns {
       this.#count(ofName) >= MAX_LOGINS_PER_NAME;
     if (isFull) return 'refused';
     this.#add([address, ofName], 1);
+    let isLate = true;
     try {
       const result = await check();
-      if (result === undefined) await this.#sleep(FAILED_LOGIN_DELAY_MS);
+      isLate = result === undefined;
       return result;
     } finally {
+      if (isLate) await this.#sleep(FAILED_LOGIN_DELAY_MS);
       this.#add([address, ofName], -1);
     }
   }

@@ -23,7 +23,11 @@ export function permissionName(className: string, message: string): string {
 }
 
 /** @param permission what it is called, such as `http/put_import_raw_vdi`. @throws XenError RBAC_PERMISSION_DENIED */
-export function requireRole(caller: Pick<Caller, 'user' | 'role'>, role: Role, permission: string): void {
+export function requireRole(
+  caller: Pick<Caller, 'user' | 'role'>,
+  role: Role,
+  permission: string,
+): void {
   if (mayAs(caller.role, role)) return;
   const message = `No permission in user session: it needs ${role}, ${caller.user} is ${caller.role}`;
   throw xenError('RBAC_PERMISSION_DENIED', permission, message);

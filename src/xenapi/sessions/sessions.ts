@@ -149,7 +149,10 @@ export class Sessions {
   /** @throws XenError SESSION_INVALID, VALUE_NOT_SUPPORTED: it is too long */
   setOtherConfig(ref: Ref, otherConfig: ReadonlyMap<string, string>): void {
     const session = this.get(ref);
-    const length = [...otherConfig].reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+    const length = [...otherConfig].reduce(
+      (sum, [key, value]) => sum + key.length + value.length,
+      0,
+    );
     if (length > MAX_SESSION_CONFIG_LENGTH) {
       const most = `at most ${MAX_SESSION_CONFIG_LENGTH} characters`;
       throw xenError('VALUE_NOT_SUPPORTED', 'other_config', `${length} characters`, most);

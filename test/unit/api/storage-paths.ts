@@ -20,8 +20,17 @@ function isBootPath(path: string): boolean {
   return /^([A-Z]+ )?\/v1\/(boots\b|machines\/[^/]+\/boots$|vdisks\/.*\/trace\b)/.test(path);
 }
 
+/** xen-users.test.ts. */
+function isXenUserPath(path: string): boolean {
+  return /^([A-Z]+ )?\/v1\/xen-users\b/.test(path);
+}
+
 export function isTriedElsewhere(path: string): boolean {
   return (
-    isStoragePath(path) || isReplicationPath(path) || isBootMediaPath(path) || isBootPath(path)
+    isStoragePath(path) ||
+    isReplicationPath(path) ||
+    isBootMediaPath(path) ||
+    isBootPath(path) ||
+    isXenUserPath(path)
   );
 }

@@ -8,7 +8,10 @@ import {
   serveHelp,
   splitHostPort,
   workerCount,
+  xenapiListen,
 } from '../../../src/service/config/index.ts';
+import { xenapiTls } from '../../../src/service/tls-files.ts';
+import { xenapiAddress } from '../../../src/service/xenapi-address.ts';
 import { MAXIMUM_WORKERS } from '../../../src/vdisk/overlay/limits.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rootcast-config-'));
@@ -64,6 +67,11 @@ describe('configuration', () => {
     [['--pxe-dhcp-mode', 'full'], 'pxe.dhcp.mode'],
     [['--nbd-tls-mode', 'required'], 'nbd.tls.mode'],
     [['--config', fileWith('nbd: {listne: "127.0.0.1:1"}\n')], 'nbd.listne'],
+    [['--xenapi', 'everywhere'], 'xenapi.listen'],
+    [['--xenapi-address', 'a b'], 'xenapi.address'],
+    [['--xenapi-root', 'perhaps'], 'xenapi.root'],
+    [['--xenapi-tls-key', 'key.pem'], 'xenapi.tls.key'],
+    [['--xenapi-tls-certificate', 'cert.pem'], 'xenapi.tls.certificate'],
     [['--config', '/nonexistent/rootcast.yaml'], 'config'],
     [['--config', fileWith('nbd: {listen: [')], 'config'],
     [['--config', fileWith('- a list')], 'config'],
@@ -87,6 +95,51 @@ describe('configuration', () => {
   test('the help names every setting', () => {
     expect(serveHelp()).toContain('--nbd-tls-mode');
     expect(serveHelp()).toContain('--pxe-dhcp-range-start');
+  });
+
+  test.each([
+    [[], { host: '127.0.0.1', port: 8482 }],
+    [['--xenapi', '[::]:0'], { host: '::', port: 0 }],
+    [['--xenapi', 'off'], undefined],
+    [['--xenapi', ''], undefined],
+    [['--config', fileWith('xenapi: {listen: ""}\n')], undefined],
+  ])('%j has XenAPI listen at %j', (args, where) => {
+    expect(xenapiListen(loadConfig(args, {}).config)).toEqual(where);
+  });
+
+  test('XenAPI has a user root unless it is said otherwise', () => {
+    expect(loadConfig([], {}).config.xenapi).toMatchObject({ root: true });
+    expect(loadConfig([], { ROOTCAST_XENAPI_ROOT: 'no' }).config.xenapi.root).toBe(false);
+    const file = fileWith('xenapi: {root: false, tls: {certificate: a, key: b}}\n');
+    expect(loadConfig(['--config', file], {}).config.xenapi).toMatchObject({
+      ...{ root: false, tls: { certificate: 'a', key: 'b' } },
+    });
+  });
+
+  test('the files of XenAPI’s TLS are read at start', () => {
+    const [certificate, key] = [fileWith('certificate'), fileWith('key')];
+    expect(xenapiTls(undefined)).toBeUndefined();
+    expect(xenapiTls({})).toBeUndefined();
+    expect(xenapiTls({ certificate, key })).toEqual({ certificate: 'certificate', key: 'key' });
+    expect(() => xenapiTls({ certificate, key: '/nonexistent' })).toThrow(/xenapi\.tls\.key/);
+  });
+
+  test.each([
+    [['--xenapi-address', 'store.example', '--xenapi', '192.0.2.1:1'], 'store.example'],
+    [['--xenapi', '192.0.2.1:1'], '192.0.2.1'],
+    [['--xenapi', '[2001:db8::7]:1'], '2001:db8::7'],
+    [['--xenapi', '0.0.0.0:1'], '192.0.2.9'],
+    [['--xenapi', '[::]:1'], '192.0.2.9'],
+    [['--xenapi', 'off'], '192.0.2.9'],
+    [['--xenapi', '0.0.0.0:1', '--pxe-address', '192.0.2.3'], '192.0.2.3'],
+  ])('%j is reached by %s', (args, address) => {
+    const own = ['127.0.0.1', '::1', 'fe80::1', '2001:db8::1', '192.0.2.9', '192.0.2.10'];
+    const { config } = loadConfig(args, {});
+    expect(xenapiAddress(config, own)).toBe(address);
+    expect(xenapiAddress(loadConfig(['--xenapi', '[::]:1'], {}).config, own.slice(0, 4))).toBe(
+      '2001:db8::1',
+    );
+    expect(xenapiAddress(loadConfig(['--xenapi', '[::]:1'], {}).config, [])).toBe('127.0.0.1');
   });
 
   test('workers default to one less than the cores, at least one', () => {

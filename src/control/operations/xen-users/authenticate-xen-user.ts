@@ -1,4 +1,4 @@
-import type { XenRole } from '../../catalog/xen/records.ts';
+import type { XenRole, XenUserRecord } from '../../catalog/xen/records.ts';
 import type { Control } from '../../control.ts';
 import { MAX_XEN_PASSWORD_LENGTH, XEN_LOGIN_NOTED_EVERY_MS } from '../../limits.ts';
 import { XEN_ROOT } from '../../xen/root-password.ts';
@@ -36,10 +36,17 @@ export async function authenticateXenUser(
   const matches = await control.passwords.verify(fits ? password : '', kept);
   // Who was disabled, removed or given another password meanwhile is not let in.
   const user = xenUsers.byName(name);
-  if (!matches || user?.password !== kept) return undefined;
-  const now = control.clock.now();
-  if (user.enabled && now - (user.lastLoginAt ?? 0) >= XEN_LOGIN_NOTED_EVERY_MS) {
-    control.catalog.transaction(() => xenUsers.update({ ...user, lastLoginAt: now }));
-  }
+  if (!matches || user === undefined || user.password !== kept) return undefined;
+  if (user.enabled) noteLogin(control, user);
   return findXenUser(control, name);
+}
+
+function noteLogin({ catalog, clock }: Control, user: XenUserRecord): void {
+  const now = clock.now();
+  if (now - (user.lastLoginAt ?? 0) < XEN_LOGIN_NOTED_EVERY_MS) return;
+  try {
+    catalog.transaction(() => catalog.xenUsers.update({ ...user, lastLoginAt: now }));
+  } catch {
+    // The disk may be full, and this one come to make room.
+  }
 }

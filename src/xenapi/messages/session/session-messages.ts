@@ -33,12 +33,25 @@ const SUPERUSER = 'pool-admin';
 export function sessionMessages(options: SessionMessagesOptions): Implementation {
   const { sessions } = options;
   return implement(SESSION, handlersOf(options), {
-    own: ownRecords(options),
+    own: ownRecords({ ...options, permissionsOf: remembered(options.permissionsOf) }),
     setField: (of, name, value) => {
       // The only one that can be written; who may was seen when it was read.
-      if (name === 'other_config') sessions.setOtherConfig(of, value as ReadonlyMap<string, string>);
+      if (name === 'other_config')
+        sessions.setOtherConfig(of, value as ReadonlyMap<string, string>);
     },
   });
+}
+
+/** Each getter makes a whole record; what a role may call never changes. */
+function remembered(
+  permissionsOf: SessionMessagesOptions['permissionsOf'],
+): SessionMessagesOptions['permissionsOf'] {
+  const known = new Map<Role, readonly string[]>();
+  return (role) => {
+    const permissions = known.get(role) ?? permissionsOf(role);
+    known.set(role, permissions);
+    return permissions;
+  };
 }
 
 function handlersOf(options: SessionMessagesOptions): Handlers<typeof SESSION> {

@@ -3,14 +3,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Catalog } from '../../../../src/control/catalog/catalog.ts';
 import { INHERITS_ALL } from '../../../../src/control/catalog/machine-settings.ts';
 import { migrate } from '../../../../src/control/catalog/migrations.ts';
+import type { MachineRow } from '../../../../src/control/catalog/records.ts';
 import type { RowChange } from '../../../../src/control/index.ts';
 import { HOST, LAYER, REPOSITORY, SNAPSHOT, TASK, VDISK, VERSION, VOLUME } from './rows.ts';
 
-const MACHINE = {
+const MACHINE: MachineRow = {
   ...{ id: 'm', name: 'pc-1', mac: '52:54:00:00:00:01', collectionId: undefined },
   ...{ own: { ...INHERITS_ALL, vdiskId: 'v' }, pinnedVersion: undefined, maintains: undefined },
   ...{ kernelArguments: '', enrolment: 'added', createdAt: 1 },
-} as const;
+};
 
 let database: DatabaseSync;
 let catalog: Catalog;
@@ -88,7 +89,11 @@ const CHANGES: readonly [what: string, change: () => void, expected: readonly st
   ['a XenAPI object', () => putObject('x'), ['xen_objects VDI/x']],
   ['a deleted one', () => catalog.xenObjects.delete('VDI', 'x'), ['xen_objects VDI/x']],
   // What refers to it is changed, or goes, by foreign keys.
-  ['a deleted snapshot', () => catalog.snapshots.delete('snap'), ['snapshots snap', 'volumes vol']],
+  [
+    'a deleted snapshot',
+    () => catalog.snapshots.delete(SNAPSHOT),
+    ['snapshots snap', 'volumes vol'],
+  ],
   ['a deleted volume', () => catalog.volumes.delete('vol'), ['snapshots snap', 'volumes vol']],
   [
     'all volumes of a repository',

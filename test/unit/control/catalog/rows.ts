@@ -1,12 +1,16 @@
 /** One row of each table, that refer to each other. */
-import type { LayerRecord, SealedVersion, TaskRecord } from '../../../../src/control/catalog/records.ts';
+import type {
+  LayerRecord,
+  SealedVersion,
+  TaskRecord,
+  VdiskRecord,
+} from '../../../../src/control/catalog/records.ts';
 import type {
   HostRecord,
   RepositoryRecord,
   SnapshotRecord,
   VolumeRecord,
 } from '../../../../src/control/catalog/storage/records.ts';
-import type { VdiskRecord } from '../../../../src/control/catalog/records.ts';
 
 export const REPOSITORY: RepositoryRecord = {
   ...{ id: 'r', name: 'san1', description: '', kind: 'iscsi', settings: {}, state: 'detached' },

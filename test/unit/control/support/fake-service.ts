@@ -217,6 +217,7 @@ export function fakeService(options: Partial<ControlOptions> = {}): FakeService 
     newId: () => `id-${++ids}`,
     serverName: 'rack-1',
     version: '0.1.0',
+    passwordLogCost: 4, // thousands of times as fast as what is served
     onEvent: (event) => told.push(event),
     ...options,
   });

@@ -5,7 +5,7 @@ import { Dispatcher } from '../../../../src/xenapi/dispatch/dispatcher.ts';
 import { MessageTable } from '../../../../src/xenapi/dispatch/message-table.ts';
 import { Objects } from '../../../../src/xenapi/objects/objects.ts';
 import { NULL_REF, refOf, uuidOf } from '../../../../src/xenapi/objects/refs.ts';
-import { XenError, xenError } from '../../../../src/xenapi/xen-error.ts';
+import { type XenError, xenError } from '../../../../src/xenapi/xen-error.ts';
 import { RigTasks } from '../../../support/xen-rig.ts';
 import { BOOK, implement, SHELF } from '../support.ts';
 
@@ -83,14 +83,19 @@ async function refusal(method: string, ...parameters: unknown[]): Promise<readon
 describe('a call', () => {
   it('is given its parameters by name, those left out by default', async () => {
     await expect(call('Book.move', SESSION, BOOK_1, NULL_REF)).resolves.toBe('moved');
-    await expect(call('Book_move', SESSION, BOOK_1, SHELF_1, true, 'surplus')).resolves.toBe('moved');
+    await expect(call('Book_move', SESSION, BOOK_1, SHELF_1, true, 'surplus')).resolves.toBe(
+      'moved',
+    );
     expect(told).toEqual(['ann true true false', 'ann true false true']);
   });
 
   it('needs a session that is good, known method or not', async () => {
     expect(await refusal('Book.count', 'bad')).toEqual(['SESSION_INVALID', 'bad']);
     expect(await refusal('Book.nothing', 'bad')).toEqual(['SESSION_INVALID', 'bad']);
-    expect(await refusal('Book.nothing', SESSION)).toEqual(['MESSAGE_METHOD_UNKNOWN', 'Book.nothing']);
+    expect(await refusal('Book.nothing', SESSION)).toEqual([
+      'MESSAGE_METHOD_UNKNOWN',
+      'Book.nothing',
+    ]);
     expect(await refusal('Book.nothing')).toEqual(['MESSAGE_METHOD_UNKNOWN', 'Book.nothing']);
     expect(await refusal('book.count', SESSION)).toEqual(['MESSAGE_METHOD_UNKNOWN', 'book.count']);
   });
@@ -130,7 +135,11 @@ describe('a call', () => {
 
   it('is refused for refs of objects that are not there, but null where it is not about itself', async () => {
     const gone = refOf('Shelf', 'gone');
-    expect(await refusal('Book.move', SESSION, BOOK_1, gone)).toEqual(['HANDLE_INVALID', 'Shelf', gone]);
+    expect(await refusal('Book.move', SESSION, BOOK_1, gone)).toEqual([
+      'HANDLE_INVALID',
+      'Shelf',
+      gone,
+    ]);
     expect(await refusal('Book.move', SESSION, NULL_REF, SHELF_1)).toEqual([
       'HANDLE_INVALID',
       'Book',
@@ -165,7 +174,11 @@ describe('messages that follow from the fields', () => {
     await expect(call('Shelf.get_books', SESSION, SHELF_1)).resolves.toEqual([BOOK_1]);
     const all = await call('Book.get_all_records', SESSION);
     expect(all).toEqual(new Map([[BOOK_1, await call('Book.get_record', SESSION, BOOK_1)]]));
-    expect(await refusal('Shelf.get_by_uuid', SESSION, 'x')).toEqual(['UUID_INVALID', 'Shelf', 'x']);
+    expect(await refusal('Shelf.get_by_uuid', SESSION, 'x')).toEqual([
+      'UUID_INVALID',
+      'Shelf',
+      'x',
+    ]);
   });
 
   it('set, add and remove', async () => {
@@ -225,7 +238,10 @@ describe('an Async call', () => {
     expect((await refusal('Async.Book.move', SESSION, BOOK_1))[0]).toBe(
       'MESSAGE_PARAMETER_COUNT_MISMATCH',
     );
-    expect(await refusal('Async.Book.move', 'bad', BOOK_1, SHELF_1)).toEqual(['SESSION_INVALID', 'bad']);
+    expect(await refusal('Async.Book.move', 'bad', BOOK_1, SHELF_1)).toEqual([
+      'SESSION_INVALID',
+      'bad',
+    ]);
   });
 
   it('fails in its task, and says what a cancel did', async () => {
