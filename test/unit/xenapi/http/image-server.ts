@@ -49,7 +49,7 @@ export function dial(server: ImageServer): Socket {
 export async function answerOn(socket: Socket): Promise<RawAnswer> {
   const pieces: Buffer[] = [];
   let end: RawAnswer['end'] = 'closed';
-  socket.on('data', (piece) => pieces.push(piece));
+  socket.on('data', (piece: Buffer) => pieces.push(piece));
   socket.on('error', () => {
     end = 'reset';
   });

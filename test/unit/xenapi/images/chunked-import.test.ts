@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { MemoryDevice } from '../../../../src/block/index.ts';
 import { contentOf, dirty, expectSame, imported, K, limited, M, piecesOf } from './transfers.ts';
 
-function frame(offset: number | bigint, length: number, data = Buffer.alloc(0)): Buffer {
+function frame(offset: number | bigint, length: number, data: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(12);
   head.writeBigUInt64LE(BigInt(offset), 0);
   head.writeUInt32LE(length, 8);
