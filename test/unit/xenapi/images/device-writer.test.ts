@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FaultyDevice } from '../../../../src/block/index.ts';
+import { DeviceWriter } from '../../../../src/xenapi/images/device-writer.ts';
+import { slow } from '../../../support/content.ts';
+import { SEED } from '../../../support/seed.ts';
+import { contentOf, dirty, expectSame, K, limited, M } from './transfers.ts';
+
+const SIZE = 2 * M;
+
+interface Step {
+  readonly offset: number;
+  readonly length: number;
+  readonly kind: 'data' | 'zeroes' | 'clear' | 'mixed';
+}
+
+const step: fc.Arbitrary<Step> = fc
+  .record({
+    offset: fc.oneof(
+      fc.nat(SIZE - 1),
+      fc.nat(31).map((unit) => unit * 64 * K),
+    ),
+    length: fc.oneof(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 300 * K })),
+    kind: fc.constantFrom('data', 'zeroes', 'clear', 'mixed'),
+  })
+  .map(({ offset, length, kind }) => ({ offset, length: Math.min(length, SIZE - offset), kind }));
+
+function bytesOf({ length, kind }: Step, index: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  if (kind === 'data') bytes.fill(`step ${index} `);
+  if (kind === 'mixed') bytes.fill(`step ${index} `, 0, Math.ceil(length / 3));
+  return bytes;
+}
+
+describe(`a writer of a device (seed ${SEED})`, () => {
+  it.each([
+    [1, {}],
+    [512, { zero: false }],
+    [4 * K, { extents: false }],
+    [4 * K, { zero: false, extents: false }],
+  ])('writes as if one after the other: units of %d, %j', async (minimumIo, capabilities) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+        const memory = dirty(SIZE, minimumIo);
+        const wanted = contentOf(memory);
+        const device = slow(limited(memory, capabilities, { maximumIo: 128 * K }));
+        const writer = new DeviceWriter(device, false);
+        for (const [index, one] of steps.entries()) {
+          const bytes = bytesOf(one, index);
+          bytes.copy(wanted, one.offset);
+          if (one.kind === 'clear') await writer.clear(one.offset, one.length);
+          else await writer.write(bytes, one.offset);
+        }
+        await writer.finish();
+        expectSame(contentOf(memory), wanted);
+      }),
+      { seed: SEED, numRuns: 40 },
+    );
+  });
+
+  it('says that a write failed, later, and has nothing under way when it gives up', async () => {
+    let running = 0;
+    const gate = Promise.withResolvers<void>();
+    const device = new FaultyDevice(dirty(SIZE), ({ operation, index }) => {
+      if (operation !== 'write') return undefined;
+      running += 1;
+      const delay = gate.promise.then(() => {
+        running -= 1;
+      });
+      return index === 1 ? { errno: 'EIO', delay } : { delay };
+    });
+    const writer = new DeviceWriter(device, false);
+    await writer.write(Buffer.alloc(M, 'x'), 0);
+    await writer.write(Buffer.alloc(M, 'x'), M);
+    expect(running).toBe(2);
+    gate.resolve();
+    await expect(writer.finish()).rejects.toMatchObject({ errno: 'EIO' });
+    await writer.giveUp();
+    expect(running).toBe(0);
+  });
+});
