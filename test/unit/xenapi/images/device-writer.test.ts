@@ -1,10 +1,11 @@
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FaultyDevice } from '../../../../src/block/index.ts';
+import { FaultyDevice, MemoryDevice } from '../../../../src/block/index.ts';
 import { DeviceWriter } from '../../../../src/xenapi/images/device-writer.ts';
 import { slow } from '../../../support/content.ts';
 import { SEED } from '../../../support/seed.ts';
-import { contentOf, dirty, expectSame, K, limited, M } from './transfers.ts';
+import { contentOf, dirty, expectSame, imported, K, limited, M } from './transfers.ts';
 
 const SIZE = 2 * M;
 
@@ -40,22 +41,67 @@ describe(`a writer of a device (seed ${SEED})`, () => {
     [4 * K, { zero: false, extents: false }],
   ])('writes as if one after the other: units of %d, %j', async (minimumIo, capabilities) => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
-        const memory = dirty(SIZE, minimumIo);
-        const wanted = contentOf(memory);
-        const device = slow(limited(memory, capabilities, { maximumIo: 128 * K }));
-        const writer = new DeviceWriter(device, false);
-        for (const [index, one] of steps.entries()) {
-          const bytes = bytesOf(one, index);
-          bytes.copy(wanted, one.offset);
-          if (one.kind === 'clear') await writer.clear(one.offset, one.length);
-          else await writer.write(bytes, one.offset);
-        }
-        await writer.finish();
-        expectSame(contentOf(memory), wanted);
-      }),
+      fc.asyncProperty(
+        fc.array(step, { minLength: 1, maxLength: 12 }),
+        fc.boolean(),
+        async (steps, isDirty) => {
+          const memory = isDirty
+            ? dirty(SIZE, minimumIo)
+            : new MemoryDevice({ size: SIZE, minimumIo });
+          const wanted = contentOf(memory);
+          const device = slow(limited(memory, capabilities, { maximumIo: 128 * K }));
+          const writer = new DeviceWriter(device, false);
+          for (const [index, one] of steps.entries()) {
+            const bytes = bytesOf(one, index);
+            bytes.copy(wanted, one.offset);
+            if (one.kind === 'clear') await writer.clear(one.offset, one.length);
+            else await writer.write(bytes, one.offset);
+          }
+          await writer.finish();
+          expectSame(contentOf(memory), wanted);
+        },
+      ),
       { seed: SEED, numRuns: 40 },
     );
+  });
+
+  it('clears what is still on its way to a hole', async () => {
+    const gate = Promise.withResolvers<void>();
+    const memory = new MemoryDevice({ size: SIZE });
+    const device = new FaultyDevice(memory, ({ operation }) =>
+      operation === 'write' ? { delay: gate.promise } : undefined,
+    );
+    const writer = new DeviceWriter(device, false);
+    await writer.write(Buffer.alloc(64 * K, 'x'), 0);
+    await writer.clear(0, 64 * K);
+    const finished = writer.finish();
+    gate.resolve();
+    await finished;
+    expectSame(contentOf(memory), Buffer.alloc(SIZE));
+  });
+
+  it('has written what came before a body broke off, and nothing is under way any more', async () => {
+    let running = 0;
+    const order: string[] = [];
+    const memory = new MemoryDevice({ size: SIZE });
+    const device = new FaultyDevice(memory, ({ operation }) => {
+      order.push(operation);
+      if (operation !== 'write') return undefined;
+      running += 1;
+      return {
+        delay: setImmediate().then(() => {
+          running -= 1;
+        }),
+      };
+    });
+    const body = (async function* () {
+      yield Buffer.alloc(M + 512, 'x');
+      throw new Error('the client went away');
+    })();
+    await expect(imported('raw', body, device)).rejects.toThrow('the client went away');
+    expect(running).toBe(0);
+    expect(order.at(-1)).toBe('flush');
+    expectSame(contentOf(memory), Buffer.concat([Buffer.alloc(M + 512, 'x')], SIZE));
   });
 
   it('says that a write failed, later, and has nothing under way when it gives up', async () => {

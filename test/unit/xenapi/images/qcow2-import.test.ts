@@ -59,6 +59,32 @@ describe('a qcow2 that is imported', () => {
     expectSame(await taken(image([])), wanted({}));
   });
 
+  it('has tables between its clusters, or data in front of them', async () => {
+    const size = 5 * M;
+    // A table maps 2 MiB; each follows the data of the one before.
+    const clusters: [number, Cluster][] = [
+      [3, data('a')],
+      [600, data('b')],
+      [1200, { kind: 'zero' }],
+      [1201, data('c')],
+    ];
+    for (const order of [clusters, clusters.toReversed()]) {
+      const target = dirty(size);
+      const disk = contentOf(target);
+      for (const [index, text] of [
+        [3, 'a'],
+        [600, 'b'],
+        [1200, 0],
+        [1201, 'c'],
+      ] as const) {
+        disk.fill(text, index * CLUSTER, (index + 1) * CLUSTER);
+      }
+      const bytes = image(order, { size });
+      await imported('qcow2', bytes, target, { temporaryFolder: folder });
+      expectSame(contentOf(target), disk);
+    }
+  });
+
   it('unpacks its clusters, of either kind', async () => {
     for (const zstd of [false, true]) {
       const bytes = image(
