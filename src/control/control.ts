@@ -24,6 +24,7 @@ import type { Clock, DataPlane, ImageStore } from './ports.ts';
 import type { ImagePreparer } from './prepare-port.ts';
 import type { LayerReplicas } from './replica-port.ts';
 import type { ReplicationParts } from './replication-port.ts';
+import { MeasuredSpaces } from './storage/measured-spaces.ts';
 import type { RepositorySpaceNow, Storage } from './storage-port.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import type { Transfers } from './transfer-port.ts';
@@ -160,7 +161,7 @@ export class Control {
   /** Volumes and snapshots that are being deleted (storage/dying.ts). */
   readonly dying = new Set<string>();
   /** What repositories said of their space last, by id (observe-repositories.ts). */
-  readonly spaces = new Map<string, MeasuredSpace>();
+  readonly spaces = new MeasuredSpaces();
   readonly #onEvent: (event: EventRecord) => void;
 
   constructor(options: ControlOptions) {

@@ -97,6 +97,8 @@ export interface ForeignVolume {
   readonly name: string;
   readonly size: number;
   readonly wwid: string | undefined;
+  /** It was ours, and is not known any more: the id that it had, or that of what it was a part of. */
+  readonly tag?: string | undefined;
 }
 
 export interface VolumeMapping {
@@ -182,6 +184,8 @@ export interface Storage {
       readonly repositoryId: string;
       readonly nativeId: string;
       readonly volumeId: string;
+      /** It was ours: what listForeign says, which spares a look at all there is. */
+      readonly tag?: string | undefined;
     },
     keep: (volume: StoredVolume) => T,
   ): Promise<T>;
@@ -221,13 +225,20 @@ export interface Storage {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T>;
-  /** @param range.from undefined: all that `to` holds */
+  /**
+   * @param range.from undefined: all that `to` holds
+   * @param range.to a volume: as it is now; what was flushed before the call is in it, also while others write
+   * @param range.grown what `to` has grown by since `from`: `told` all of it has changed; `as-written` what nobody wrote
+   *   to has not
+   * @throws Fault UNSUPPORTED: of this volume it can be told only up to a snapshot
+   */
   diff(range: {
     readonly from: SnapshotName | undefined;
-    readonly to: SnapshotName;
+    readonly to: SnapshotName | VolumeName;
     readonly offset: number;
     readonly length: number;
     readonly limit: number;
+    readonly grown?: 'told' | 'as-written';
   }): Promise<readonly ChangedRange[]>;
 
   map(

@@ -68,6 +68,14 @@ export interface ProbeFinding {
   readonly settings: Readonly<Record<string, SettingValue>>;
   /** Bytes, where known. */
   readonly size?: number;
+  /** What a disk says of itself; '' where it says nothing. */
+  readonly disk?: {
+    readonly vendor: string;
+    readonly product: string;
+    readonly serial: string;
+    /** Ways to it that the host has, where it is the host that knows. */
+    readonly paths?: number;
+  };
   /** It holds a repository of Rootcast already: its id and, for people, its name. */
   readonly holds?: { readonly repositoryId: string; readonly name?: string };
 }

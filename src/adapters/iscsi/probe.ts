@@ -160,5 +160,6 @@ async function lookInto(
 
 function finding({ lun, wwid, vendor, product, serial, size }: FoundLun): ProbeFinding {
   const description = [vendor, product, serial].filter((part) => part !== undefined && part !== '');
-  return { value: wwid, description: description.join(' '), settings: { LUNid: lun }, size };
+  const disk = { vendor: vendor ?? '', product: product ?? '', serial: serial ?? '' };
+  return { value: wwid, description: description.join(' '), settings: { LUNid: lun }, size, disk };
 }

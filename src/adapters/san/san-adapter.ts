@@ -230,6 +230,10 @@ async function describe(
     description: [node.path, maker, node.wwid].filter((text) => text).join(', '),
     settings,
     size: node.size,
+    disk: {
+      ...{ vendor: node.vendor, product: node.model, serial: node.wwid ?? '' },
+      paths: Math.max(1, node.slaves.length),
+    },
   };
   try {
     refuseUsed(node);

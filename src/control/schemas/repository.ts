@@ -125,6 +125,17 @@ export const ProbeView = Type.Object({
       description: Type.String(),
       settings: SettingsView,
       size: nullable(BytesField),
+      disk: Type.Optional(
+        Type.Object(
+          {
+            vendor: Type.String(),
+            product: Type.String(),
+            serial: Type.String(),
+            paths: Type.Optional(Type.Integer({ description: 'ways to it that this host has' })),
+          },
+          { description: 'what a disk says of itself' },
+        ),
+      ),
       holds: nullable(
         Type.Object({
           repositoryId: Type.String(),

@@ -21,6 +21,7 @@ interface Running {
   record: TaskRecord;
   readonly abort: AbortController;
   readonly settled: Promise<void>;
+  readonly followers: Set<(task: TaskRecord) => void>;
 }
 
 export class TaskRunner {
@@ -88,7 +89,7 @@ export class TaskRunner {
     const abort = new AbortController();
     // The work begins in a later turn, when the task is already in the map.
     const settled = Promise.resolve().then(() => this.#run(record.id, work, abort.signal));
-    this.#running.set(record.id, { record, abort, settled });
+    this.#running.set(record.id, { record, abort, settled, followers: new Set() });
     return record;
   }
 
@@ -127,6 +128,19 @@ export class TaskRunner {
     await this.#running.get(id)?.settled;
   }
 
+  /** Tells of each change of a running task, nothing of one that has ended. @returns to be called at the end */
+  follow(id: string, told: (task: TaskRecord) => void): () => void {
+    const followers = this.#running.get(id)?.followers;
+    followers?.add(told);
+    return () => followers?.delete(told);
+  }
+
+  /** Resolves when one of those that run now has ended; at once when none does. */
+  async oneEnded(): Promise<void> {
+    const running = [...this.#running.values()].filter(({ record }) => record.state === 'running');
+    if (running.length > 0) await Promise.race(running.map(({ settled }) => settled));
+  }
+
   async close(): Promise<void> {
     this.#closing = true;
     const running = [...this.#running.values()];
@@ -153,7 +167,9 @@ export class TaskRunner {
 
   #update(id: string, change: Partial<TaskRecord>): void {
     const running = this.#running.get(id);
-    if (running !== undefined) running.record = { ...running.record, ...change };
+    if (running === undefined) return;
+    running.record = { ...running.record, ...change };
+    for (const told of running.followers) told(running.record);
   }
 
   #finish(id: string): void {

@@ -126,7 +126,7 @@ export class ServiceStorage implements Storage {
           `${inUse.length} volumes or snapshots of the repository are open`,
           {
             field: 'connections',
-            value: inUse.length,
+            value: inUse,
             expected: 'nobody who has one of them open, or force',
           },
         );

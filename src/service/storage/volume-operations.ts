@@ -115,30 +115,25 @@ export class VolumeOperations {
     const known = knownTags(this.#parts.catalog, repositoryId);
     for (const { tag, ref, size, wwid } of found) {
       if (tag !== undefined && known.has(tag)) continue;
-      foreign.push({ nativeId: ref.nativeId, name: ref.name, size, wwid });
+      foreign.push({ nativeId: ref.nativeId, name: ref.name, size, wwid, tag });
     }
     return foreign;
   }
 
-  async adopt<T>(
-    { repositoryId, nativeId, volumeId }: Argument<'adopt'>,
-    keep: (volume: StoredVolume) => T,
-  ): Promise<T> {
+  async adopt<T>(request: Argument<'adopt'>, keep: (volume: StoredVolume) => T): Promise<T> {
+    const { repositoryId, volumeId } = request;
     const { repositories, catalog, newId } = this.#parts;
     const ports = repositories.of(repositoryId);
-    let found: ArrayVolume | undefined;
-    for await (const volume of everyVolume(ports.array, { ownedOnly: false })) {
-      if (volume.ref.nativeId === nativeId) found = volume;
-    }
-    if (found === undefined) {
-      const details = { field: 'nativeId', value: nativeId };
-      throw new Fault('NOT_FOUND', `the array has no volume ${nativeId}`, details);
-    }
+    const found = await findNative(ports, request);
     this.#refuseKnown(repositoryId, found);
     // One that was ours, and that nobody here knows any more, keeps its tag, whatever becomes of this.
     const { tag } = found;
     if (tag !== undefined) {
-      const adopted = await ports.array.adoptVolume({ ref: found.ref, tag, opId: newId() });
+      // Arrays that hold nothing but ours adopt nothing.
+      const adopted =
+        ports.capabilities.adopt === 'no'
+          ? found
+          : await ports.array.adoptVolume({ ref: found.ref, tag, opId: newId() });
       return catalog.transaction(() => {
         this.#refuseKnown(repositoryId, adopted);
         return keep(storedArray(tag, adopted));
@@ -298,6 +293,22 @@ export function storedLayers(size: number): StoredVolume {
 function told({ host, mode, lun, sessions, target }: ArrayMapping): VolumeMapping {
   const { portals, iqn, path } = target;
   return { host, mode, lun, sessions, portals, iqn, path };
+}
+
+/** @throws Fault NOT_FOUND */
+async function findNative(
+  { array }: AttachedArray,
+  { nativeId, tag }: Argument<'adopt'>,
+): Promise<ArrayVolume> {
+  if (tag !== undefined) {
+    const tagged = await array.findVolume({ tag });
+    if (tagged?.ref.nativeId === nativeId) return tagged;
+  }
+  for await (const volume of everyVolume(array, { ownedOnly: false })) {
+    if (volume.ref.nativeId === nativeId) return volume;
+  }
+  const details = { field: 'nativeId', value: nativeId };
+  throw new Fault('NOT_FOUND', `the array has no volume ${nativeId}`, details);
 }
 
 function goneVolume(name: string): Fault {

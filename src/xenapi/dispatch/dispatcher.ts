@@ -11,6 +11,7 @@ import type { Objects } from '../objects/objects.ts';
 import { NULL_REF } from '../objects/refs.ts';
 import type { RunningTask, TaskBook } from '../tasks-port.ts';
 import { XenError, xenError } from '../xen-error.ts';
+import { xenActor } from './actor.ts';
 import { argumentsOf, checkCount, checkRefs, type Unmarshal } from './arguments.ts';
 import type { Entry } from './entry.ts';
 import type { MessageTable } from './message-table.ts';
@@ -166,6 +167,5 @@ async function carryOut<W>(
     ...{ caller, task: taskRef, signal, address: request.address },
     progress: (fraction: number) => task.progress(fraction),
   };
-  const actor = `${caller.user} from ${request.address} (XenAPI)`;
-  return actingAs(actor, async () => entry.run(call, given));
+  return actingAs(xenActor(caller, request.address), async () => entry.run(call, given));
 }

@@ -13,7 +13,12 @@ import { XenError } from '../xen-error.ts';
 import { whileConnected } from './client-gone.ts';
 import type { Dispatch } from './dispatch-port.ts';
 import { type Exchange, type ReadExchange, readJsonExchange, readXmlExchange } from './exchange.ts';
-import { MAX_RPC_BODY_BYTES, RPC_BODY_MS, WHOLE_REPLY_CHARACTERS } from './limits.ts';
+import {
+  MAX_RPC_BODY_BYTES,
+  REPLY_STALL_MS,
+  RPC_BODY_MS,
+  WHOLE_REPLY_CHARACTERS,
+} from './limits.ts';
 import { sendPage } from './page.ts';
 import { BodyTooLarge, discardBody, readRpcBody } from './rpc-body.ts';
 
@@ -23,6 +28,8 @@ export interface TransportOptions {
   readonly product: string;
   /** In which a body must have come; shorter in tests. */
   readonly bodyMs?: number;
+  /** That a client may take nothing of its answer; shorter in tests. */
+  readonly stallMs?: number;
 }
 
 /**
@@ -53,7 +60,8 @@ export function transportRoutes(app: FastifyInstance, options: TransportOptions)
   });
 }
 
-function answering(read: ReadExchange, { dispatch, bodyMs = RPC_BODY_MS }: TransportOptions) {
+function answering(read: ReadExchange, options: TransportOptions) {
+  const { dispatch, bodyMs = RPC_BODY_MS, stallMs = REPLY_STALL_MS } = options;
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const limits = { bytes: MAX_RPC_BODY_BYTES, ms: bodyMs };
     tellToSend(request, reply);
@@ -62,6 +70,7 @@ function answering(read: ReadExchange, { dispatch, bodyMs = RPC_BODY_MS }: Trans
     const parts = await whileConnected(request.raw.socket, (signal) =>
       answerOf(request, exchange, dispatch, signal),
     );
+    reply.raw.setTimeout(stallMs); // whoever takes nothing of it is cut off
     return sendParts(reply, parts);
   };
 }

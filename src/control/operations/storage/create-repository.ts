@@ -21,11 +21,16 @@ import { repositoryView } from './repository-view.ts';
 /**
  * Makes storage ours, or takes up what is ours already. It is in the catalog before the storage hears of it: a
  * crash in between leaves a repository that cannot be reached, and never storage that nobody knows of.
+ * @param newId of one that is created; one of its own unless given
  * @throws Fault INVALID_INPUT, ALREADY_EXISTS, LIMIT_EXCEEDED, UNAVAILABLE. The task fails with what Storage.attach throws.
  */
-export function createRepository(control: Control, input: CreateRepositoryInput): TaskView {
+export function createRepository(
+  control: Control,
+  input: CreateRepositoryInput,
+  newId: string = control.newId(),
+): TaskView {
   const { name, mode = 'create' } = input;
-  const repository = newRepository(control, input);
+  const repository = newRepository(control, input, newId);
   const secrets = Object.entries(input.secrets ?? {});
   const { catalog } = control;
   // A task that cannot begin leaves nothing behind.
@@ -70,7 +75,11 @@ async function run(
   return repositoryView(control, control.catalog.repositories.byId(id) ?? attached);
 }
 
-function newRepository(control: Control, input: CreateRepositoryInput): RepositoryRecord {
+function newRepository(
+  control: Control,
+  input: CreateRepositoryInput,
+  newId: string,
+): RepositoryRecord {
   const { kind, mode = 'create', repositoryId, description = '' } = input;
   const name = parseName(input.name, 'repository.name');
   if ((mode === 'create') !== (repositoryId === undefined)) {
@@ -92,7 +101,7 @@ function newRepository(control: Control, input: CreateRepositoryInput): Reposito
   const { settings = {}, secrets = {} } = input;
   const target = checkedTarget(findKind(control, kind), settings, secrets, { whole: true });
   return {
-    id: repositoryId ?? control.newId(),
+    id: repositoryId ?? newId,
     name,
     description,
     kind,

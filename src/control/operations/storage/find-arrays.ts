@@ -28,11 +28,12 @@ export async function probeStorage(
     step,
     choose: choose ?? null,
     capabilities: capabilities ?? null,
-    found: found.map(({ value, description, settings: brings, size, holds }) => ({
+    found: found.map(({ value, description, settings: brings, size, disk, holds }) => ({
       value,
       description,
       settings: viewOfSettings(brings),
       size: size ?? null,
+      ...(disk === undefined ? {} : { disk: { ...disk } }),
       holds:
         holds === undefined
           ? null

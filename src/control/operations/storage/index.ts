@@ -33,6 +33,7 @@ export {
   updateSnapshotSchedule,
 } from './snapshot-schedules.ts';
 export { splitVolume } from './split-volume.ts';
+export { type TakenUp, takeUpVolumes } from './take-up-volumes.ts';
 export { updateRepository } from './update-repository.ts';
 export { updateSnapshot } from './update-snapshot.ts';
 export { updateVolume } from './update-volume.ts';

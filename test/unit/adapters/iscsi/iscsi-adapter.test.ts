@@ -89,6 +89,7 @@ describe('the iSCSI adapter', () => {
       description: 'ROOTCAST TEST DISK serial-1, empty',
       settings: { LUNid: 1 },
       size: SIZE,
+      disk: { vendor: 'ROOTCAST', product: 'TEST DISK', serial: 'serial-1' },
     };
     target.script.tamper = ({ pdu, data }) => {
       // The only LUN that it reports is number one.

@@ -93,6 +93,19 @@ describe('a connection', () => {
     expect(at[0]).toBeGreaterThan(0);
   });
 
+  it('may be silent between calls and while one is carried out', async () => {
+    const { dispatch, calls, letGo } = waiting();
+    const server = await serve(dispatch, { stallMs: 50, bodyMs: 50 });
+    const client = dial(server);
+    client.send(post('one'));
+    await until('it is under way', () => calls.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    letGo();
+    await client.untilReceived(answered('one'));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await client.send(post('two')).untilReceived(answered('two'));
+  });
+
   it('takes a body in chunks', async () => {
     const client = dial(await serve(echoMethod));
     client.send(
@@ -270,6 +283,17 @@ describe('a long answer', () => {
     client.socket.destroy();
     await until('it is let go', () => value.left);
     expect(value.taken).toBeLessThan(value.size / 2);
+  });
+
+  it('is given up when the client takes nothing of it', async () => {
+    const value = large(40 * count);
+    const server = await serve(async () => ({ type: STRINGS, value }), { stallMs: 200 });
+    const client = dial(server);
+    client.socket.pause();
+    client.send(post('m'));
+    await until('it is let go', () => value.left);
+    expect(value.taken).toBeLessThan(value.size);
+    await until('the connection is gone', async () => (await connectionsOf(server)) === 0);
   });
 
   it('that cannot be written to its end is cut off, and logged', async () => {
