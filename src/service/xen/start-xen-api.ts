@@ -6,7 +6,7 @@ import {
   type XenApi,
   type XenSettings,
 } from '../../xenapi/index.ts';
-import { type Config, xenapiListen } from '../config/index.ts';
+import { type Config, splitHostPort, xenapiListen } from '../config/index.ts';
 import { closeHttp, listenHttp } from '../listen-http.ts';
 import type { Log } from '../log.ts';
 import { tlsFiles, xenapiTls } from '../tls-files.ts';
@@ -89,7 +89,8 @@ function tick(api: XenApi, now: number, log: Log): void {
 
 function settingsOf(config: Config, port: number): XenSettings {
   const { mode, certificate } = tlsFiles(config.nbd.tls);
-  return { address: xenapiAddress(config), nbd: { port, tls: mode, certificate } };
+  const { host } = splitHostPort(config.nbd.listen, 'nbd.listen');
+  return { address: xenapiAddress(config), nbd: { host, port, tls: mode, certificate } };
 }
 
 const NOTHING_COUNTED: ThroughputPort = { ofRepositories: () => new Map() };

@@ -217,9 +217,11 @@ describe('a backup by changed blocks and NBD', () => {
     await importRaw(xapi, vdi, sparse(MIB));
     await xapi.callAsync('VDI.enable_cbt', vdi);
     const snapshot = await xapi.callAsync('VDI.snapshot', vdi);
-    const [info]: readonly NbdInfo[] = await xapi.call('VDI.get_nbd_info', snapshot);
+    const [info, ...others]: readonly NbdInfo[] = await xapi.call('VDI.get_nbd_info', snapshot);
     if (info === undefined) throw new Error('no NBD');
+    expect(others).toEqual([]);
     const uuid = await xapi.getField('VDI', snapshot, 'uuid');
+    expect(info.address).toBe('127.0.0.1'); // where it listens, and nowhere else
     expect(info.exportname).toBe(`/${uuid}?session_id=${xapi.sessionId}`);
     for (const exportname of [
       `/${uuid}?session_id=OpaqueRef:00000000-0000-0000-0000-000000000000`,
