@@ -3,12 +3,10 @@ export interface Counters {
   requests: number;
   /** Requests answered with an error. */
   errors: number;
-  reads: number;
-  writes: number;
   bytesRead: number;
   bytesWritten: number;
 }
 
 export function newCounters(): Counters {
-  return { requests: 0, errors: 0, reads: 0, writes: 0, bytesRead: 0, bytesWritten: 0 };
+  return { requests: 0, errors: 0, bytesRead: 0, bytesWritten: 0 };
 }

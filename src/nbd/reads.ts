@@ -44,7 +44,6 @@ export class Reads {
   /** A read that passed the rules. */
   read(request: Request): void {
     const { length } = request;
-    this.#parts.counters.reads += 1;
     this.#parts.counters.bytesRead += length;
     if (length === 0) this.#replies.emptyRead(request);
     else if (length <= COPIED_READ && length <= this.#device.geometry.maximumIo) {

@@ -104,7 +104,6 @@ export class Transmission {
 
   #write(request: Request, payload: Buffer | undefined, release: (() => void) | undefined): void {
     const { length } = request;
-    this.#parts.counters.writes += 1;
     if (payload === undefined || length === 0) {
       release?.();
       this.#replies.done(request);

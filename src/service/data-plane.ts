@@ -32,7 +32,6 @@ import { FENCE_ASK_MS, FENCE_TELL_MS } from './limits.ts';
 import { MachineSessions, machineExport, type SessionTicket } from './machine-sessions.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
 import { OverlayFigures } from './overlay-figures.ts';
-import { RepositoryFigures } from './repository-figures.ts';
 import type { AttachedRepositories } from './storage/attached-repositories.ts';
 import type { VolumeExports } from './storage/volume-exports.ts';
 import type { WorkerBarrier } from './storage/worker-barrier.ts';
@@ -87,7 +86,6 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #openedVdisks = new Map<string, string>();
   readonly #layerPlans: LayerPlans;
   readonly #figures: OverlayFigures;
-  readonly throughput = new RepositoryFigures();
   readonly #sessions = new MachineSessions((ownerId) => this.#endAll(ownerId, 0));
   #pool: Workers | undefined;
   #diskResolver: DiskResolver | undefined;
@@ -111,10 +109,6 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   // What the workers ask
 
   async open(name: string): Promise<StackPlan> {
-    return this.throughput.opened(await this.#plan(name));
-  }
-
-  async #plan(name: string): Promise<StackPlan> {
     if (isDiskExport(name)) return this.#openDisk(name);
     if (name.startsWith(MACHINE)) return this.#openMachine(name);
     if (name.startsWith(VDISK)) return this.#openVdisk(name);

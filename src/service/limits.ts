@@ -27,6 +27,3 @@ export const AHEAD_AT_ONCE = 4;
 export const FAST_CONTENT_MS = 600_000;
 /** What could not be read ahead is tried again after so many milliseconds. */
 export const AHEAD_RETRY_MS = 5_000;
-
-/** Exports of volumes whose repository is remembered, so that what their clients read and wrote is counted. */
-export const MAX_FOLLOWED_EXPORTS = 10_000;

@@ -18,10 +18,8 @@ import { writeGauges } from './gauges.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { PlanClient } from './plan-client.ts';
 import { tlsSettings } from './tls-settings.ts';
-import { TransferWatch } from './transferred.ts';
 
 const GAUGE_INTERVAL_MS = 500;
-const TRANSFER_INTERVAL_MS = 1000;
 
 async function run(port: MessagePort, start: WorkerStart): Promise<void> {
   const send = (message: FromWorker): void => port.postMessage(message);
@@ -66,7 +64,6 @@ class DataWorker {
   /** Ends what is read ahead. */
   readonly #draining = new AbortController();
   readonly #server: NbdServer;
-  readonly #transfers = new TransferWatch();
 
   constructor(port: MessagePort, start: WorkerStart, journal: FlushJournal | undefined) {
     this.#start = start;
@@ -103,14 +100,10 @@ class DataWorker {
       busyPoll: start.busyPoll,
       log,
       onConnection: (connection) => this.#connected(connection),
-      onDisconnection: (connection) => {
-        this.#transfers.closed(connection);
-        this.#send({ kind: 'disconnected', id: connection.id });
-      },
+      onDisconnection: ({ id }) => this.#send({ kind: 'disconnected', id }),
     });
     port.on('message', (message: ToWorker) => this.#receive(message));
     setInterval(() => this.#writeGauges(), GAUGE_INTERVAL_MS).unref();
-    setInterval(() => this.#tellTransfers(), TRANSFER_INTERVAL_MS).unref();
   }
 
   /** @returns the port of the TCP listener */
@@ -192,11 +185,6 @@ class DataWorker {
       aheadHitBytes: shared?.aheadHitBytes ?? 0,
       aheadWastedBytes: shared?.aheadWastedBytes ?? 0,
     });
-  }
-
-  #tellTransfers(): void {
-    const exports = this.#transfers.take(this.#server.connections());
-    if (exports.length > 0) this.#send({ kind: 'transferred', exports });
   }
 
   #send(message: FromWorker): void {

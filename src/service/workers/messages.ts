@@ -12,7 +12,6 @@ import type {
 } from '../../exports/index.ts';
 import type { Connection, VolumeLocator } from '../../repositories/index.ts';
 import type { HostPort } from '../config/index.ts';
-import type { Transfers } from './transferred.ts';
 
 export interface TlsFiles {
   readonly mode: 'off' | 'allowed' | 'required';
@@ -119,8 +118,6 @@ export type FromWorker =
       readonly client: ExportClient;
     }
   | { readonly kind: 'list'; readonly request: number }
-  /** What clients read and wrote since the last one. */
-  | { readonly kind: 'transferred'; readonly exports: Transfers }
   /** Of the data port of a repository. */
   | {
       readonly kind: 'ask';

@@ -7,7 +7,6 @@ import { listenFault } from '../listen-http.ts';
 import { createGauges, type Gauge, readGauges } from './gauges.ts';
 import type { FromWorker, ToWorker, WorkerConnection, WorkerStart } from './messages.ts';
 import { portAnswer } from './port-answer.ts';
-import type { Transfers } from './transferred.ts';
 
 /** What the workers ask of the control thread. */
 export interface PoolOwner {
@@ -16,8 +15,6 @@ export interface PoolOwner {
   list(): readonly ExportSummary[];
   /** A worker closed what it was given by one `open`: the key and the name of its plan. */
   released(key: string, name: string): void;
-  /** Told of what clients of a worker read and wrote since it last said so. */
-  readonly throughput: { add(exports: Transfers): void };
   /** A repository's data port asks its control port. @throws BlockError */
   answer(repositoryId: string, question: unknown): Promise<unknown>;
   /** A worker holds, or goes on (WorkerBarrier). */
@@ -188,9 +185,6 @@ export class WorkerPool {
         return;
       case 'read-ahead-ended':
         this.#owner.aheadEnded(message);
-        return;
-      case 'transferred':
-        this.#owner.throughput.add(message.exports);
         return;
       case 'released':
         this.#owner.released(message.key, message.name);
