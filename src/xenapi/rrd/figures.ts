@@ -6,6 +6,7 @@ import { loadavg } from 'node:os';
 import type { RecordOf, Ref, ValueOf } from '../datamodel/description.ts';
 import { HOST } from '../datamodel/host.ts';
 import type { DATA_SOURCE } from '../datamodel/host-messages.ts';
+import { refOf } from '../objects/refs.ts';
 import type { HostFacts } from '../projections/host-facts.ts';
 import { HOST_REF } from '../projections/site-records.ts';
 import type { Xen } from '../xen.ts';
@@ -35,7 +36,9 @@ export interface Source {
   last: number;
 }
 
-const NOTHING: Transferred = { bytesRead: 0, bytesWritten: 0, readRequests: 0, writeRequests: 0 };
+interface SrCounters {
+  before: Transferred | undefined;
+}
 
 const MEBIBYTE = 2 ** 20;
 const KIBIBYTE = 1024;
@@ -76,8 +79,7 @@ const OF_SR: readonly {
 export class Figures {
   readonly #options: FiguresOptions;
   readonly #sources = new Map<string, Source>();
-  /** What had been transferred at the last sample. */
-  readonly #before = new Map<Ref, Transferred>();
+  readonly #counters = new Map<Ref, SrCounters>();
   /** The number of the last sample: its time by RRD_SAMPLE_SECONDS; undefined: there is none. */
   #sample: number | undefined;
   #sampledAt = 0;
@@ -151,30 +153,41 @@ export class Figures {
   #sampleSrs(span: Span): void {
     const transferred = this.#transferred();
     for (const [sr, now] of transferred) {
-      this.#pushSr(sr, span, this.#before.get(sr) ?? NOTHING, now);
-      this.#before.set(sr, now);
+      const counters = this.#counters.get(sr) ?? { before: undefined };
+      this.#counters.set(sr, counters);
+      this.#pushSr(sr, span, counters.before, now);
+      counters.before = now;
     }
-    for (const sr of this.#before.keys()) {
-      if (transferred.has(sr)) continue;
-      this.#before.delete(sr);
-      for (const { name } of this.sources(sr)) this.#sources.delete(name);
+    for (const sr of this.#counters.keys()) {
+      if (!transferred.has(sr)) this.#silent(sr, span);
     }
   }
 
-  #pushSr(sr: Ref, span: Span, before: Transferred, now: Transferred): void {
+  #pushSr(sr: Ref, span: Span, before: Transferred | undefined, now: Transferred): void {
     const suffix = this.#suffixOf(sr);
-    const { seconds } = span;
-    const passed = seconds === undefined ? undefined : difference(before, now);
+    if (suffix === undefined) return;
+    const passed = before && span.seconds !== undefined ? difference(before, now) : undefined;
     for (const { name, units, what, of } of OF_SR) {
-      const value =
-        passed === undefined || seconds === undefined ? Number.NaN : of(passed, seconds);
+      const value = passed === undefined ? Number.NaN : of(passed, span.seconds ?? 1);
       this.#push(`${name}_${suffix}`, `${units} ${what} SR ${suffix}`, units, span, value, sr);
     }
   }
 
-  #suffixOf(sr: Ref): string {
-    const { uuid } = this.#options.xen.objects.requireAny('SR', sr) as { readonly uuid: string };
-    return uuid.slice(0, 8);
+  /** Nothing is known of an SR now: it is not attached, or it is gone. */
+  #silent(sr: Ref, span: Span): void {
+    const isThere = this.#suffixOf(sr) !== undefined;
+    for (const source of this.sources(sr)) {
+      if (isThere) source.series.push(span.from, span.to, Number.NaN);
+      else this.#sources.delete(source.name);
+    }
+    if (isThere) this.#counters.set(sr, { before: undefined });
+    else this.#counters.delete(sr);
+  }
+
+  #suffixOf(sr: Ref): string | undefined {
+    const { objects } = this.#options.xen;
+    const uuid = objects.has('SR') ? objects.find('SR', sr)?.['uuid'] : undefined;
+    return typeof uuid === 'string' ? uuid.slice(0, 8) : undefined;
   }
 
   #push(
@@ -193,17 +206,12 @@ export class Figures {
     source.series.push(from, to, value);
   }
 
-  /** Of every SR that there is. */
   #transferred(): ReadonlyMap<Ref, Transferred> {
-    const { throughput, vdiskSr, xen } = this.#options;
-    const { objects } = xen;
+    const { throughput, vdiskSr } = this.#options;
     const bySr = new Map<Ref, Transferred>();
-    const counted = throughput.ofRepositories();
-    for (const sr of objects.has('SR') ? objects.refs('SR') : []) {
-      const { kind, id } = objects.origin('SR', sr);
-      if (sr === vdiskSr()) bySr.set(sr, this.#ofMachines());
-      else if (kind === 'repository') bySr.set(sr, counted.get(id) ?? NOTHING);
-    }
+    for (const [id, figures] of throughput.ofRepositories()) bySr.set(refOf('SR', id), figures);
+    const library = vdiskSr();
+    if (library !== undefined) bySr.set(library, this.#ofMachines());
     return bySr;
   }
 

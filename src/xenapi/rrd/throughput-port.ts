@@ -9,9 +9,6 @@ export interface Transferred {
 
 /** The service implements it: its workers count, for each volume that they have open. */
 export interface ThroughputPort {
-  /**
-   * Of the volumes of each repository together, by its id; of one that is not there: nothing yet. Nothing is asked of
-   * anybody: what is known now.
-   */
+  /** Of the volumes of each repository together, by its id. Nothing is asked of anybody: what is known now. */
   ofRepositories(): ReadonlyMap<string, Transferred>;
 }
