@@ -70,8 +70,7 @@ export async function startXenApi(
   const timer = setInterval(() => tick(api, control.clock.now(), log), TICK_MS);
   add('XenAPI', async () => {
     clearInterval(timer);
-    await api.close();
-    await closeHttp(api.app);
+    await closeHttp(api.app, () => api.close());
   });
   return { url, note: (event) => api.note(event) };
 }
