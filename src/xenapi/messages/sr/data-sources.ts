@@ -16,7 +16,7 @@ function dataSources({ objects }: Xen, sr: Ref): readonly DataSource[] {
   const { physical_size: size, physical_utilisation: used, virtual_allocation, VDIs } = record;
   const source = (name: string, description: string, units: string, value: number): DataSource => ({
     ...{ name_label: name, name_description: description, units, value },
-    ...{ enabled: true, standard: true, min: 0, max: Number.POSITIVE_INFINITY },
+    ...{ enabled: true, standard: true, min: 0, max: Number.MAX_SAFE_INTEGER },
   });
   const sources = [
     source('virtual_allocation', 'Bytes of all VDIs, as they seem', 'B', virtual_allocation),
