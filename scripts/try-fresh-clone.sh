@@ -24,7 +24,7 @@ export PATH
 echo "fresh clone of $(git log -1 --format='%h %s'), Node $(node --version), npm $(npm --version)"
 
 # `npm start` itself on free ports; exec keeps it one process tree with a known leader.
-npm start --loglevel=error -- --data "$folder/data" --http 127.0.0.1:0 --nbd 127.0.0.1:0 \
+npm start --loglevel=error -- --data "$folder/data" --http 127.0.0.1:0 --nbd 127.0.0.1:0 --xenapi 127.0.0.1:0 \
   >"$folder/start.log" 2>&1 &
 server=$!
 waited=0

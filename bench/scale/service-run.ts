@@ -23,7 +23,10 @@ export interface ServiceRun {
 
 /** @throws Error with what it said when it does not become ready */
 export async function startService(data: string): Promise<ServiceRun> {
-  const listen = ['--http', '127.0.0.1:0', '--nbd', '127.0.0.1:0', '--log-level', 'warn'];
+  const listen = [
+    ...['--http', '127.0.0.1:0', '--nbd', '127.0.0.1:0', '--xenapi', 'off'],
+    ...['--log-level', 'warn'],
+  ];
   const started = performance.now();
   const child = spawn(PROGRAM, ['serve', '--data', data, ...listen], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -56,7 +56,7 @@ interface Variant {
 
 async function start(stage: Stage, variant: Variant): Promise<RunningTarget> {
   const data = join(stage.scratch, 'data');
-  const listen = ['--http', `${HOST}:0`, '--nbd', `${HOST}:0`];
+  const listen = ['--http', `${HOST}:0`, '--nbd', `${HOST}:0`, '--xenapi', 'off'];
   const args = ['serve', '--data', data, ...listen, ...variant.settings];
   const server = await startServer(PROGRAM, args, (output) => /^ready$/m.test(output));
   try {

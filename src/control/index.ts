@@ -40,7 +40,19 @@ export type {
   SnapshotRecord,
   VolumeRecord,
 } from './catalog/storage/records.ts';
+export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
 export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
+export { type Changes, changesBetween } from './changes/between.ts';
+export { ChangedBlocks } from './changes/changed-blocks.ts';
+export { discardData, forgetChanges } from './changes/discard.ts';
+export { ChangeLogObserver } from './changes/observe-change-logs.ts';
+export {
+  disksWithoutData,
+  isLeaving,
+  trackChanges,
+  trackedDisk,
+  untrackChanges,
+} from './changes/track.ts';
 export {
   type Control,
   type ControlOptions,
@@ -50,6 +62,11 @@ export {
   recordEvent,
 } from './control.ts';
 export type { HookCall, HookEnd, HookRunner } from './hook-port.ts';
+export {
+  CHANGE_BLOCK_BYTES,
+  MAX_DESCRIPTION_LENGTH,
+  MAX_NAME_LENGTH,
+} from './limits.ts';
 export * from './operations/index.ts';
 export type {
   BootFileNames,
@@ -135,3 +152,4 @@ export { freeName, isNameOf, shortDescription } from './values/free-name.ts';
 export { NO_BOOT_FILES } from './values/no-boot-files.ts';
 export { writeLock } from './versions/lease-lock.ts';
 export { maintain } from './versions/maintain.ts';
+export { productionVersion } from './versions/which-version.ts';

@@ -214,3 +214,11 @@ export const MAX_PASSWORDS_HASHED_AT_ONCE = 2;
 export const MAX_PASSWORDS_WAITING = 64;
 /** Of the logins of a user, one in so long is noted. */
 export const XEN_LOGIN_NOTED_EVERY_MS = 60_000;
+/** Bytes for which one bit says whether something has changed, as XenAPI has it. */
+export const CHANGE_BLOCK_BYTES = 65_536;
+/** Ranges of one answer, where what has changed in a whole disk is asked for. */
+export const CHANGES_PER_ANSWER = 65_536;
+/** How often what has changed is looked for anew, when a snapshot that it was told of went in the middle. */
+export const MAX_CHANGE_ATTEMPTS = 5;
+/** A snapshot whose data is to go, and could not be deleted, is tried again after so long. */
+export const CHANGE_LOG_RETRY_MS = 30_000;

@@ -225,13 +225,20 @@ export interface Storage {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T>;
-  /** @param range.from undefined: all that `to` holds */
+  /**
+   * @param range.from undefined: all that `to` holds
+   * @param range.to a volume: as it is now; what was flushed before the call is in it, also while others write
+   * @param range.grown what `to` has grown by since `from`: `told` all of it has changed; `as-written` what nobody wrote
+   *   to has not
+   * @throws Fault UNSUPPORTED: of this volume it can be told only up to a snapshot
+   */
   diff(range: {
     readonly from: SnapshotName | undefined;
-    readonly to: SnapshotName;
+    readonly to: SnapshotName | VolumeName;
     readonly offset: number;
     readonly length: number;
     readonly limit: number;
+    readonly grown?: 'told' | 'as-written';
   }): Promise<readonly ChangedRange[]>;
 
   map(

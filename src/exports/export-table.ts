@@ -1,3 +1,4 @@
+import { ReadOnlyDevice } from '../block/index.ts';
 import type { StackBuilder } from './build-stack.ts';
 import type { ExportClient, ExportProvider, ExportSummary, OpenExport } from './export.ts';
 import { LiveStack } from './live-stack.ts';
@@ -6,9 +7,9 @@ import type { StackPlan, VolumePlan } from './stack-plan.ts';
 /** Where plans come from: the control thread. */
 export interface PlanSource {
   list(client: ExportClient): Promise<readonly ExportSummary[]>;
-  /** Each plan obtained is given back with `release`, once. */
+  /** Each plan obtained is given back with `release` of its key and its name, once. */
   plan(name: string, client: ExportClient): Promise<StackPlan>;
-  release(key: string): void;
+  release(key: string, name: string): void;
 }
 
 /** The live stacks of one worker: connections to the same thing share one stack of devices. */
@@ -38,15 +39,16 @@ export class ExportTable implements ExportProvider {
       own = await live.device();
     } catch (error) {
       this.#leave(plan.key, live);
-      this.#source.release(plan.key);
+      this.#source.release(plan.key, plan.name);
       throw error;
     }
     let open = true;
+    const isView = plan.volume !== undefined && plan.view === 'read-only';
     return {
       name: plan.name,
       description: plan.description,
-      device: own.device,
-      readOnly: plan.volume === undefined ? plan.overlay === undefined : plan.readOnly,
+      device: isView ? new ReadOnlyDevice(own.device) : own.device,
+      readOnly: plan.volume === undefined ? plan.overlay === undefined : isView || plan.readOnly,
       close: async () => {
         if (!open) return;
         open = false;
@@ -55,7 +57,7 @@ export class ExportTable implements ExportProvider {
           await own.close();
           if (this.#leave(plan.key, live)) await this.#close(plan.key, live);
         } finally {
-          this.#source.release(plan.key);
+          this.#source.release(plan.key, plan.name);
         }
       },
     };

@@ -57,7 +57,10 @@ export interface DiskPlan extends PlanHead {
 /** A repository's volume or a snapshot of one; connections stay while what it is made of is exchanged. */
 export interface VolumePlan extends PlanHead {
   readonly volume: VolumeStack;
+  /** Nobody writes it. */
   readonly readOnly: boolean;
+  /** Whom this plan is for only reads it; others may write it, and it is opened as for them. */
+  readonly view?: 'read-only';
 }
 
 export type VolumeStack =

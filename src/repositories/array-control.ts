@@ -193,6 +193,7 @@ export interface SnapshotControl {
   /**
    * What may differ, in order; kind `data`, or `hole` for what reads as zeroes in `to`.
    * @param range.from undefined: everything that `to` holds
+   * @param range.to a snapshot, or, where `diffsVolumes`, a volume as it is now
    * @throws CBT_UNAVAILABLE: treat it as everything
    */
   diff?(range: {
@@ -202,6 +203,11 @@ export interface SnapshotControl {
     readonly length: number;
     readonly limit: number;
   }): Promise<readonly Extent[]>;
+  /**
+   * `diff` also tells what differs in a volume that is written to: whatever was flushed before the call is told by it.
+   * Absent: up to snapshots only.
+   */
+  readonly diffsVolumes?: true;
 }
 
 export interface CloneControl {

@@ -26,6 +26,7 @@ import {
   readOnlyDisk,
 } from './disk-owner.ts';
 import { MACHINE, noExport, VDISK, VOLUME, vdiskExport } from './export-names.ts';
+import { LayerPlans } from './layer-plans.ts';
 import type { LayerShelf } from './layer-shelf.ts';
 import { FENCE_ASK_MS, FENCE_TELL_MS } from './limits.ts';
 import { MachineSessions, machineExport, type SessionTicket } from './machine-sessions.ts';
@@ -35,6 +36,7 @@ import type { AttachedRepositories } from './storage/attached-repositories.ts';
 import type { VolumeExports } from './storage/volume-exports.ts';
 import type { WorkerBarrier } from './storage/worker-barrier.ts';
 import type { BarrierAnswer, PoolOwner, WorkerPool } from './workers/worker-pool.ts';
+import { type DiskResolver, isDiskExport, openNbdDisk } from './xen/index.ts';
 
 export interface ServiceDataPlaneOptions {
   readonly catalog: Catalog;
@@ -57,7 +59,7 @@ export interface ServiceDataPlaneOptions {
 
 /** What workers open of storage repositories, and how they are held meanwhile. */
 export interface DataPlaneStorage {
-  readonly exports: Pick<VolumeExports, 'open' | 'list' | 'release'>;
+  readonly exports: Pick<VolumeExports, 'open' | 'openDisk' | 'list' | 'release'>;
   readonly barrier: Pick<WorkerBarrier, 'receive'>;
   readonly repositories: Pick<AttachedRepositories, 'answer'>;
 }
@@ -82,14 +84,15 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   readonly #opened = new Map<string, Opened>();
   /** Exports of vDisks that were opened, and the vDisk's id. */
   readonly #openedVdisks = new Map<string, string>();
-  /** What ends a use of a layer that a read-only export has, by the plan's key; one for each plan. */
-  readonly #uses = new Map<string, (() => void)[]>();
+  readonly #layerPlans: LayerPlans;
   readonly #figures: OverlayFigures;
   readonly #sessions = new MachineSessions((ownerId) => this.#endAll(ownerId, 0));
   #pool: Workers | undefined;
+  #diskResolver: DiskResolver | undefined;
 
   constructor(options: ServiceDataPlaneOptions) {
     this.#options = options;
+    this.#layerPlans = new LayerPlans(options.layers);
     this.#figures = new OverlayFigures(options);
   }
 
@@ -98,9 +101,15 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     this.#pool = pool;
   }
 
+  /** From now on disks are served by their UUIDs, to sessions (xen/nbd-disks.ts). */
+  resolveWith(resolver: DiskResolver): void {
+    this.#diskResolver = resolver;
+  }
+
   // What the workers ask
 
   async open(name: string): Promise<StackPlan> {
+    if (isDiskExport(name)) return this.#openDisk(name);
     if (name.startsWith(MACHINE)) return this.#openMachine(name);
     if (name.startsWith(VDISK)) return this.#openVdisk(name);
     const { storage } = this.#options;
@@ -124,14 +133,15 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
     ];
   }
 
-  released(key: string): void {
-    if (this.#options.storage?.exports.release(key) === true) return;
-    const uses = this.#uses.get(key);
-    if (uses !== undefined) {
-      uses.pop()?.();
-      if (uses.length === 0) this.#uses.delete(key);
-      return;
-    }
+  #openDisk(name: string): Promise<StackPlan> {
+    const { catalog, storage } = this.#options;
+    const parts = { catalog, volumes: storage?.exports, layers: this.#layerPlans };
+    return openNbdDisk(parts, this.#diskResolver, name);
+  }
+
+  released(key: string, name: string): void {
+    if (this.#options.storage?.exports.release(key, name) === true) return;
+    if (this.#layerPlans.release(key)) return;
     this.#options.overlays
       .released(key)
       .catch((error: unknown) => this.#options.troubled(key, 'deleting an old write cache', error));
@@ -323,9 +333,9 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   async #openReadOnly(exportName: string, disk: ReadOnlyDisk): Promise<StackPlan> {
     const { machineId, vdiskId, vdiskName, layerId } = disk;
     const description = `disk of ${vdiskName}, read-only: its writes go to the machine`;
-    const plan = await this.#readOnlyPlan(exportName, layerId, description);
+    const plan = await this.#layerPlans.plan(exportName, layerId, description);
     if (this.#options.catalog.machines.byId(machineId) === undefined) {
-      this.released(plan.key);
+      this.released(plan.key, plan.name);
       throw noExport(exportName);
     }
     this.#opened.set(machineId, { exportName, ownerId: machineId, vdiskId });
@@ -356,24 +366,10 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
   async #openVdisk(name: string): Promise<StackPlan> {
     const { catalog } = this.#options;
     const disk = vdiskExport(catalog, name, this.#options.clock.now());
-    const plan = await this.#readOnlyPlan(name, disk.layerId, `version ${disk.version}, read-only`);
+    const description = `version ${disk.version}, read-only`;
+    const plan = await this.#layerPlans.plan(name, disk.layerId, description);
     this.#openedVdisks.set(name, disk.vdiskId);
     return plan;
-  }
-
-  /** All that read one layer share what is open of it, under whatever name. */
-  async #readOnlyPlan(name: string, layerId: string, description: string): Promise<StackPlan> {
-    const { layers } = this.#options;
-    const done = layers.use(layerId);
-    try {
-      const chain = await layers.plan(layerId);
-      const key = `layer:${layerId} ${chain.copies ?? ''}`;
-      this.#uses.set(key, [...(this.#uses.get(key) ?? []), done]);
-      return { key, name, description, chain, overlay: undefined };
-    } catch (error) {
-      done();
-      throw error;
-    }
   }
 
   #machine(machineId: string): MachineDisk {

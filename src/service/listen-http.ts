@@ -3,12 +3,16 @@ import { Fault } from '../errors/index.ts';
 import type { HostPort } from './config/index.ts';
 
 /** Listens and returns the URL; a refusal becomes a Fault that names the setting. */
-export async function listenHttp(app: FastifyInstance, { host, port }: HostPort): Promise<string> {
+export async function listenHttp(
+  app: FastifyInstance,
+  { host, port }: HostPort,
+  setting: 'http.listen' | 'xenapi.listen',
+): Promise<string> {
   try {
     return await app.listen({ host, port });
   } catch (cause) {
     await app.close();
-    throw listenFault('http.listen', `${host}:${port}`, cause);
+    throw listenFault(setting, `${host}:${port}`, cause);
   }
 }
 

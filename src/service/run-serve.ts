@@ -17,6 +17,7 @@ export async function runServe(args: readonly string[]): Promise<number> {
   }
   const service = await serve(config, process.env['ROOTCAST_TOKEN']);
   const lines = [`api ${service.http}`, `nbd ${service.nbd}`];
+  if (service.xenapi !== undefined) lines.push(`xenapi ${service.xenapi}`);
   if (service.pxe !== undefined) lines.push(`boot ${service.pxe.http.baseUrl}`);
   process.stdout.write(`${lines.join('\n')}\nready\n`);
 

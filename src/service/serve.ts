@@ -15,19 +15,10 @@ import {
   closeControl,
   createControl,
   layerVolumes,
-  observeBoots,
-  observeCaches,
-  observeSchedules,
   openCatalog,
   overlayOwners,
-  ReplicationObserver,
-  RepositoryObserver,
   recordEvent,
   recoverControl,
-  Scrub,
-  VdiskReplicaObserver,
-  VersionObserver,
-  WarmStart,
 } from '../control/index.ts';
 import { type RunningPxe, startPxe } from '../pxe/index.ts';
 import { bootCatalog, leaseStore, pxeReporter } from './boot-catalog.ts';
@@ -50,24 +41,26 @@ import { OverlayPlaces } from './overlay-places.ts';
 import { ServiceImagePreparer } from './prepare/index.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { ReplicationThread } from './replication/index.ts';
+import { startTicker } from './start-ticker.ts';
 import { LayerRepositories, type OpenStorage } from './storage/index.ts';
-import { type Observer, sparingly, Ticker } from './ticker.ts';
 import { tlsFiles } from './tls-files.ts';
 import { TransferStore } from './transfers/index.ts';
 import { WorkerPool } from './workers/worker-pool.ts';
+import { type ServiceDisks, startXenApi, XenEvents } from './xen/index.ts';
 
 export interface RunningService {
   /** Where the REST API listens, e.g. `http://127.0.0.1:8480`. */
   readonly http: string;
   /** Where the NBD server listens. */
   readonly nbd: string;
+  /** Where XenAPI listens; undefined: it does not. */
+  readonly xenapi: string | undefined;
   readonly pxe: RunningPxe['addresses'] | undefined;
   /** Resolves with the error when the service cannot go on. */
   readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
-const TICK_MS = 1000;
 const VERSION: string = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;
@@ -139,6 +132,7 @@ async function compose(
   const path = { folder, catalog, repository, bootId, log, fail };
   const opened = await startDataPath(config, path, closers);
   const { dataPlane, pool, layers, overlays, storage, replicator, journals, bootReads } = opened;
+  const { disks } = opened;
 
   const transfers = new TransferStore({
     ...{ folder, catalog, repository, layers, newId: randomUUID, serverName: hostname() },
@@ -146,6 +140,7 @@ async function compose(
   });
   closers.add('transfers', () => transfers.close());
   const bootMedia = new ServiceBootMedia();
+  const xenEvents = new XenEvents();
   const control = createControl({
     ...{ bootMedia, catalog, dataPlane },
     preparer: new ServiceImagePreparer(folder),
@@ -164,31 +159,61 @@ async function compose(
     storage: storage.storage,
     replication: replicationParts(replicator, storage),
     replicas: new LayerReplicaStore({ folder, dataPlane, repository, layers, newId: randomUUID }),
-    onEvent: (event) => log.info({ event }, event.message),
+    onEvent: (event) => {
+      log.info({ event }, event.message);
+      xenEvents.note(event);
+    },
   });
   closers.add('tasks', () => closeControl(control));
   for (const damage of journals.damages) recordEvent(control, damageEvent(damage));
   await recoverControl(control);
   await dataPlane.loadOverlays();
-  startTicker(control, config, closers, log);
+  startTicker(control, config, (name, close) => closers.add(name, close), log);
 
+  const parts = { folder, token, control, bootMedia, layers, dataPlane, disks, xenEvents, log };
+  const addresses = await startListeners(config, { ...parts, nbdPort: pool.port }, closers);
+  return { ...addresses, failed, stop: () => closers.closeAll() };
+}
+
+/** Everything but NBD, which the data workers listen for. */
+async function startListeners(
+  config: Config,
+  parts: {
+    readonly folder: DataFolder;
+    readonly token: string;
+    readonly control: Control;
+    readonly bootMedia: ServiceBootMedia;
+    readonly layers: LayerShelf;
+    readonly dataPlane: ServiceDataPlane;
+    readonly disks: ServiceDisks;
+    readonly xenEvents: XenEvents;
+    readonly nbdPort: number;
+    readonly log: Log;
+  },
+  closers: Closers,
+): Promise<Pick<RunningService, 'http' | 'nbd' | 'xenapi' | 'pxe'>> {
+  const { folder, token, control, bootMedia, layers, nbdPort, log } = parts;
   const app = buildApi({
     control,
     token,
     logger: log.child({ name: 'api' }, { level: config.log.level === 'debug' ? 'debug' : 'warn' }),
   });
-  const http = await listenHttp(app, splitHostPort(config.http.listen, 'http.listen'));
+  const listen = splitHostPort(config.http.listen, 'http.listen');
+  const http = await listenHttp(app, listen, 'http.listen');
   closers.add('REST API', () => closeHttp(app));
-  const pxe = await startPxeServices(config, control, layers, pool.port, log);
+  const xen = { ...parts, uploads: folder.uploads };
+  const xenapi = await startXenApi(config, xen, (name, close) => closers.add(name, close));
+  parts.xenEvents.follow(xenapi);
+  const pxe = await startPxeServices(config, control, layers, nbdPort, log);
   if (pxe !== undefined) {
     closers.add('PXE', () => pxe.close());
     const { address: host, port } = pxe.addresses.http;
     bootMedia.setOwnServer({ host, port });
   }
-
-  const nbd = `nbd://${config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'))}:${pool.port}`;
-  announce(folder, control, { http, nbd });
-  return { http, nbd, pxe: pxe?.addresses, failed, stop: () => closers.closeAll() };
+  const host = config.nbd.listen.slice(0, config.nbd.listen.lastIndexOf(':'));
+  const told = { http, nbd: `nbd://${host}:${nbdPort}` };
+  announce(folder, control, { ...told, ...(xenapi === undefined ? {} : { xenapi: xenapi.url }) });
+  return { ...told, xenapi: xenapi?.url, pxe: pxe?.addresses };
 }
 
 /** What a crash left of layers goes first. */
@@ -214,7 +239,7 @@ function admissionOf({ boots }: Config) {
 function announce(
   folder: DataFolder,
   control: Control,
-  addresses: { readonly http: string; readonly nbd: string },
+  addresses: { readonly http: string; readonly nbd: string; readonly xenapi?: string },
 ): void {
   const told = `${JSON.stringify({ ...addresses, pid: process.pid })}\n`;
   replaceFile(join(folder.path, 'server.json'), told, 0o644);
@@ -242,6 +267,7 @@ async function startDataPath(
   readonly layers: LayerShelf;
   readonly overlays: OverlayBook;
   readonly storage: OpenStorage;
+  readonly disks: ServiceDisks;
   readonly replicator: ReplicationThread;
   readonly journals: FlushJournals;
   readonly bootReads: ServiceBootReads;
@@ -260,7 +286,7 @@ async function startDataPath(
     owners: overlayOwners(catalog),
     sealed: layerVolumes(catalog),
   });
-  const opened = openRepositories({ ...parts, catalog, clock: systemClock, workers });
+  const opened = openRepositories({ ...parts, layers, clock: systemClock, workers });
   const { storage, replicator, barrier } = opened;
   repository.reach(storage);
   const sharedBytes = config.cache.shared;
@@ -308,7 +334,8 @@ async function startDataPath(
   dataPlane.attach(pool);
   bootReads.attach(pool);
   opened.reachWorkers(pool);
-  return { dataPlane, pool, layers, overlays, storage, replicator, journals, bootReads };
+  const { disks } = opened;
+  return { dataPlane, pool, layers, overlays, storage, disks, replicator, journals, bootReads };
 }
 
 /** What is wrong with them is said; the service goes on. */
@@ -332,51 +359,6 @@ async function openJournals(
     log.error({ err }, 'no flush journal could be made: flushes are slower until the next start');
   }
   return journals;
-}
-
-function startTicker(control: Control, config: Config, closers: Closers, log: Log): void {
-  const failed = sparingly(
-    (name, err) => log.error({ err }, `observing ${name}`),
-    () => systemClock.now(),
-  );
-  const versions = new VersionObserver(control, (err) => failed('versions', err));
-  const replications = new ReplicationObserver(control, (err) => failed('replications', err));
-  const replicas = new VdiskReplicaObserver(control, (err) => failed('replicas of vDisks', err));
-  const { days, rate: bytesPerSecond } = config.scrub;
-  const scrub = new Scrub(control, { days, bytesPerSecond });
-  const warmStart = new WarmStart(control);
-  const repositories = new RepositoryObserver(control);
-  const ticker = new Ticker(
-    [
-      { name: 'boots', observe: (now) => observeBoots(control, now) },
-      { name: 'the warm start', observe: (now) => warmStart.observe(now) },
-      { name: 'write caches', observe: () => observeCaches(control) },
-      observerOf('replications', replications),
-      observerOf('repositories', repositories),
-      { name: 'snapshot schedules', observe: (now) => observeSchedules(control, now) },
-      observerOf('replicas of vDisks', replicas),
-      {
-        name: 'layers',
-        observe: (now) => scrub.observe(now, (err) => failed('layers', err)),
-        close: () => scrub.close(),
-      },
-      observerOf('versions', versions),
-    ],
-    failed,
-  );
-  repositories.observe(systemClock.now()); // attached in the background: nobody waits for an array
-  const timer = setInterval(() => ticker.tick(systemClock.now()), TICK_MS);
-  closers.add('ticker', () => {
-    clearInterval(timer);
-    return ticker.close();
-  });
-}
-
-function observerOf(
-  name: string,
-  of: { observe(now: number): void; close(): Promise<void> },
-): Observer {
-  return { name, observe: (now) => of.observe(now), close: () => of.close() };
 }
 
 async function startPxeServices(

@@ -47,9 +47,32 @@ export {
   type ExportStream,
   exportFile,
   exportStream,
+  isZero,
+  loadAhead,
+  QCOW2_CLUSTER_BYTES,
+  qcow2Header,
   streamToFile,
+  VHD_BITMAP_BYTES,
+  VHD_BLOCK_BYTES,
+  VHD_SIZE_MAX,
+  VhdLayout,
+  writeQcow2Entry,
 } from './export/index.ts';
-export type { ImageFormat } from './formats/index.ts';
+export {
+  type ByteSource,
+  type ImageFormat,
+  isVhdFooter,
+  parseVhdFooter,
+  parseVhdHeader,
+  type Qcow2Header,
+  Qcow2Reader,
+  readQcow2Header,
+  VHD_FOOTER_BYTES,
+  VHD_HEADER_BYTES,
+  VHD_SECTOR_BYTES,
+  type VhdFooter,
+  type VhdHeader,
+} from './formats/index.ts';
 export {
   type ImportDependencies,
   type ImportedImage,

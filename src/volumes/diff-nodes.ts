@@ -4,13 +4,19 @@
  */
 import { LRUCache } from 'lru-cache';
 import { appendExtent, type Extent } from '../block/index.ts';
-import { BLOCK_BYTES, ChainIndex, sourcesOf } from '../vdisk/index.ts';
+import {
+  BLOCK_BYTES,
+  ChainIndex,
+  ChainIndexDraft,
+  type OverlayBits,
+  sourcesOf,
+} from '../vdisk/index.ts';
 import { BlockRuns } from './block-runs.ts';
 import { DIFF_CACHE_BYTES, DIFF_WINDOW_BYTES } from './limits.ts';
 import type { NodeChains } from './node-chains.ts';
 import type { NodeStore, VolumeNode } from './nodes.ts';
 import { type PortsOf, readBits } from './open-nodes.ts';
-import { isLayer } from './overlay-volumes.ts';
+import { isLayer, type LayerNode } from './overlay-volumes.ts';
 
 export interface DiffRange {
   /** Bytes. */
@@ -18,6 +24,8 @@ export interface DiffRange {
   readonly length: number;
   /** Most extents wanted. */
   readonly limit: number;
+  /** What a disk grew by is new, though nobody wrote to it (`told`, also when it is not said), or is not. */
+  readonly grown?: 'told' | 'as-written';
 }
 
 export class NodeDiff {
@@ -46,6 +54,7 @@ export class NodeDiff {
    * In order; `data`, or `hole` where `to` reads as zeroes. May stop early: what lies behind the last one
    * up to where fewer than `limit` were found is equal.
    * @param from undefined: everything that `to` holds; of another tree: all of `to`, holes too
+   * @param to pinned; may be a head that is written to: what was acknowledged before is in it
    * @throws Fault NOT_FOUND, BlockError
    */
   async between(
@@ -53,8 +62,8 @@ export class NodeDiff {
     to: VolumeNode,
     range: DiffRange,
   ): Promise<readonly Extent[]> {
-    const { index } = await this.#chains.chain(to.id);
-    const chainIndex = new ChainIndex(index);
+    const head = to.sealed || !isLayer(to) ? undefined : await this.#bitsOf(to);
+    const chainIndex = new ChainIndex(await this.#indexOf(to, head));
     const sources = sourcesOf(chainIndex);
     const end = Math.min(chainIndex.size, range.offset + range.length);
     const path = from === undefined ? undefined : this.#path(from, to);
@@ -74,11 +83,11 @@ export class NodeDiff {
       add(range.offset, end);
       return found;
     }
-    // What a disk grew by is new, though nobody wrote to it.
     const before = from?.size ?? 0;
-    const grownFrom = before < to.size ? before : Number.POSITIVE_INFINITY;
+    const isGrown = before < to.size && range.grown !== 'as-written';
+    const grownFrom = isGrown ? before : Number.POSITIVE_INFINITY;
     for (let at = range.offset; at < end; ) {
-      const window = await this.#window(path, Math.floor(at / WINDOW), chainIndex.size);
+      const window = await this.#window(path, head, Math.floor(at / WINDOW), chainIndex.size);
       const stop = Math.min(end, window.offset + WINDOW);
       for (const run of runsOf(window, at, stop, grownFrom)) if (!add(...run)) return found;
       at = stop;
@@ -95,38 +104,73 @@ export class NodeDiff {
     return [...lower.slice(common), ...upper.slice(common)];
   }
 
-  /** Whoever asks page after page has every map read once. */
-  async #window(path: readonly VolumeNode[], number: number, size: number): Promise<Changed> {
+  /** Which layer each block of it is read from; of a head as it is now. */
+  async #indexOf(to: VolumeNode, head: HeadBits | undefined): Promise<SharedArrayBuffer> {
+    if (head === undefined || to.parentId === undefined) {
+      return (await this.#chains.chain(to.id)).index;
+    }
+    const { index } = await this.#chains.chain(to.parentId);
+    const draft = ChainIndexDraft.ofIndex(index, to.size);
+    await draft.add(head);
+    return draft.finish();
+  }
+
+  async #bitsOf(node: LayerNode): Promise<HeadBits> {
+    const bits = await readBits(this.#portsOf(node.repositoryId), node, this.#bootId);
+    return { id: node.id, size: node.size, ...bits };
+  }
+
+  /** Whoever asks page after page has every map of what is sealed read once. */
+  async #window(
+    path: readonly VolumeNode[],
+    head: HeadBits | undefined,
+    number: number,
+    size: number,
+  ): Promise<Changed> {
+    const sealed = path.filter(({ id }) => id !== head?.id);
     // What a node says never changes, and neither does what its id means.
-    const key = `${number} ${size} ${path.map(({ id }) => id).join(' ')}`;
-    const known = this.#windows.get(key);
-    if (known !== undefined) return known;
+    const key = `${number} ${size} ${sealed.map(({ id }) => id).join(' ')}`;
     const offset = number * WINDOW;
-    const bits = await this.#changed(path, offset, Math.min(size, offset + WINDOW));
-    const window = { offset, bits };
-    this.#windows.set(key, window);
-    return window;
+    const end = Math.min(size, offset + WINDOW);
+    let bits = this.#windows.get(key)?.bits;
+    if (bits === undefined) {
+      bits = await this.#changed(sealed, offset, end);
+      this.#windows.set(key, { offset, bits });
+    }
+    if (head === undefined) return { offset, bits };
+    const now = bits.slice();
+    addRuns(now, new BlockRuns(head, head.size), offset, end);
+    return { offset, bits: now };
   }
 
   /** One bit for each block of the range. @param offset where a block begins */
   async #changed(path: readonly VolumeNode[], offset: number, end: number): Promise<Uint8Array> {
-    const first = offset / BLOCK;
-    const bits = new Uint8Array(Math.ceil((Math.ceil(end / BLOCK) - first) / 8));
+    const bits = new Uint8Array(Math.ceil((Math.ceil(end / BLOCK) - offset / BLOCK) / 8));
     for (const node of path) {
       if (!isLayer(node)) continue;
       const map = await readBits(this.#portsOf(node.repositoryId), node, this.#bootId);
-      const runs = new BlockRuns(map, node.size);
-      for (let run = runs.next(); run !== undefined; run = runs.next()) {
-        const from = Math.max(first, run.offset / BLOCK);
-        const to = Math.ceil(Math.min(end, run.offset + run.length) / BLOCK);
-        for (let block = from; block < to; block++) {
-          const at = block - first;
-          bits[at >>> 3] = (bits[at >>> 3] ?? 0) | (1 << (at & 7));
-        }
-        if (run.offset >= end) break;
-      }
+      addRuns(bits, new BlockRuns(map, node.size), offset, end);
     }
     return bits;
+  }
+}
+
+/** What a layer says that is written to. */
+interface HeadBits extends OverlayBits {
+  readonly id: string;
+  readonly size: number;
+}
+
+/** Sets the bits of the blocks that a layer has decided in [offset, end). */
+function addRuns(bits: Uint8Array, runs: BlockRuns, offset: number, end: number): void {
+  const first = offset / BLOCK;
+  for (let run = runs.next(); run !== undefined && run.offset < end; run = runs.next()) {
+    const from = Math.max(first, run.offset / BLOCK);
+    const to = Math.ceil(Math.min(end, run.offset + run.length) / BLOCK);
+    for (let block = from; block < to; block++) {
+      const at = block - first;
+      bits[at >>> 3] = (bits[at >>> 3] ?? 0) | (1 << (at & 7));
+    }
   }
 }
 

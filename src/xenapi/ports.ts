@@ -14,9 +14,12 @@ export interface OpenDisk {
 /** Blocks, for what reads or writes them itself: import, export, copies over a base. */
 export interface DiskPort {
   /**
-   * Counted as a use of it until it is closed: nothing deletes, reverts or resizes it meanwhile.
-   * @throws Fault NOT_FOUND, UNAVAILABLE (its repository is not attached); with `write`: IN_USE while somebody
-   *   else has it open, INVALID_INPUT of what cannot be written
+   * Counted as a use of it until it is closed: nothing deletes or reverts it meanwhile, nor detaches its repository. With
+   * `write` nobody else has it open, NBD clients neither; without, nobody writes it. It may grow: what is open does not.
+   * @throws Fault NOT_FOUND, UNAVAILABLE (its repository is not attached), IN_USE: somebody has it open who must not at
+   *   the same time, by name in `value`; with `write`: INVALID_INPUT of what cannot be written
    */
   open(what: DiskName, options: { readonly write: boolean }): Promise<OpenDisk>;
+  /** Who has it open, NBD clients too, for people. None: nobody; of versions it is never told. */
+  users(what: DiskName): readonly string[];
 }

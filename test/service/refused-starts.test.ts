@@ -25,6 +25,7 @@ describe('a service that cannot start says why and leaves with 1', () => {
   test.each([
     ['--http', 'http.listen'],
     ['--nbd', 'nbd.listen'],
+    ['--xenapi', 'xenapi.listen'],
   ])('%s on a port in use', async (flag, field) => {
     const { server, address } = await taken();
     const start = ServiceProcess.start({ arguments: ['--workers', '1', flag, address] });

@@ -282,7 +282,7 @@ export class LifecycleRig {
         stacks.delete(plan.key);
         await close();
       }
-      dataPlane.released(plan.key);
+      dataPlane.released(plan.key, plan.name);
     };
     const open: Open = { connection, end: () => (ended ??= end()) };
     workers.open.add(open);

@@ -34,6 +34,8 @@ export class ServiceProcess {
   readonly data: string;
   readonly http: string;
   readonly nbdPort: number;
+  /** Where XenAPI listens; '' when it is off. */
+  readonly xenapi: string;
   /** Where machines fetch their scripts; '' without PXE. */
   readonly boot: string;
   readonly child: ChildProcess;
@@ -44,6 +46,7 @@ export class ServiceProcess {
     data: string;
     http: string;
     nbdPort: number;
+    xenapi: string;
     boot: string;
     child: ChildProcess;
     exited: Promise<Exit>;
@@ -52,6 +55,7 @@ export class ServiceProcess {
     this.data = parts.data;
     this.http = parts.http;
     this.nbdPort = parts.nbdPort;
+    this.xenapi = parts.xenapi;
     this.boot = parts.boot;
     this.child = parts.child;
     this.exited = parts.exited;
@@ -69,7 +73,7 @@ export class ServiceProcess {
   static async start(options: ServiceOptions = {}): Promise<ServiceProcess> {
     const data = options.data ?? mkdtempSync(join(tmpdir(), 'rootcast-service-'));
     const serve = [
-      ...['serve', '--data', data, '--http', '127.0.0.1:0'],
+      ...['serve', '--data', data, '--http', '127.0.0.1:0', '--xenapi', '127.0.0.1:0'],
       ...['--nbd', `127.0.0.1:${options.nbdPort ?? 0}`, '--log-level', 'warn'],
       ...(options.arguments ?? []),
     ];
@@ -87,7 +91,8 @@ export class ServiceProcess {
     const http = /^api (\S+)$/m.exec(stdout)?.[1] ?? '';
     const nbdPort = Number(/^nbd nbd:\/\/.*:(\d+)$/m.exec(stdout)?.[1]);
     const boot = /^boot (\S+)$/m.exec(stdout)?.[1] ?? '';
-    return new ServiceProcess({ data, http, nbdPort, boot, child, exited, stderr });
+    const xenapi = /^xenapi (\S+)$/m.exec(stdout)?.[1] ?? '';
+    return new ServiceProcess({ data, http, xenapi, nbdPort, boot, child, exited, stderr });
   }
 
   get stderr(): string {

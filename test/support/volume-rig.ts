@@ -11,11 +11,18 @@ import {
   type OpenExport,
   stackBuilder,
 } from '../../src/exports/index.ts';
-import type { Adapter } from '../../src/repositories/index.ts';
+import type { Adapter, VolumeData } from '../../src/repositories/index.ts';
+import { LayerPlans } from '../../src/service/layer-plans.ts';
 import { type OpenStorage, openStorage, WorkerBarrier } from '../../src/service/storage/index.ts';
 import { VolumeSources } from '../../src/service/storage/volume-sources.ts';
 import { partFrom } from '../../src/service/workers/barrier-turn.ts';
 import type { ToWorker } from '../../src/service/workers/messages.ts';
+import { type DiskResolver, openNbdDisk, ServiceDisks } from '../../src/service/xen/index.ts';
+
+const NO_LAYERS = {
+  use: () => () => {},
+  plan: () => Promise.reject(new Error('no layers')),
+};
 
 const CLIENT: ExportClient = { address: '192.0.2.1:1', tls: false, identity: undefined };
 
@@ -32,11 +39,19 @@ export interface RigOptions {
   /** Milliseconds that workers may take to hold. */
   readonly holdTimeMax?: number;
   readonly bootId?: string;
+  /** Sealed layers of vDisks; there are none unless given. */
+  readonly layers?: ConstructorParameters<typeof LayerPlans>[0];
+  /** Where those layers are. */
+  readonly own?: VolumeData;
 }
 
 export class VolumeRig {
   readonly catalog: Catalog;
   readonly storage: OpenStorage;
+  /** Blocks for XenAPI, one more thread behind the workers. */
+  readonly disks: ServiceDisks;
+  /** Of NBD exports by UUID. */
+  resolver: DiskResolver | undefined;
   /** What went wrong in the background. */
   readonly troubles: string[] = [];
   /** Exports whose connections were told to end. */
@@ -46,6 +61,7 @@ export class VolumeRig {
   readonly #tables: ExportTable[] = [];
   readonly #sources: VolumeSources[] = [];
   readonly #barrier: WorkerBarrier;
+  readonly #layers: LayerPlans;
   /** The worker with this number answers nothing. */
   silent: number | undefined;
   /** What the silent one does not hear; undefined: anything. */
@@ -72,7 +88,8 @@ export class VolumeRig {
       },
     };
     this.storage = openStorage({
-      ...{ adapters, catalog: this.catalog, bootId, workers, log, barrier: this.#barrier },
+      ...{ adapters, catalog: this.catalog, bootId, log, barrier: this.#barrier },
+      workers: workers + 1,
       clock: { now: () => Date.now() },
       initiatorName: 'iqn.2026-01.dev.rootcast:test',
       toWorkers: {
@@ -97,12 +114,26 @@ export class VolumeRig {
       const build = stackBuilder({ volumes, readCache, worker, onFull: () => {} });
       const plans = {
         list: async () => this.storage.exports.list(),
-        plan: async (name: string) => structuredClone(await this.storage.exports.open(name)),
-        release: (key: string) => void this.storage.exports.release(key),
+        plan: async (name: string) => structuredClone(await this.#plan(name)),
+        release: (key: string, name: string) => void this.storage.exports.release(key, name),
       };
       this.#tables.push(new ExportTable(plans, build));
     }
-    this.#barrier.attach({ size: workers, tellAll: (message) => this.#tellAll(message) });
+    this.#layers = new LayerPlans(options.layers ?? NO_LAYERS);
+    this.disks = new ServiceDisks({
+      ...{ catalog: this.catalog, storage: this.storage, layers: this.#layers, worker: workers },
+      volumes: {
+        open: (locator, how) => {
+          const { repository } = locator;
+          const { own } = options;
+          if (repository === undefined && own !== undefined) return own.open(locator, how);
+          return this.storage.repositories.of(repository ?? '').data.open(locator, how);
+        },
+      },
+      answer: (worker, message) => this.#barrier.receive(worker, message),
+      onFull: () => {},
+    });
+    this.#barrier.attach({ size: workers + 1, tellAll: (message) => this.#tellAll(message) });
   }
 
   /** Attaches every array; new ones get a record. */
@@ -259,7 +290,16 @@ export class VolumeRig {
     this.catalog.close();
   }
 
+  #plan(name: string) {
+    if (!name.startsWith('/')) return this.storage.exports.open(name);
+    const parts = { catalog: this.catalog, volumes: this.storage.exports, layers: this.#layers };
+    return openNbdDisk(parts, this.resolver, name);
+  }
+
   #tellAll(message: ToWorker): void {
+    if (message.kind === 'hold' || message.kind === 'resume' || message.kind === 'disconnect') {
+      this.disks.tell(message);
+    }
     for (const [worker, table] of this.#tables.entries()) {
       const isHeard = this.deafTo !== undefined && message.kind !== this.deafTo;
       if (worker !== this.silent || isHeard)

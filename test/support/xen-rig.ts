@@ -12,7 +12,7 @@ import {
   type TaskView,
 } from '../../src/control/index.ts';
 import type { Adapter } from '../../src/repositories/index.ts';
-import type { Answer, Implementation } from '../../src/xenapi/call.ts';
+import type { Answer, Caller, Implementation } from '../../src/xenapi/call.ts';
 import type {
   ApiType,
   ClassDescription,
@@ -28,7 +28,7 @@ import { setKeptField } from '../../src/xenapi/objects/set-kept-field.ts';
 import { Operations } from '../../src/xenapi/operations.ts';
 import type { DiskPort } from '../../src/xenapi/ports.ts';
 import type { NewTask, RunningTask, TaskBook } from '../../src/xenapi/tasks-port.ts';
-import type { Xen } from '../../src/xenapi/xen.ts';
+import type { Xen, XenSettings } from '../../src/xenapi/xen.ts';
 import { XenError } from '../../src/xenapi/xen-error.ts';
 import { FakeDataPlane, FakeImages } from '../unit/control/support/fake-service.ts';
 import { FakeTransfers } from '../unit/control/support/fake-transfers.ts';
@@ -42,9 +42,15 @@ export interface XenRigOptions {
   readonly path?: string;
   readonly adapters?: readonly Adapter[];
   readonly disks?: DiskPort;
+  /** Where calls are done; `rig.tasks` unless given. */
+  readonly tasks?: (xen: Xen) => TaskBook;
+  readonly settings?: Partial<XenSettings>;
 }
 
-const NO_DISKS: DiskPort = { open: () => Promise.reject(new Error('this rig has no disks')) };
+const NO_DISKS: DiskPort = {
+  open: () => Promise.reject(new Error('this rig has no disks')),
+  users: () => [],
+};
 
 /** Tasks that only a test sees. */
 export class RigTasks implements TaskBook {
@@ -88,6 +94,8 @@ export class XenRig {
   /** What went wrong in the background. */
   readonly troubles: string[] = [];
   role: Role = 'pool-admin';
+  /** By session; of others: `tester`, of `role`. */
+  readonly callers = new Map<Ref, Caller>();
   readonly #dispatcher: Dispatcher<unknown>;
   readonly #projector: Projector;
 
@@ -110,6 +118,7 @@ export class XenRig {
       settings: {
         address: '127.0.0.1',
         nbd: { port: 10_809, tls: 'off', certificate: undefined },
+        ...options.settings,
       },
       log: (what, error) => void this.troubles.push(`${what}: ${String(error)}`),
     };
@@ -120,8 +129,9 @@ export class XenRig {
       setKeptField(this.xen, ...kept),
     );
     this.#dispatcher = new Dispatcher({
-      ...{ table, objects, tasks: this.tasks },
-      callerOf: (session) => ({ session, user: 'tester', role: this.role }),
+      ...{ table, objects, tasks: options.tasks?.(this.xen) ?? this.tasks },
+      callerOf: (session) =>
+        this.callers.get(session) ?? { session, user: 'tester', role: this.role },
       unmarshal: (_type: ApiType, value: unknown) => value,
       resultText: (_type, value) => String(value),
       failed: (method, error) => void this.troubles.push(`${method}: ${String(error)}`),
@@ -136,9 +146,14 @@ export class XenRig {
   }
 
   /** Values are those of our code: maps are Map, times milliseconds. @throws XenError */
-  async call(method: string, ...parameters: readonly unknown[]): Promise<unknown> {
+  call(method: string, ...parameters: readonly unknown[]): Promise<unknown> {
+    return this.callIn('OpaqueRef:session', method, ...parameters);
+  }
+
+  /** The same in another session. @throws XenError */
+  async callIn(session: Ref, method: string, ...parameters: readonly unknown[]): Promise<unknown> {
     const answer: Answer = await this.#dispatcher.dispatch({
-      ...{ method, parameters: ['OpaqueRef:session', ...parameters] },
+      ...{ method, parameters: [session, ...parameters] },
       ...{ address: '127.0.0.1', subtaskOf: undefined },
     });
     return answer.value;

@@ -33,6 +33,8 @@ export interface SnapshotParts {
 }
 
 export class Snapshots implements SnapshotControl {
+  /** `rbd diff` up to the head lists objects as they are in the cluster: what its writer has flushed is there. */
+  readonly diffsVolumes = true;
   readonly #parts: SnapshotParts;
   readonly #cluster: Cluster;
   readonly #images: Images;

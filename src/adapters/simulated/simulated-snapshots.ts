@@ -78,7 +78,7 @@ export function simulatedSnapshots(session: ArraySession): SnapshotControl {
   return {
     ...core,
     ...(session.can('revert') ? { revert: revertOf(session) } : {}),
-    ...(session.can('changedBlocks') ? { diff: diffOf(session) } : {}),
+    ...(session.can('changedBlocks') ? { diff: diffOf(session), diffsVolumes: true } : {}),
   };
 }
 

@@ -7,6 +7,7 @@ import { Fault } from '../../errors/index.ts';
 import { integer } from './row.ts';
 import { BOOT_LOADER } from './schema/boot-loader.ts';
 import { BOOT_STORMS } from './schema/boot-storms.ts';
+import { CHANGED_BLOCKS } from './schema/changed-blocks.ts';
 import { DEVICE_CACHES } from './schema/device-caches.ts';
 import { HOOK_DEBTS } from './schema/hook-debts.ts';
 import { INITIAL } from './schema/initial.ts';
@@ -41,6 +42,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 10, sql: BOOT_LOADER },
   { number: 11, sql: BOOT_STORMS },
   { number: 12, sql: XENAPI },
+  { number: 13, sql: CHANGED_BLOCKS },
 ];
 
 /**

@@ -13,6 +13,7 @@ const WATCHED = {
   repositories: ['repositories', 'ROW.id'],
   volumes: ['volumes', 'ROW.id'],
   snapshots: ['volume_snapshots', 'ROW.id'],
+  tracked_disks: ['tracked_disks', 'ROW.id'],
   vdisks: ['vdisks', 'ROW.id'],
   versions: ['versions', 'ROW.id'],
   machines: ['machines', 'ROW.id'],

@@ -16,6 +16,8 @@ export interface SnapshotPlan {
   readonly description: string;
   readonly group: GroupRecord | undefined;
   readonly schedule: { readonly id: string; readonly name: string } | undefined;
+  /** For each, in the transaction that keeps them. */
+  readonly whenKept?: (snapshot: SnapshotRecord) => void;
   /** Of the hooks' events. */
   readonly subject: string;
 }
@@ -107,6 +109,7 @@ function keep(
         createdAt: control.clock.now(),
       };
       catalog.snapshots.insert(snapshot);
+      plan.whenKept?.(snapshot);
       catalog.volumes.update({ ...volume, headSnapshotId: snapshotId });
       const repository = repositoryName(catalog, volume.repositoryId);
       const address = `${repository}/${volume.name}@${plan.name}`;

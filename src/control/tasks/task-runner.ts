@@ -135,6 +135,12 @@ export class TaskRunner {
     return () => followers?.delete(told);
   }
 
+  /** Resolves when one of those that run now has ended; at once when none does. */
+  async oneEnded(): Promise<void> {
+    const running = [...this.#running.values()].filter(({ record }) => record.state === 'running');
+    if (running.length > 0) await Promise.race(running.map(({ settled }) => settled));
+  }
+
   async close(): Promise<void> {
     this.#closing = true;
     const running = [...this.#running.values()];

@@ -64,7 +64,7 @@ export class LabService {
     const command: [string, ...string[]] = [
       ...([ROOTCAST, 'serve', '--data', data] as const),
       ...['--http', namespace === undefined ? `${host}:0` : `${host}:${API_PORT}`],
-      ...['--nbd', namespace === undefined ? `${host}:0` : `${host}:10809`],
+      ...['--nbd', namespace === undefined ? `${host}:0` : `${host}:10809`, '--xenapi', 'off'],
       ...options.arguments,
     ];
     const child =

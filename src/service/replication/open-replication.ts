@@ -25,7 +25,7 @@ export function openReplication(
   return new ReplicationThread(start, {
     plan: (what, options) => exports.openNamed(what, options),
     now: (plan) => exports.now(plan),
-    released: (key) => void exports.release(key),
+    released: (key, name) => void exports.release(key, name),
     storage,
     answer: (repositoryId, question) => repositories.answer(repositoryId, question),
     barrier: (worker, message) => barrier.receive(worker, message),

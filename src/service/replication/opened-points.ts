@@ -13,10 +13,10 @@ const CLIENT: ExportClient = { address: 'replication', tls: false, identity: und
 /** Plans come with the jobs: the table asks for them by a name that is theirs alone. */
 export class GivenPlans implements PlanSource {
   readonly #plans = new Map<string, VolumePlan>();
-  readonly #released: (key: string) => void;
+  readonly #released: (key: string, name: string) => void;
   #last = 0;
 
-  constructor(released: (key: string) => void) {
+  constructor(released: (key: string, name: string) => void) {
     this.#released = released;
   }
 
@@ -38,8 +38,8 @@ export class GivenPlans implements PlanSource {
     return plan;
   }
 
-  release(key: string): void {
-    this.#released(key);
+  release(key: string, name: string): void {
+    this.#released(key, name);
   }
 }
 

@@ -34,7 +34,7 @@ export interface ReplicationOwner {
   plan(what: VolumeName | SnapshotName, options: { readonly write: boolean }): Promise<VolumePlan>;
   /** What it is made of by now: it may have been exchanged while others were planned. */
   now(plan: VolumePlan): VolumePlan;
-  released(key: string): void;
+  released(key: string, name: string): void;
   readonly storage: Pick<Storage, 'diff'>;
   /** A repository's data port asks its control port. @throws BlockError */
   answer(repositoryId: string, question: unknown): Promise<unknown>;
@@ -150,7 +150,7 @@ export class ReplicationThread implements Replicator {
       for (const [what, write] of wanted) plans.push(await this.#owner.plan(what, { write }));
       return plans.map((plan) => this.#owner.now(plan));
     } catch (error) {
-      for (const { key } of plans) this.#owner.released(key);
+      for (const { key, name } of plans) this.#owner.released(key, name);
       throw error;
     }
   }
@@ -204,7 +204,7 @@ export class ReplicationThread implements Replicator {
         this.#owner.barrier(this.#number, message);
         return;
       case 'released':
-        this.#owner.released(message.key);
+        this.#owner.released(message.key, message.name);
         return;
     }
   }

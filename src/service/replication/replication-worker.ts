@@ -32,7 +32,7 @@ class ReplicationWorker {
       parts: { log, clock: () => performance.now() },
       ask: (repositoryId, question) => this.#asking.ask(repositoryId, question),
     });
-    const given = new GivenPlans((key) => this.#send({ kind: 'released', key }));
+    const given = new GivenPlans((key, name) => this.#send({ kind: 'released', key, name }));
     const build = stackBuilder({
       volumes: this.#sources,
       readCache: new ReadCache({ capacityBytes: start.readCacheBytes }),

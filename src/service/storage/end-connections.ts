@@ -14,18 +14,17 @@ export type EndExport = (exportName: string, atOnce: boolean) => void;
 export async function endConnections(
   open: OpenVolumes,
   volumeId: string,
-  how: { readonly nameOf: (key: string) => string | undefined; readonly end: EndExport },
+  how: { readonly namesOf: (key: string) => readonly string[]; readonly end: EndExport },
 ): Promise<void> {
   const key = volumeKey(volumeId);
   for (let waited = 0; open.isOpen(key); waited += FENCE_TELL_MS) {
     if (waited >= FENCE_MS) {
       throw new Fault('UNAVAILABLE', 'a connection to the volume did not end in time', {
         field: 'connections',
-        value: how.nameOf(key),
+        value: how.namesOf(key).join(', '),
       });
     }
-    const name = how.nameOf(key);
-    if (name !== undefined) how.end(name, waited >= FENCE_ASK_MS);
+    for (const name of how.namesOf(key)) how.end(name, waited >= FENCE_ASK_MS);
     await delay(FENCE_TELL_MS);
   }
 }

@@ -1,6 +1,6 @@
 /** Puts together what the service knows of storage repositories. */
 import { randomUUID } from 'node:crypto';
-import type { Catalog, Clock } from '../../control/index.ts';
+import type { Catalog, Clock, VolumeName } from '../../control/index.ts';
 import type { Adapter, AdapterLog } from '../../repositories/index.ts';
 import {
   ArrayVolumes,
@@ -10,13 +10,17 @@ import {
   OpenVolumes,
   type TreeParts,
   VolumeTrees,
+  volumeKey,
 } from '../../volumes/index.ts';
 import { AttachedRepositories, type RepositoryWorkers } from './attached-repositories.ts';
 import { catalogNodes } from './catalog-nodes.ts';
 import { type EndExport, endConnections } from './end-connections.ts';
 import { NativeSnapshots } from './native-snapshots.ts';
 import { ServiceStorage } from './service-storage.ts';
+import { inFaults } from './storage-fault.ts';
+import type { StorageParts } from './storage-parts.ts';
 import { VolumeExports } from './volume-exports.ts';
+import { VolumeOperations } from './volume-operations.ts';
 
 export interface StorageOptions {
   readonly adapters: readonly Adapter[];
@@ -45,6 +49,8 @@ export interface OpenStorage {
   readonly arrays: ArrayVolumes;
   /** @throws Fault UNAVAILABLE when one does not end */
   endConnections(volumeId: string): Promise<void>;
+  /** @throws Fault IN_USE: a host that the array has mapped it to has it open for writing */
+  refuseHosts(volume: VolumeName): Promise<void>;
   /** When no worker has anything open any more. */
   close(): Promise<void>;
 }
@@ -70,20 +76,32 @@ export function openStorage(options: StorageOptions): OpenStorage {
   const trees = new VolumeTrees(shared);
   const diff = new NodeDiff(shared);
   const exports = new VolumeExports({ catalog, repositories, trees, open, troubled });
-  const storage = new ServiceStorage({
-    ...{ adapters, catalog, repositories, arrays, trees, diff, open, clock, newId, troubled },
+  const parts: StorageParts = {
+    ...{ catalog, repositories, arrays, trees, diff, open, clock, newId, troubled },
     native: new NativeSnapshots(arrays, newId),
-    endKey: (key) => options.endExport(exports.nameOf(key) ?? key, true),
+    endKey: (key) => {
+      for (const name of exports.namesOf(key)) options.endExport(name, true);
+    },
+    connections: (volumeId) => {
+      const counts = exports.namesOf(volumeKey(volumeId)).map(options.connections);
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+  };
+  const storage = new ServiceStorage({
+    ...{ ...parts, adapters },
     attached: (repositoryId) => options.attached?.(repositoryId),
-    connections: (volumeId) => options.connections(exports.nameOfVolume(volumeId) ?? ''),
   });
+  const volumes = new VolumeOperations(parts);
+  const refuseHosts = (volume: VolumeName): Promise<void> =>
+    inFaults(() => volumes.refuseUsed(volume));
   const close = async (): Promise<void> => {
     for (const error of await open.end()) troubled('closing what was still open', error);
     await trees.collector.close();
     await repositories.closeAll();
   };
-  const nameOf = (key: string): string | undefined => exports.nameOf(key);
+  const namesOf = (key: string): readonly string[] => exports.namesOf(key);
   const end = (volumeId: string): Promise<void> =>
-    endConnections(open, volumeId, { nameOf, end: options.endExport });
-  return { storage, exports, repositories, trees, arrays, endConnections: end, close };
+    endConnections(open, volumeId, { namesOf, end: options.endExport });
+  const opened = { storage, exports, repositories, trees, arrays, refuseHosts };
+  return { ...opened, endConnections: end, close };
 }

@@ -14,7 +14,7 @@ import { snapshotKey, volumeKey } from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
 import { arrayHandle, LAYERS, objectOf } from './handles.ts';
 import { NativeMoments, nothingTaken } from './native-moments.ts';
-import { snapshotsOf } from './native-snapshots.ts';
+import { snapshotsOf, unsupported } from './native-snapshots.ts';
 import { Sources } from './sources.ts';
 import type { StorageParts } from './storage-parts.ts';
 import { storedArray, storedLayers, type VolumeOperations } from './volume-operations.ts';
@@ -125,7 +125,9 @@ export class SnapshotOperations {
 
   async diff({ from, to, ...range }: DiffRequest): Promise<readonly ChangedRange[]> {
     const ports = this.#sources.portsOf(to);
-    const changed = this.#sources.isLayers(to)
+    const isByLayers =
+      'snapshotId' in to ? this.#sources.isLayers(to) : this.#parts.trees.has(to.volumeId);
+    const changed = isByLayers
       ? await this.#diffLayers(from, to, range)
       : await this.#diffNative(ports, from, to, range);
     return changed.map(({ offset, length, kind }) => ({
@@ -136,15 +138,17 @@ export class SnapshotOperations {
 
   async #diffLayers(
     from: SnapshotName | undefined,
-    to: SnapshotName,
+    to: SnapshotName | VolumeName,
     range: Omit<DiffRequest, 'from' | 'to'>,
   ) {
     const { catalog, diff, trees } = this.#parts;
-    const nodeOf = ({ snapshotId }: SnapshotName) => {
-      const node = catalog.volumeNodes.ofSnapshot(snapshotId);
+    const nodeOf = (what: SnapshotName | VolumeName) => {
+      const [field, value] =
+        'snapshotId' in what ? ['snapshot', what.snapshotId] : ['volume', what.volumeId];
+      const nodes = catalog.volumeNodes;
+      const node = field === 'snapshot' ? nodes.ofSnapshot(value) : nodes.ofVolume(value);
       if (node !== undefined) return node;
-      const details = { field: 'snapshot', value: snapshotId };
-      throw new Fault('NOT_FOUND', `there is no snapshot ${snapshotId}`, details);
+      throw new Fault('NOT_FOUND', `there is no ${field} ${value}`, { field, value });
     };
     const { collector } = trees;
     const upper = await collector.pin(() => nodeOf(to));
@@ -164,11 +168,14 @@ export class SnapshotOperations {
   async #diffNative(
     ports: AttachedArray,
     from: SnapshotName | undefined,
-    to: SnapshotName,
-    range: Omit<DiffRequest, 'from' | 'to'>,
+    to: SnapshotName | VolumeName,
+    { grown, ...range }: Omit<DiffRequest, 'from' | 'to'>,
   ) {
     const snapshots = snapshotsOf(ports);
     const { ref } = objectOf(to.handle);
+    if (!('snapshotId' in to) && snapshots.diffsVolumes !== true) {
+      throw unsupported('tell what has changed in a volume since a snapshot');
+    }
     const lower = from === undefined ? undefined : objectOf(from.handle).ref;
     const { offset, length } = range;
     const everything = length > 0 ? [{ offset, length, kind: 'data' as const }] : [];

@@ -3,6 +3,7 @@
  * passes through here.
  */
 import type { Catalog, SnapshotName, VolumeName } from '../../control/index.ts';
+import { Fault } from '../../errors/index.ts';
 import type { ExportSummary, VolumePlan } from '../../exports/index.ts';
 import {
   type OpenVolumes,
@@ -15,12 +16,13 @@ import { objectOf, readHandle } from './handles.ts';
 import { LISTED_VOLUMES } from './limits.ts';
 import { inFaults } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
+import { type UseKind, VolumeUses } from './volume-uses.ts';
 
 const SNAPSHOT = { description: 'snapshot, read-only', readOnly: true } as const;
 
 /** An export, and whom it is of. */
 interface Found {
-  readonly volume: VolumeName & { readonly size: number };
+  readonly volume: VolumeName;
   readonly snapshot: SnapshotName | undefined;
 }
 
@@ -29,10 +31,18 @@ type Parts = Pick<StorageParts, 'catalog' | 'repositories' | 'trees'> & {
   readonly troubled: (what: string, error: unknown) => void;
 };
 
+/** How somebody opens it. */
+interface Opening {
+  /** Under which it is known as long as it is open: of an export, or what is said of who has it open. */
+  readonly name: string;
+  readonly kind: UseKind;
+}
+
 export class VolumeExports {
   readonly #parts: Parts;
   /** What the plans that were given out are of, by key: for the next one of the same. */
   readonly #heads = new Map<string, Omit<VolumePlan, 'volume'>>();
+  readonly #uses = new VolumeUses();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -50,30 +60,35 @@ export class VolumeExports {
       );
   }
 
-  /** Counted until `release` of its key. @throws Fault EXPORT_NOT_FOUND, UNAVAILABLE */
+  /** Counted until `release` of its key and name. @throws Fault EXPORT_NOT_FOUND, UNAVAILABLE, IN_USE */
   open(name: string): Promise<VolumePlan> {
     return inFaults(async () => {
       const { volume, snapshot } = this.#find(name);
-      this.#parts.repositories.of(volume.repositoryId);
-      const head = headOf(name, volume, snapshot);
-      const content =
-        snapshot === undefined
-          ? await this.#openVolume(volume)
-          : await this.#openSnapshot(snapshot);
-      this.#heads.set(head.key, head);
-      this.#refuseOutdated(name, head.key);
-      return { ...head, volume: content };
+      const kind = snapshot === undefined ? 'serve' : 'look';
+      const plan = await this.#open(snapshot ?? volume, { name, kind });
+      // While it was opened it may have been deleted, or become a replica.
+      return this.#unless(plan, () => void this.#find(name));
     });
   }
 
-  /** While it was opened it may have been deleted, or become a replica. @throws Fault EXPORT_NOT_FOUND */
-  #refuseOutdated(name: string, key: string): void {
-    try {
-      this.#find(name);
-    } catch (error) {
-      this.release(key);
-      throw error;
-    }
+  /**
+   * A volume that is no replica, or a snapshot, as it is in the catalog now.
+   * @param how.kind `serve` is for `open` alone
+   * @throws Fault NOT_FOUND, UNAVAILABLE, IN_USE
+   */
+  openDisk(
+    what: VolumeName | SnapshotName,
+    how: Opening & { readonly kind: 'look' | 'read' | 'write' },
+  ): Promise<VolumePlan> {
+    return inFaults(async () => {
+      const current = this.#current(what);
+      const plan = await this.#open(current, how);
+      return this.#unless(plan, () => {
+        // What it is made of may have changed under its name: a revert, of some arrays.
+        const { handle } = this.#current(what);
+        if (JSON.stringify(handle) !== JSON.stringify(current.handle)) throw changedMeanwhile();
+      });
+    });
   }
 
   /** What one that is open is made of by now: it may have been exchanged since its plan was given. */
@@ -84,36 +99,50 @@ export class VolumeExports {
 
   /**
    * What replication copies, by what control knows it as.
-   * @param options.write it is the head of a replica. Counted until `release` of its key.
+   * @param options.write it is the head of a replica. Counted until `release` of its key and name.
    * @throws Fault NOT_FOUND, UNAVAILABLE; IN_USE: to be written, and open
    */
   openNamed(
     what: VolumeName | SnapshotName,
     { write }: { readonly write: boolean },
   ): Promise<VolumePlan> {
-    return inFaults(async () => {
-      const { repositories, catalog, open } = this.#parts;
-      repositories.of(what.repositoryId);
-      if ('snapshotId' in what) {
-        const key = snapshotKey(what.snapshotId);
-        const content = await this.#openSnapshot(what);
-        const head = this.#heads.get(key) ?? { key, ...SNAPSHOT, name: key };
-        this.#heads.set(key, head);
-        return { ...head, volume: content };
-      }
-      const key = volumeKey(what.volumeId);
-      if (write) open.refuseOpen(key, 'the replica');
-      const size = catalog.volumes.byId(what.volumeId)?.size ?? 0;
-      const content = await this.#openVolume({ ...what, size });
-      const head = { key, name: key, description: 'head of a replica', readOnly: !write };
+    const kind = write ? 'write' : 'look';
+    return inFaults(() => this.#open(what, { name: `replication of ${keyOf(what)}`, kind }));
+  }
+
+  async #open(what: VolumeName | SnapshotName, { name, kind }: Opening): Promise<VolumePlan> {
+    this.#parts.repositories.of(what.repositoryId);
+    const head = headOf(what, name);
+    const { key } = head;
+    this.#uses.enter(key, name, kind);
+    try {
+      const content = await ('snapshotId' in what
+        ? this.#openSnapshot(what)
+        : this.#openVolume(what));
       this.#heads.set(key, head);
-      return { ...head, volume: content };
-    });
+      const onlyLooks = !('snapshotId' in what) && (kind === 'look' || kind === 'read');
+      return { ...head, volume: content, ...(onlyLooks ? { view: 'read-only' as const } : {}) };
+    } catch (error) {
+      this.#uses.leave(key, name);
+      throw error;
+    }
+  }
+
+  /** @throws what `check` throws; it is given back then */
+  #unless(plan: VolumePlan, check: () => void): VolumePlan {
+    try {
+      check();
+      return plan;
+    } catch (error) {
+      this.release(plan.key, plan.name);
+      throw error;
+    }
   }
 
   /** Whether it was one of a volume. */
-  release(key: string): boolean {
+  release(key: string, name: string): boolean {
     if (!this.#heads.has(key)) return false;
+    this.#uses.leave(key, name);
     this.#parts.open.release(key).then(
       () => {
         if (!this.#parts.open.isOpen(key)) this.#heads.delete(key);
@@ -129,18 +158,36 @@ export class VolumeExports {
     return head === undefined ? undefined : { ...head, volume: content };
   }
 
-  /** Of the export through which the volume is open; undefined: it is not. */
-  nameOfVolume(volumeId: string): string | undefined {
-    return this.nameOf(volumeKey(volumeId));
+  /** Under which it is open: of exports, and of what has no connections. None: it is not. */
+  namesOf(key: string): readonly string[] {
+    return this.#uses.names(key);
   }
 
-  nameOf(key: string): string | undefined {
-    return this.#heads.get(key)?.name;
+  /** Who has it open, for people. */
+  users(what: VolumeName | SnapshotName): readonly string[] {
+    return this.#uses.users(keyOf(what));
   }
 
-  #openVolume(volume: Found['volume']): Promise<VolumeContent> {
+  /** @throws Fault NOT_FOUND, IN_USE */
+  #current(what: VolumeName | SnapshotName): VolumeName | SnapshotName {
+    const { snapshots, volumes } = this.#parts.catalog;
+    if ('snapshotId' in what) {
+      const { snapshotId } = what;
+      const snapshot = snapshots.byId(snapshotId);
+      if (snapshot === undefined) throw gone('snapshot', snapshotId);
+      const { repositoryId, volumeId, handle } = snapshot;
+      return { repositoryId, volumeId, snapshotId, handle };
+    }
+    const { volumeId } = what;
+    const volume = volumes.byId(volumeId);
+    if (volume === undefined) throw gone('volume', volumeId);
+    if (volume.role === 'replica') throw replica(volume.name);
+    return { repositoryId: volume.repositoryId, volumeId, handle: volume.handle };
+  }
+
+  #openVolume({ repositoryId, volumeId, handle }: VolumeName): Promise<VolumeContent> {
     const { trees, catalog } = this.#parts;
-    const { repositoryId, volumeId, handle, size } = volume;
+    const size = catalog.volumes.byId(volumeId)?.size ?? 0;
     const head = catalog.volumeNodes.ofVolume(volumeId);
     const object = head?.data ?? objectOf(handle);
     return trees.heads.useVolume({ repositoryId, volumeId, plain: { volume: object, size } });
@@ -164,8 +211,8 @@ export class VolumeExports {
     const repository = catalog.repositories.byName(repositoryName);
     const record = repository && catalog.volumes.byName(repository.id, volumeName);
     if (record === undefined) throw noExport(exportName);
-    const { id: volumeId, repositoryId, handle, size, role } = record;
-    const volume = { volumeId, repositoryId, handle, size };
+    const { id: volumeId, repositoryId, handle, role } = record;
+    const volume = { volumeId, repositoryId, handle };
     if (snapshotName === undefined) {
       // Its head is on its way from one point to the next: only points are offered.
       if (role === 'replica') throw noExport(exportName);
@@ -178,15 +225,31 @@ export class VolumeExports {
   }
 }
 
-function headOf(
-  name: string,
-  volume: Found['volume'],
-  snapshot: SnapshotName | undefined,
-): Omit<VolumePlan, 'volume'> {
-  if (snapshot !== undefined) {
-    return { key: snapshotKey(snapshot.snapshotId), name, ...SNAPSHOT };
-  }
-  return { key: volumeKey(volume.volumeId), name, description: 'volume', readOnly: false };
+function headOf(what: VolumeName | SnapshotName, name: string): Omit<VolumePlan, 'volume'> {
+  const key = keyOf(what);
+  if ('snapshotId' in what) return { key, name, ...SNAPSHOT };
+  return { key, name, description: 'volume', readOnly: false };
+}
+
+function keyOf(what: VolumeName | SnapshotName): string {
+  return 'snapshotId' in what ? snapshotKey(what.snapshotId) : volumeKey(what.volumeId);
+}
+
+function gone(what: 'volume' | 'snapshot', id: string): Fault {
+  return new Fault('NOT_FOUND', `the ${what} is gone`, { field: what, value: id });
+}
+
+/** Half way from one point to the next. */
+function replica(name: string): Fault {
+  return new Fault('IN_USE', `volume ${name} is a replica: only its snapshots can be read`, {
+    field: 'volume.role',
+    value: 'replica',
+    expected: 'one that is no replica, or a snapshot',
+  });
+}
+
+function changedMeanwhile(): Fault {
+  return new Fault('UNAVAILABLE', 'the volume was changed while it was opened; try again');
 }
 
 function volumesOf(catalog: Catalog, repositoryId: string) {

@@ -143,7 +143,7 @@ export type FromWorker =
       readonly bytes: number;
     }
   /** The worker has closed the devices of a plan; one for every `plan` it was given. */
-  | { readonly kind: 'released'; readonly key: string }
+  | { readonly kind: 'released'; readonly key: string; readonly name: string }
   | { readonly kind: 'connected'; readonly connection: WorkerConnection }
   | { readonly kind: 'disconnected'; readonly id: number }
   | { readonly kind: 'drained' };

@@ -33,8 +33,8 @@ export class PlanClient implements PlanSource {
     });
   }
 
-  release(key: string): void {
-    this.#send({ kind: 'released', key });
+  release(key: string, name: string): void {
+    this.#send({ kind: 'released', key, name });
   }
 
   /** Hands an answer to whoever waits for it. */

@@ -13,8 +13,8 @@ export interface PoolOwner {
   /** @throws Fault EXPORT_NOT_FOUND and the like, answered to the client as such */
   open(name: string, client: ExportClient): Promise<StackPlan>;
   list(): readonly ExportSummary[];
-  /** A worker closed what it was given by one `open`. */
-  released(key: string): void;
+  /** A worker closed what it was given by one `open`: the key and the name of its plan. */
+  released(key: string, name: string): void;
   /** A repository's data port asks its control port. @throws BlockError */
   answer(repositoryId: string, question: unknown): Promise<unknown>;
   /** A worker holds, or goes on (WorkerBarrier). */
@@ -187,7 +187,7 @@ export class WorkerPool {
         this.#owner.aheadEnded(message);
         return;
       case 'released':
-        this.#owner.released(message.key);
+        this.#owner.released(message.key, message.name);
         return;
       case 'connected':
         this.#entered(member, message.connection);

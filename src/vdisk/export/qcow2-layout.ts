@@ -13,26 +13,15 @@
  */
 import { ZEROES } from '../../block/index.ts';
 import { type DiskCluster, QCOW2_CLUSTER_BITS, QCOW2_CLUSTER_BYTES } from './qcow2-cluster.ts';
+import { type Qcow2Compression, qcow2Header, writeQcow2Entry } from './qcow2-header.ts';
 import { Qcow2Refcounts, REFCOUNT_REACH_BYTES } from './qcow2-refcounts.ts';
-
-export type Qcow2Compression = 'none' | 'zstd';
-
-const MAGIC = 0x514649fb; // "QFI\xfb"
-const VERSION = 3;
-const REFCOUNT_ORDER = 4;
-/** With the compression type, padded to 8. */
-const HEADER_BYTES = 112;
-/** Bit 3 of `incompatible_features`: the compression type is not zlib. */
-const COMPRESSION_TYPE_BIT = 1n << 3n;
-const COMPRESSION_ZSTD = 1;
 
 const ENTRY_BYTES = 8;
 /** Clusters that one level-2 table maps. */
 const L2_ENTRIES = QCOW2_CLUSTER_BYTES / ENTRY_BYTES;
 const SECTOR_BYTES = 512;
 
-/** Upper halves of 64-bit entries: two numbers are much faster than a BigInt. */
-const COPIED_HIGH = 0x8000_0000; // bit 63: the refcount is exactly one
+/** Upper half of a 64-bit entry: two numbers are much faster than a BigInt. */
 const COMPRESSED_HIGH = 0x4000_0000; // bit 62
 /** Bits 54–61 of a compressed cluster's descriptor (x = 62 − (cluster_bits − 8)): further sectors. */
 const SECTORS_SHIFT = 62 - (QCOW2_CLUSTER_BITS - 8) - 32;
@@ -111,22 +100,14 @@ export class Qcow2Layout {
     if (this.#refcountTable === undefined) throw new Error('the layout is not finished');
     const { offset, bytes } = this.#refcountTable;
     const head = Buffer.alloc(this.headBytes);
-    const zstd = this.#compression === 'zstd';
-    head.writeUInt32BE(MAGIC, 0);
-    head.writeUInt32BE(VERSION, 4);
-    head.writeUInt32BE(QCOW2_CLUSTER_BITS, 20);
-    head.writeBigUInt64BE(BigInt(this.#size), 24);
-    head.writeUInt32BE(this.#l1.length, 36);
-    head.writeBigUInt64BE(BigInt(QCOW2_CLUSTER_BYTES), 40); // l1_table_offset
-    head.writeBigUInt64BE(BigInt(offset), 48); // refcount_table_offset
-    head.writeUInt32BE(bytes / QCOW2_CLUSTER_BYTES, 56); // refcount_table_clusters
-    head.writeBigUInt64BE(zstd ? COMPRESSION_TYPE_BIT : 0n, 72); // incompatible_features
-    head.writeUInt32BE(REFCOUNT_ORDER, 96);
-    head.writeUInt32BE(HEADER_BYTES, 100);
-    head.writeUInt8(zstd ? COMPRESSION_ZSTD : 0, 104);
-    // No extensions: the type 0 that ends them is there already.
+    qcow2Header({
+      size: this.#size,
+      compression: this.#compression,
+      l1: { offset: QCOW2_CLUSTER_BYTES, entries: this.#l1.length },
+      refcountTable: { offset, clusters: bytes / QCOW2_CLUSTER_BYTES },
+    }).copy(head);
     for (const [index, table] of this.#l1.entries()) {
-      if (table !== 0) writeEntry(head, QCOW2_CLUSTER_BYTES + index * ENTRY_BYTES, table);
+      if (table !== 0) writeQcow2Entry(head, QCOW2_CLUSTER_BYTES + index * ENTRY_BYTES, table);
     }
     return head;
   }
@@ -148,7 +129,7 @@ export class Qcow2Layout {
     const entry = this.#entry(pieces, index);
     this.#align(pieces);
     if (kind === 'plain') {
-      writeEntry(entry.table, entry.place, this.#position);
+      writeQcow2Entry(entry.table, entry.place, this.#position);
       this.#refcounts.count(this.#position, this.#position + bytes.length);
     }
     this.#push(pieces, bytes);
@@ -196,10 +177,4 @@ export class Qcow2Layout {
 
 function wholeClusters(bytes: number): number {
   return Math.ceil(bytes / QCOW2_CLUSTER_BYTES) * QCOW2_CLUSTER_BYTES;
-}
-
-/** A cluster that is referenced once. */
-function writeEntry(table: Buffer, place: number, offset: number): void {
-  table.writeUInt32BE((COPIED_HIGH | Math.floor(offset / 2 ** 32)) >>> 0, place);
-  table.writeUInt32BE(offset % 2 ** 32, place + 4);
 }

@@ -5,7 +5,6 @@
  *
  * The first part is the head: all of it but the table is known at once.
  */
-import type { ExportParent } from './export-request.ts';
 import { vhdTimestamp } from './export-request.ts';
 import { EXPORT_WINDOW_BYTES } from './limits.ts';
 import {
@@ -32,12 +31,21 @@ const ENTRY_BYTES = 4;
 /** "0xFFFFFFFF": the block is not in the file. */
 const UNUSED = 0xff;
 
+/** What a child says of the image that it stands on. */
+export interface VhdParentIdentity {
+  readonly source: { readonly contentId: string };
+  readonly fileName: string;
+  readonly windowsPath?: string | undefined;
+  readonly timestamp?: Date | undefined;
+}
+
 export interface VhdIdentity {
   /** Bytes of the disk. */
   readonly size: number;
+  /** 32 digits of hex at least, of which the image's own id is made. */
   readonly contentId: string;
   readonly timestamp: Date | undefined;
-  readonly parent: ExportParent | undefined;
+  readonly parent: VhdParentIdentity | undefined;
 }
 
 export class VhdLayout {
@@ -95,7 +103,7 @@ export class VhdLayout {
   }
 }
 
-function parentFields(parent: ExportParent | undefined): VhdParentFields | undefined {
+function parentFields(parent: VhdParentIdentity | undefined): VhdParentFields | undefined {
   if (parent === undefined) return undefined;
   const { fileName, windowsPath } = parent;
   const locators: VhdLocator[] = [{ platform: 'W2ru', path: `.\\${fileName}` }];

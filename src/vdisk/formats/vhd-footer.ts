@@ -110,9 +110,9 @@ export async function readVhdFooter(source: ByteSource): Promise<VhdFooter> {
   const copy = Buffer.alloc(VHD_FOOTER_BYTES);
   await readField(source, copy, 0, 'footer copy');
   await readField(source, footer, Math.max(0, source.size - VHD_FOOTER_BYTES), 'footer');
-  if (isVhdFooter(footer)) return parseFooter(source, footer);
+  if (isVhdFooter(footer)) return parseVhdFooter(source.name, footer);
   if (isVhdFooter(copy)) {
-    const parsed = parseFooter(source, copy);
+    const parsed = parseVhdFooter(source.name, copy);
     if (parsed.kind !== 'fixed') return parsed;
   }
   const cookie = footer.toString('latin1', 0, 8) === VHD_COOKIE;
@@ -123,18 +123,23 @@ export async function readVhdFooter(source: ByteSource): Promise<VhdFooter> {
     : invalidImage(source.name, 'footer', given, `"${VHD_COOKIE}" 512 bytes before the end`);
 }
 
-function parseFooter(source: ByteSource, footer: Buffer): VhdFooter {
-  checkVersion(source, 'footer version', footer.readUInt32BE(FOOTER.version));
+/**
+ * @param name of the image, for messages
+ * @param footer whole and right: isVhdFooter
+ * @throws Fault IMAGE_UNSUPPORTED
+ */
+export function parseVhdFooter(name: string, footer: Buffer): VhdFooter {
+  checkVersion(name, 'footer version', footer.readUInt32BE(FOOTER.version));
   const type = footer.readUInt32BE(FOOTER.diskType);
   const kind = KINDS.get(type);
   if (kind === undefined) {
     const detail = 'we know 2 (fixed), 3 (dynamic) and 4 (differencing)';
-    throw unsupportedImage(source.name, 'disk type', type, detail);
+    throw unsupportedImage(name, 'disk type', type, detail);
   }
   const size = footer.readBigUInt64BE(FOOTER.currentSize);
   if (size > BigInt(IMAGE_SIZE_MAX)) {
     const detail = `the largest disk is ${IMAGE_SIZE_MAX} bytes (IMAGE_SIZE_MAX)`;
-    throw unsupportedImage(source.name, 'current size', size, detail);
+    throw unsupportedImage(name, 'current size', size, detail);
   }
   return {
     kind,
@@ -144,10 +149,10 @@ function parseFooter(source: ByteSource, footer: Buffer): VhdFooter {
   };
 }
 
-function checkVersion(source: ByteSource, field: string, version: number): void {
+function checkVersion(name: string, field: string, version: number): void {
   if (version >>> 16 !== VERSION_MAJOR) {
     const detail = 'we know version 1.x (0x0001xxxx)';
-    throw unsupportedImage(source.name, field, `0x${version.toString(16)}`, detail);
+    throw unsupportedImage(name, field, `0x${version.toString(16)}`, detail);
   }
 }
 
@@ -158,25 +163,40 @@ export async function readVhdHeader(source: ByteSource, footer: VhdFooter): Prom
     throw invalidImage(source.name, 'data offset', footer.dataOffset, expected);
   }
   await readField(source, header, Number(footer.dataOffset), 'dynamic header');
+  return parseVhdHeader(source.name, header, footer.size, source.size);
+}
+
+/**
+ * @param name of the image, for messages
+ * @param size of the disk
+ * @param fileBytes what the file has; infinite while nobody knows
+ * @throws Fault IMAGE_INVALID, IMAGE_UNSUPPORTED
+ */
+export function parseVhdHeader(
+  name: string,
+  header: Buffer,
+  size: number,
+  fileBytes: number,
+): VhdHeader {
   const cookie = header.toString('latin1', HEADER.cookie, HEADER.cookie + 8);
   if (cookie !== HEADER_COOKIE) {
-    throw invalidImage(source.name, 'dynamic header cookie', cookie, HEADER_COOKIE);
+    throw invalidImage(name, 'dynamic header cookie', cookie, HEADER_COOKIE);
   }
   const checksum = header.readUInt32BE(HEADER.checksum);
   const right = vhdChecksum(header, HEADER.checksum);
   if (checksum !== right) {
     const given = `0x${checksum.toString(16)}`;
-    throw invalidImage(source.name, 'dynamic header checksum', given, `0x${right.toString(16)}`);
+    throw invalidImage(name, 'dynamic header checksum', given, `0x${right.toString(16)}`);
   }
-  checkVersion(source, 'dynamic header version', header.readUInt32BE(HEADER.version));
+  checkVersion(name, 'dynamic header version', header.readUInt32BE(HEADER.version));
   const blockBytes = header.readUInt32BE(HEADER.blockSize);
   const powerOfTwo = (blockBytes & (blockBytes - 1)) === 0;
   if (!powerOfTwo || blockBytes < VHD_BLOCK_BYTES_MIN || blockBytes > VHD_BLOCK_BYTES_MAX) {
     const expected = `a power of two, ${VHD_BLOCK_BYTES_MIN} to ${VHD_BLOCK_BYTES_MAX}`;
-    throw invalidImage(source.name, 'block size', blockBytes, expected);
+    throw invalidImage(name, 'block size', blockBytes, expected);
   }
   return {
-    ...table(source, header, footer.size, blockBytes),
+    ...table(name, header, { size, blockBytes, fileBytes }),
     blockBytes,
     parentId: header.toString('hex', HEADER.parentId, HEADER.parentId + 16),
     parentName: utf16be(header.subarray(HEADER.parentName, HEADER.parentName + PARENT_NAME_BYTES)),
@@ -185,25 +205,26 @@ export async function readVhdHeader(source: ByteSource, footer: VhdFooter): Prom
 }
 
 function table(
-  source: ByteSource,
+  name: string,
   header: Buffer,
-  size: number,
-  blockBytes: number,
+  disk: { readonly size: number; readonly blockBytes: number; readonly fileBytes: number },
 ): { tableOffset: number; tableEntries: number } {
+  const { size, blockBytes, fileBytes } = disk;
   const given = header.readUInt32BE(HEADER.tableEntries);
   const needed = Math.ceil(size / blockBytes);
   if (given < needed) {
     const expected = `${needed} or more for ${size} bytes in blocks of ${blockBytes}`;
-    throw invalidImage(source.name, 'max table entries', given, expected);
+    throw invalidImage(name, 'max table entries', given, expected);
   }
   if (needed * 4 > VHD_TABLE_BYTES_MAX) {
     const detail = `at most ${VHD_TABLE_BYTES_MAX / 4} blocks (VHD_TABLE_BYTES_MAX)`;
-    throw unsupportedImage(source.name, 'max table entries', needed, detail);
+    throw unsupportedImage(name, 'max table entries', needed, detail);
   }
   const offset = header.readBigUInt64BE(HEADER.tableOffset);
-  if (offset + BigInt(needed * 4) > BigInt(source.size)) {
-    const expected = `${needed * 4} bytes before the end of the file (${source.size})`;
-    throw invalidImage(source.name, 'table offset', offset, expected);
+  // As a number it is exact as far as any file goes.
+  if (Number(offset) + needed * 4 > Math.min(fileBytes, Number.MAX_SAFE_INTEGER)) {
+    const expected = `${needed * 4} bytes before the end of the file (${fileBytes})`;
+    throw invalidImage(name, 'table offset', offset, expected);
   }
   return { tableOffset: Number(offset), tableEntries: needed };
 }

@@ -16,7 +16,7 @@ export const BLOCKS_PER_MAP_PAGE = MAP_PAGE_BYTES * 8;
 export const MAXIMUM_OVERLAY_BYTES = 2 ** 30 * BLOCK_BYTES;
 
 /** Worker threads that may share one overlay. */
-export const MAXIMUM_WORKERS = 64;
+export const MAXIMUM_WORKERS = 66;
 
 /** Longest name of a boot of the host, in bytes; Linux gives 36. */
 export const BOOT_ID_BYTES = 64;

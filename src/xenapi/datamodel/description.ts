@@ -58,9 +58,28 @@ export interface OptionType<T extends ApiType = ApiType> {
   readonly of: T;
 }
 
+/** A value that says of which type it is: the record in an event, of whatever class that is about. */
+export interface AnyType {
+  readonly kind: 'any';
+}
+
+/** What a value of AnyType is in our code. */
+export interface TypedValue {
+  readonly type: ApiType;
+  readonly value: unknown;
+}
+
 export type Members = { readonly [name: string]: ApiType };
 
-export type ApiType = Scalar | RefType | EnumType | SetType | MapType | RecordType | OptionType;
+export type ApiType =
+  | Scalar
+  | RefType
+  | EnumType
+  | SetType
+  | MapType
+  | RecordType
+  | OptionType
+  | AnyType;
 
 /** `OpaqueRef:…` */
 export type Ref = string;
@@ -94,7 +113,9 @@ export type ValueOf<T> = ApiType extends T
               ? { readonly [N in keyof M]: ValueOf<M[N]> }
               : T extends OptionType<infer O>
                 ? ValueOf<O> | undefined
-                : never;
+                : T extends AnyType
+                  ? TypedValue
+                  : never;
 
 export const ref = (of: string): RefType => ({ kind: 'ref', of });
 export const oneOf = <const V extends string>(name: string, values: readonly V[]): EnumType<V> => ({
@@ -113,6 +134,9 @@ export const record = <const M extends Members>(name: string, members: M): Recor
   members,
 });
 export const option = <const T extends ApiType>(of: T): OptionType<T> => ({ kind: 'option', of });
+
+/** Of an answer only: nobody can send one. */
+export const ANY: AnyType = { kind: 'any' };
 
 /** `map(string → string)`, the commonest of all. */
 export const STRING_MAP = map('string', 'string');

@@ -34,6 +34,12 @@ export const ERRORS = {
   EVENT_SUBSCRIPTION_PARSE_FAILURE: ['subscription'],
   EVENT_FROM_TOKEN_PARSE_FAILURE: ['token'],
   XENAPI_MISSING_PLUGIN: ['name'],
+  NETWORK_INCOMPATIBLE_PURPOSES: ['new_purpose', 'conflicting_purpose'],
+  PVS_SITE_CONTAINS_RUNNING_PROXIES: ['proxies'],
+  PVS_SITE_CONTAINS_SERVERS: ['servers'],
+  PVS_SERVER_ADDRESS_IN_USE: ['address'],
+  PVS_CACHE_STORAGE_ALREADY_PRESENT: ['site', 'host'],
+  PVS_CACHE_STORAGE_IS_IN_USE: ['PVS_cache_storage'],
   SR_BACKEND_FAILURE: ['status', 'stdout', 'stderr'],
   SR_NOT_ATTACHED: ['sr'],
   SR_ATTACH_FAILED: ['sr'],
@@ -73,9 +79,13 @@ export const ERRORS = {
   DEVICE_ALREADY_ATTACHED: ['device'],
   DEVICE_ALREADY_DETACHED: ['device'],
   DEVICE_NOT_ATTACHED: ['VBD'],
+  DEVICE_DETACH_REJECTED: ['type', 'ref', 'msg'],
   VBD_NOT_REMOVABLE_MEDIA: ['vbd'],
   VBD_NOT_EMPTY: ['vbd'],
   VBD_IS_EMPTY: ['vbd'],
+  VBD_CDS_MUST_BE_READONLY: [],
+  DEVICE_ALREADY_EXISTS: ['device'],
+  INVALID_DEVICE: ['device'],
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

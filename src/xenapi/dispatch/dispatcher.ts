@@ -11,6 +11,7 @@ import type { Objects } from '../objects/objects.ts';
 import { NULL_REF } from '../objects/refs.ts';
 import type { RunningTask, TaskBook } from '../tasks-port.ts';
 import { XenError, xenError } from '../xen-error.ts';
+import { xenActor } from './actor.ts';
 import { argumentsOf, checkCount, checkRefs, type Unmarshal } from './arguments.ts';
 import type { Entry } from './entry.ts';
 import type { MessageTable } from './message-table.ts';
@@ -22,6 +23,8 @@ export interface Request<W> {
   readonly address: string;
   /** The task that this is a part of, as its headers say. */
   readonly subtaskOf: Ref | undefined;
+  /** Aborted when the client goes away before it has its answer. */
+  readonly gone?: AbortSignal;
 }
 
 export interface DispatcherOptions<W> {
@@ -162,10 +165,11 @@ async function carryOut<W>(
   task: RunningTask,
 ): Promise<unknown> {
   const { ref: taskRef, signal } = task;
+  const { address, gone } = request;
   const call = {
-    ...{ caller, task: taskRef, signal, address: request.address },
+    ...{ caller, task: taskRef, signal, address },
+    ...(gone === undefined ? {} : { gone }),
     progress: (fraction: number) => task.progress(fraction),
   };
-  const actor = `${caller.user} from ${request.address} (XenAPI)`;
-  return actingAs(actor, async () => entry.run(call, given));
+  return actingAs(xenActor(caller, address), async () => entry.run(call, given));
 }

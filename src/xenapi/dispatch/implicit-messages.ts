@@ -30,6 +30,7 @@ export function implicitMessages(
   setKept: (description: ClassDescription, ref: Ref, field: string, value: unknown) => void,
 ): readonly Entry[] {
   const { description, setField } = implementation;
+  if (Object.keys(description.fields).length === 0) return []; // it only has messages (event)
   const write = (of: Ref, field: string, value: unknown): void => {
     if (setField === undefined) setKept(description, of, field, value);
     else setField(of, field, value);

@@ -16,6 +16,11 @@ export interface Change {
   readonly ref: Ref;
   /** Of the object, when it was made. */
   readonly created: number;
+  /**
+   * Of the first object with that ref: refs come back (refs.ts), and who knew the one before must hear of a
+   * deletion even if he never heard of the one after it.
+   */
+  readonly firstCreated: number;
   readonly deleted: boolean;
 }
 
@@ -52,9 +57,10 @@ export class ChangeLog {
     const before = this.#latest.get(ref);
     const isNew = before === undefined || before.deleted;
     const created = isNew ? generation : before.created;
+    const firstCreated = before?.firstCreated ?? generation;
     if (before?.deleted === true) this.#deletions--;
     if (deleted) this.#deletions++;
-    const change = { generation, className, ref, created, deleted };
+    const change = { generation, className, ref, created, firstCreated, deleted };
     this.#entries.push(change);
     this.#latest.set(ref, change);
     const live = this.#latest.size - this.#deletions;

@@ -32,6 +32,8 @@ export function emptyOf(type: ApiType): unknown {
       return new Map();
     case 'option':
       return undefined;
+    case 'any':
+      return { type: 'void', value: undefined };
     case 'record':
       return Object.fromEntries(
         Object.entries(type.members).map(([name, member]) => [name, emptyOf(member)]),

@@ -3,11 +3,14 @@
  * array of pairs, since its keys come from clients.
  */
 import type { ApiType, ClassDescription } from '../datamodel/description.ts';
+import { emptyOf } from './defaults.ts';
 
 /** JSON of a value of a type. */
 export function toStored(type: ApiType, value: unknown): unknown {
   if (typeof type === 'string' || type.kind === 'ref' || type.kind === 'enum') return value;
   switch (type.kind) {
+    case 'any':
+      return undefined; // no field has it
     case 'option':
       return value === undefined ? undefined : toStored(type.of, value);
     case 'set':
@@ -31,6 +34,8 @@ export function toStored(type: ApiType, value: unknown): unknown {
 export function fromStored(type: ApiType, stored: unknown): unknown {
   if (typeof type === 'string' || type.kind === 'ref' || type.kind === 'enum') return stored;
   switch (type.kind) {
+    case 'any':
+      return emptyOf(type);
     case 'option':
       return stored === undefined ? undefined : fromStored(type.of, stored);
     case 'set':

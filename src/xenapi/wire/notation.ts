@@ -3,8 +3,7 @@
  * that function writes the value: 10,000 records of 30 fields are 300,000 values. (The types of a class's records
  * must therefore be the same objects from call to call.)
  */
-import type { ApiType, Members, Scalar } from '../datamodel/description.ts';
-import { Typed } from './typed.ts';
+import type { ApiType, Members, Scalar, TypedValue } from '../datamodel/description.ts';
 
 /** @throws TypeError when the value is not of the type: a mistake of ours */
 export type Write = (value: unknown) => string;
@@ -31,6 +30,8 @@ export interface Notation {
 export class Writer {
   readonly #notation: Notation;
   readonly #writes = new WeakMap<object, Write>();
+  /** What 50 clients that wait for the same event are told is written once; it lives as long as the event. */
+  readonly #texts = new WeakMap<object, string>();
 
   constructor(notation: Notation) {
     this.#notation = notation;
@@ -55,7 +56,7 @@ export class Writer {
         case 'map':
           return yield* this.#listed(struct, mapOf(value).entries(), this.#entryOf(type.value));
         case 'record':
-          if (!(value instanceof Typed)) return yield* this.#recordParts(type.members, value);
+          return yield* this.#recordParts(type.members, value);
       }
     }
     yield this.write(type, value);
@@ -119,12 +120,17 @@ export class Writer {
         const write = this.#writeOf(type.of);
         return (value) => (value === undefined ? none : write(value));
       }
-      case 'record': {
-        const write = this.#recordOf(type.members);
-        return (value) =>
-          value instanceof Typed ? this.write(value.type, value.value) : write(value);
-      }
+      case 'record':
+        return this.#recordOf(type.members);
+      case 'any':
+        return (value) => this.#typed(fieldsOf(value) as unknown as TypedValue);
     }
+  }
+
+  #typed(typed: TypedValue): string {
+    const text = this.#texts.get(typed) ?? this.write(typed.type, typed.value);
+    this.#texts.set(typed, text);
+    return text;
   }
 
   #entryOf(type: ApiType): (entry: readonly [string, unknown]) => string {

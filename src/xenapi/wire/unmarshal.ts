@@ -47,6 +47,8 @@ function read(type: ApiType, value: WireValue | undefined, path: Path): unknown 
       return readRecord(type, value, path);
     case 'option':
       return value === undefined || value === null ? undefined : read(type.of, value, path);
+    case 'any':
+      throw wrong(value, path, 'nothing: it is only told');
   }
 }
 

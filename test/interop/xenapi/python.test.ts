@@ -18,6 +18,7 @@ import { transportRoutes } from '../../../src/xenapi/transport/routes.ts';
 import { unmarshal } from '../../../src/xenapi/wire/unmarshal.ts';
 import { XenError } from '../../../src/xenapi/xen-error.ts';
 import { describeWith, program } from '../../support/requires.ts';
+import { SEED } from '../../support/seed.ts';
 
 const RECORD = record('r', { name: 'string', size: 'int', at: option('datetime') });
 
@@ -26,6 +27,7 @@ const TYPES: ReadonlyMap<string, ApiType> = new Map<string, ApiType>([
   ['echo.int', 'int'],
   ['echo.int32', 'int32'],
   ['echo.float', 'float'],
+  ['echo.floats', set('float')],
   ['echo.bool', 'bool'],
   ['echo.datetime', 'datetime'],
   ['echo.void', 'void'],
@@ -62,7 +64,7 @@ describeWith([program('python3', 'python3')], 'Python’s own XML-RPC client', (
     const script = new URL('xmlrpc-client.py', import.meta.url).pathname;
     const address = app.server.address() as AddressInfo;
     const port = String(address.port);
-    const { stdout } = await promisify(execFile)('python3', [script, port]);
+    const { stdout } = await promisify(execFile)('python3', [script, port, String(SEED)]);
     expect(Number(stdout)).toBeGreaterThan(60);
   });
 });

@@ -5,6 +5,8 @@ as what the datamodel says of its type. Prints how many calls it made.
 import datetime
 import http.client
 import json
+import random
+import re
 import sys
 import xmlrpc.client
 
@@ -117,5 +119,15 @@ check("a failure", by_json("fail", [], 1),
       {"result": None, "error": ["HANDLE_INVALID", "VDI", TEXT], "id": "a"})
 check("a failure", by_json("fail", [], 2),
       {"jsonrpc": "2.0", "error": {"code": 1, "message": "HANDLE_INVALID", "data": ["VDI", TEXT]}, "id": "a"})
+
+# Doubles are written as C's printf does: what comes back is compared as text.
+chance = random.Random(int(sys.argv[2]))
+doubles = [chance.uniform(-1, 1) * 10 ** chance.randint(-320, 308) for _ in range(500)]
+doubles += [chance.randint(-(10**17), 10**17) / 10 ** chance.randint(0, 20) for _ in range(500)]
+connection.request("POST", "/", xmlrpc.client.dumps((doubles,), "echo.floats"))
+written = re.findall("<double>(.*?)</double>", connection.getresponse().read().decode())
+check("doubles", len(written), len(doubles))
+for value, text in zip(doubles, written):
+    check("a double", text, "%.16g" % value)
 
 print(calls)

@@ -146,8 +146,8 @@ describe('configuration', () => {
     const { config } = loadConfig([], {});
     expect(workerCount(config, 8)).toBe(7);
     expect(workerCount(config, 1)).toBe(1);
-    // Never more than can share an overlay, however many cores there are.
-    expect(workerCount(config, 256)).toBe(MAXIMUM_WORKERS);
+    // Never more than can share an overlay with replication and XenAPI, however many cores there are.
+    expect(workerCount(config, 256)).toBe(MAXIMUM_WORKERS - 2);
     expect(workerCount(loadConfig(['--workers', '3'], {}).config, 8)).toBe(3);
   });
 

@@ -168,7 +168,7 @@ test('what a snapshot is made of is asked for again when a copy begins', async (
   const now = exports.now(plan);
   expect(plan.volume.kind === 'layers' && plan.volume.chain.layers.length).toBe(2);
   expect(now.volume.kind === 'layers' && now.volume.chain.layers.length).toBe(1);
-  exports.release(plan.key);
+  exports.release(plan.key, plan.name);
 });
 
 test('what workers did not give back is closed at the end', async () => {

@@ -20,6 +20,7 @@ export interface SnapshotQuery {
 export class SnapshotTable {
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
+  readonly #keepOnly: StatementSync;
   readonly #delete: StatementSync;
   readonly #deleteOfRepository: StatementSync;
   readonly #byId: StatementSync;
@@ -28,6 +29,7 @@ export class SnapshotTable {
   readonly #pageOfVolume: StatementSync;
   readonly #pageOrphaned: StatementSync;
   readonly #ofSchedule: StatementSync;
+  readonly #childrenOf: StatementSync;
   readonly #moveChildren: StatementSync;
   readonly #count: StatementSync;
   readonly #countOfVolume: StatementSync;
@@ -40,6 +42,9 @@ export class SnapshotTable {
     this.#update = database.prepare(
       'UPDATE volume_snapshots SET name = ?, description = ?, held = ? WHERE id = ?',
     );
+    this.#keepOnly = database.prepare(`
+      UPDATE volume_snapshots SET name = ?2, description = ?3, held = 0, schedule_id = NULL, group_id = NULL
+      WHERE id = ?1`);
     this.#delete = database.prepare('DELETE FROM volume_snapshots WHERE id = ?');
     this.#deleteOfRepository = database.prepare(
       'DELETE FROM volume_snapshots WHERE repository_id = ?',
@@ -57,6 +62,9 @@ export class SnapshotTable {
     this.#pageOrphaned = page('AND volume_id IS NULL');
     this.#ofSchedule = database.prepare(`
       SELECT * FROM volume_snapshots WHERE schedule_id = ? AND volume_id = ? ORDER BY created_at, id`);
+    this.#childrenOf = database.prepare(
+      'SELECT * FROM volume_snapshots WHERE parent_id = ? ORDER BY created_at, id',
+    );
     this.#moveChildren = database.prepare(
       'UPDATE volume_snapshots SET parent_id = ? WHERE parent_id = ?',
     );
@@ -93,6 +101,11 @@ export class SnapshotTable {
     this.#update.run(name, description, held ? 1 : 0, id);
   }
 
+  /** It stays for our own sake: no schedule's, no group's, and its name is free. */
+  keepOnly(id: string, name: string, description: string): void {
+    this.#keepOnly.run(id, name, description);
+  }
+
   /** Its children are its parent's from then on. */
   delete({ id, parentId }: SnapshotRecord): void {
     this.#moveChildren.run(parentId ?? null, id);
@@ -122,6 +135,11 @@ export class SnapshotTable {
   /** Those that a schedule took of a volume, oldest first. */
   ofSchedule(scheduleId: string, volumeId: string): readonly SnapshotRecord[] {
     return this.#ofSchedule.all(scheduleId, volumeId).map(record);
+  }
+
+  /** Those that came after it, also of volumes that were cloned from it. */
+  childrenOf(id: string): readonly SnapshotRecord[] {
+    return this.#childrenOf.all(id).map(record);
   }
 
   count(repositoryId: string): number {

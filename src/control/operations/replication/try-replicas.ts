@@ -22,8 +22,8 @@ import {
 } from '../../replication/situation.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { TestFailoverInput, VerifyReplicationInput } from '../../schemas/replication.ts';
+import { turnsOf } from '../../storage/delete-stored-snapshot.ts';
 import { repositoryName, snapshotNameOf } from '../../storage/names.ts';
-import { turnsOf } from '../../storage/remove-snapshot.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { Call, StoredVolume } from '../../storage-port.ts';
 import { parseName } from '../../values/name.ts';

@@ -1,9 +1,10 @@
 import { Fault } from '../../../errors/index.ts';
-import type { RepositoryRecord } from '../../catalog/storage/records.ts';
+import type { RepositoryRecord, VolumeRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { CloneInput, VolumeView } from '../../schemas/stored-volume.ts';
 import { currentVolume } from '../../storage/current-volume.ts';
+import { turnsOf } from '../../storage/delete-stored-snapshot.ts';
 import {
   requireAttached,
   snapshotNameOf,
@@ -11,16 +12,16 @@ import {
   volumeSubject,
 } from '../../storage/names.ts';
 import { refuseReplica } from '../../storage/refuse-replica.ts';
-import { turnsOf } from '../../storage/remove-snapshot.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { SnapshotName, StoredVolume, VolumeName } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { keepVolume, newVolume, refuseNewVolume } from './create-volume.ts';
 import { findRepository, findSnapshot, findVolume } from './find-storage.ts';
-import { callOf } from './volume-tasks.ts';
+import { callOf, NOTHING_MORE, type WhenKept } from './volume-tasks.ts';
 
 interface Source {
   readonly repository: RepositoryRecord;
+  readonly whenKept: WhenKept<VolumeRecord>;
   /** What waits for it, and for what it waits. */
   readonly turns: readonly string[];
   /** As it is when its turn has come. */
@@ -37,11 +38,13 @@ export function cloneVolume(
   repositoryName: string,
   name: string,
   input: CloneInput,
+  whenKept: WhenKept<VolumeRecord> = NOTHING_MORE,
 ): TaskView {
   const { repository, volume } = findVolume(control.catalog, repositoryName, name);
   refuseReplica(volume, 'cloned as it is now (a snapshot of it can)');
   return clone(control, input, {
     repository,
+    whenKept,
     turns: [volume.id],
     now: () => {
       const current = currentVolume(control, volume.id);
@@ -58,10 +61,12 @@ export function cloneSnapshot(
   repositoryName: string,
   address: string,
   input: CloneInput,
+  whenKept: WhenKept<VolumeRecord> = NOTHING_MORE,
 ): TaskView {
   const { repository, snapshot } = findSnapshot(control.catalog, repositoryName, address);
   return clone(control, input, {
     repository,
+    whenKept,
     turns: turnsOf(snapshot),
     now: () => {
       const current = control.catalog.snapshots.byId(snapshot.id);
@@ -100,7 +105,7 @@ function clone(control: Control, input: CloneInput, source: Source): TaskView {
         const given = { id: volumeId, repository: target, name, description };
         const parent = kind === 'linked' ? source.parent : {};
         const made = { ...newVolume(control, given, stored), ...parent };
-        return keepVolume(control, made, 'cloned');
+        return keepVolume(control, made, { how: 'cloned', whenKept: source.whenKept });
       };
       return control.storage.clone(request, keep, callOf(report, signal, 'cloning'));
     }),

@@ -1,4 +1,5 @@
 import { Fault } from '../../../errors/index.ts';
+import type { SnapshotRecord } from '../../catalog/storage/records.ts';
 import type { Control } from '../../control.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { HookResultView } from '../../schemas/hook.ts';
@@ -15,7 +16,7 @@ import { parseName } from '../../values/name.ts';
 import { taskView } from '../task-view.ts';
 import { findGroup, findVolume, refuseTaken } from './find-storage.ts';
 import { snapshotView } from './snapshot-view.ts';
-import { callOf } from './volume-tasks.ts';
+import { callOf, NOTHING_MORE, type WhenKept } from './volume-tasks.ts';
 
 /** What came of it, for the task's result. */
 export interface SnapshotsTaken {
@@ -28,6 +29,7 @@ export function createSnapshot(
   control: Control,
   repositoryName: string,
   { volumes: names, name, description = '' }: CreateSnapshotInput,
+  whenKept: WhenKept<SnapshotRecord> = NOTHING_MORE,
 ): TaskView {
   const volumeIds = names.map((volumeName) => {
     const { repository, volume } = findVolume(control.catalog, repositoryName, volumeName);
@@ -46,6 +48,7 @@ export function createSnapshot(
     group: undefined,
     schedule: undefined,
     subject,
+    whenKept,
   });
 }
 

@@ -10,7 +10,7 @@ import { parseByteSize } from '../../values/byte-size.ts';
 import { parseName } from '../../values/name.ts';
 import { taskView } from '../task-view.ts';
 import { findRepository, refuseBeyond, refuseTaken } from './find-storage.ts';
-import { callOf, storedFacts } from './volume-tasks.ts';
+import { callOf, NOTHING_MORE, storedFacts, type WhenKept } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /** The volume, and what its size was to be: the storage may have rounded it up. */
@@ -24,6 +24,7 @@ export function createVolume(
   control: Control,
   repositoryName: string,
   input: CreateVolumeInput,
+  whenKept: WhenKept<VolumeRecord> = NOTHING_MORE,
 ): TaskView {
   const { catalog } = control;
   const repository = findRepository(catalog, repositoryName);
@@ -37,7 +38,8 @@ export function createVolume(
     const request = { repositoryId: repository.id, volumeId, name, size, thin };
     const keep = (stored: StoredVolume): SizedVolume => {
       const made = newVolume(control, { id: volumeId, repository, name, description }, stored);
-      return { volume: keepVolume(control, made, 'created', size), requestedSize: size };
+      const how = { how: 'created', requestedSize: size, whenKept } as const;
+      return { volume: keepVolume(control, made, how), requestedSize: size };
     };
     return control.storage.createVolume(request, keep, callOf(report, signal, 'creating'));
   });
@@ -100,15 +102,19 @@ export function newVolume(
 
 /**
  * Into the catalog, unless the name or the repository is gone meanwhile.
- * @param requestedSize undefined: it was not asked for one
+ * @param options.requestedSize undefined: it was not asked for one
  * @throws Fault: it is undone
  */
 export function keepVolume(
   control: Control,
   volume: VolumeRecord,
-  how: 'created' | 'adopted' | 'cloned',
-  requestedSize?: number,
+  options: {
+    readonly how: 'created' | 'adopted' | 'cloned';
+    readonly requestedSize?: number;
+    readonly whenKept: WhenKept<VolumeRecord>;
+  },
 ): VolumeView {
+  const { how, requestedSize, whenKept } = options;
   const { catalog } = control;
   return control.change((record) => {
     const repository = catalog.repositories.byId(volume.repositoryId);
@@ -118,6 +124,7 @@ export function keepVolume(
     const { name, size } = volume;
     refuseTaken(catalog.volumes.byName(repository.id, name), 'volume', name, 'volume.name');
     catalog.volumes.insert(volume);
+    whenKept(volume);
     const view = volumeView(control, volume);
     const rounded = requestedSize === undefined || requestedSize === size;
     record({

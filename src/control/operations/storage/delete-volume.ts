@@ -1,5 +1,6 @@
 import { Fault } from '../../../errors/index.ts';
 import type { RepositoryRecord, VolumeRecord } from '../../catalog/storage/records.ts';
+import { releaseAnchors } from '../../changes/discard.ts';
 import type { Control } from '../../control.ts';
 import { refuseReplicated } from '../../replication/refuse-replicated.ts';
 import type { TaskView } from '../../schemas/activity.ts';
@@ -37,6 +38,7 @@ export function deleteVolume(control: Control, repositoryName: string, name: str
       refuseWanted(control, repository, current);
       const snapshotsLeft = control.catalog.snapshots.countOfVolume(volume.id);
       const call = callOf(report, signal, 'deleting');
+      await releaseAnchors(control, volume.id, call);
       try {
         await whileDying(control, volume.id, () =>
           control.storage.deleteVolume(

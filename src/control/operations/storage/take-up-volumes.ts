@@ -10,6 +10,7 @@ import type { ForeignVolume } from '../../storage-port.ts';
 import { freeName } from '../../values/free-name.ts';
 import { keepVolume, newVolume, refuseNewVolume } from './create-volume.ts';
 import { findRepository } from './find-storage.ts';
+import { NOTHING_MORE } from './volume-tasks.ts';
 
 export interface TakenUp {
   readonly volumes: readonly VolumeView[];
@@ -67,10 +68,9 @@ function takeUp(control: Control, repositoryId: string, found: ForeignVolume): P
     catalog.snapshots.byId(tag) === undefined;
   const id = isFree ? tag : control.newId();
   return control.storage.adopt({ repositoryId, nativeId, volumeId: id, tag }, (stored) =>
-    keepVolume(
-      control,
-      newVolume(control, { id, repository, name, description: '' }, stored),
-      'adopted',
-    ),
+    keepVolume(control, newVolume(control, { id, repository, name, description: '' }, stored), {
+      how: 'adopted',
+      whenKept: NOTHING_MORE,
+    }),
   );
 }

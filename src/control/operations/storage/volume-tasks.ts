@@ -7,6 +7,11 @@ export function callOf(report: ReportProgress, signal: AbortSignal, message: str
   return { signal, progress: (fraction) => report(Math.min(99, fraction * 100), message) };
 }
 
+/** Called in the transaction that keeps what was made: when it throws, that is undone. */
+export type WhenKept<T> = (made: T) => void;
+
+export const NOTHING_MORE = (): void => undefined;
+
 /** What the storage says of a volume, as its record has it. */
 export function storedFacts({ handle, size, thin, wwid }: StoredVolume) {
   return { handle, size, thin, wwid };

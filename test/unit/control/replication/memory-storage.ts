@@ -110,7 +110,9 @@ export class MemoryStorage {
     diff: async ({ from, to, offset, length, limit }) => {
       this.#begin('diff', to.repositoryId);
       if (!this.canDiff) throw new Fault('UNSUPPORTED', 'it cannot tell');
-      return differences(from && this.snapshot(from).device, this.snapshot(to).device, {
+      const device =
+        'snapshotId' in to ? this.snapshot(to).device : this.#volume(to.volumeId).device;
+      return differences(from && this.snapshot(from).device, device, {
         ...{ offset, length, limit },
       });
     },

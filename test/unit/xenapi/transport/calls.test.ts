@@ -88,7 +88,7 @@ describe('a call over HTTP', () => {
 
   it.each([
     ...['/', '/RPC2', '/xmlrpc', '/json', '/anything/else', '/RPC2?a=b', '/jsonrp', '/jsonrpcx'],
-    ...['//', '/%20', '/services/SM'],
+    ...['//', '/%20', '/services/SM', `/${'x'.repeat(1000)}`],
   ])('posted to %s is XML-RPC', async (path) => {
     const { body } = await ask(server.port, `POST ${path} HTTP/1.1`, XML('echo', 'x'));
     expect(body).toBe(success('<value>x</value>'));

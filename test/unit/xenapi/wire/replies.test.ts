@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  ANY,
   type ApiType,
   map,
   oneOf,
@@ -14,7 +15,6 @@ import {
   jsonFailure,
   jsonSuccess,
 } from '../../../../src/xenapi/wire/json-reply.ts';
-import { Typed } from '../../../../src/xenapi/wire/typed.ts';
 import {
   xmlBare,
   xmlFailure,
@@ -191,12 +191,15 @@ describe('a value on the wires', () => {
     [
       'events with snapshots of any class',
       record('batch', {
-        events: set(record('event', { id: 'string', snapshot: option(record('any', {})) })),
+        events: set(record('event', { id: 'string', snapshot: option(ANY) })),
         token: 'string',
       }),
       {
         events: [
-          { id: '1', snapshot: new Typed(record('pool', { name: 'string' }), { name: 'p' }) },
+          {
+            id: '1',
+            snapshot: { type: record('pool', { name: 'string' }), value: { name: 'p' } },
+          },
           { id: '2' },
         ],
         token: 't',
@@ -204,7 +207,7 @@ describe('a value on the wires', () => {
       '<value><struct><member><name>events</name><value><array><data><value><struct><member><name>id</name><value>1</value></member><member><name>snapshot</name><value><struct><member><name>name</name><value>p</value></member></struct></value></member></struct></value><value><struct><member><name>id</name><value>2</value></member></struct></value></data></array></value></member><member><name>token</name><value>t</value></member></struct></value>',
       '{"events":[{"id":"1","snapshot":{"name":"p"}},{"id":"2"}],"token":"t"}',
     ],
-    ['a value with its own type', record('any', {}), new Typed('int', 5), '<value>5</value>', '5'],
+    ['a value with its own type', ANY, { type: 'int', value: 5 }, '<value>5</value>', '5'],
   ])('is %s', (_what, type, value, xml, json) => {
     if (type !== 'void') expect(xmlValueText(type, value)).toBe(xml);
     expect(all(xmlBare(type, value))).toBe(

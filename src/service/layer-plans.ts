@@ -1,0 +1,36 @@
+import type { StackPlan } from '../exports/index.ts';
+import type { LayerShelf } from './layer-shelf.ts';
+
+/** Plans of sealed layers that nobody writes above: each counts as a use of its layer until it is released. */
+export class LayerPlans {
+  readonly #layers: Pick<LayerShelf, 'use' | 'plan'>;
+  /** What ends a use, by the plan's key; one for each plan. */
+  readonly #uses = new Map<string, (() => void)[]>();
+
+  constructor(layers: Pick<LayerShelf, 'use' | 'plan'>) {
+    this.#layers = layers;
+  }
+
+  /** All that read one layer share what is open of it, under whatever name. @throws Fault as LayerShelf.plan */
+  async plan(name: string, layerId: string, description: string): Promise<StackPlan> {
+    const done = this.#layers.use(layerId);
+    try {
+      const chain = await this.#layers.plan(layerId);
+      const key = `layer:${layerId} ${chain.copies ?? ''}`;
+      this.#uses.set(key, [...(this.#uses.get(key) ?? []), done]);
+      return { key, name, description, chain, overlay: undefined };
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
+
+  /** Whether it was one of these. */
+  release(key: string): boolean {
+    const uses = this.#uses.get(key);
+    if (uses === undefined) return false;
+    uses.pop()?.();
+    if (uses.length === 0) this.#uses.delete(key);
+    return true;
+  }
+}

@@ -1,0 +1,95 @@
+/** XenAPI as a part of the service: its listener, its tick, and how NBD finds its disks. */
+import type { Control, EventRecord } from '../../control/index.ts';
+import {
+  openXenApi,
+  type ThroughputPort,
+  type XenApi,
+  type XenSettings,
+} from '../../xenapi/index.ts';
+import { type Config, xenapiListen } from '../config/index.ts';
+import { closeHttp, listenHttp } from '../listen-http.ts';
+import type { Log } from '../log.ts';
+import { tlsFiles, xenapiTls } from '../tls-files.ts';
+import { xenapiAddress } from '../xenapi-address.ts';
+import type { ServiceDisks } from './disk-port.ts';
+import type { DiskResolver } from './nbd-disks.ts';
+
+const TICK_MS = 1000;
+
+export interface XenApiParts {
+  readonly control: Control;
+  readonly dataPlane: { resolveWith(resolver: DiskResolver): void };
+  readonly disks: ServiceDisks;
+  /** A folder for what is only on its way. */
+  readonly uploads: string;
+  readonly nbdPort: number;
+  readonly log: Log;
+}
+
+export interface RunningXenApi {
+  /** Where it listens, e.g. `http://127.0.0.1:8482`. */
+  readonly url: string;
+  readonly note: (event: EventRecord) => void;
+}
+
+/** Events of the control plane, which begins before XenAPI does. */
+export class XenEvents {
+  #running: RunningXenApi | undefined;
+
+  follow(running: RunningXenApi | undefined): void {
+    this.#running = running;
+  }
+
+  note(event: EventRecord): void {
+    this.#running?.note(event);
+  }
+}
+
+/**
+ * @param add of what is closed at the end, last first
+ * @returns undefined: it is off
+ * @throws Fault that names the setting
+ */
+export async function startXenApi(
+  config: Config,
+  parts: XenApiParts,
+  add: (name: string, close: () => unknown) => void,
+): Promise<RunningXenApi | undefined> {
+  const listen = xenapiListen(config);
+  if (listen === undefined) return undefined;
+  const { control, disks, log, uploads } = parts;
+  const tls = xenapiTls(config.xenapi.tls);
+  const api = openXenApi({
+    ...{ control, disks, temporaryFolder: uploads, settings: settingsOf(config, parts.nbdPort) },
+    throughput: NOTHING_COUNTED,
+    logger: log.child(
+      { name: 'xenapi' },
+      { level: config.log.level === 'debug' ? 'debug' : 'warn' },
+    ),
+    ...(tls === undefined ? {} : { tls: { cert: tls.certificate, key: tls.key } }),
+  });
+  parts.dataPlane.resolveWith((asked) => api.diskOf(asked));
+  const url = await listenHttp(api.app, listen, 'xenapi.listen');
+  const timer = setInterval(() => tick(api, control.clock.now(), log), TICK_MS);
+  add('XenAPI', async () => {
+    clearInterval(timer);
+    await api.close();
+    await closeHttp(api.app);
+  });
+  return { url, note: (event) => api.note(event) };
+}
+
+function tick(api: XenApi, now: number, log: Log): void {
+  try {
+    api.observe(now);
+  } catch (err) {
+    log.error({ err }, 'observing XenAPI');
+  }
+}
+
+function settingsOf(config: Config, port: number): XenSettings {
+  const { mode, certificate } = tlsFiles(config.nbd.tls);
+  return { address: xenapiAddress(config), nbd: { port, tls: mode, certificate } };
+}
+
+const NOTHING_COUNTED: ThroughputPort = { ofRepositories: () => new Map() };

@@ -1,0 +1,20 @@
+import { describeClass, field, ref } from './description.ts';
+
+export const PVS_CACHE_STORAGE = describeClass({
+  name: 'PVS_cache_storage',
+  doc: 'Where machines have their write caches: the vDisks of the server say it',
+  role: 'pool-operator',
+  create: 'pool-operator',
+  destroy: 'pool-operator',
+  fields: {
+    uuid: field('string', 'dynamic', 'Its own'),
+    host: field(ref('host'), 'static', 'Whose it is', { byDefault: 'OpaqueRef:NULL' }),
+    SR: field(ref('SR'), 'static', 'Where; null: in the server’s own folder', {
+      byDefault: 'OpaqueRef:NULL',
+    }),
+    site: field(ref('PVS_site'), 'static', 'Whom it serves', { byDefault: 'OpaqueRef:NULL' }),
+    size: field('int', 'static', 'Bytes of the storage; 0: not known', { byDefault: 0 }),
+    VDI: field(ref('VDI'), 'dynamic', 'None: each machine has one of its own'),
+  },
+  messages: {},
+});

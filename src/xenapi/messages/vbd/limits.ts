@@ -1,0 +1,2 @@
+/** VBDs of the control domain, plugged or not. */
+export const MAX_VBDS = 255;

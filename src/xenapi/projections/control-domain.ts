@@ -1,0 +1,42 @@
+/** The control domain, and the VBDs that clients have made for it. */
+import type { Ref } from '../datamodel/description.ts';
+import { VBD } from '../datamodel/vbd.ts';
+import { VM } from '../datamodel/vm.ts';
+import { emptyRecord } from '../objects/defaults.ts';
+import type { KeptObject } from '../objects/kept-objects.ts';
+import type { Projection } from '../objects/projector.ts';
+import { NULL_REF, refOf, uuidOf } from '../objects/refs.ts';
+import type { Xen } from '../xen.ts';
+
+const ID = 'dom0';
+
+/** The only VM. */
+export const CONTROL_DOMAIN: Ref = refOf(VM.name, ID);
+
+export function controlDomainProjection({ objects, kept, control }: Xen): Projection {
+  const put = ({ id, uuid, fields }: KeptObject): void => {
+    const record = { ...emptyRecord(VBD), ...fields, uuid: uuid ?? id, VM: CONTROL_DOMAIN };
+    objects.put(VBD.name, refOf(VBD.name, id), record, { kind: 'own', id });
+  };
+  return {
+    tables: [],
+    classes: [VBD.name],
+    load: () => {
+      const label = `Control domain on host: ${control.serverName}`;
+      const record = { ...emptyRecord(VM), uuid: uuidOf(VM.name, ID), name_label: label };
+      objects.put(VM.name, CONTROL_DOMAIN, record, { kind: 'own', id: ID });
+      // Hosts are put by others, perhaps later: there is one.
+      objects.completeWith(VM.name, (_ref, vm) => {
+        const [host = NULL_REF] = objects.has('host') ? objects.refs('host') : [];
+        return { ...vm, resident_on: host, affinity: host };
+      });
+      for (const object of kept.all(VBD)) put(object);
+    },
+    changed: () => undefined,
+    keptChanged: (_className, id) => {
+      const object = kept.get(VBD, id);
+      if (object === undefined) objects.delete(VBD.name, refOf(VBD.name, id));
+      else put(object);
+    },
+  };
+}
