@@ -41,7 +41,8 @@ export const createSr =
       if (ended === undefined) throw storageFailure(type, error);
       const again = { type, target, id: ended, mode: 'existing' } as const;
       return await made(xen, call, given, again).catch((failure: unknown) => {
-        setFact(xen, 'SR', ended, 'destroyed', true);
+        const lives = xen.control.catalog.repositories.byId(ended) !== undefined;
+        if (!lives) setFact(xen, 'SR', ended, 'destroyed', true);
         throw storageFailure(type, failure);
       });
     }
