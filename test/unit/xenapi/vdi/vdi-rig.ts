@@ -36,11 +36,16 @@ export class VdiRig {
     this.folder = folder;
   }
 
-  /** @param options.path of the catalog; in memory unless given */
-  static async open(options: { readonly path?: string } = {}): Promise<VdiRig> {
+  /**
+   * @param options.path of the catalog; in memory unless given
+   * @param options.folder of repositories; a fresh one unless given
+   */
+  static async open(
+    options: { readonly path?: string; readonly folder?: VdiRig['folder'] } = {},
+  ): Promise<VdiRig> {
     const disks = new RigDisks();
     const rig = await XenRig.open({
-      ...options,
+      ...(options.path === undefined ? {} : { path: options.path }),
       disks,
       classes: [SR, PBD, SM, VDI, VBD, VM],
       implementations: (xen) => [
@@ -58,7 +63,7 @@ export class VdiRig {
       ],
     });
     disks.rig = rig.volumes;
-    const folder = await temporaryFolder('vdi');
+    const folder = options.folder ?? (await temporaryFolder('vdi'));
     return new VdiRig(rig, disks, folder);
   }
 
