@@ -91,7 +91,7 @@ describe('the C# SDK', () => {
     const permissions = await rpc.call('session.get_rbac_permissions', rpc.session);
     expect(permissions).toContain('vdi.get_all_records');
     expect(permissions).not.toContain('vdi.create');
-    await expect(rpc.call('SR.scan', await firstSr(rpc))).rejects.toMatchObject({
+    await expect(rpc.call('SR.scan', await folderSr(await loggedIn(2)))).rejects.toMatchObject({
       ...{ code: 'RBAC_PERMISSION_DENIED', params: ['sr.scan', expect.any(String)] },
     });
   });
@@ -242,11 +242,6 @@ describe('terra-farm’s Terraform provider', () => {
     await rpc.call('VDI.destroy', vdi);
   });
 });
-
-async function firstSr(rpc: JsonRpc): Promise<string> {
-  const [sr] = await rpc.call('SR.get_all');
-  return sr ?? expect.unreachable('there is no SR');
-}
 
 async function folderSr(rpc: JsonRpc): Promise<string> {
   const [host] = await rpc.call('host.get_all');

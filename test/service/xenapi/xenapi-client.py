@@ -224,11 +224,11 @@ def cloudstack():
     pool = session("pool.get_all")[0]
     session("pool.get_record", pool)
     for record in session("host.get_all_records").values():
+        # It would take a host only for machines to run on; of this one it is told the truth.
         version = record["software_version"]
-        check("a brand that it knows", version["product_brand"] in ("XenServer", "XCP-ng"))
+        check("a brand", version["product_brand"] == "Rootcast")
         check("a version that it compares", float(".".join(version["product_version"].split(".")[:2])) >= 6.4)
-        check("capabilities", any("hvm" in capability for capability in record["capabilities"]))
-    session.refused("UUID_INVALID", "pool_patch.get_by_uuid", "00000000-0000-0000-0000-000000000000")
+        check("no virtual machines", not any("hvm" in capability for capability in record["capabilities"]))
     host = session("session.get_this_host", session.ref)
     check("the host is enabled", session("host.get_enabled", host) is True)
     check("by its uuid", session("host.get_by_uuid", session("host.get_uuid", host)) == host)
