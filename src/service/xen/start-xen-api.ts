@@ -1,17 +1,7 @@
 /** XenAPI as a part of the service: its listener, its tick, and how NBD finds its disks. */
 import type { Control, EventRecord } from '../../control/index.ts';
-<<<<<<< HEAD
-import {
-  openXenApi,
-  type ThroughputPort,
-  type XenApi,
-  type XenSettings,
-} from '../../xenapi/index.ts';
-import { type Config, splitHostPort, xenapiListen } from '../config/index.ts';
-=======
 import { openXenApi, type XenApi, type XenSettings } from '../../xenapi/index.ts';
-import { type Config, xenapiListen } from '../config/index.ts';
->>>>>>> main
+import { type Config, splitHostPort, xenapiListen } from '../config/index.ts';
 import { closeHttp, listenHttp } from '../listen-http.ts';
 import type { Log } from '../log.ts';
 import type { OpenStorage } from '../storage/index.ts';
