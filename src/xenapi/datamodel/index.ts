@@ -47,8 +47,7 @@ export const DATAMODEL: readonly ClassDescription[] = [
 /** Those that are in no database: sessions are secrets, secrets even more, and events are none. */
 const KEPT_ELSEWHERE: readonly ClassDescription[] = [SESSION, SECRET, EVENT_CLASS];
 
-/** They keep their own records: what is in the database is in events, and sessions and secrets are to be in none. */
-const APART: readonly ClassDescription[] = [SESSION, SECRET, EVENT_CLASS];
-
 /** Those whose objects are in the database. */
-export const OBJECT_CLASSES = DATAMODEL.filter((description) => !APART.includes(description));
+export const OBJECT_CLASSES = DATAMODEL.filter(
+  (description) => !KEPT_ELSEWHERE.includes(description),
+);
