@@ -1,6 +1,7 @@
 /** The port to blocks over a rig's exports: one writer, or many readers, of this port; whoever else reads is not asked. */
-import type { DiskName, DiskPort, OpenDisk } from '../../src/xenapi/ports.ts';
+
 import { Fault } from '../../src/errors/index.ts';
+import type { DiskName, DiskPort, OpenDisk } from '../../src/xenapi/ports.ts';
 import type { VolumeRig } from './volume-rig.ts';
 
 export class RigDisks implements DiskPort {

@@ -70,10 +70,15 @@ export async function copyBlocks(
 }
 
 /** Ranges of whole blocks outside of which there is nothing to copy. */
-async function mayHold({ from, base, zeroed }: BlockCopy, start: number, end: number): Promise<Range[]> {
+async function mayHold(
+  { from, base, zeroed }: BlockCopy,
+  start: number,
+  end: number,
+): Promise<Range[]> {
   const ranges = await dataIn(from, start, end);
   if (base !== undefined) ranges.push(...(await dataIn(base, start, end)));
-  for (const block of zeroed?.within(start / COMPARED_BYTES, Math.ceil(end / COMPARED_BYTES)) ?? []) {
+  for (const block of zeroed?.within(start / COMPARED_BYTES, Math.ceil(end / COMPARED_BYTES)) ??
+    []) {
     ranges.push({ start: block * COMPARED_BYTES, end: (block + 1) * COMPARED_BYTES });
   }
   const blocks = ranges
@@ -92,7 +97,11 @@ async function mayHold({ from, base, zeroed }: BlockCopy, start: number, end: nu
 }
 
 /** What is neither hole nor zeroes, as far as the device knows; beyond its end there is nothing. */
-async function dataIn(device: ReadableBlockDevice, start: number, wanted: number): Promise<Range[]> {
+async function dataIn(
+  device: ReadableBlockDevice,
+  start: number,
+  wanted: number,
+): Promise<Range[]> {
   const end = Math.min(wanted, device.geometry.size);
   if (start >= end) return [];
   if (!device.capabilities.extents) return [{ start, end }];
@@ -117,7 +126,11 @@ function* piecesOf(ranges: readonly Range[], { from, base, to }: BlockCopy): Ite
 }
 
 /** @returns bytes written */
-async function copyPiece(copy: BlockCopy, { start, end }: Range, zeroed: number[]): Promise<number> {
+async function copyPiece(
+  copy: BlockCopy,
+  { start, end }: Range,
+  zeroed: number[],
+): Promise<number> {
   const { from, base, to } = copy;
   const now = await readRange(from, start, end);
   const before = base === undefined ? undefined : await readRange(base, start, end);

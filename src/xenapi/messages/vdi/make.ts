@@ -46,7 +46,8 @@ export async function madeOf(
   const { name_label: label, name_description: description } = fields;
   const coming = COMING.get(control) ?? new Set();
   COMING.set(control, coming);
-  const isTaken = (name: string): boolean => coming.has(`${place.id}/${name}`) || place.isTaken(name);
+  const isTaken = (name: string): boolean =>
+    coming.has(`${place.id}/${name}`) || place.isTaken(name);
   for (let attempt = 1; ; attempt++) {
     const choose = attempt === 1 ? freeName : otherName;
     const name = choose(label, isTaken, control.newId);

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { descriptionOf, freeName, labelOf, nameOfLabel, otherName, shortDescription } from '../../../../src/xenapi/disks/names.ts';
+import {
+  descriptionOf,
+  freeName,
+  labelOf,
+  nameOfLabel,
+  otherName,
+  shortDescription,
+} from '../../../../src/xenapi/disks/names.ts';
 import { SEED } from '../../../support/seed.ts';
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
