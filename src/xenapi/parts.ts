@@ -30,7 +30,6 @@ import { messagesProjection } from './projections/messages.ts';
 import { repositoriesProjection } from './projections/repositories.ts';
 import { SiteProjection } from './projections/site.ts';
 import { HOST_REF } from './projections/site-records.ts';
-import { vdiskSrProjection } from './projections/vdisk-sr.ts';
 import { vdisksProjection } from './projections/vdisks.ts';
 import { volumesProjection } from './projections/volumes.ts';
 import type { Figures } from './rrd/figures.ts';
@@ -109,7 +108,6 @@ export function allProjections({ xen, tasks }: Shared): {
   const projections = [
     site,
     repositoriesProjection(xen),
-    vdiskSrProjection(xen),
     volumesProjection(xen),
     vdisksProjection(xen),
     controlDomainProjection(xen),

@@ -26,11 +26,11 @@ import {
 import { poolMessages } from '../../../src/xenapi/messages/pool/index.ts';
 import { pvsMessages } from '../../../src/xenapi/messages/pvs/index.ts';
 import { taskMessages } from '../../../src/xenapi/messages/task/index.ts';
+import { refOf } from '../../../src/xenapi/objects/refs.ts';
 import type { HostFacts } from '../../../src/xenapi/projections/host-facts.ts';
 import { MachinesProjection } from '../../../src/xenapi/projections/machines.ts';
 import { messagesProjection } from '../../../src/xenapi/projections/messages.ts';
 import { SiteProjection } from '../../../src/xenapi/projections/site.ts';
-import { refOf } from '../../../src/xenapi/objects/refs.ts';
 import { Figures } from '../../../src/xenapi/rrd/figures.ts';
 import type { Transferred } from '../../../src/xenapi/rrd/throughput-port.ts';
 import { ControlTasks } from '../../../src/xenapi/tasks/control-tasks.ts';
