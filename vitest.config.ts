@@ -18,6 +18,7 @@ const ALONE = [
   'test/unit/vdisk/overlay/memory.test.ts',
   'test/unit/adapters/ceph/crashing-programs.test.ts',
   'test/unit/adapters/ceph/servers.test.ts',
+  'test/unit/xenapi/images/memory.test.ts',
 ];
 
 /** Tests of the kind of the fast ones that take seconds each: `npm test` runs them, and not what people run all the time. */

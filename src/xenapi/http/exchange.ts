@@ -15,12 +15,20 @@ export class Exchange {
   readonly parameters: RequestParameters;
   readonly #response: ServerResponse;
   readonly #lingerMs: number;
+  readonly #isAsked: boolean;
 
-  constructor(request: IncomingMessage, response: ServerResponse, lingerMs = TRANSFER_LINGER_MS) {
+  /** @param options isAsked: clients that ask whether to send (RFC 9110 §10.1.1) wait for `wantBody` */
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    options: { readonly lingerMs: number | undefined; readonly isAsked: boolean },
+  ) {
+    const { lingerMs = TRANSFER_LINGER_MS, isAsked } = options;
     this.request = request;
     this.parameters = new RequestParameters(request.url ?? '', request.headers.cookie);
     this.#response = response;
     this.#lingerMs = lingerMs;
+    this.#isAsked = isAsked && request.headers.expect !== undefined;
     // Whoever works on it is told by what it waits for.
     request.on('error', () => undefined);
     response.on('error', () => undefined);
@@ -35,6 +43,11 @@ export class Exchange {
     this.#response.writeHead(status, { ...ALWAYS, ...headers, 'content-length': 0 });
     this.#response.flushHeaders();
     await this.end();
+  }
+
+  /** The client is told to send. Before the head of the answer. */
+  wantBody(): void {
+    if (this.#isAsked) this.#response.writeContinue();
   }
 
   /** The head of an answer whose body ends with the connection. */

@@ -22,6 +22,10 @@ export function imageRoutes(app: FastifyInstance, options: ImageRouteOptions): v
     // Whatever type the body says it has, it is read by whom it is for.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    scope.addHook('onRequest', (request, _reply, done) => {
+      delete request.raw.headers['content-type']; // fastify refuses one that is not well-formed
+      done();
+    });
     for (const { method, path, serve } of ROUTES) {
       for (const url of [path, `${path}/`]) {
         scope.route({
@@ -30,10 +34,20 @@ export function imageRoutes(app: FastifyInstance, options: ImageRouteOptions): v
           exposeHeadRoute: false,
           handler: async (request: FastifyRequest, reply: FastifyReply) => {
             reply.hijack();
-            await serve(new Exchange(request.raw, reply.raw, options.lingerMs), options);
+            await serve(exchangeOf(request, reply, options), options);
           },
         });
       }
     }
   });
+}
+
+function exchangeOf(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { lingerMs }: ImageRouteOptions,
+): Exchange {
+  // The server's owner may have left it to the routes to tell clients that ask whether to send.
+  const isAsked = request.server.server.listenerCount('checkContinue') > 0;
+  return new Exchange(request.raw, reply.raw, { lingerMs, isAsked });
 }

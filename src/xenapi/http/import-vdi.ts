@@ -135,6 +135,7 @@ async function fillVdi(
   const { task } = transfer;
   if (vdi.isReadOnly) throw new Refusal(400, ['VDI_READONLY', vdi.ref]);
   const body = new RequestBody(exchange.request, { idleMs, signal: task.signal });
+  exchange.wantBody();
   exchange.begin(headOf(transfer));
   const isEmpty = !(await body.begins());
   if (isEmpty && plan.format === 'raw' && !plan.isChunked) return;

@@ -1,7 +1,7 @@
 /** The routes on a loopback port, and clients that see every byte. */
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import fastify from 'fastify';
+import fastify, { type FastifyInstance } from 'fastify';
 import type { ImageRouteOptions } from '../../../../src/xenapi/http/admission.ts';
 import { imageRoutes } from '../../../../src/xenapi/http/image-routes.ts';
 import { MemoryImagePort } from './memory-image-port.ts';
@@ -13,7 +13,10 @@ export interface ImageServer {
   close(): Promise<void>;
 }
 
-export async function imageServer(more: Partial<ImageRouteOptions> = {}): Promise<ImageServer> {
+export async function imageServer(
+  more: Partial<ImageRouteOptions> = {},
+  prepare: (app: FastifyInstance) => void = () => undefined,
+): Promise<ImageServer> {
   const app = fastify({ requestTimeout: 0, forceCloseConnections: true });
   const port = new MemoryImagePort();
   const log: { what: string; error: unknown }[] = [];
@@ -25,6 +28,7 @@ export async function imageServer(more: Partial<ImageRouteOptions> = {}): Promis
     lingerMs: 50,
     ...more,
   });
+  prepare(app);
   await app.listen({ host: '127.0.0.1', port: 0 });
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new Error('it does not listen');
@@ -49,7 +53,7 @@ export function dial(server: ImageServer): Socket {
 export async function answerOn(socket: Socket): Promise<RawAnswer> {
   const pieces: Buffer[] = [];
   let end: RawAnswer['end'] = 'closed';
-  socket.on('data', (piece) => pieces.push(piece));
+  socket.on('data', (piece: Buffer) => pieces.push(piece));
   socket.on('error', () => {
     end = 'reset';
   });

@@ -338,6 +338,38 @@ describe('PUT /import_raw_vdi', () => {
     }
   });
 
+  it('does not care what type the body is said to have', async () => {
+    for (const type of ['application/octet-stream', 'application/x-www-form-urlencoded', ';;;']) {
+      task = server.port.task();
+      expect((await put(CONTENT, {}, { 'content-type': type })).status).toBe(200);
+      expect(task.status).toBe('success');
+    }
+  });
+
+  it('tells a client that asks whether to send, also where the server leaves that to it', async () => {
+    const leaving = await imageServer({}, (app) => {
+      app.server.on('checkContinue', (...call) => app.server.emit('request', ...call));
+    });
+    try {
+      for (const one of [server, leaving]) {
+        const own = one.port.task();
+        const target = one.port.add(new MemoryDevice({ size: 512 }));
+        const query = { vdi: target.ref, session_id: one.port.session(), task_id: own.ref };
+        const headers = { 'content-length': '512', expect: '100-continue' };
+        const socket = dial(one);
+        socket.write(headOf({ method: 'PUT', path: '/import_raw_vdi', query, headers }));
+        const [first] = await once(socket, 'data');
+        expect(String(first)).toMatch(/^HTTP\/1.1 100 /);
+        const rest = answerOn(socket);
+        socket.write(Buffer.alloc(512, 'x'));
+        await rest;
+        expect(own.status).toBe('success');
+      }
+    } finally {
+      await leaving.close();
+    }
+  });
+
   it('goes with the client of Node, which must not stop when it has the answer', async () => {
     const query = new URLSearchParams({ vdi: vdi.ref, session_id: session, task_id: task.ref });
     const sending = request({
