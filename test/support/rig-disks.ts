@@ -1,6 +1,7 @@
 /** The port to blocks over a rig's exports: one writer, or many readers, of this port; whoever else reads is not asked. */
-import type { DiskName, DiskPort, OpenDisk } from '../../src/xenapi/ports.ts';
+
 import { Fault } from '../../src/errors/index.ts';
+import type { DiskName, DiskPort, OpenDisk } from '../../src/xenapi/ports.ts';
 import type { VolumeRig } from './volume-rig.ts';
 
 export class RigDisks implements DiskPort {
@@ -35,6 +36,12 @@ export class RigDisks implements DiskPort {
       used[key] -= 1;
       throw error;
     }
+  }
+
+  users(what: DiskName): readonly string[] {
+    const name = this.rig === undefined ? '' : exportOf(this.rig, what);
+    const { readers, writers } = this.uses.get(name) ?? { readers: 0, writers: 0 };
+    return readers + writers === 0 ? [] : [`what has ${name} open`];
   }
 }
 
