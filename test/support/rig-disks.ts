@@ -11,6 +11,11 @@ export class RigDisks implements DiskPort {
   /** Called with each device that is opened for writing, to break it. */
   breaking: ((device: OpenDisk['device']) => OpenDisk['device']) | undefined;
 
+  users(what: DiskName): readonly string[] {
+    const used = this.rig === undefined ? undefined : this.uses.get(exportOf(this.rig, what));
+    return used === undefined || used.readers + used.writers === 0 ? [] : ['this port'];
+  }
+
   async open(what: DiskName, { write }: { readonly write: boolean }): Promise<OpenDisk> {
     const { rig } = this;
     if (rig === undefined) throw new Error('the rig is not there yet');

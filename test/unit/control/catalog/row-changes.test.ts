@@ -96,6 +96,15 @@ const CHANGES: readonly [what: string, change: () => void, expected: readonly st
   ],
   ['a deleted volume', () => catalog.volumes.delete('vol'), ['snapshots snap', 'volumes vol']],
   [
+    'a tracked volume',
+    () =>
+      catalog.trackedDisks.save({
+        ...{ id: 'vol', repositoryId: 'r', volumeId: 'vol', state: 'tracked' },
+        ...{ size: 4096, createdAt: 1 },
+      }),
+    ['tracked_disks vol'],
+  ],
+  [
     'all volumes of a repository',
     () => catalog.volumes.deleteOfRepository('r'),
     ['snapshots snap', 'volumes vol'],
