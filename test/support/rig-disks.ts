@@ -42,12 +42,6 @@ export class RigDisks implements DiskPort {
       throw error;
     }
   }
-
-  users(what: DiskName): readonly string[] {
-    const name = this.rig === undefined ? '' : exportOf(this.rig, what);
-    const { readers, writers } = this.uses.get(name) ?? { readers: 0, writers: 0 };
-    return readers + writers === 0 ? [] : [`what has ${name} open`];
-  }
 }
 
 function exportOf({ catalog }: VolumeRig, what: DiskName): string {
