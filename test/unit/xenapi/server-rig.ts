@@ -137,7 +137,8 @@ function makeParts(xen: Xen): Parts {
   };
   const tasks = new Tasks({ objects, now: () => timers.now() });
   const transferred = new Map<string, Transferred>();
-  const throughput = { ofRepositories: () => transferred };
+  const nothing = { bytesRead: 0, bytesWritten: 0, readRequests: 0, writeRequests: 0 };
+  const throughput = { ofRepositories: () => transferred, ofLayers: () => nothing };
   return {
     ...{ xen, host, timers, tasks, transferred, ends },
     events: new Events(objects, timers, endOf),
