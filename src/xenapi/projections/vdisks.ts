@@ -16,7 +16,8 @@ import type { AnyRecord } from '../objects/objects.ts';
 import type { FollowedTable, Projection } from '../objects/projector.ts';
 import { refOf, uuidOf } from '../objects/refs.ts';
 import type { Xen } from '../xen.ts';
-import { HOST_REF, UNKNOWN_SIZE } from './repository-records.ts';
+import { UNKNOWN_SIZE } from './repository-records.ts';
+import { HOST_REF } from './site-records.ts';
 
 type VdiskRecord = NonNullable<ReturnType<Xen['control']['catalog']['vdisks']['byId']>>;
 type VersionRecord = NonNullable<ReturnType<Xen['control']['catalog']['versions']['byId']>>;

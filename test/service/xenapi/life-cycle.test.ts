@@ -70,7 +70,10 @@ describe('the end of the service, and the next start', () => {
   test('who waits for events is let go, imports end, and nothing of either is left', async () => {
     const { token } = await rpc.call('event.from', ['*'], '', 5);
     const url = `${service.xenapi}/import_raw_vdi?session_id=${rpc.session}`;
-    const imports = [await beginImport(`${url}&vdi=${vdi}`), await beginImport(`${url}&sr_id=${sr}`)];
+    const imports = [
+      await beginImport(`${url}&vdi=${vdi}`),
+      await beginImport(`${url}&sr_id=${sr}`),
+    ];
     const ended = imports.map((importing) => once(importing, 'close'));
     await until('both are under way', async () => {
       const tasks = Object.values<{ status: string }>(await rpc.call('task.get_all_records'));

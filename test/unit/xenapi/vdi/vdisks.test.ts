@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Ref } from '../../../../src/xenapi/datamodel/description.ts';
 import { VDISK_SR } from '../../../../src/xenapi/disks/vdisk-sr.ts';
 import { NULL_REF, refOf } from '../../../../src/xenapi/objects/refs.ts';
+import { HOST_REF } from '../../../../src/xenapi/projections/site-records.ts';
 import { LAYER, VDISK, VERSION } from '../../control/catalog/rows.ts';
 import { VdiRig } from './vdi-rig.ts';
 
@@ -32,7 +33,9 @@ describe('vDisks', () => {
       ...{ name_label: 'vDisks', type: 'rootcast-vdisk', content_type: 'user', shared: true },
     });
     const [pbd] = (await rig.call('SR.get_PBDs', VDISK_SR)) as [Ref];
-    expect(await rig.call('PBD.get_currently_attached', pbd)).toBe(true);
+    expect(await rig.call('PBD.get_record', pbd)).toMatchObject({
+      ...{ currently_attached: true, host: HOST_REF, SR: VDISK_SR },
+    });
     expect(await rig.record(vdisk)).toMatchObject({
       ...{ uuid: 'v', name_label: 'debian', virtual_size: 4096, read_only: true, managed: true },
       ...{ is_a_snapshot: false, tags: ['version-1'], SR: VDISK_SR },
