@@ -26,6 +26,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** @param fraction 0 … 1 */
   readonly progress: (fraction: number) => void;
+  /** Aborted when the client goes away before it has its answer: who only waits need not any more. */
+  readonly gone?: AbortSignal;
 }
 
 /** Of a call that needs no session. */

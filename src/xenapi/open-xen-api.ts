@@ -153,7 +153,7 @@ function serverOf(options: XenApiOptions, shared: Shared, table: MessageTable): 
     authenticate: (request) => authenticateRequest(sessions, credentialsOf(request)),
   });
   transportRoutes(app, {
-    dispatch: (call) => dispatcher.dispatch(call),
+    dispatch: (call) => dispatcher.dispatch({ ...call, gone: call.signal }),
     product: `Rootcast ${xen.control.version}`,
   });
   return app;

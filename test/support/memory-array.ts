@@ -2,7 +2,13 @@
  * An array in memory, in the test's hands: with snapshots of its own or without, with faults where the test
  * wants them. What it holds outlives whoever is attached, as an array does.
  */
-import { FaultyDevice, MemoryDevice, PLAIN, ReadOnlyDevice } from '../../src/block/index.ts';
+import {
+  type Extent,
+  FaultyDevice,
+  MemoryDevice,
+  PLAIN,
+  ReadOnlyDevice,
+} from '../../src/block/index.ts';
 import { ArrayError, BlockError } from '../../src/errors/index.ts';
 import {
   type Adapter,
@@ -50,11 +56,16 @@ export class MemoryArray {
   /** Counts up when whoever is attached is killed: what they still do has no effect. */
   #generation = 0;
   readonly #isNative: boolean;
+  readonly #diffs: boolean;
   readonly #kind: string;
   #lastId = 0;
 
-  constructor(options: { readonly isNative?: boolean; readonly kind?: string } = {}) {
+  /** @param options.diffs of its own snapshots: what differs between them, by comparing */
+  constructor(
+    options: { readonly isNative?: boolean; readonly diffs?: boolean; readonly kind?: string } = {},
+  ) {
     this.#isNative = options.isNative ?? false;
+    this.#diffs = options.diffs ?? false;
     this.#kind = options.kind ?? 'memory';
   }
 
@@ -195,6 +206,15 @@ export class MemoryArray {
           held.device = await copied(this.#get(snapshot).device);
           return this.#volume(repositoryId, held);
         }),
+      ...(this.#diffs
+        ? {
+            diff: ({ from, to, ...range }) =>
+              call('findDifferences', () => {
+                const before = from === undefined ? undefined : this.#get(from).device;
+                return differences(before, this.#get(to).device, range);
+              }),
+          }
+        : {}),
     };
   }
 
@@ -271,6 +291,28 @@ export class MemoryArray {
       locator: { adapter: this.#kind, repository, volume: id, address: {} },
     };
   }
+}
+
+/** Pieces of 4 KiB that differ; what lies beyond the end of the earlier one is zeroes. */
+async function differences(
+  before: MemoryDevice | undefined,
+  after: MemoryDevice,
+  { offset, length, limit }: { offset: number; length: number; limit: number },
+): Promise<readonly Extent[]> {
+  const { size } = after.geometry;
+  const [old, now] = [Buffer.alloc(size), Buffer.alloc(size)];
+  await after.read(now, 0);
+  const known = Math.min(size, before?.geometry.size ?? 0);
+  if (known > 0) await before?.read(old.subarray(0, known), 0);
+  const found: Extent[] = [];
+  for (let at = offset; at < Math.min(size, offset + length) && found.length < limit; ) {
+    const end = Math.min(size, offset + length, (Math.floor(at / 4096) + 1) * 4096);
+    if (!old.subarray(at, end).equals(now.subarray(at, end))) {
+      found.push({ offset: at, length: end - at, kind: 'data' });
+    }
+    at = end;
+  }
+  return found;
 }
 
 async function copied(from: MemoryDevice, size = from.geometry.size): Promise<MemoryDevice> {

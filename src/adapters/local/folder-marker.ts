@@ -35,8 +35,14 @@ export async function readMarker(folder: string): Promise<Marker | undefined> {
   throw new ArrayError('ALREADY_MANAGED', `${join(folder, MARKER_FILE)} is damaged`);
 }
 
-export async function writeMarker(folder: string, marker: Marker): Promise<void> {
-  await writeText({ folder, file: MARKER_FILE }, true, `${JSON.stringify(marker, undefined, 2)}\n`);
+/** @param isFirst another one must not be there: of two who mark a folder at the same time, one fails with EEXIST */
+export async function writeMarker(
+  folder: string,
+  marker: Marker,
+  { isFirst }: { readonly isFirst: boolean },
+): Promise<void> {
+  const text = `${JSON.stringify(marker, undefined, 2)}\n`;
+  await writeText({ folder, file: MARKER_FILE }, !isFirst, text);
 }
 
 /** @throws ArrayError FENCED, UNREACHABLE */

@@ -132,7 +132,7 @@ async function markerOf(
       throw new ArrayError('ALREADY_MANAGED', `${folder} holds volumes already`, { refs: volumes });
     }
     const marker = { repositoryId, server, epoch: 1 };
-    await writeMarker(folder, marker);
+    await writeMarker(folder, marker, { isFirst: true });
     return marker;
   }
   if (there.repositoryId !== repositoryId) {
@@ -147,7 +147,7 @@ async function markerOf(
     });
   }
   const marker = { repositoryId, server, epoch: there.epoch + 1 };
-  await writeMarker(folder, marker);
+  await writeMarker(folder, marker, { isFirst: false });
   return marker;
 }
 

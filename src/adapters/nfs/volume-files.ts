@@ -10,7 +10,7 @@ import type { FileAttributes } from './wire/attributes.ts';
 
 const VOLUME_ENDING = '.volume';
 /** Files that may be adopted. */
-const IMAGE_ENDINGS = [VOLUME_ENDING, '.raw', '.img'];
+const IMAGE_ENDINGS = [VOLUME_ENDING, '.raw', '.img', '.iso'];
 const SIDECAR_ENDING = '.json';
 const DELETED_PREFIX = '.deleted-';
 const TEMPORARY_PREFIX = '.making-';

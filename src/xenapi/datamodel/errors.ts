@@ -79,6 +79,7 @@ export const ERRORS = {
   DEVICE_ALREADY_ATTACHED: ['device'],
   DEVICE_ALREADY_DETACHED: ['device'],
   DEVICE_NOT_ATTACHED: ['VBD'],
+  DEVICE_DETACH_REJECTED: ['type', 'ref', 'msg'],
   VBD_NOT_REMOVABLE_MEDIA: ['vbd'],
   VBD_NOT_EMPTY: ['vbd'],
   VBD_IS_EMPTY: ['vbd'],

@@ -81,7 +81,7 @@ const STORAGE_MESSAGES = {
     },
     result: VDI,
     role: 'vm-admin',
-    doc: 'Copies all blocks. Into a VDI that is there: only those that this one holds, its holes leave what is there as it is; with a base what differs from the base, zeroes too. That a difference, copied over a copy of its base, makes this one again needs storage that tells holes from zeroes',
+    doc: 'Copies it. Into a VDI that is there: what is not zeroes, and the rest stays as it is. With a base: only blocks that differ from it, zeroes too; into a new VDI, that is a difference then: copied over a copy of the base it makes this one again. With into_vdi as base_vdi, that is made equal to this one',
     errors: ['VDI_READONLY', 'VDI_TOO_SMALL', 'VDI_NOT_SPARSE', 'VDI_IN_USE', ...AWAY],
   }),
   revert: message({

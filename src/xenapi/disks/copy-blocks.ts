@@ -1,33 +1,34 @@
 /**
  * Copies blocks of one VDI into another one (reference 3.1).
  *
- * Without a base what the source holds is written, its zeroes too, and its holes leave what the target has: what was
- * copied with a base before, and holds only differences, can be laid over a copy of that base. With a base
- * what differs from it is written, always as data: zeroes where the base has something are a difference, not a hole.
+ * With a base, blocks that differ from it are written, and nothing else. Without one, what the source holds is
+ * written, and the rest of the target stays as it is: so a difference (what was copied with a base into a new VDI)
+ * can be laid over a copy of its base. Few devices tell holes from zeroes, so what a VDI holds is what is not zeroes;
+ * of a difference it is known besides which of its blocks are zeroes where the base had something (differences.ts).
  */
 import { setImmediate } from 'node:timers/promises';
 import { forEachOf } from '../../base/index.ts';
-import {
-  type BlockDevice,
-  type Extent,
-  PLAIN,
-  type ReadableBlockDevice,
-} from '../../block/index.ts';
+import { type BlockDevice, PLAIN, type ReadableBlockDevice, ZEROES } from '../../block/index.ts';
 import type { Call } from '../call.ts';
+import type { ZeroedBlocks } from './differences.ts';
 import {
   COMPARED_BYTES,
   COPY_FLUSH_BYTES,
   COPY_PIECE_BYTES,
   COPY_PIECES_AT_ONCE,
+  COPY_STRETCH_BYTES,
   EXTENTS_AT_ONCE,
+  SECTOR_BYTES,
 } from './limits.ts';
 
 export interface BlockCopy {
   readonly from: ReadableBlockDevice;
-  /** undefined: all that the source holds is written. */
+  /** undefined: all that the source holds is written. May be `to` itself: it is made equal. */
   readonly base: ReadableBlockDevice | undefined;
   /** At least as large as `from`. */
   readonly to: BlockDevice;
+  /** Of a source that is a difference: blocks of COMPARED_BYTES that it holds though they are zeroes. */
+  readonly zeroed?: ZeroedBlocks | undefined;
 }
 
 interface Range {
@@ -35,25 +36,26 @@ interface Range {
   readonly end: number;
 }
 
-/** On stable storage when it settles. @throws BlockError; the signal's reason */
+/**
+ * On stable storage when it settles.
+ * @returns with a base: blocks of zeroes that differ from it, in order
+ * @throws BlockError; the signal's reason
+ */
 export async function copyBlocks(
   copy: BlockCopy,
   { signal, progress }: Pick<Call, 'signal' | 'progress'>,
-): Promise<void> {
-  const { from, base, to } = copy;
+): Promise<readonly number[]> {
+  const { from, to } = copy;
   const { size } = from.geometry;
+  const zeroed: number[] = [];
   let unflushed = 0;
   for (let at = 0; at < size; ) {
     signal.throwIfAborted();
-    // A stretch at a time: extents of a whole disk would be too many to hold.
-    const end = Math.min(size, at + STRETCH_BYTES);
-    const held = await heldIn(from, at, end);
-    const ranges = base === undefined ? held : united(held, await heldIn(base, at, end));
-    await forEachOf(pieces(ranges, copy), COPY_PIECES_AT_ONCE, async (piece) => {
+    const end = Math.min(size, at + COPY_STRETCH_BYTES);
+    const pieces = piecesOf(await mayHold(copy, at, end), copy);
+    await forEachOf(pieces, COPY_PIECES_AT_ONCE, async (piece) => {
       signal.throwIfAborted();
-      unflushed += await (base === undefined
-        ? copyPiece(from, to, piece)
-        : copyDifference(from, base, to, piece));
+      unflushed += await copyPiece(copy, piece, zeroed);
     });
     if (unflushed >= COPY_FLUSH_BYTES) {
       await to.flush();
@@ -64,153 +66,125 @@ export async function copyBlocks(
     await setImmediate(); // devices in RAM would keep the thread
   }
   await to.flush();
+  return zeroed.sort((one, other) => one - other);
 }
 
-/** What is looked at between two reports: a multiple of every unit. */
-const STRETCH_BYTES = 64 * COPY_PIECE_BYTES;
+/** Ranges of whole blocks outside of which there is nothing to copy. */
+async function mayHold({ from, base, zeroed }: BlockCopy, start: number, end: number): Promise<Range[]> {
+  const ranges = await dataIn(from, start, end);
+  if (base !== undefined) ranges.push(...(await dataIn(base, start, end)));
+  for (const block of zeroed?.within(start / COMPARED_BYTES, Math.ceil(end / COMPARED_BYTES)) ?? []) {
+    ranges.push({ start: block * COMPARED_BYTES, end: (block + 1) * COMPARED_BYTES });
+  }
+  const blocks = ranges
+    .map((range) => ({
+      start: Math.floor(range.start / COMPARED_BYTES) * COMPARED_BYTES,
+      end: Math.min(end, Math.ceil(range.end / COMPARED_BYTES) * COMPARED_BYTES),
+    }))
+    .sort((one, other) => one.start - other.start);
+  const united: Range[] = [];
+  for (const range of blocks) {
+    const last = united.at(-1);
+    if (last === undefined || last.end < range.start) united.push(range);
+    else united[united.length - 1] = { start: last.start, end: Math.max(last.end, range.end) };
+  }
+  return united;
+}
 
-/** Ranges that a device holds, data or zeroes; beyond its end it holds nothing. */
-async function heldIn(
-  device: ReadableBlockDevice,
-  start: number,
-  wantedEnd: number,
-): Promise<Range[]> {
-  const end = Math.min(wantedEnd, device.geometry.size);
+/** What is neither hole nor zeroes, as far as the device knows; beyond its end there is nothing. */
+async function dataIn(device: ReadableBlockDevice, start: number, wanted: number): Promise<Range[]> {
+  const end = Math.min(wanted, device.geometry.size);
   if (start >= end) return [];
   if (!device.capabilities.extents) return [{ start, end }];
-  const held: Range[] = [];
-  for (let at = start; at < end; ) {
-    const extents: readonly Extent[] = await device.extents(at, end - at, EXTENTS_AT_ONCE);
-    for (const { offset, length, kind } of extents) {
-      at = offset + length;
-      if (kind !== 'hole') addRange(held, { start: offset, end: at });
-    }
-    if (extents.length === 0) break; // not allowed to be
-  }
-  return held;
-}
-
-function addRange(ranges: Range[], range: Range): void {
-  const last = ranges.at(-1);
-  if (last === undefined || last.end < range.start) ranges.push(range);
-  else ranges[ranges.length - 1] = { start: last.start, end: Math.max(last.end, range.end) };
-}
-
-function united(a: readonly Range[], b: readonly Range[]): Range[] {
   const ranges: Range[] = [];
-  for (const range of [...a, ...b].sort((one, other) => one.start - other.start)) {
-    addRange(ranges, range);
+  for (let at = start; at < end; ) {
+    for (const { offset, length, kind } of await device.extents(at, end - at, EXTENTS_AT_ONCE)) {
+      at = offset + length;
+      if (kind === 'data') ranges.push({ start: offset, end: at });
+    }
   }
   return ranges;
 }
 
-/** Cut at fixed places, so that no two touch one unit of the target. */
-function* pieces(ranges: readonly Range[], { from, base, to }: BlockCopy): Iterable<Range> {
-  const most = Math.min(
-    ...[from, to, ...(base === undefined ? [] : [base])].map(({ geometry }) => geometry.maximumIo),
-  );
-  const step = Math.max(
-    COMPARED_BYTES,
-    Math.min(COPY_PIECE_BYTES, 2 ** Math.floor(Math.log2(most))),
-  );
-  const unit = base === undefined ? 1 : COMPARED_BYTES;
-  let last = -1;
-  for (const range of ranges) {
-    const aligned = Math.floor(range.start / unit) * unit;
-    for (let start = Math.max(aligned, last); start < range.end; ) {
-      const end = Math.min(range.end, (Math.floor(start / step) + 1) * step);
-      yield { start, end };
-      start = end;
-    }
-    last = Math.ceil(range.end / unit) * unit;
+/** Whole blocks, no more of them than every device takes at once. */
+function* piecesOf(ranges: readonly Range[], { from, base, to }: BlockCopy): Iterable<Range> {
+  const devices = [from, to, ...(base === undefined ? [] : [base])];
+  const most = Math.min(COPY_PIECE_BYTES, ...devices.map(({ geometry }) => geometry.maximumIo));
+  const step = Math.max(COMPARED_BYTES, Math.floor(most / COMPARED_BYTES) * COMPARED_BYTES);
+  for (const { start, end } of ranges) {
+    for (let at = start; at < end; at += step) yield { start: at, end: Math.min(end, at + step) };
   }
 }
 
 /** @returns bytes written */
-async function copyPiece(
-  from: ReadableBlockDevice,
-  to: BlockDevice,
-  { start, end }: Range,
-): Promise<number> {
-  const unit = to.geometry.minimumIo;
-  const [first, last] = [floorTo(start, unit), ceilTo(end, unit)];
-  const buffer = Buffer.allocUnsafe(last - first);
-  // Units of the target that begin or end with a hole of the source keep that part of theirs.
-  if (first < start) await to.read(buffer.subarray(0, unit), first);
-  if (end < last) await to.read(buffer.subarray(buffer.length - unit), last - unit);
-  await readInto(from, buffer, first, { start, end });
-  await to.write(buffer, first, PLAIN);
-  return buffer.length;
-}
-
-/** Of a device whose smallest request is larger than the target's, too. */
-async function readInto(
-  from: ReadableBlockDevice,
-  buffer: Buffer,
-  at: number,
-  { start, end }: Range,
-): Promise<void> {
-  const unit = from.geometry.minimumIo;
-  const [first, last] = [floorTo(start, unit), Math.min(from.geometry.size, ceilTo(end, unit))];
-  if (first === start && last === end) {
-    await from.read(buffer.subarray(start - at, end - at), start);
-    return;
-  }
-  const whole = Buffer.allocUnsafe(last - first);
-  await from.read(whole, first);
-  whole.copy(buffer, start - at, start - first, end - first);
-}
-
-async function copyDifference(
-  from: ReadableBlockDevice,
-  base: ReadableBlockDevice,
-  to: BlockDevice,
-  { start, end: heldEnd }: Range,
-): Promise<number> {
-  const end = Math.min(from.geometry.size, ceilTo(heldEnd, COMPARED_BYTES));
-  const [now, before] = [Buffer.alloc(end - start), Buffer.alloc(end - start)];
-  const baseEnd = Math.min(end, base.geometry.size);
-  await Promise.all([
-    readInto(from, now, start, { start, end }),
-    baseEnd > start ? readInto(base, before, start, { start, end: baseEnd }) : undefined,
-  ]);
+async function copyPiece(copy: BlockCopy, { start, end }: Range, zeroed: number[]): Promise<number> {
+  const { from, base, to } = copy;
+  const now = await readRange(from, start, end);
+  const before = base === undefined ? undefined : await readRange(base, start, end);
   let written = 0;
-  for (let at = 0; at < now.length; ) {
-    const next = Math.min(now.length, at + COMPARED_BYTES);
-    const isOther =
-      start + next > base.geometry.size ||
-      !now.subarray(at, next).equals(before.subarray(at, next));
-    if (!isOther) {
-      at = next;
-      continue;
+  let run: Range | undefined;
+  const write = async (): Promise<void> => {
+    if (run === undefined) return;
+    await writeRange(to, now.subarray(run.start - start, run.end - start), run.start);
+    written += run.end - run.start;
+    run = undefined;
+  };
+  for (const part of partsOf(copy, now, before, { start, end }, zeroed)) {
+    if (run?.end === part.start) run = { start: run.start, end: part.end };
+    else {
+      await write();
+      run = part;
     }
-    // One write of neighbours.
-    let stop = next;
-    while (stop < now.length) {
-      const further = Math.min(now.length, stop + COMPARED_BYTES);
-      if (now.subarray(stop, further).equals(before.subarray(stop, further))) break;
-      stop = further;
-    }
-    await writeWhole(to, now.subarray(at, stop), start + at);
-    written += stop - at;
-    at = stop;
   }
+  await write();
   return written;
 }
 
-/** Its end may be that of a source whose size is no multiple of the target's unit. */
-async function writeWhole(to: BlockDevice, bytes: Buffer, offset: number): Promise<void> {
-  const unit = to.geometry.minimumIo;
+/** What of a piece is to be written, in order. */
+function* partsOf(
+  { base, to, zeroed: held }: BlockCopy,
+  now: Buffer,
+  before: Buffer | undefined,
+  { start, end }: Range,
+  zeroed: number[],
+): Iterable<Range> {
+  // Of a source that is no difference only what is not zeroes: somebody may have written single sectors of it.
+  const isWhole = before !== undefined || held !== undefined;
+  const unit = isWhole ? COMPARED_BYTES : Math.max(SECTOR_BYTES, to.geometry.minimumIo);
+  for (let at = start; at < end; at += unit) {
+    const part = { start: at, end: Math.min(end, at + unit) };
+    const bytes = now.subarray(part.start - start, part.end - start);
+    const isZero = bytes.equals(ZEROES.subarray(0, bytes.length));
+    if (before === undefined) {
+      if (!isZero || held?.has(at / COMPARED_BYTES) === true) yield part;
+      continue;
+    }
+    const isBehind = base !== undefined && part.end > base.geometry.size;
+    const isSame = bytes.equals(before.subarray(part.start - start, part.end - start));
+    if (isSame && !(isBehind && !isZero)) continue;
+    if (isZero) zeroed.push(at / COMPARED_BYTES);
+    yield part;
+  }
+}
+
+/** Beyond the end of the device there are zeroes. */
+async function readRange(device: ReadableBlockDevice, start: number, end: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(end - start);
+  const there = Math.min(end, device.geometry.size) - start;
+  if (there > 0) await device.read(bytes.subarray(0, there), start);
+  return bytes;
+}
+
+/** The end may be that of a source whose size is no multiple of the target's unit. */
+async function writeRange(to: BlockDevice, bytes: Buffer, offset: number): Promise<void> {
+  const { minimumIo: unit } = to.geometry;
   const rest = bytes.length % unit;
   if (rest === 0) {
     await to.write(bytes, offset, PLAIN);
     return;
   }
-  const padded = Buffer.allocUnsafe(ceilTo(bytes.length, unit));
+  const padded = Buffer.alloc(bytes.length - rest + unit);
   await to.read(padded.subarray(padded.length - unit), offset + padded.length - unit);
   bytes.copy(padded);
   await to.write(padded, offset, PLAIN);
 }
-
-const floorTo = (value: number, unit: number): number => Math.floor(value / unit) * unit;
-const ceilTo = (value: number, unit: number): number => Math.ceil(value / unit) * unit;

@@ -34,12 +34,21 @@ export function freeName(
   newId: () => string,
 ): string {
   const plain = nameOfLabel(label);
-  let name = plain;
-  for (let tried = 0; isTaken(name) && tried < NAMES_TRIED; tried++) {
+  return isTaken(plain) ? otherName(label, isTaken, newId) : plain;
+}
+
+/** One with some digits of chance. */
+export function otherName(
+  label: string,
+  isTaken: (name: string) => boolean,
+  newId: () => string,
+): string {
+  const plain = nameOfLabel(label);
+  for (let tried = 1; ; tried++) {
     const digits = createHash('sha256').update(newId()).digest('hex').slice(0, NAME_SUFFIX_LENGTH);
-    name = `${plain}-${digits}`;
+    const name = `${plain}-${digits}`;
+    if (!isTaken(name) || tried === NAMES_TRIED) return name; // taken after all: the operation says so
   }
-  return name; // taken after all: the operation says so
 }
 
 /** What is shown: the label as typed, unless the name has become another one. */

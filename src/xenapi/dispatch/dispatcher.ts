@@ -23,6 +23,8 @@ export interface Request<W> {
   readonly address: string;
   /** The task that this is a part of, as its headers say. */
   readonly subtaskOf: Ref | undefined;
+  /** Aborted when the client goes away before it has its answer. */
+  readonly gone?: AbortSignal;
 }
 
 export interface DispatcherOptions<W> {
@@ -163,9 +165,11 @@ async function carryOut<W>(
   task: RunningTask,
 ): Promise<unknown> {
   const { ref: taskRef, signal } = task;
+  const { address, gone } = request;
   const call = {
-    ...{ caller, task: taskRef, signal, address: request.address },
+    ...{ caller, task: taskRef, signal, address },
+    ...(gone === undefined ? {} : { gone }),
     progress: (fraction: number) => task.progress(fraction),
   };
-  return actingAs(xenActor(caller, request.address), async () => entry.run(call, given));
+  return actingAs(xenActor(caller, address), async () => entry.run(call, given));
 }

@@ -7,7 +7,7 @@ import type { Ref, ValueOf } from '../datamodel/description.ts';
 import type { EVENT_BATCH } from '../datamodel/event.ts';
 import type { Objects } from '../objects/objects.ts';
 import type { Timers } from '../timers.ts';
-import { xenError } from '../xen-error.ts';
+import { XenError, xenError } from '../xen-error.ts';
 import { collectEvents, type Event, EventClasses } from './collect-events.ts';
 import {
   EVENT_BATCH_MS,
@@ -21,10 +21,10 @@ import { generationIn, tokenOf } from './token.ts';
 
 export type EventBatch = ValueOf<typeof EVENT_BATCH>;
 
-/** Who calls: its session, and what ends the call early. */
+/** Who calls, and what ends the call early besides the end of its session: a cancelled task, a client that is gone. */
 export interface EventCall {
   readonly session: Ref;
-  readonly signal: AbortSignal;
+  readonly signals: readonly AbortSignal[];
 }
 
 /** What somebody wants to hear of, and the generation up to which he has. */
@@ -186,20 +186,20 @@ export class Events {
   }
 
   #wait(
-    { session, signal }: EventCall,
+    { session, signals: given }: EventCall,
     interest: Interest,
     ms: number,
     timestamp: () => string,
   ): Promise<EventBatch> {
-    signal.throwIfAborted();
+    const signals = [...given, this.#endOf(session)];
+    const aborted = signals.find((signal) => signal.aborted);
+    if (aborted !== undefined) throw endOfCall(aborted);
     const ofSession = this.#waitersOf.get(session) ?? 0;
     if (this.#waiters.size >= MAX_EVENT_WAITERS || ofSession >= MAX_EVENT_WAITERS_OF_SESSION) {
       throw xenError('TOO_MANY_PENDING_TASKS');
     }
     if (this.#waiters.size === 0) this.#looked = interest.from;
     this.#waitersOf.set(session, ofSession + 1);
-    // Either ends it: the task that the call is, or the session.
-    const signals = [signal, this.#endOf(session)];
     return new Promise((resolve, reject) => {
       const end = (): void => {
         stopTimer();
@@ -220,7 +220,8 @@ export class Events {
           reject(error);
         },
       };
-      const abort = (): void => waiter.fail(signals.find(({ aborted }) => aborted)?.reason);
+      const abort = (event: globalThis.Event): void =>
+        waiter.fail(endOfCall(event.target as AbortSignal));
       const stopTimer = this.#timers.after(ms, () => this.#answer(waiter, true));
       for (const each of signals) each.addEventListener('abort', abort, { once: true });
       this.#waiters.add(waiter);
@@ -278,4 +279,9 @@ export class Events {
       waiter.fail(error);
     }
   }
+}
+
+/** Of a client that is gone the reason is none of ours, and nobody hears it. */
+function endOfCall({ reason }: AbortSignal): XenError {
+  return reason instanceof XenError ? reason : xenError('INTERNAL_ERROR', 'the client is gone');
 }

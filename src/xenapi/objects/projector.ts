@@ -48,6 +48,7 @@ export class Projector {
 
   close(): void {
     this.#unfollow();
+    this.#due.clear(); // the catalog is closed soon
   }
 
   /** What is due is done. What a projection reads meanwhile is as it is. */
@@ -55,9 +56,12 @@ export class Projector {
     if (this.#isSettling || this.#due.size === 0) return;
     this.#isSettling = true;
     try {
-      const due = this.#due;
-      this.#due = new Map();
-      for (const { table, id } of due.values()) this.#apply(table, id);
+      // What a projection changes itself (rows of what is gone) is due then, too.
+      while (this.#due.size > 0) {
+        const due = this.#due;
+        this.#due = new Map();
+        for (const { table, id } of due.values()) this.#apply(table, id);
+      }
     } finally {
       this.#isSettling = false;
     }

@@ -56,7 +56,7 @@ export class MachinesProjection implements Projection {
     }
     const machine = this.#xen.control.catalog.machines.byId(id);
     if (machine === undefined) this.#xen.objects.delete(PVS_PROXY.name, refOf(PVS_PROXY.name, id));
-    else this.#putMachine(machine, this.#isBooting(id));
+    else this.#putMachine(machine, this.#isBooting(id), this.#isRefused(id));
   }
 
   keptChanged(_className: string, id: string): void {
@@ -117,8 +117,14 @@ export class MachinesProjection implements Projection {
   #putMachines(): void {
     const { catalog } = this.#xen.control;
     const booting = new Set(catalog.boots.underWay().map(({ machineId }) => machineId));
+    const refused = new Set(
+      catalog.machineCaches
+        .all()
+        .filter(({ state }) => state === 'refused')
+        .map(({ machineId }) => machineId),
+    );
     for (const machine of catalog.machines.all()) {
-      this.#putMachine(machine, booting.has(machine.id));
+      this.#putMachine(machine, booting.has(machine.id), refused.has(machine.id));
     }
   }
 
@@ -127,13 +133,17 @@ export class MachinesProjection implements Projection {
     return boot !== undefined && boot.ended === undefined;
   }
 
-  #putMachine({ id }: MachineRecord, isBooting: boolean): void {
+  /** Its last boot found no way to have the write cache that it is to have. */
+  #isRefused(machineId: string): boolean {
+    return this.#xen.control.catalog.machineCaches.of(machineId)?.state === 'refused';
+  }
+
+  #putMachine({ id }: MachineRecord, isBooting: boolean, isRefused: boolean): void {
     const { control } = this.#xen;
     const { connections } = control.dataPlane.machineLive(id);
     const isOn = connections.length > 0 || isBooting;
-    const refused = control.catalog.machineCaches.of(id)?.state === 'refused';
     const running: ProxyStatus = connections.length > 0 ? 'caching' : 'initialised';
-    const off: ProxyStatus = refused ? 'incompatible_write_cache_mode' : 'stopped';
+    const off: ProxyStatus = isRefused ? 'incompatible_write_cache_mode' : 'stopped';
     const record: Partial<RecordOf<typeof PVS_PROXY>> = {
       ...{ uuid: id, site: SITE_REF, VIF: NULL_REF, currently_attached: isOn },
       status: isOn ? running : off,

@@ -12,10 +12,11 @@ import {
   trackedDisk,
   type VolumeRecord,
 } from '../../control/index.ts';
-import { isMetadata } from '../cbt/index.ts';
 import type { Ref } from '../datamodel/description.ts';
 import { VBD } from '../datamodel/vbd.ts';
 import { VDI } from '../datamodel/vdi.ts';
+import { isMetadata } from '../cbt/index.ts';
+import { DIFFERENCE } from '../disks/differences.ts';
 import { FORGOTTEN, isForgotten } from '../disks/forgotten.ts';
 import { descriptionOf, labelOf } from '../disks/names.ts';
 import { REPLICA, ROLE_KEY } from '../disks/rules.ts';
@@ -71,7 +72,10 @@ class VolumesProjection implements Projection {
       }
     }
     // What was kept of those that a crash came after.
-    for (const id of [...typed.keys(), ...forgotten]) if (!there.has(id)) this.#forget(id);
+    const differences = kept.all(DIFFERENCE).map(({ id }) => id);
+    for (const id of [...typed.keys(), ...forgotten, ...differences]) {
+      if (!there.has(id)) this.#forget(id);
+    }
   }
 
   changed(_table: FollowedTable, id: string): void {
@@ -135,6 +139,7 @@ class VolumesProjection implements Projection {
     control.catalog.transaction(() => {
       if (kept.get(VDI, id) !== undefined) kept.delete(VDI, id);
       if (isForgotten(this.#xen, id)) kept.delete(FORGOTTEN, id);
+      if (kept.get(DIFFERENCE, id) !== undefined) kept.delete(DIFFERENCE, id);
       if (!objects.has(VBD.name)) return;
       for (const [vbd, { VDI: shown }] of objects.allAny(VBD.name)) {
         if (shown === ref) kept.delete(VBD, objects.origin(VBD.name, vbd).id);
@@ -189,10 +194,7 @@ class VolumesProjection implements Projection {
         virtual_size: disk.size,
         physical_utilisation: 0,
         type: 'cbt_metadata',
-        other_config: new Map([
-          ...(common['other_config'] as ReadonlyMap<string, string>),
-          NO_CONTENT,
-        ]),
+        other_config: new Map([...(common['other_config'] as ReadonlyMap<string, string>), NO_CONTENT]),
         ...this.#snapshotFields(disk.volumeId, disk.createdAt),
         cbt_enabled: true,
       },
@@ -224,8 +226,7 @@ class VolumesProjection implements Projection {
     const isReplica = volume.role === 'replica';
     const own = kept instanceof Map ? (kept as ReadonlyMap<string, string>) : undefined;
     const isPlain = parent === undefined && !isReplica;
-    if (isPlain && own?.has(PARENT_KEY) !== true && own?.has(ROLE_KEY) !== true)
-      return own ?? NO_WORDS;
+    if (isPlain && own?.has(PARENT_KEY) !== true && own?.has(ROLE_KEY) !== true) return own ?? NO_WORDS;
     const words = new Map(own);
     words.delete(PARENT_KEY);
     words.delete(ROLE_KEY);

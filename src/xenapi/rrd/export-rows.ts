@@ -32,7 +32,8 @@ export function exportRows(
   const { step } = archive;
   const newest = lastSlot(archive, sample);
   const rows: { t: number; values: number[] }[] = [];
-  for (let slot = newest; slot > newest - archive.rows && slot * step >= start; slot--) {
+  const oldest = Math.max(1, newest - archive.rows + 1, Math.ceil(start / step));
+  for (let slot = newest; slot >= oldest; slot--) {
     rows.push({ t: slot * step, values: columns.map(({ series }) => series.at(archive, slot)) });
   }
   return {
@@ -42,11 +43,13 @@ export function exportRows(
   };
 }
 
-/** The finest that is not finer than what is wanted, and goes back far enough; else the one that goes back furthest. */
+/** The one whose rows are asked for; else the finest that goes back far enough, else the one that goes back furthest. */
 function archiveFor(last: number, start: number, interval: number): Archive {
+  const exact = ARCHIVES.find(({ step }) => step === interval);
+  if (exact !== undefined) return exact;
   const coarse = ARCHIVES.filter(({ step }) => step >= interval);
   const found = coarse.find(({ step, rows }) => last - step * rows <= start);
-  return found ?? coarse.at(-1) ?? (ARCHIVES.at(-1) as Archive);
+  return found ?? (ARCHIVES.at(-1) as Archive);
 }
 
 /** Numbers are texts: JSON has no NaN (since xapi 23.31). */

@@ -22,7 +22,9 @@ export class ControlTasks implements Projection {
   }
 
   load(): void {
-    for (const task of this.#control.tasks.list()) this.#follow(task);
+    for (const task of this.#control.tasks.list()) {
+      if (task.state === 'running') this.#follow(task);
+    }
   }
 
   changed(_table: FollowedTable, id: string): void {
@@ -43,9 +45,10 @@ export class ControlTasks implements Projection {
 
   #follow(task: TaskRecord): void {
     const { id, state, kind, subject, percent, error, message } = task;
+    // Also one that has ended since it began a moment ago.
+    if (!this.#running.has(id)) this.#show(task);
     switch (state) {
       case 'running':
-        if (!this.#running.has(id)) this.#show(task);
         this.#tasks.moveService(refOfTask(id), percent / 100);
         break;
       case 'succeeded':

@@ -6,5 +6,5 @@ export const MAX_RPC_BODY_BYTES = 300 * 1024;
 export const RPC_BODY_MS = 30_000;
 /** Characters up to which a reply is made whole, with its length; a longer one is sent as it is made, in chunks. */
 export const WHOLE_REPLY_CHARACTERS = 1024 * 1024;
-/** Milliseconds that a client may take nothing of its answer. */
+/** Milliseconds that a client may take nothing of a long answer. */
 export const REPLY_STALL_MS = 60_000;

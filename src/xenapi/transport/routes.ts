@@ -4,21 +4,14 @@
  * use `/`, `/RPC2`, `/xmlrpc`, and `/json`, which is none the less XML). What a request says of the type of its
  * body does not count.
  */
-import { Readable } from 'node:stream';
-import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { inPieces } from '../wire/pieces.ts';
 import { WireViolation } from '../wire/wire-violation.ts';
 import { XenError } from '../xen-error.ts';
+import { type AnswerParts, begun, sendParts } from './answer-parts.ts';
 import { whileConnected } from './client-gone.ts';
 import type { Dispatch } from './dispatch-port.ts';
 import { type Exchange, type ReadExchange, readJsonExchange, readXmlExchange } from './exchange.ts';
-import {
-  MAX_RPC_BODY_BYTES,
-  REPLY_STALL_MS,
-  RPC_BODY_MS,
-  WHOLE_REPLY_CHARACTERS,
-} from './limits.ts';
+import { MAX_RPC_BODY_BYTES, REPLY_STALL_MS, RPC_BODY_MS } from './limits.ts';
 import { sendPage } from './page.ts';
 import { BodyTooLarge, discardBody, readRpcBody } from './rpc-body.ts';
 
@@ -28,7 +21,7 @@ export interface TransportOptions {
   readonly product: string;
   /** In which a body must have come; shorter in tests. */
   readonly bodyMs?: number;
-  /** That a client may take nothing of its answer; shorter in tests. */
+  /** That a client may take nothing of a long answer; shorter in tests. */
   readonly stallMs?: number;
 }
 
@@ -45,11 +38,9 @@ export function transportRoutes(app: FastifyInstance, options: TransportOptions)
       reply.header('cache-control', 'no-cache, no-store');
       // Fastify refuses a type that is not well-formed.
       delete request.raw.headers['content-type'];
-      // Nobody waits for the body of a request that nobody answers.
-      if (request.is404) noHandler(request, reply);
-      else done();
+      done();
     });
-    scope.setNotFoundHandler(noHandler);
+    scope.setNotFoundHandler((request, reply) => noHandler(request, reply, options));
     scope.setErrorHandler(answerError);
     const xml = answering(readXmlExchange, options);
     const json = answering(readJsonExchange, options);
@@ -70,8 +61,7 @@ function answering(read: ReadExchange, options: TransportOptions) {
     const parts = await whileConnected(request.raw.socket, (signal) =>
       answerOf(request, exchange, dispatch, signal),
     );
-    reply.raw.setTimeout(stallMs); // whoever takes nothing of it is cut off
-    return sendParts(reply, parts);
+    return sendParts(reply, parts, stallMs);
   };
 }
 
@@ -108,37 +98,6 @@ async function answerOf(
   }
 }
 
-interface AnswerParts {
-  /** All of it when there is no rest. */
-  readonly first: string;
-  readonly rest?: Generator<string, void>;
-}
-
-/** What cannot be written shows before anything is sent, unless it is far behind in a long answer. */
-function begun(parts: Generator<string, void>): AnswerParts {
-  let first = '';
-  for (;;) {
-    const { done, value } = parts.next();
-    if (done === true) return { first };
-    first += value;
-    if (first.length >= WHOLE_REPLY_CHARACTERS) return { first, rest: inPieces(parts) };
-  }
-}
-
-function sendParts(reply: FastifyReply, { first, rest }: AnswerParts): FastifyReply {
-  if (rest === undefined) return reply.send(Buffer.from(first));
-  return reply.send(Readable.from(sentAsMade(first, rest), { objectMode: false }));
-}
-
-/** No faster than the client takes it, and others have their turn between two pieces. */
-async function* sentAsMade(first: string, rest: Iterable<string>): AsyncGenerator<Buffer> {
-  yield Buffer.from(first);
-  for (const piece of rest) {
-    await setImmediate();
-    yield Buffer.from(piece);
-  }
-}
-
 function allowOrigins(reply: FastifyReply): FastifyReply {
   return reply
     .header('access-control-allow-origin', '*')
@@ -161,8 +120,12 @@ function welcome(reply: FastifyReply, product: string): FastifyReply {
 }
 
 /** http_svr.ml: a path that is no handler's is forbidden, a method that is no handler's not implemented. */
-function noHandler(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  discardBody(request.raw, RPC_BODY_MS);
+function noHandler(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { bodyMs = RPC_BODY_MS }: TransportOptions,
+): FastifyReply {
+  discardBody(request.raw, bodyMs);
   switch (request.method) {
     case 'GET':
     case 'HEAD':

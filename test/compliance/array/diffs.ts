@@ -120,6 +120,27 @@ export function testDiffs(bench: ArrayBench): void {
       }
     });
 
+    test('up to a volume that is written to miss nothing that was flushed', async () => {
+      if (!bench.can('changedBlocks') || bench.snapshots.diffsVolumes !== true) return;
+      const random = seededRandom();
+      const volume = await bench.create();
+      const content = Buffer.alloc(volume.size);
+      const taken: { snapshot: ArraySnapshot; held: Buffer }[] = [];
+      await bench.use(volume, async (device) => {
+        for (let round = 0; round < ROUNDS; round += 1) {
+          await writeAtRandom(device, content, random, 3);
+          if (device.capabilities.flush) await device.flush();
+          for (const { snapshot, held } of taken) {
+            check(await ask(snapshot.ref, volume.ref, volume.size, 1000), held, content);
+          }
+          if (round % 2 === 1) continue;
+          taken.push({ snapshot: await bench.snapshot(volume), held: Buffer.from(content) });
+          const [nothing] = await ask(taken.at(-1)?.snapshot.ref, volume.ref, volume.size, 1000);
+          expect(nothing).toBeUndefined();
+        }
+      });
+    });
+
     test('of the same moment are none', async () => {
       if (!bench.can('changedBlocks')) return;
       const { volume } = await bench.createFilled(1);

@@ -6,6 +6,7 @@ import { addChanges, nameOf } from '../../changes/step-changes.ts';
 import type { Control } from '../../control.ts';
 import { currentVolume } from '../../storage/current-volume.ts';
 import { volumeNameOf } from '../../storage/names.ts';
+import { refuseReplica } from '../../storage/refuse-replica.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { Call, StoredSnapshot } from '../../storage-port.ts';
 
@@ -13,7 +14,7 @@ import type { Call, StoredSnapshot } from '../../storage-port.ts';
  * What has changed in a volume since a snapshot of it, up to now: whatever was flushed before the call. Where the storage
  * tells it only up to snapshots, one is taken for it, which is gone when this settles, or soon after a crash.
  * @param changed of the volume's size; what has changed is added
- * @throws Fault NOT_FOUND, UNREACHABLE, UNAVAILABLE, NO_SPACE
+ * @throws Fault NOT_FOUND, IN_USE (it has become a replica), UNREACHABLE, UNAVAILABLE, NO_SPACE
  */
 export async function diffToVolume(
   control: Control,
@@ -42,7 +43,9 @@ async function withMoment<T>(
 ): Promise<T> {
   const snapshotId = control.newId();
   await inTurn(control, [volumeId], async () => {
-    const volume = volumeNameOf(currentVolume(control, volumeId));
+    const current = currentVolume(control, volumeId);
+    refuseReplica(current, 'what a snapshot is taken of');
+    const volume = volumeNameOf(current);
     const of = [{ volume, snapshotId, name: nameOfMoment(snapshotId) }];
     const keep = ([stored]: readonly StoredSnapshot[]): void =>
       keepMoment(control, volumeId, stored);

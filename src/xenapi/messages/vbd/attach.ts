@@ -75,7 +75,7 @@ export async function plug(xen: Xen, plugs: Plugs, call: Call, ref: Ref): Promis
     const disk = refusePlug(xen, plugs, ref, record);
     try {
       const write = record.mode === 'RW';
-      plugs.add(ref, disk.ref, await xen.disks.open(diskNameOf(xen, disk), { write }));
+      plugs.add(ref, disk, await xen.disks.open(diskNameOf(xen, disk), { write }));
     } catch (error) {
       throw vdiFault(error, { ref: disk.ref, sr: disk.record.SR, operation: 'plug' });
     }

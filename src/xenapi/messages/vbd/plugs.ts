@@ -5,12 +5,13 @@
 import type { Ref } from '../../datamodel/description.ts';
 import { VBD, type VbdOperation } from '../../datamodel/vbd.ts';
 import { VDI } from '../../datamodel/vdi.ts';
+import type { Disk } from '../../disks/disk.ts';
 import type { OpenDisk } from '../../ports.ts';
 import type { Xen } from '../../xen.ts';
 
 export class Plugs {
   readonly #xen: Xen;
-  readonly #open = new Map<Ref, { readonly disk: OpenDisk; readonly vdi: Ref }>();
+  readonly #open = new Map<Ref, { readonly disk: OpenDisk; readonly vdi: Ref; readonly uuid: string }>();
 
   constructor(xen: Xen) {
     this.#xen = xen;
@@ -19,7 +20,8 @@ export class Plugs {
       return {
         ...record,
         currently_attached: isPlugged,
-        device: isPlugged ? this.#deviceOf(ref) : '',
+        // Not asked of the VDI: its completion asks us.
+        device: isPlugged ? `rootcast/${this.#open.get(ref)?.uuid}` : '',
         current_operations: new Map(xen.operations.of(ref)),
         allowed_operations: this.#allowed(ref, record),
       };
@@ -30,8 +32,8 @@ export class Plugs {
     return this.#open.has(vbd);
   }
 
-  add(vbd: Ref, vdi: Ref, disk: OpenDisk): void {
-    this.#open.set(vbd, { disk, vdi });
+  add(vbd: Ref, { ref: vdi, record: { uuid } }: Disk, disk: OpenDisk): void {
+    this.#open.set(vbd, { disk, vdi, uuid });
     this.#touch(vbd, vdi);
   }
 
@@ -52,13 +54,10 @@ export class Plugs {
     this.#xen.objects.touch(VDI.name, vdi);
   }
 
-  #deviceOf(vbd: Ref): string {
-    const vdi = this.#open.get(vbd)?.vdi;
-    const uuid = vdi === undefined ? undefined : this.#xen.objects.find(VDI.name, vdi)?.['uuid'];
-    return typeof uuid === 'string' ? `rootcast/${uuid}` : '';
-  }
-
-  #allowed(vbd: Ref, { type, empty }: Readonly<Record<string, unknown>>): readonly VbdOperation[] {
+  #allowed(
+    vbd: Ref,
+    { type, empty }: Readonly<Record<string, unknown>>,
+  ): readonly VbdOperation[] {
     if (this.#xen.operations.of(vbd).size > 0) return [];
     const media: readonly VbdOperation[] =
       type !== 'CD' ? [] : empty === true ? ['insert'] : ['eject'];

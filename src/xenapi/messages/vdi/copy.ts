@@ -1,8 +1,10 @@
 /** VDI.copy: a whole clone by the control plane, or block by block where that cannot do it. */
+import { Fault } from '../../../errors/index.ts';
 import type { Call, Handlers } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { VDI } from '../../datamodel/vdi.ts';
 import { copyBlocks } from '../../disks/copy-blocks.ts';
+import { keepDifference, zeroedBlocksOf } from '../../disks/differences.ts';
 import { type Disk, diskNameOf, diskOf } from '../../disks/disk.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import { VDISK_SR } from '../../disks/vdisk-sr.ts';
@@ -21,7 +23,10 @@ export const copyVdi =
     const base = isNullRef(baseRef) ? undefined : diskOf(xen, baseRef);
     return doing(xen, call, source, 'copy', async () => {
       requireSource(xen, source);
-      if (!isNullRef(into)) return copyInto(xen, call, { source, base, target: diskOf(xen, into) });
+      if (!isNullRef(into)) {
+        await copyInto(xen, call, { source, base, target: diskOf(xen, into) });
+        return into;
+      }
       const target = isNullRef(sr) ? source.record.SR : sr;
       const isOurs = source.origin.kind === 'volume' || source.origin.kind === 'snapshot';
       if (isOurs && base === undefined) return cloned(xen, call, source, target, 'full');
@@ -48,7 +53,9 @@ async function copyIntoNew(
   const made = await makeEmpty(xen, call, sr, fields);
   const target = diskOf(xen, made);
   try {
-    return await copyInto(xen, call, { source, base, target, isDifference: base !== undefined });
+    const zeroed = await copyInto(xen, call, { source, base, target });
+    if (base !== undefined) noteDifference(xen, target, zeroed);
+    return made;
   } catch (error) {
     await unmake(xen, target.origin.id);
     throw error;
@@ -59,22 +66,31 @@ interface IntoTarget {
   readonly source: Disk;
   readonly base: Disk | undefined;
   readonly target: Disk;
-  /** The target is to hold only what differs, and holes elsewhere. */
-  readonly isDifference?: boolean;
 }
 
-/** @throws XenError VDI_READONLY, VDI_TOO_SMALL, VDI_NOT_SPARSE, VDI_IN_USE */
-async function copyInto(xen: Xen, call: Call, copy: IntoTarget): Promise<Ref> {
+/** @throws XenError VDI_NOT_SPARSE: it cannot be kept which of its zeroes it holds */
+function noteDifference(xen: Xen, { ref, origin }: Disk, zeroed: readonly number[]): void {
+  try {
+    keepDifference(xen, origin.id, zeroed);
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'LIMIT_EXCEEDED') {
+      throw xenError('VDI_NOT_SPARSE', ref);
+    }
+    throw error;
+  }
+}
+
+/** @returns blocks of zeroes that differ from the base. @throws XenError VDI_READONLY, VDI_TOO_SMALL, VDI_IN_USE */
+async function copyInto(xen: Xen, call: Call, copy: IntoTarget): Promise<readonly number[]> {
   const { source, target } = copy;
   refuseTarget(xen, source, target);
   const { ref } = target;
   const operation = { className: VDI.name, ref, operation: 'copy', task: call.task };
-  await xen.operations.during(
+  return xen.operations.during(
     operation,
     () => false,
     () => withDisks(xen, copy, (opened) => copyBlocks(opened, call)),
   );
-  return ref;
 }
 
 function refuseTarget(xen: Xen, source: Disk, target: Disk): void {
@@ -92,9 +108,9 @@ type Opened = Parameters<typeof copyBlocks>[0];
 
 async function withDisks(
   xen: Xen,
-  { source, base, target, isDifference }: IntoTarget,
-  work: (opened: Opened) => Promise<void>,
-): Promise<void> {
+  { source, base, target }: IntoTarget,
+  work: (opened: Opened) => Promise<readonly number[]>,
+): Promise<readonly number[]> {
   const opened: OpenDisk[] = [];
   const open = async (disk: Disk, write: boolean): Promise<OpenDisk['device']> => {
     try {
@@ -108,11 +124,11 @@ async function withDisks(
   };
   try {
     const to = await open(target, true);
-    if (isDifference === true && !to.capabilities.extents) {
-      throw xenError('VDI_NOT_SPARSE', target.ref);
-    }
     const from = await open(source, false);
-    await work({ from, to, base: base === undefined ? undefined : await open(base, false) });
+    const baseDevice =
+      base === undefined ? undefined : base.ref === target.ref ? to : await open(base, false);
+    const zeroed = zeroedBlocksOf(xen, source.origin.id);
+    return await work({ from, to, base: baseDevice, zeroed });
   } finally {
     await Promise.all(opened.map((one) => one.close()));
   }

@@ -12,7 +12,7 @@ import { vdiFault } from '../../disks/vdi-faults.ts';
 import { isNullRef, NULL_REF, refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { isTakenIn, madeOf, nameNow } from './make.ts';
+import { madeOf, nameNow, placeIn } from './make.ts';
 import { doingInSr, pluggedRepository } from './parts.ts';
 import { rename } from './setters.ts';
 
@@ -86,11 +86,8 @@ async function adopted(
     const foreign = await listForeignVolumes(control, nameNow(xen, repository));
     const found = foreign.find(({ nativeId, name }) => nativeId === location || name === location);
     if (found === undefined) throw xenError('VDI_LOCATION_MISSING', sr, location);
-    const named = {
-      ...fields,
-      name_label: fields.name_label === '' ? found.name : fields.name_label,
-    };
-    return await madeOf(xen, named, isTakenIn(xen, repository), (names, keep) =>
+    const named = { ...fields, name_label: fields.name_label === '' ? found.name : fields.name_label };
+    return await madeOf(xen, named, placeIn(xen, repository), (names, keep) =>
       adoptVolume(
         control,
         nameNow(xen, repository),

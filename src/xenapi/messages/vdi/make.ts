@@ -5,7 +5,7 @@ import type { Call } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { VDI } from '../../datamodel/vdi.ts';
 import type { VdiRecord } from '../../disks/disk.ts';
-import { freeName, shortDescription } from '../../disks/names.ts';
+import { freeName, otherName, shortDescription } from '../../disks/names.ts';
 import { runOperation, undoOperation } from '../../disks/run-operation.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import { NULL_REF, refOf } from '../../objects/refs.ts';
@@ -13,11 +13,20 @@ import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
 import { doingInSr, pluggedRepository } from './parts.ts';
 
-/** How often another name is tried when somebody took the one that was free. */
+/** How many names are tried when somebody takes those that were free. */
 const ATTEMPTS = 4;
 
 export type NewVdi = Partial<VdiRecord> &
   Pick<VdiRecord, 'name_label' | 'name_description' | 'virtual_size'>;
+
+/** Where names are one another's neighbours: a repository for its volumes, a volume for its snapshots. */
+export interface Place {
+  readonly id: string;
+  readonly isTaken: (name: string) => boolean;
+}
+
+/** Names of what is being made now. The catalog does not know it yet, and its storage may know it by its name. */
+const COMING = new WeakMap<Xen['control'], Set<string>>();
 
 /**
  * What an operation of the control plane makes under the name and description that it is given.
@@ -27,7 +36,7 @@ export type NewVdi = Partial<VdiRecord> &
 export async function madeOf(
   xen: Xen,
   fields: Partial<VdiRecord> & Pick<VdiRecord, 'name_label' | 'name_description'>,
-  isTaken: (name: string) => boolean,
+  place: Place,
   make: (
     given: { readonly name: string; readonly description: string },
     keep: (id: string) => void,
@@ -35,9 +44,14 @@ export async function madeOf(
 ): Promise<Ref> {
   const { control, kept } = xen;
   const { name_label: label, name_description: description } = fields;
+  const coming = COMING.get(control) ?? new Set();
+  COMING.set(control, coming);
+  const isTaken = (name: string): boolean => coming.has(`${place.id}/${name}`) || place.isTaken(name);
   for (let attempt = 1; ; attempt++) {
-    const name = freeName(label, isTaken, control.newId);
+    const choose = attempt === 1 ? freeName : otherName;
+    const name = choose(label, isTaken, control.newId);
     let made: string | undefined;
+    coming.add(`${place.id}/${name}`);
     try {
       await make({ name, description: shortDescription(description) }, (id) => {
         kept.set(VDI, id, fields);
@@ -46,17 +60,17 @@ export async function madeOf(
     } catch (error) {
       if (attempt < ATTEMPTS && isTakenNow(error)) continue;
       throw error;
+    } finally {
+      coming.delete(`${place.id}/${name}`);
     }
     if (made === undefined) throw new Fault('INTERNAL', 'a task has made nothing');
     return refOf(VDI.name, made);
   }
 }
 
+/** By the catalog, or on the storage. */
 function isTakenNow(error: unknown): boolean {
-  const isTaken = error instanceof Fault && error.code === 'ALREADY_EXISTS';
-  return (
-    isTaken && (error.details.field === 'volume.name' || error.details.field === 'snapshot.name')
-  );
+  return error instanceof Fault && error.code === 'ALREADY_EXISTS';
 }
 
 /**
@@ -70,7 +84,7 @@ export function makeEmpty(xen: Xen, call: Call, sr: Ref, given: NewVdi): Promise
   const { virtual_size: size, ...fields } = given;
   return doingInSr(xen, call, sr, 'vdi_create', async () => {
     try {
-      return await madeOf(xen, fields, isTakenIn(xen, repository), (names, keep) =>
+      return await madeOf(xen, fields, placeIn(xen, repository), (names, keep) =>
         runOperation(xen, call, () =>
           createVolume(control, nameNow(xen, repository), { ...names, size }, ({ id }) => keep(id)),
         ),
@@ -81,8 +95,8 @@ export function makeEmpty(xen: Xen, call: Call, sr: Ref, given: NewVdi): Promise
   });
 }
 
-export function isTakenIn({ control }: Xen, { id }: RepositoryRecord): (name: string) => boolean {
-  return (name) => control.catalog.volumes.byName(id, name) !== undefined;
+export function placeIn({ control }: Xen, { id }: RepositoryRecord): Place {
+  return { id, isTaken: (name) => control.catalog.volumes.byName(id, name) !== undefined };
 }
 
 /** Somebody may have renamed it. @throws XenError HANDLE_INVALID */

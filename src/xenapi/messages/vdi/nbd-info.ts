@@ -50,9 +50,12 @@ function addresses(objects: Objects): readonly string[] {
   );
 }
 
+/** A PIF's IPv6 addresses have the length of their prefix behind a slash. */
 function addressesOf({ IP, IPv6 }: AnyRecord): readonly string[] {
   const all = [IP, ...(Array.isArray(IPv6) ? (IPv6 as readonly unknown[]) : [])];
-  return all.filter((one): one is string => typeof one === 'string' && one !== '');
+  return all
+    .filter((one): one is string => typeof one === 'string' && one !== '')
+    .map((one) => one.replace(/\/.*$/, ''));
 }
 
 /** A name that the certificate is for: strict ones before wildcards. */

@@ -9,12 +9,13 @@ import {
 import type { Call, Handlers } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import type { VDI } from '../../datamodel/vdi.ts';
+import { keepSameDifference } from '../../disks/differences.ts';
 import { type Disk, diskOf, snapshotOf, volumeOf } from '../../disks/disk.ts';
 import { runOperation } from '../../disks/run-operation.ts';
 import { isNullRef } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { isTakenIn, madeOf, nameNow } from './make.ts';
+import { madeOf, nameNow, placeIn } from './make.ts';
 import { copiedFields, doing, pluggedRepository } from './parts.ts';
 
 export const snapshotVdi =
@@ -25,12 +26,16 @@ export const snapshotVdi =
       const { control } = xen;
       const repository = pluggedRepository(xen, disk.record.SR);
       const { id } = volumeOf(xen, disk).volume;
-      const isTaken = (name: string) => control.catalog.snapshots.byName(id, name) !== undefined;
-      return madeOf(xen, copiedFields(disk.record), isTaken, (names, keep) =>
+      const { snapshots } = control.catalog;
+      const place = { id, isTaken: (name: string) => snapshots.byName(id, name) !== undefined };
+      return madeOf(xen, copiedFields(disk.record), place, (names, keep) =>
         runOperation(xen, call, () => {
           const volumes = [volumeOf(xen, disk).volume.name];
           const input = { ...names, volumes };
-          return createSnapshot(control, nameNow(xen, repository), input, (made) => keep(made.id));
+          return createSnapshot(control, nameNow(xen, repository), input, (made) => {
+            keep(made.id);
+            keepSameDifference(xen, id, made.id);
+          });
         }),
       );
     });
@@ -56,7 +61,7 @@ export async function cloned(
   kind: 'linked' | 'full',
 ): Promise<Ref> {
   const target = pluggedRepository(xen, sr);
-  return madeOf(xen, copiedFields(disk.record), isTakenIn(xen, target), (names, keep) =>
+  return madeOf(xen, copiedFields(disk.record), placeIn(xen, target), (names, keep) =>
     runOperation(xen, call, () => startClone(xen, disk, { ...names, kind, sr }, keep)),
   );
 }
@@ -74,7 +79,10 @@ function startClone(
 ): TaskView {
   const { control } = xen;
   const { sr, ...names } = given;
-  const whenKept = ({ id }: { readonly id: string }): void => keep(id);
+  const whenKept = ({ id }: { readonly id: string }): void => {
+    keep(id);
+    keepSameDifference(xen, disk.origin.id, id);
+  };
   const elsewhere =
     sr === disk.record.SR ? {} : { repository: nameNow(xen, pluggedRepository(xen, sr)) };
   const input = { ...names, ...elsewhere };

@@ -73,6 +73,8 @@ export class TrackedLife {
   #volumeId = '';
   #last = 0;
   #ids = 0;
+  /** How often. */
+  #killed = 0;
   /** Of the clock, in milliseconds. */
   #time = 1;
   /** What has failed in the background, and was not cut off. */
@@ -84,7 +86,7 @@ export class TrackedLife {
     this.#path = path;
     this.#isNative = isNative;
     this.#random = seededRandom(seed);
-    this.array = new MemoryArray({ isNative });
+    this.array = new MemoryArray({ isNative, diffs: isNative });
   }
 
   get control(): Control {
@@ -115,7 +117,10 @@ export class TrackedLife {
       newId: () => `id-${++this.#ids}`,
       ...{ clock: { now: () => ++this.#time }, serverName: 'rig', version: '0.0.0' },
     });
-    this.#reaper = new ChangeLogObserver(this.#control, (error) => this.failures.push(error));
+    const killedBefore = this.#killed;
+    this.#reaper = new ChangeLogObserver(this.#control, (error) => {
+      if (this.#killed === killedBefore) this.failures.push(error);
+    });
   }
 
   async step(): Promise<void> {
@@ -127,6 +132,7 @@ export class TrackedLife {
     let left = Math.floor(this.#random() * 40);
     const killed = Promise.withResolvers<'killed'>();
     const kill = (): void => {
+      this.#killed += 1;
       this.array.step = () => {};
       this.array.kill();
       this.rig.catalog.close();

@@ -43,11 +43,11 @@ export class EventsRig {
     timeout = 0,
     { session = SESSION, signal = new AbortController().signal } = {},
   ): Promise<EventBatch> {
-    return this.events.from({ session, signal }, classes, token, timeout);
+    return this.events.from({ session, signals: [signal] }, classes, token, timeout);
   }
 
   next(session = SESSION) {
-    return this.events.next({ session, signal: new AbortController().signal });
+    return this.events.next({ session, signals: [] });
   }
 
   /** A token of now. */

@@ -3,6 +3,7 @@ import { map, set } from '../../../../src/xenapi/datamodel/description.ts';
 import type { Dispatch, IncomingCall } from '../../../../src/xenapi/transport/dispatch-port.ts';
 import { WHOLE_REPLY_CHARACTERS } from '../../../../src/xenapi/transport/limits.ts';
 import type { TransportOptions } from '../../../../src/xenapi/transport/routes.ts';
+import { PIECE_CHARACTERS } from '../../../../src/xenapi/wire/limits.ts';
 import { until } from '../../../support/until.ts';
 import { ask, parseAnswer, RawClient } from './raw-client.ts';
 import { type Served, served } from './served.ts';
@@ -138,6 +139,13 @@ describe('a connection', () => {
     client.send('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n');
     client.send('x'.repeat(400_000));
     await client.untilReceived('413 Payload Too Large');
+    await client.untilClosed();
+  });
+
+  it('that sends on and on to where nothing is accepted is cut off too', async () => {
+    const client = dial(await serve(echoMethod, { bodyMs: 100 }));
+    client.send('PUT /x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n');
+    await client.untilReceived('403 Forbidden');
     await client.untilClosed();
   });
 
@@ -285,6 +293,24 @@ describe('a long answer', () => {
     expect(value.taken).toBeLessThan(value.size / 2);
   });
 
+  it('leaves others their turn while it is made', async () => {
+    let turns = 0;
+    const server = await serve(async () => ({ type: STRINGS, value: large(4 * count) }));
+    const response = await fetch(`http://127.0.0.1:${server.port}/jsonrpc`, {
+      method: 'POST',
+      body: body('m'),
+    });
+    let isDone = false;
+    const turn = (): void => {
+      turns++;
+      if (!isDone) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const { length } = await response.arrayBuffer().then((bytes) => Buffer.from(bytes));
+    isDone = true;
+    expect(turns).toBeGreaterThan((length - WHOLE_REPLY_CHARACTERS) / (4 * PIECE_CHARACTERS));
+  });
+
   it('is given up when the client takes nothing of it', async () => {
     const value = large(40 * count);
     const server = await serve(async () => ({ type: STRINGS, value }), { stallMs: 200 });
@@ -294,6 +320,26 @@ describe('a long answer', () => {
     await until('it is let go', () => value.left);
     expect(value.taken).toBeLessThan(value.size);
     await until('the connection is gone', async () => (await connectionsOf(server)) === 0);
+  });
+
+  it('waits for its turn as long as that takes', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const server = await serve(
+      async ({ method }) => {
+        if (method !== 'slow') return { type: STRINGS, value: large(count) };
+        await promise;
+        return { type: 'string', value: method };
+      },
+      { stallMs: 50 },
+    );
+    const client = dial(server);
+    client.send(post('slow') + post('long', 'connection: close\r\n'));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(client.closed).toBe(false);
+    resolve();
+    const text = await client.untilClosed();
+    expect(text).toContain(answered('slow'));
+    expect(text.endsWith(',"error":null,"id":1}\r\n0\r\n\r\n')).toBe(true);
   });
 
   it('that cannot be written to its end is cut off, and logged', async () => {

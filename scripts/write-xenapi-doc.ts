@@ -1,0 +1,4 @@
+import { writeFileSync } from 'node:fs';
+import { PAGE, renderCalls } from './xenapi-doc.ts';
+
+writeFileSync(PAGE, renderCalls());

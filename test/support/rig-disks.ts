@@ -1,0 +1,53 @@
+/** The port to blocks over a rig's exports: one writer, or many readers, of this port; whoever else reads is not asked. */
+import type { DiskName, DiskPort, OpenDisk } from '../../src/xenapi/ports.ts';
+import { Fault } from '../../src/errors/index.ts';
+import type { VolumeRig } from './volume-rig.ts';
+
+export class RigDisks implements DiskPort {
+  rig: VolumeRig | undefined;
+  /** Names of exports that are open, and how often. */
+  readonly uses = new Map<string, { readers: number; writers: number }>();
+  /** Called with each device that is opened for writing, to break it. */
+  breaking: ((device: OpenDisk['device']) => OpenDisk['device']) | undefined;
+
+  async open(what: DiskName, { write }: { readonly write: boolean }): Promise<OpenDisk> {
+    const { rig } = this;
+    if (rig === undefined) throw new Error('the rig is not there yet');
+    const name = exportOf(rig, what);
+    const used = this.uses.get(name) ?? { readers: 0, writers: 0 };
+    if (write && used.readers + used.writers > 0) {
+      throw new Fault('IN_USE', `${name} is open`, { field: 'connections' });
+    }
+    this.uses.set(name, used);
+    const key = write ? 'writers' : 'readers';
+    used[key] += 1;
+    try {
+      const opened = await rig.connect(name);
+      const device = write ? (this.breaking?.(opened.device) ?? opened.device) : opened.device;
+      return {
+        device,
+        close: async () => {
+          used[key] -= 1;
+          await opened.close();
+        },
+      };
+    } catch (error) {
+      used[key] -= 1;
+      throw error;
+    }
+  }
+}
+
+function exportOf({ catalog }: VolumeRig, what: DiskName): string {
+  if ('versionId' in what) throw new Error('this rig has no vDisks');
+  const repository = catalog.repositories.byId(what.repositoryId)?.name;
+  if ('snapshotId' in what) {
+    const snapshot = catalog.snapshots.byId(what.snapshotId);
+    const volume = catalog.volumes.byId(snapshot?.volumeId ?? '');
+    if (volume === undefined) {
+      throw new Fault('UNSUPPORTED', 'this rig opens no snapshot whose volume is gone');
+    }
+    return `volume/${repository}/${volume.name}@${snapshot?.name}`;
+  }
+  return `volume/${repository}/${catalog.volumes.byId(what.volumeId)?.name}`;
+}

@@ -1,0 +1,116 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeClass, field } from '../../../../src/xenapi/datamodel/description.ts';
+import { refOf } from '../../../../src/xenapi/objects/refs.ts';
+import { HOST_REF } from '../../../../src/xenapi/projections/site-records.ts';
+import { ARCHIVES } from '../../../../src/xenapi/rrd/series.ts';
+import { type ServerRig, serverRig } from '../server-rig.ts';
+
+const SR = describeClass({
+  name: 'SR',
+  doc: 'Storage',
+  role: 'pool-operator',
+  fields: { uuid: field('string', 'dynamic', 'Its own') },
+  messages: {},
+});
+const UUID = '0123abcd-0000-4000-8000-000000000001';
+const START = 1_700_000_000_000;
+const MEBIBYTE = 2 ** 20;
+
+let server: ServerRig;
+beforeEach(async () => {
+  server = await serverRig({ classes: [SR] });
+  server.xen.objects.put('SR', refOf('SR', 'r1'), { uuid: UUID }, { kind: 'repository', id: 'r1' });
+});
+afterEach(() => server.close());
+
+function transferred(bytesRead: number, bytesWritten: number, requests = 0): void {
+  server.transferred.set('r1', {
+    ...{ bytesRead, bytesWritten, readRequests: requests, writeRequests: requests / 2 },
+  });
+}
+
+/** The newest value of each source of the SR, without its suffix. */
+function newest(): Record<string, number> {
+  const [finest] = ARCHIVES;
+  const sources = server.figures.sources(refOf('SR', 'r1'));
+  return Object.fromEntries(
+    sources.map(({ name, series }) => {
+      expect(name).toMatch(/_0123abcd$/);
+      const value = finest && series.at(finest, server.figures.sample ?? 0);
+      return [name.slice(0, -9), value ?? Number.NaN];
+    }),
+  );
+}
+
+describe('figures of an SR', () => {
+  it('are what passed in a second, in MiB and requests', () => {
+    transferred(0, 0);
+    server.figures.observe(START);
+    expect(newest()['io_throughput_read']).toBeNaN();
+    transferred(10 * MEBIBYTE, 5 * MEBIBYTE, 100);
+    server.figures.observe(START + 1000); // it is not time yet
+    server.figures.observe(START + 5000);
+    expect(newest()).toEqual({
+      ...{ io_throughput_read: 2, io_throughput_write: 1, io_throughput_total: 3 },
+      ...{ iops_read: 20, iops_write: 10, iops_total: 30 },
+    });
+  });
+
+  it('are averages over what a late look missed', () => {
+    transferred(0, 0);
+    server.figures.observe(START);
+    transferred(20 * MEBIBYTE, 0);
+    server.figures.observe(START + 20_000);
+    const [finest] = ARCHIVES;
+    const [read] = server.figures.sources(refOf('SR', 'r1'));
+    const sample = server.figures.sample ?? 0;
+    const values = [0, 1, 2, 3, 4].map((back) => finest && read?.series.at(finest, sample - back));
+    expect(values).toEqual([1, 1, 1, 1, Number.NaN]);
+  });
+
+  it('are not known when the counters began anew, or nothing is said', () => {
+    transferred(100, 100);
+    server.figures.observe(START);
+    transferred(50, 200);
+    server.figures.observe(START + 5000);
+    expect(newest()['io_throughput_read']).toBeNaN();
+    server.transferred.clear();
+    server.figures.observe(START + 10_000);
+    expect(newest()['io_throughput_write']).toBeNaN();
+    transferred(50, 200);
+    server.figures.observe(START + 15_000);
+    expect(newest()['io_throughput_write']).toBeNaN();
+    server.figures.observe(START + 20_000);
+    expect(newest()['io_throughput_write']).toBe(0);
+  });
+
+  it('go with the SR', () => {
+    transferred(0, 0);
+    server.figures.observe(START);
+    server.xen.objects.delete('SR', refOf('SR', 'r1'));
+    server.transferred.clear();
+    server.figures.observe(START + 5000);
+    expect(server.figures.sources(refOf('SR', 'r1'))).toEqual([]);
+  });
+});
+
+describe('data sources of the host', () => {
+  it('are listed, asked for, and forgotten', async () => {
+    transferred(0, 0);
+    server.figures.observe(START);
+    const call = (method: string, ...given: unknown[]) =>
+      server.rig.call(method, HOST_REF, ...given);
+    const sources = (await call('host.get_data_sources')) as { name_label: string }[];
+    expect(sources.map(({ name_label }) => name_label)).toEqual(
+      expect.arrayContaining(['loadavg', 'memory_free_kib', 'io_throughput_read_0123abcd']),
+    );
+    expect(await call('host.query_data_source', 'memory_free_kib')).toBe(2 ** 20);
+    await call('host.record_data_source', 'loadavg');
+    await call('host.forget_data_source_archives', 'loadavg');
+    expect(await server.rig.refusal('host.query_data_source', HOST_REF, 'loadavg')).toEqual([
+      'INVALID_VALUE',
+      'data_source',
+      'loadavg',
+    ]);
+  });
+});
