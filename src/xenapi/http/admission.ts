@@ -147,7 +147,7 @@ async function answerFailure(
   try {
     if (exchange.hasBegun) return;
     if (!isTold(error)) options.log('a transfer that could not begin', error);
-    const status = error instanceof Refusal ? error.status : isTold(error) ? 400 : 500;
+    const status = error instanceof Refusal ? error.status : error instanceof XenError ? 400 : 500;
     const headers = status === 401 ? { 'www-authenticate': `Basic realm="${realm}"` } : {};
     await exchange.refuse(status, headers);
   } catch (failure) {

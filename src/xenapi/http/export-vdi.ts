@@ -40,7 +40,9 @@ export async function exportVdi(exchange: Exchange, options: ImageRouteOptions):
     } catch (error) {
       // Nothing that follows the head is taken for an answer, or for the end of the disk.
       if (exchange.hasBegun) exchange.breakOff();
-      throw error;
+      // It was the client who left, whatever that has stopped.
+      const isGone = exchange.gone.aborted && !transfer.task.signal.aborted;
+      throw isGone ? exchange.gone.reason : error;
     }
     return plan.vdi.ref;
   });
@@ -83,18 +85,20 @@ async function send(
     base === undefined
       ? undefined
       : { ...(await open(base)), differs: port.differences(base, vdi) };
+  const { length, pieces } = await exportImage({
+    format,
+    disk,
+    base: baseDisk,
+    signal: AbortSignal.any([task.signal, exchange.gone]),
+    progress: (fraction) => task.progress(fraction),
+    now,
+  });
   exchange.begin({
     'task-id': task.ref,
     'content-type': CONTENT_TYPE[format],
     'content-disposition': `attachment; filename="${vdi.uuid}.${format}"`,
-  });
-  const pieces = exportImage({
-    format,
-    disk,
-    base: baseDisk,
-    signal: task.signal,
-    progress: (fraction) => task.progress(fraction),
-    now,
+    // Some clients take a reset for the end of an answer that does not say how long it is.
+    ...(length === undefined ? {} : { 'content-length': length }),
   });
   for await (const piece of pieces) await exchange.send(piece, idleMs, task.signal);
   await exchange.finish(idleMs, task.signal);
