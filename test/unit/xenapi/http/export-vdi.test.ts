@@ -182,7 +182,7 @@ describe('GET /export_raw_vdi', () => {
   it.each(['raw', 'vhd', 'tar', 'qcow2'])(
     'breaks a %s off when the disk fails: nothing that looks like its end, or like an answer',
     async (format) => {
-      const task = server.port.task();
+      let task = server.port.task();
       // VHD and qcow2 have seen the disk once when they begin.
       const from = format === 'vhd' || format === 'qcow2' ? 0.5 : 0;
       server.port.wrap = (device) =>
@@ -198,7 +198,9 @@ describe('GET /export_raw_vdi', () => {
       expect(server.port.open_).toBe(0);
       // Xen Orchestra's client takes a reset for the end, unless it knows the length.
       if (format === 'tar') return;
-      const search = new URLSearchParams({ vdi: vdi.ref, format, session_id: session });
+      task = server.port.task();
+      const query = { vdi: vdi.ref, format, session_id: session, task_id: task.ref };
+      const search = new URLSearchParams(query);
       const fetched = await fetch(`http://127.0.0.1:${server.number}/export_raw_vdi?${search}`);
       expect(fetched.status).toBe(200);
       await expect(fetched.arrayBuffer()).rejects.toThrow();
