@@ -25,7 +25,7 @@ import type { ImagePreparer } from './prepare-port.ts';
 import type { LayerReplicas } from './replica-port.ts';
 import type { ReplicationParts } from './replication-port.ts';
 import { MeasuredSpaces } from './storage/measured-spaces.ts';
-import type { RepositorySpaceNow, Storage } from './storage-port.ts';
+import type { Storage } from './storage-port.ts';
 import { TaskRunner } from './tasks/task-runner.ts';
 import type { Transfers } from './transfer-port.ts';
 import { PasswordTurns } from './xen/password-turns.ts';
@@ -100,13 +100,6 @@ const TOLD_TASKS: ReadonlySet<string> = new Set([
   'vdisk.verify',
   'vdisk.replicate',
 ]);
-
-export interface MeasuredSpace extends RepositorySpaceNow {
-  /** Milliseconds since the epoch. */
-  readonly measuredAt: number;
-  /** Storage.deviceSize of that moment. */
-  readonly deviceSize: number | undefined;
-}
 
 /** Of one boot. */
 export interface GivenIdentity {

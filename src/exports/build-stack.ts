@@ -4,13 +4,14 @@
  *   machine/NAME                          vdisk/NAME     volume/REPO/NAME     … after a snapshot    …@SNAPSHOT
  *   checked    range, alignment, close    checked        checked              checked               checked
  *                                                        swap  the barrier    swap                  swap
+ *                                         counted        counted              counted               counted
  *   overlay    own block or the chain's?  read-only                           overlay               read-only
  *   chain      holes, shared read cache   chain                               chain                 chain
  *   shared     what other workers read    shared                              –                     –
  *   volumes    one of each layer          volumes        the array's volume   volumes               volumes
  *
- * Below the overlay its two volumes, `data` and `map`, come from the same repository. A chain is open
- * once per worker, whatever stands on it. The checked device and the view of a volume are each connection's
+ * Below the overlay its two volumes, `data` and `map`, come from the same repository; a machine's counts by itself
+ * what passes. A chain is open once per worker, whatever stands on it. The checked device and the view of a volume are each connection's
  * own (export-table.ts, swap-device.ts).
  */
 import {
@@ -33,6 +34,7 @@ import {
 } from '../vdisk/index.ts';
 import { BorrowedChain } from './borrowed-chain.ts';
 import { ChainTable, type OpenChain } from './chain-table.ts';
+import { CountedDevice } from './counted-device.ts';
 import { LazyVolume } from './lazy-volume.ts';
 import { EAGER_LAYERS } from './limits.ts';
 import type { ChainPlan, OverlayPlan, StackPlan, VolumePlan } from './stack-plan.ts';
@@ -42,7 +44,7 @@ export interface StackParts {
   readonly readCache: ReadCache;
   /** Below the read caches of all workers; undefined: they share nothing. */
   readonly sharedCache?: SharedCache | undefined;
-  /** This worker's number: its slot in an overlay's shared statistics. */
+  /** This worker's number: its slot in an overlay's shared statistics, and in the traffic of a plan. */
   readonly worker: number;
   /** This worker's flush journal; undefined: each flush syncs its overlay's own volumes. */
   readonly journal?: FlushJournal | undefined;
@@ -69,14 +71,21 @@ export function stackBuilder(parts: StackParts, chains = chainTable(parts)): Sta
     if (plan.volume === undefined) {
       const recorder = plan.record === undefined ? undefined : new AccessRecorder(plan.record);
       return onChain(chains, plan.chain, recorder, async (base) => {
-        if (plan.overlay === undefined) return new CheckedDevice(new ReadOnlyDevice(base));
+        if (plan.overlay === undefined) {
+          return new CheckedDevice(counted(new ReadOnlyDevice(base), plan, parts));
+        }
         return new CheckedDevice(await openOverlayOf(plan.name, plan.overlay, base, parts));
       });
     }
     const stack = await openVolumeStack(chains, plan, parts);
     const readOnly = plan.readOnly && stack.device.capabilities.write;
-    return readOnly ? { ...stack, device: new ReadOnlyDevice(stack.device) } : stack;
+    const device = readOnly ? new ReadOnlyDevice(stack.device) : stack.device;
+    return { ...stack, device: counted(device, plan, parts) };
   };
+}
+
+function counted(device: BlockDevice, { traffic }: StackPlan, { worker }: StackParts): BlockDevice {
+  return traffic === undefined ? device : new CountedDevice(device, traffic, worker);
 }
 
 async function openVolumeStack(

@@ -27,3 +27,4 @@ export type {
   VolumePlan,
   VolumeStack,
 } from './stack-plan.ts';
+export { createTraffic, readTraffic, type Traffic } from './traffic.ts';

@@ -42,6 +42,8 @@ export interface PlanHead {
   /** The export's name as clients know it. */
   readonly name: string;
   readonly description: string;
+  /** What passes through it is counted here (traffic.ts). Absent: it is not. */
+  readonly traffic?: SharedArrayBuffer | undefined;
 }
 
 /** What a machine writes, or a vDisk's version. */

@@ -33,6 +33,7 @@ import { MachineSessions, machineExport, type SessionTicket } from './machine-se
 import type { Generation, OverlayBook } from './overlay-book.ts';
 import { OverlayFigures } from './overlay-figures.ts';
 import type { AttachedRepositories } from './storage/attached-repositories.ts';
+import type { TrafficBook } from './storage/traffic-book.ts';
 import type { VolumeExports } from './storage/volume-exports.ts';
 import type { WorkerBarrier } from './storage/worker-barrier.ts';
 import type { BarrierAnswer, PoolOwner, WorkerPool } from './workers/worker-pool.ts';
@@ -62,6 +63,7 @@ export interface DataPlaneStorage {
   readonly exports: Pick<VolumeExports, 'open' | 'openDisk' | 'list' | 'release'>;
   readonly barrier: Pick<WorkerBarrier, 'receive'>;
   readonly repositories: Pick<AttachedRepositories, 'answer'>;
+  readonly traffic: Pick<TrafficBook, 'layers'>;
 }
 
 /** What a machine, or somebody who looks at a vDisk, has opened since the start. */
@@ -92,7 +94,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   constructor(options: ServiceDataPlaneOptions) {
     this.#options = options;
-    this.#layerPlans = new LayerPlans(options.layers);
+    this.#layerPlans = new LayerPlans(options.layers, options.storage?.traffic.layers);
     this.#figures = new OverlayFigures(options);
   }
 

@@ -4,11 +4,14 @@ import type { LayerShelf } from './layer-shelf.ts';
 /** Plans of sealed layers that nobody writes above: each counts as a use of its layer until it is released. */
 export class LayerPlans {
   readonly #layers: Pick<LayerShelf, 'use' | 'plan'>;
+  readonly #traffic: SharedArrayBuffer | undefined;
   /** What ends a use, by the plan's key; one for each plan. */
   readonly #uses = new Map<string, (() => void)[]>();
 
-  constructor(layers: Pick<LayerShelf, 'use' | 'plan'>) {
+  /** @param traffic where what passes through them is counted */
+  constructor(layers: Pick<LayerShelf, 'use' | 'plan'>, traffic?: SharedArrayBuffer) {
     this.#layers = layers;
+    this.#traffic = traffic;
   }
 
   /** All that read one layer share what is open of it, under whatever name. @throws Fault as LayerShelf.plan */
@@ -18,7 +21,7 @@ export class LayerPlans {
       const chain = await this.#layers.plan(layerId);
       const key = `layer:${layerId} ${chain.copies ?? ''}`;
       this.#uses.set(key, [...(this.#uses.get(key) ?? []), done]);
-      return { key, name, description, chain, overlay: undefined };
+      return { key, name, description, chain, overlay: undefined, traffic: this.#traffic };
     } catch (error) {
       done();
       throw error;

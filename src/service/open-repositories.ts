@@ -77,7 +77,8 @@ export function openRepositories(parts: {
   });
   const replicator = openReplication(storage, barrier, { log, worker: workers, fail });
   const disks = new ServiceDisks({
-    ...{ catalog, storage, layers: new LayerPlans(parts.layers), volumes: parts.repository.data },
+    ...{ catalog, storage, volumes: parts.repository.data },
+    layers: new LayerPlans(parts.layers, storage.traffic.layers),
     worker: workers + 1,
     answer: (worker, message) => barrier.receive(worker, message),
     onFull: (name, reason) => log.warn({ name, reason }, 'a volume that XenAPI writes is full'),

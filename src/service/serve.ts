@@ -170,7 +170,10 @@ async function compose(
   await dataPlane.loadOverlays();
   startTicker(control, config, (name, close) => closers.add(name, close), log);
 
-  const parts = { folder, token, control, bootMedia, layers, dataPlane, disks, xenEvents, log };
+  const parts = {
+    ...{ folder, token, control, bootMedia, layers, dataPlane, disks, xenEvents, log },
+    traffic: storage.traffic,
+  };
   const addresses = await startListeners(config, { ...parts, nbdPort: pool.port }, closers);
   return { ...addresses, failed, stop: () => closers.closeAll() };
 }
@@ -186,6 +189,7 @@ async function startListeners(
     readonly layers: LayerShelf;
     readonly dataPlane: ServiceDataPlane;
     readonly disks: ServiceDisks;
+    readonly traffic: OpenStorage['traffic'];
     readonly xenEvents: XenEvents;
     readonly nbdPort: number;
     readonly log: Log;
@@ -288,6 +292,7 @@ async function startDataPath(
   });
   const opened = openRepositories({ ...parts, layers, clock: systemClock, workers });
   const { storage, replicator, barrier } = opened;
+  const { exports, repositories, traffic } = storage;
   repository.reach(storage);
   const sharedBytes = config.cache.shared;
   const shared = openBootReads({ layers, clock: systemClock, troubled, sharedBytes });
@@ -297,7 +302,7 @@ async function startDataPath(
     catalog,
     overlays,
     layers,
-    storage: { exports: storage.exports, repositories: storage.repositories, barrier },
+    storage: { exports, repositories, traffic, barrier },
     readCacheBytesMax: config.cache.read,
     maintenanceLeaseMs: config.maintenance.lease * 1000,
     fenceMs: FENCE_MS,

@@ -136,7 +136,7 @@ function serverOf(options: XenApiOptions, shared: Shared, table: MessageTable): 
   });
   const app = fastify({
     loggerInstance: logger,
-    ...(tls === undefined ? {} : { https: tls }),
+    ...(tls === undefined ? {} : { https: { ...tls, handshakeTimeout: HEADERS_MS } }),
     requestTimeout: 0, // an image takes as long as it takes, and each kind of body has its own time
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,

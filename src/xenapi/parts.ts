@@ -77,7 +77,7 @@ export function allMessages(shared: Shared, all: OfMessages): readonly Implement
     poolMessages(),
     hostMessages({ xen, host: THIS_HOST, figures, methods: all.names }),
     hostMetricsMessages(),
-    srMessages(xen),
+    srMessages(xen, figures),
     vdiMessages(xen),
     pbdMessages(xen),
     smMessages(),

@@ -18,6 +18,8 @@ import {
   SliceDevice,
   ZeroDevice,
 } from '../../src/block/index.ts';
+import { CountedDevice } from '../../src/exports/counted-device.ts';
+import { createTraffic } from '../../src/exports/index.ts';
 import { openLayer } from '../../src/vdisk/index.ts';
 import { BuiltChain, diskChanges } from '../support/chains.ts';
 import { filledMemory, randomContent, slow } from '../support/content.ts';
@@ -50,6 +52,10 @@ describeBlockDevice(
 describeBlockDevice(
   'metered device',
   subject((content) => new MeteredDevice(filledMemory(content))),
+);
+describeBlockDevice(
+  'counted device',
+  subject((content) => new CountedDevice(filledMemory(content), createTraffic(1), 0)),
 );
 describeBlockDevice(
   'slice device',

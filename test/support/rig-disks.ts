@@ -1,6 +1,7 @@
 /** The port to blocks over a rig's exports: one writer, or many readers, of this port; whoever else reads is not asked. */
-import type { DiskName, DiskPort, OpenDisk } from '../../src/xenapi/ports.ts';
+
 import { Fault } from '../../src/errors/index.ts';
+import type { DiskName, DiskPort, OpenDisk } from '../../src/xenapi/ports.ts';
 import type { VolumeRig } from './volume-rig.ts';
 
 export class RigDisks implements DiskPort {
@@ -9,6 +10,11 @@ export class RigDisks implements DiskPort {
   readonly uses = new Map<string, { readers: number; writers: number }>();
   /** Called with each device that is opened for writing, to break it. */
   breaking: ((device: OpenDisk['device']) => OpenDisk['device']) | undefined;
+
+  users(what: DiskName): readonly string[] {
+    const used = this.rig === undefined ? undefined : this.uses.get(exportOf(this.rig, what));
+    return used === undefined || used.readers + used.writers === 0 ? [] : ['this port'];
+  }
 
   async open(what: DiskName, { write }: { readonly write: boolean }): Promise<OpenDisk> {
     const { rig } = this;

@@ -96,6 +96,8 @@ export class XenRig {
   role: Role = 'pool-admin';
   /** By session; of others: `tester`, of `role`. */
   readonly callers = new Map<Ref, Caller>();
+  /** Of calls that are made from now on: aborted when their client goes away. */
+  gone: AbortSignal | undefined;
   readonly #dispatcher: Dispatcher<unknown>;
   readonly #projector: Projector;
 
@@ -155,6 +157,7 @@ export class XenRig {
     const answer: Answer = await this.#dispatcher.dispatch({
       ...{ method, parameters: [session, ...parameters] },
       ...{ address: '127.0.0.1', subtaskOf: undefined },
+      ...(this.gone === undefined ? {} : { gone: this.gone }),
     });
     return answer.value;
   }

@@ -1,5 +1,12 @@
 /** What repositories said of their space last, by their ids; and who is told when they say something else. */
-import type { MeasuredSpace } from '../control.ts';
+import type { RepositorySpaceNow } from '../storage-port.ts';
+
+export interface MeasuredSpace extends RepositorySpaceNow {
+  /** Milliseconds since the epoch. */
+  readonly measuredAt: number;
+  /** Storage.deviceSize of that moment. */
+  readonly deviceSize: number | undefined;
+}
 
 export class MeasuredSpaces {
   readonly #spaces = new Map<string, MeasuredSpace>();

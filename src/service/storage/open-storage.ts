@@ -19,6 +19,7 @@ import { NativeSnapshots } from './native-snapshots.ts';
 import { ServiceStorage } from './service-storage.ts';
 import { inFaults } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
+import { TrafficBook } from './traffic-book.ts';
 import { VolumeExports } from './volume-exports.ts';
 import { VolumeOperations } from './volume-operations.ts';
 
@@ -47,6 +48,7 @@ export interface OpenStorage {
   readonly repositories: AttachedRepositories;
   readonly trees: VolumeTrees;
   readonly arrays: ArrayVolumes;
+  readonly traffic: TrafficBook;
   /** @throws Fault UNAVAILABLE when one does not end */
   endConnections(volumeId: string): Promise<void>;
   /** @throws Fault IN_USE: a host that the array has mapped it to has it open for writing */
@@ -66,16 +68,18 @@ export function openStorage(options: StorageOptions): OpenStorage {
   });
   const store = catalogNodes(catalog);
   const portsOf = (repositoryId: string) => repositories.of(repositoryId);
+  const isAttached = (repositoryId: string) => repositories.has(repositoryId);
   const arrays = new ArrayVolumes(store, newId);
   const open = new OpenVolumes(options.barrier);
   const chains = new NodeChains(store, portsOf, bootId);
   const shared: TreeParts = {
     ...{ store, arrays, portsOf, chains, open, bootId, workers, newId, troubled },
-    isAttached: (repositoryId) => repositories.has(repositoryId),
+    isAttached,
   };
   const trees = new VolumeTrees(shared);
   const diff = new NodeDiff(shared);
-  const exports = new VolumeExports({ catalog, repositories, trees, open, troubled });
+  const traffic = new TrafficBook({ catalog, isAttached, workers });
+  const exports = new VolumeExports({ catalog, repositories, trees, open, traffic, troubled });
   const parts: StorageParts = {
     ...{ catalog, repositories, arrays, trees, diff, open, clock, newId, troubled },
     native: new NativeSnapshots(arrays, newId),
@@ -102,6 +106,6 @@ export function openStorage(options: StorageOptions): OpenStorage {
   const namesOf = (key: string): readonly string[] => exports.namesOf(key);
   const end = (volumeId: string): Promise<void> =>
     endConnections(open, volumeId, { namesOf, end: options.endExport });
-  const opened = { storage, exports, repositories, trees, arrays, refuseHosts };
+  const opened = { storage, exports, repositories, trees, arrays, traffic, refuseHosts };
   return { ...opened, endConnections: end, close };
 }

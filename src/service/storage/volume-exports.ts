@@ -16,6 +16,7 @@ import { objectOf, readHandle } from './handles.ts';
 import { LISTED_VOLUMES } from './limits.ts';
 import { inFaults } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
+import type { TrafficBook } from './traffic-book.ts';
 import { type UseKind, VolumeUses } from './volume-uses.ts';
 
 const SNAPSHOT = { description: 'snapshot, read-only', readOnly: true } as const;
@@ -28,6 +29,7 @@ interface Found {
 
 type Parts = Pick<StorageParts, 'catalog' | 'repositories' | 'trees'> & {
   readonly open: OpenVolumes;
+  readonly traffic: Pick<TrafficBook, 'memoryOf'>;
   readonly troubled: (what: string, error: unknown) => void;
 };
 
@@ -112,7 +114,8 @@ export class VolumeExports {
 
   async #open(what: VolumeName | SnapshotName, { name, kind }: Opening): Promise<VolumePlan> {
     this.#parts.repositories.of(what.repositoryId);
-    const head = headOf(what, name);
+    const traffic = this.#parts.traffic.memoryOf(what.repositoryId);
+    const head = { ...headOf(what, name), traffic };
     const { key } = head;
     this.#uses.enter(key, name, kind);
     try {

@@ -1,14 +1,10 @@
 /** XenAPI as a part of the service: its listener, its tick, and how NBD finds its disks. */
 import type { Control, EventRecord } from '../../control/index.ts';
-import {
-  openXenApi,
-  type ThroughputPort,
-  type XenApi,
-  type XenSettings,
-} from '../../xenapi/index.ts';
+import { openXenApi, type XenApi, type XenSettings } from '../../xenapi/index.ts';
 import { type Config, xenapiListen } from '../config/index.ts';
 import { closeHttp, listenHttp } from '../listen-http.ts';
 import type { Log } from '../log.ts';
+import type { OpenStorage } from '../storage/index.ts';
 import { tlsFiles, xenapiTls } from '../tls-files.ts';
 import { xenapiAddress } from '../xenapi-address.ts';
 import type { ServiceDisks } from './disk-port.ts';
@@ -20,6 +16,7 @@ export interface XenApiParts {
   readonly control: Control;
   readonly dataPlane: { resolveWith(resolver: DiskResolver): void };
   readonly disks: ServiceDisks;
+  readonly traffic: Pick<OpenStorage['traffic'], 'ofRepositories' | 'ofLayers'>;
   /** A folder for what is only on its way. */
   readonly uploads: string;
   readonly nbdPort: number;
@@ -61,7 +58,7 @@ export async function startXenApi(
   const tls = xenapiTls(config.xenapi.tls);
   const api = openXenApi({
     ...{ control, disks, temporaryFolder: uploads, settings: settingsOf(config, parts.nbdPort) },
-    throughput: NOTHING_COUNTED,
+    throughput: parts.traffic,
     logger: log.child(
       { name: 'xenapi' },
       { level: config.log.level === 'debug' ? 'debug' : 'warn' },
@@ -73,8 +70,7 @@ export async function startXenApi(
   const timer = setInterval(() => tick(api, control.clock.now(), log), TICK_MS);
   add('XenAPI', async () => {
     clearInterval(timer);
-    await api.close();
-    await closeHttp(api.app);
+    await closeHttp(api.app, () => api.close());
   });
   return { url, note: (event) => api.note(event) };
 }
@@ -91,5 +87,3 @@ function settingsOf(config: Config, port: number): XenSettings {
   const { mode, certificate } = tlsFiles(config.nbd.tls);
   return { address: xenapiAddress(config), nbd: { port, tls: mode, certificate } };
 }
-
-const NOTHING_COUNTED: ThroughputPort = { ofRepositories: () => new Map() };

@@ -44,7 +44,10 @@ export const DATAMODEL: readonly ClassDescription[] = [
   PVS_CACHE_STORAGE,
 ];
 
-/** Those whose objects are in the database: sessions are secrets, and events are none. */
+/** Those that are in no database: sessions are secrets, secrets even more, and events are none. */
+const KEPT_ELSEWHERE: readonly ClassDescription[] = [SESSION, SECRET, EVENT_CLASS];
+
+/** Those whose objects are in the database. */
 export const OBJECT_CLASSES = DATAMODEL.filter(
-  (description) => description !== SESSION && description !== EVENT_CLASS,
+  (description) => !KEPT_ELSEWHERE.includes(description),
 );

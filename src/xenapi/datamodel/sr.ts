@@ -8,7 +8,8 @@ import {
   STRING_MAP,
   set,
 } from './description.ts';
-import { DATA_SOURCE, PROBE_RESULT, STORAGE_OPERATIONS } from './storage-records.ts';
+import { DATA_SOURCE } from './host-messages.ts';
+import { PROBE_RESULT, STORAGE_OPERATIONS } from './storage-records.ts';
 
 const SR_PARAMETER = parameter(ref('SR'), 'The storage repository');
 const HOST = parameter(ref('host'), 'The host that reaches the storage: the only one');
@@ -225,7 +226,7 @@ export const SR = describeClass({
       parameters: { sr: SR_PARAMETER, data_source: DATA_SOURCE_NAME },
       result: 'void',
       role: 'pool-operator',
-      doc: 'Nothing happens: no archive is kept here',
+      doc: 'Forgets what was recorded of it: of what passes; of space nothing is kept',
       errors: ['INVALID_VALUE'],
       async: false,
     }),

@@ -22,17 +22,6 @@ export const PROBE_RESULT = record('probe_result', {
   extra_info: STRING_MAP,
 });
 
-export const DATA_SOURCE = record('data_source', {
-  name_label: 'string',
-  name_description: 'string',
-  enabled: 'bool',
-  standard: 'bool',
-  units: 'string',
-  min: 'float',
-  max: 'float',
-  value: 'float',
-});
-
 /** In the order in which allowed_operations has them. */
 export const STORAGE_OPERATIONS = oneOf('storage_operations', [
   'scan',

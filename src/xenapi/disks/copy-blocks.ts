@@ -49,8 +49,8 @@ export async function copyBlocks(
   const { size } = from.geometry;
   const zeroed: number[] = [];
   let unflushed = 0;
+  signal.throwIfAborted();
   for (let at = 0; at < size; ) {
-    signal.throwIfAborted();
     const end = Math.min(size, at + COPY_STRETCH_BYTES);
     const pieces = piecesOf(await mayHold(copy, at, end), copy);
     await forEachOf(pieces, COPY_PIECES_AT_ONCE, async (piece) => {
@@ -64,16 +64,22 @@ export async function copyBlocks(
     at = end;
     progress(at / size);
     await setImmediate(); // devices in RAM would keep the thread
+    signal.throwIfAborted();
   }
   await to.flush();
   return zeroed.sort((one, other) => one - other);
 }
 
 /** Ranges of whole blocks outside of which there is nothing to copy. */
-async function mayHold({ from, base, zeroed }: BlockCopy, start: number, end: number): Promise<Range[]> {
+async function mayHold(
+  { from, base, zeroed }: BlockCopy,
+  start: number,
+  end: number,
+): Promise<Range[]> {
   const ranges = await dataIn(from, start, end);
   if (base !== undefined) ranges.push(...(await dataIn(base, start, end)));
-  for (const block of zeroed?.within(start / COMPARED_BYTES, Math.ceil(end / COMPARED_BYTES)) ?? []) {
+  for (const block of zeroed?.within(start / COMPARED_BYTES, Math.ceil(end / COMPARED_BYTES)) ??
+    []) {
     ranges.push({ start: block * COMPARED_BYTES, end: (block + 1) * COMPARED_BYTES });
   }
   const blocks = ranges
@@ -92,7 +98,11 @@ async function mayHold({ from, base, zeroed }: BlockCopy, start: number, end: nu
 }
 
 /** What is neither hole nor zeroes, as far as the device knows; beyond its end there is nothing. */
-async function dataIn(device: ReadableBlockDevice, start: number, wanted: number): Promise<Range[]> {
+async function dataIn(
+  device: ReadableBlockDevice,
+  start: number,
+  wanted: number,
+): Promise<Range[]> {
   const end = Math.min(wanted, device.geometry.size);
   if (start >= end) return [];
   if (!device.capabilities.extents) return [{ start, end }];
@@ -117,7 +127,11 @@ function* piecesOf(ranges: readonly Range[], { from, base, to }: BlockCopy): Ite
 }
 
 /** @returns bytes written */
-async function copyPiece(copy: BlockCopy, { start, end }: Range, zeroed: number[]): Promise<number> {
+async function copyPiece(
+  copy: BlockCopy,
+  { start, end }: Range,
+  zeroed: number[],
+): Promise<number> {
   const { from, base, to } = copy;
   const now = await readRange(from, start, end);
   const before = base === undefined ? undefined : await readRange(base, start, end);

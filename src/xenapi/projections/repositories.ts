@@ -19,6 +19,9 @@ import { hasFact, setFact, withFact } from './kept-facts.ts';
 import { pbdRecord, refOfPbd, refOfSr, srRecord } from './repository-records.ts';
 import { refOfSm, smRecord } from './sm-records.ts';
 
+/** Others have SRs of their own, under other ids. */
+const REPOSITORY_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 export function repositoriesProjection(xen: Xen): Projection {
   return new RepositoriesProjection(xen);
 }
@@ -43,11 +46,24 @@ class RepositoriesProjection implements Projection {
     objects.completeWith(SR.name, (ref, record) => this.#completed(ref, record));
     control.spaces.follow((id) => this.#measured(id));
     for (const type of servedTypes(this.#xen)) this.#putSm(type.name);
+    this.#dropStale();
     for (const { id } of control.catalog.repositories.all()) {
       this.#noteSize(id);
       this.#put(id);
     }
     for (const id of withFact(this.#xen, 'SR', 'introduced')) this.#put(id);
+  }
+
+  /** What was kept of repositories that ended just before the service did. */
+  #dropStale(): void {
+    const { control, kept } = this.#xen;
+    const isStale = (id: string): boolean =>
+      REPOSITORY_ID.test(id) &&
+      control.catalog.repositories.byId(id) === undefined &&
+      !hasFact(this.#xen, 'SR', id, 'introduced') &&
+      !hasFact(this.#xen, 'SR', id, 'destroyed');
+    for (const { id } of kept.all(PBD)) if (isStale(id)) kept.delete(PBD, id);
+    for (const { id } of kept.all(SR)) if (isStale(id)) kept.delete(SR, id);
   }
 
   changed(table: FollowedTable, id: string): void {
@@ -94,6 +110,8 @@ class RepositoriesProjection implements Projection {
 
   /** What is not so any more, now that the repository is as it is. */
   #settleFacts({ id, state }: RepositoryRecord): void {
+    // It lives again: what it will hold is not nothing.
+    setFact(this.#xen, 'SR', id, 'destroyed', false);
     // Who attaches it by REST says where it is again.
     if (state !== 'detached') setFact(this.#xen, 'PBD', id, 'destroyed', false);
     // It is known for good: until then it may still turn out to be something else.

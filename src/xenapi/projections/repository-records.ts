@@ -13,9 +13,7 @@ import type { AnyRecord } from '../objects/objects.ts';
 import { refOf, uuidOf } from '../objects/refs.ts';
 import type { Xen } from '../xen.ts';
 import { XenError } from '../xen-error.ts';
-
-/** The one host that there is. */
-export const HOST_REF = refOf('host', 'this');
+import { HOST_REF } from './site-records.ts';
 
 export const refOfSr = (id: string): string => refOf(SR.name, id);
 export const refOfPbd = (id: string): string => refOf(PBD.name, id);

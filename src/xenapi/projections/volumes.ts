@@ -12,10 +12,10 @@ import {
   trackedDisk,
   type VolumeRecord,
 } from '../../control/index.ts';
+import { isMetadata } from '../cbt/index.ts';
 import type { Ref } from '../datamodel/description.ts';
 import { VBD } from '../datamodel/vbd.ts';
 import { VDI } from '../datamodel/vdi.ts';
-import { isMetadata } from '../cbt/index.ts';
 import { DIFFERENCE } from '../disks/differences.ts';
 import { FORGOTTEN, isForgotten } from '../disks/forgotten.ts';
 import { descriptionOf, labelOf } from '../disks/names.ts';
@@ -194,7 +194,10 @@ class VolumesProjection implements Projection {
         virtual_size: disk.size,
         physical_utilisation: 0,
         type: 'cbt_metadata',
-        other_config: new Map([...(common['other_config'] as ReadonlyMap<string, string>), NO_CONTENT]),
+        other_config: new Map([
+          ...(common['other_config'] as ReadonlyMap<string, string>),
+          NO_CONTENT,
+        ]),
         ...this.#snapshotFields(disk.volumeId, disk.createdAt),
         cbt_enabled: true,
       },
@@ -226,7 +229,8 @@ class VolumesProjection implements Projection {
     const isReplica = volume.role === 'replica';
     const own = kept instanceof Map ? (kept as ReadonlyMap<string, string>) : undefined;
     const isPlain = parent === undefined && !isReplica;
-    if (isPlain && own?.has(PARENT_KEY) !== true && own?.has(ROLE_KEY) !== true) return own ?? NO_WORDS;
+    if (isPlain && own?.has(PARENT_KEY) !== true && own?.has(ROLE_KEY) !== true)
+      return own ?? NO_WORDS;
     const words = new Map(own);
     words.delete(PARENT_KEY);
     words.delete(ROLE_KEY);

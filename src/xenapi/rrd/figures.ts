@@ -211,14 +211,14 @@ export class Figures {
     const bySr = new Map<Ref, Transferred>();
     for (const [id, figures] of throughput.ofRepositories()) bySr.set(refOf('SR', id), figures);
     const library = vdiskSr();
-    if (library !== undefined) bySr.set(library, this.#ofMachines());
+    if (library !== undefined) bySr.set(library, this.#ofVdisks());
     return bySr;
   }
 
-  /** What machines have read and written of vDisks and of their write caches. */
-  #ofMachines(): Transferred {
+  /** What machines have read and written of vDisks and of their write caches, and everybody else of vDisks. */
+  #ofVdisks(): Transferred {
     const { catalog, dataPlane } = this.#options.xen.control;
-    const sum = { bytesRead: 0, bytesWritten: 0, readRequests: 0, writeRequests: 0 };
+    const sum = { ...this.#options.throughput.ofLayers() };
     for (const { id } of catalog.machines.all()) {
       const live = dataPlane.machineLive(id);
       sum.bytesRead += live.bytesRead;

@@ -7,8 +7,10 @@ export interface Transferred {
   readonly writeRequests: number;
 }
 
-/** The service implements it: its workers count, for each volume that they have open. */
+/** The service implements it: the threads that serve volumes count. Nothing is asked of anybody: what is known now. */
 export interface ThroughputPort {
-  /** Of the volumes of each repository together, by its id. Nothing is asked of anybody: what is known now. */
+  /** Of the volumes and snapshots of each repository that is attached together, by its id. */
   ofRepositories(): ReadonlyMap<string, Transferred>;
+  /** Of versions of vDisks that are read as they are, by others than the machines that have write caches here. */
+  ofLayers(): Transferred;
 }

@@ -1,6 +1,7 @@
 import type { RepositoryRecord } from '../../catalog/storage/records.ts';
-import type { Control, MeasuredSpace } from '../../control.ts';
+import type { Control } from '../../control.ts';
 import type { RepositoryView, SpaceView } from '../../schemas/repository.ts';
+import type { MeasuredSpace } from '../../storage/measured-spaces.ts';
 import { usedPercent } from '../../storage/watermarks.ts';
 import { iso } from '../time-view.ts';
 

@@ -2,16 +2,16 @@
 import { attachRepository, refreshRepository } from '../../../control/index.ts';
 import { Fault } from '../../../errors/index.ts';
 import type { Call, Handlers } from '../../call.ts';
-import { runTask } from '../../control-task.ts';
 import { PBD } from '../../datamodel/pbd.ts';
 import { SR } from '../../datamodel/sr.ts';
 import { storageFailure } from '../../device-config/storage-failure.ts';
+import { runOperation } from '../../disks/run-operation.ts';
 import { isAttached } from '../../projections/repository-records.ts';
 import type { Xen } from '../../xen.ts';
 import { backendFailure } from '../../xen-error.ts';
 import { secretsOfPbd } from '../secret/secrets.ts';
 import { doubtMessage, makeRepository, takeUp } from '../sr/make-repository.ts';
-import { duringSr, type StoredSr, storedSr } from '../sr/stored-sr.ts';
+import { duringSr, nameNow, type StoredSr, storedSr } from '../sr/stored-sr.ts';
 import { type GivenTarget, missingFailure, openTarget, probeTarget } from '../sr/whole-target.ts';
 
 /** In other_config of a PBD: true: the next plug takes the storage from the server that has it, once. */
@@ -50,8 +50,14 @@ async function attach(xen: Xen, call: Call, stored: StoredSr): Promise<void> {
     return;
   }
   const takeOver = wantsTakeOver(xen, stored);
-  const task = attachRepository(control, repository.name, { takeOver });
-  await runTask(xen, call, task);
+  try {
+    await runOperation(xen, call, () =>
+      attachRepository(control, nameNow(xen, stored), { takeOver }),
+    );
+  } catch (error) {
+    // Somebody else has plugged it meanwhile.
+    if (!control.storage.isAttached(repository.id)) throw error;
+  }
   if (takeOver) forgetTakeOver(xen, stored);
 }
 
@@ -64,6 +70,8 @@ async function takeUpStorage(xen: Xen, call: Call, stored: StoredSr): Promise<vo
     throw await missingFailure(xen, call, type, target, target.missing);
   }
   const { found } = await probeTarget(xen, call, type, target);
+  const now = storedSr(xen, ref);
+  if (now.repository !== undefined) return attach(xen, call, now); // somebody else is at it
   const there = found.find(({ holds }) => holds !== null)?.holds?.repositoryId;
   if (there !== undefined && there !== id) {
     throw backendFailure(UNAVAILABLE, `The SR is not available: SR ${there} lies there`);

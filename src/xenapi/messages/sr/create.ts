@@ -12,7 +12,7 @@ import { hasFact, setFact, withFact } from '../../projections/kept-facts.ts';
 import { refOfSr } from '../../projections/repository-records.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { uuidOfPbdSecret } from '../secret/secrets.ts';
+import { keepWaitingSecrets, uuidOfPbdSecret } from '../secret/secrets.ts';
 import { MAX_INTRODUCED } from './limits.ts';
 import { makeRepository } from './make-repository.ts';
 import { mayShareSr } from './sr-operations.ts';
@@ -41,7 +41,8 @@ export const createSr =
       if (ended === undefined) throw storageFailure(type, error);
       const again = { type, target, id: ended, mode: 'existing' } as const;
       return await made(xen, call, given, again).catch((failure: unknown) => {
-        setFact(xen, 'SR', ended, 'destroyed', true);
+        const lives = xen.control.catalog.repositories.byId(ended) !== undefined;
+        if (!lives) setFact(xen, 'SR', ended, 'destroyed', true);
         throw storageFailure(type, failure);
       });
     }
@@ -126,7 +127,10 @@ export const introduceSr =
       throw xenError('OPERATION_NOT_ALLOWED', reason);
     }
     control.catalog.transaction(() => {
+      // Of one that was destroyed, or that a crash has left.
       kept.delete(SR, id);
+      kept.delete(PBD, id);
+      keepWaitingSecrets(xen, id, {});
       const names = { name_label, name_description };
       kept.set(SR, id, { ...names, type: type.name, content_type, shared, sm_config });
       setFact(xen, 'SR', id, 'introduced', true);

@@ -1,22 +1,29 @@
 /**
- * What is measured of an SR. That is its space, each minute and whenever somebody looks, and what is in it. Requests
- * are counted by machine and export, not by repository: of those nothing is told here.
+ * What is measured of an SR: its space, each minute and whenever somebody looks, what is in it, and what passes
+ * between it and whoever uses it (rrd/).
  */
 import type { Handlers } from '../../call.ts';
 import type { Ref, ValueOf } from '../../datamodel/description.ts';
+import type { DATA_SOURCE } from '../../datamodel/host-messages.ts';
 import { SR } from '../../datamodel/sr.ts';
-import type { DATA_SOURCE } from '../../datamodel/storage-records.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
 
 type DataSource = ValueOf<typeof DATA_SOURCE>;
 
-function dataSources({ objects }: Xen, sr: Ref): readonly DataSource[] {
+/** What passes: figures of the last seconds, which are kept for a while. */
+export interface SrFigures {
+  srSources(sr: Ref): readonly DataSource[];
+  /** @throws XenError INVALID_VALUE */
+  forget(name: string): void;
+}
+
+function spaceSources({ objects }: Xen, sr: Ref): readonly DataSource[] {
   const record = objects.require(SR, sr);
   const { physical_size: size, physical_utilisation: used, virtual_allocation, VDIs } = record;
   const source = (name: string, description: string, units: string, value: number): DataSource => ({
     ...{ name_label: name, name_description: description, units, value },
-    ...{ enabled: true, standard: true, min: 0, max: Number.POSITIVE_INFINITY },
+    ...{ enabled: true, standard: true, min: 0, max: Number.MAX_SAFE_INTEGER },
   });
   const sources = [
     source('virtual_allocation', 'Bytes of all VDIs, as they seem', 'B', virtual_allocation),
@@ -32,8 +39,8 @@ function dataSources({ objects }: Xen, sr: Ref): readonly DataSource[] {
 }
 
 /** @throws XenError INVALID_VALUE */
-function requireSource(xen: Xen, sr: Ref, name: string): DataSource {
-  const found = dataSources(xen, sr).find((source) => source.name_label === name);
+function requireSource(sources: readonly DataSource[], name: string): DataSource {
+  const found = sources.find((source) => source.name_label === name);
   if (found === undefined) throw xenError('INVALID_VALUE', 'data_source', name);
   return found;
 }
@@ -43,15 +50,18 @@ type DataSourceMessages = Pick<
   'get_data_sources' | 'query_data_source' | 'record_data_source' | 'forget_data_source_archives'
 >;
 
-export function dataSourceMessages(xen: Xen): DataSourceMessages {
+export function dataSourceMessages(xen: Xen, figures: SrFigures | undefined): DataSourceMessages {
+  const passing = (sr: Ref): readonly DataSource[] => figures?.srSources(sr) ?? [];
+  const all = (sr: Ref): readonly DataSource[] => [...spaceSources(xen, sr), ...passing(sr)];
   return {
-    get_data_sources: (_call, { sr }) => dataSources(xen, sr),
-    query_data_source: (_call, { sr, data_source: name }) => requireSource(xen, sr, name).value,
+    get_data_sources: (_call, { sr }) => all(sr),
+    query_data_source: (_call, { sr, data_source: name }) => requireSource(all(sr), name).value,
     record_data_source: (_call, { sr, data_source: name }) => {
-      requireSource(xen, sr, name);
+      requireSource(all(sr), name);
     },
     forget_data_source_archives: (_call, { sr, data_source: name }) => {
-      requireSource(xen, sr, name);
+      requireSource(all(sr), name);
+      if (passing(sr).some((source) => source.name_label === name)) figures?.forget(name);
     },
   };
 }

@@ -3,11 +3,12 @@ import { type Handlers, type Implementation, implement } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { SR } from '../../datamodel/sr.ts';
 import { servedTypes } from '../../device-config/storage-types.ts';
-import { HOST_REF, isAttached } from '../../projections/repository-records.ts';
+import { isAttached } from '../../projections/repository-records.ts';
+import { HOST_REF } from '../../projections/site-records.ts';
 import type { Xen } from '../../xen.ts';
 import { XenError, xenError } from '../../xen-error.ts';
 import { createSr, introduceSr } from './create.ts';
-import { dataSourceMessages } from './data-sources.ts';
+import { dataSourceMessages, type SrFigures } from './data-sources.ts';
 import { destroySr, forgetSr } from './end.ts';
 import { scanSr, updateSr } from './look.ts';
 import { describe, rename } from './names.ts';
@@ -15,7 +16,8 @@ import { probeSr, probeSrExt } from './probe.ts';
 import { isOfRepository } from './sr-operations.ts';
 import { storedSr } from './stored-sr.ts';
 
-export function srMessages(xen: Xen): Implementation {
+/** @param figures of what passes; undefined: nobody counts it */
+export function srMessages(xen: Xen, figures?: SrFigures): Implementation {
   return implement(
     SR,
     {
@@ -34,7 +36,7 @@ export function srMessages(xen: Xen): Implementation {
         xen.kept.set(SR, storedSr(xen, sr).id, { shared: value });
       },
       get_live_hosts: (_call, { sr }) => liveHosts(xen, sr),
-      ...dataSourceMessages(xen),
+      ...dataSourceMessages(xen, figures),
       ...refusals(),
     },
     {

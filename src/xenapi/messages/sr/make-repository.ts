@@ -4,12 +4,13 @@ import {
   freeName,
   shortDescription,
   type TakenUp,
+  type TaskView,
   takeUpVolumes,
 } from '../../../control/index.ts';
 import type { Call } from '../../call.ts';
-import { runTask } from '../../control-task.ts';
 import { SR } from '../../datamodel/sr.ts';
 import type { Target } from '../../device-config/translate.ts';
+import { runOperation } from '../../disks/run-operation.ts';
 import { NAMELESS_SR, refOfSr } from '../../projections/repository-records.ts';
 import type { Xen } from '../../xen.ts';
 
@@ -34,7 +35,7 @@ export async function makeRepository(
   const { control } = xen;
   const { catalog } = control;
   const { id, kind, settings, secrets, mode, label, description } = wished;
-  const task = catalog.transaction(() => {
+  const begin = (): TaskView => {
     keep();
     const name = repositoryName(xen, label);
     const input = {
@@ -43,11 +44,16 @@ export async function makeRepository(
     };
     if (mode === 'create') return createRepository(control, input, id);
     return createRepository(control, { ...input, repositoryId: id });
-  });
+  };
+  let hasBegun = false;
   try {
-    await runTask(xen, call, task);
+    await runOperation(xen, call, () => {
+      const task = catalog.transaction(begin);
+      hasBegun = true;
+      return task;
+    });
   } catch (error) {
-    catalog.transaction(undo);
+    if (hasBegun) catalog.transaction(undo);
     throw error;
   }
 }

@@ -11,7 +11,10 @@ import type { Xen } from '../../xen.ts';
 
 export class Plugs {
   readonly #xen: Xen;
-  readonly #open = new Map<Ref, { readonly disk: OpenDisk; readonly vdi: Ref; readonly uuid: string }>();
+  readonly #open = new Map<
+    Ref,
+    { readonly disk: OpenDisk; readonly vdi: Ref; readonly uuid: string }
+  >();
 
   constructor(xen: Xen) {
     this.#xen = xen;
@@ -54,10 +57,7 @@ export class Plugs {
     this.#xen.objects.touch(VDI.name, vdi);
   }
 
-  #allowed(
-    vbd: Ref,
-    { type, empty }: Readonly<Record<string, unknown>>,
-  ): readonly VbdOperation[] {
+  #allowed(vbd: Ref, { type, empty }: Readonly<Record<string, unknown>>): readonly VbdOperation[] {
     if (this.#xen.operations.of(vbd).size > 0) return [];
     const media: readonly VbdOperation[] =
       type !== 'CD' ? [] : empty === true ? ['insert'] : ['eject'];

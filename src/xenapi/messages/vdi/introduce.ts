@@ -86,7 +86,10 @@ async function adopted(
     const foreign = await listForeignVolumes(control, nameNow(xen, repository));
     const found = foreign.find(({ nativeId, name }) => nativeId === location || name === location);
     if (found === undefined) throw xenError('VDI_LOCATION_MISSING', sr, location);
-    const named = { ...fields, name_label: fields.name_label === '' ? found.name : fields.name_label };
+    const named = {
+      ...fields,
+      name_label: fields.name_label === '' ? found.name : fields.name_label,
+    };
     return await madeOf(xen, named, placeIn(xen, repository), (names, keep) =>
       adoptVolume(
         control,

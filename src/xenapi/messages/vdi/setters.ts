@@ -1,10 +1,10 @@
 /** What a client says of a VDI. */
-import { updateSnapshot, updateVolume } from '../../../control/index.ts';
+import { shortDescription, updateSnapshot, updateVolume } from '../../../control/index.ts';
 import type { Handlers, SetField } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { VDI } from '../../datamodel/vdi.ts';
 import { type Disk, diskOf, snapshotOf, volumeOf } from '../../disks/disk.ts';
-import { freeName, labelOf, nameOfLabel, shortDescription } from '../../disks/names.ts';
+import { freeName, labelOf, nameOfLabel } from '../../disks/names.ts';
 import { REPLICA, ROLE_KEY } from '../../disks/rules.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import type { Xen } from '../../xen.ts';

@@ -4,6 +4,8 @@ import { nextTime, snapshotNameAt } from '../../../../src/control/storage/rhythm
 import { hide, withoutSecrets } from '../../../../src/control/storage/without-secrets.ts';
 import { nextCron, parseCron } from '../../../../src/control/values/cron.ts';
 import { durationText, parseDuration } from '../../../../src/control/values/duration.ts';
+import { freeName, isNameOf } from '../../../../src/control/values/free-name.ts';
+import { isName } from '../../../../src/control/values/name.ts';
 import { expired } from '../../../../src/control/values/retention.ts';
 import { parseVolumeAddress } from '../../../../src/control/values/storage-address.ts';
 import { Fault } from '../../../../src/errors/index.ts';
@@ -236,5 +238,40 @@ describe('what must not be seen', () => {
     await expect(withoutSecrets({ a: secret }, () => Promise.reject(harmless))).rejects.toBe(
       harmless,
     );
+  });
+});
+
+describe('a free name', () => {
+  test.each([
+    ['My Disks', 'my-disks'],
+    ['Ünser (1)', 'unser-1'],
+    ['--a', 'a'],
+    ['…', 'sr'],
+    ['', 'sr'],
+    ['a'.repeat(80), 'a'.repeat(63)],
+  ])('of %j is %s', (text, name) => {
+    expect(freeName(text, 'sr', () => false)).toBe(name);
+  });
+
+  test('is a name, is taken by nobody, and is known to be made of its text', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'grapheme' }),
+        fc.integer({ min: 0, max: 12 }),
+        (text, count) => {
+          const taken = new Set<string>();
+          for (let made = 0; made <= count; made++) {
+            const name = freeName(text, 'sr', (candidate) => taken.has(candidate));
+            expect(isName(name)).toBe(true);
+            expect(taken.has(name)).toBe(false);
+            expect(isNameOf(name, text, 'sr')).toBe(true);
+            taken.add(name);
+          }
+        },
+      ),
+      { seed: SEED },
+    );
+    expect(isNameOf('my-disks-02', 'My Disks', 'sr')).toBe(false);
+    expect(isNameOf('my-disks-x', 'My Disks', 'sr')).toBe(false);
   });
 });

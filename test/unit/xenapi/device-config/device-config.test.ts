@@ -1,6 +1,11 @@
 /** device_config against what the adapters really take. */
 import { describe, expect, it } from 'vitest';
+import { cephCapabilities } from '../../../../src/adapters/ceph/capabilities.ts';
+import { lunCapabilities } from '../../../../src/adapters/iscsi/capabilities.ts';
+import { NFS_CAPABILITIES } from '../../../../src/adapters/nfs/capabilities.ts';
+import { TGT_CAPABILITIES } from '../../../../src/adapters/tgt/capabilities.ts';
 import { Fault } from '../../../../src/errors/index.ts';
+import { carvedCapabilities } from '../../../../src/repositories/index.ts';
 import { ADAPTERS } from '../../../../src/service/storage/adapters.ts';
 import { featuresOf } from '../../../../src/xenapi/device-config/features.ts';
 import { withoutPasswords, withPasswords } from '../../../../src/xenapi/device-config/passwords.ts';
@@ -234,6 +239,20 @@ describe('features', () => {
     );
     expect(featuresOf(type('lvmoiscsi'))).toContain('SR_MULTIPATH');
     expect(featuresOf(type('lvmoiscsi'))).not.toContain('VDI_INTRODUCE');
-    expect(featuresOf(type('tgt'))).not.toContain('VDI_RESIZE_ONLINE');
+    const known = {
+      nfs: NFS_CAPABILITIES,
+      tgt: TGT_CAPABILITIES,
+      ceph: cephCapabilities(false),
+      lvmoiscsi: lunCapabilities('no'),
+      lvm: carvedCapabilities(),
+    };
+    for (const [name, capabilities] of Object.entries(known)) {
+      const features = featuresOf(type(name));
+      const has = [features.includes('VDI_RESIZE_ONLINE'), features.includes('VDI_INTRODUCE')];
+      expect(has, name).toEqual([
+        capabilities.resizeOnline === 'yes',
+        capabilities.adopt === 'yes',
+      ]);
+    }
   });
 });

@@ -104,6 +104,20 @@ describe('Xen Orchestra', () => {
     expect(waiting.error).toMatchObject({ description: ['SESSION_INVALID', 'OpaqueRef:session'] });
   });
 
+  it('is not waited for when it is gone', async () => {
+    const { token } = (await call('event.from', ['pool'], '', 0)) as EventBatch;
+    const gone = new AbortController();
+    server.rig.gone = gone.signal;
+    const waiting = watched(call('event.from', ['pool'], token, 60.1));
+    await laterTurns();
+    expect(server.timers.pending).toBe(1);
+    gone.abort();
+    await laterTurns();
+    expect(waiting.isSettled).toBe(true);
+    expect(server.timers.pending).toBe(0);
+    expect(server.rig.troubles).toEqual([]);
+  });
+
   it('uses the old names of messages, too', async () => {
     const task = (await call('task_create', 'label', 'description')) as string;
     await call('task_set_status', task, 'success');

@@ -208,6 +208,22 @@ describe('operations of an SR', () => {
     await rig.call('PBD.unplug', pbd);
     await Promise.all([rig.call('PBD.plug', pbd), rig.call('PBD.plug', pbd)]);
     expect((await rig.pbd(sr)).currently_attached).toBe(true);
+    const introduced = await rig.introduce('');
+    const other = await rig.createPbd(introduced, { location: rig.path('b') });
+    await Promise.all([rig.call('PBD.plug', other), rig.call('PBD.plug', other)]);
+    expect((await rig.pbd(introduced)).currently_attached).toBe(true);
+  });
+
+  it('wait for their turn while the control plane does all it does at once', async () => {
+    const { tasks } = rig.control;
+    const release = Promise.withResolvers<void>();
+    const others = Array.from({ length: 8 }, () => tasks.start('test', 'x', () => release.promise));
+    const made = rig.create('a');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await rig.call('SR.get_all')).toEqual([]);
+    release.resolve();
+    for (const { id } of others) await tasks.settled(id);
+    expect((await rig.pbd(await made)).currently_attached).toBe(true);
   });
 });
 

@@ -1,5 +1,7 @@
 /** Secrets: a client's own, and those of PBDs. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OBJECT_CLASSES } from '../../../../src/xenapi/datamodel/index.ts';
+import { SECRET } from '../../../../src/xenapi/datamodel/secret.ts';
 import { HOST, NONE, StorageRig } from './storage-rig.ts';
 
 let rig: StorageRig;
@@ -66,6 +68,8 @@ describe('secret', () => {
     expect([...rig.rig.xen.objects.since(0)].map(({ className }) => className)).not.toContain(
       'secret',
     );
+    // The service, too, has them in no database of objects.
+    expect(OBJECT_CLASSES).not.toContain(SECRET);
   });
 
   it('has a limit of its length, and a uuid that is its own', async () => {

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   attachRepository,
+  createRepository,
   createSnapshot,
   deleteRepository,
   detachRepository,
@@ -313,5 +314,39 @@ describe('SR.introduce', () => {
     expect((await rig.pbd(ref)).currently_attached).toBe(false); // not attached again yet
     await rig.call('PBD.plug', pbd);
     expect((await rig.sr(ref)).physical_size).toBe(before.physical_size);
+  });
+});
+
+describe('what is kept', () => {
+  it('of a destroyed SR ends when it lives again, by REST as well', async () => {
+    const ref = await rig.create('a');
+    const { uuid } = await rig.sr(ref);
+    await rig.call('PBD.unplug', await rig.pbdRef(ref));
+    await rig.call('SR.destroy', ref);
+    const input = { name: 'back', kind: 'local', settings: { path: rig.path('a') } };
+    const task = createRepository(rig.control, { ...input, mode: 'existing', repositoryId: uuid });
+    await rig.control.tasks.settled(task.id);
+    await rig.volume(ref, 'db');
+    await detachRepository(rig.control, 'back');
+    await forgetRepository(rig.control, 'back');
+    const config = new Map([['location', rig.path('a')]]);
+    expect(await rig.call('SR.probe', HOST, config, 'file', NONE)).toContain(uuid);
+    const given = [HOST, config, 0, 'x', '', 'file', 'user', false, NONE];
+    expect((await rig.refusal('SR.create', ...given))[0]).toBe('SR_BACKEND_FAILURE_42');
+  });
+
+  it('of a repository that ended just before the service did is gone at its start', async () => {
+    const ref = await rig.create('a');
+    const { uuid } = await rig.sr(ref);
+    await rig.call('SR.add_tags', ref, 'gold');
+    const { catalog } = rig.control;
+    const rows = ['SR', 'PBD'].map((name) => catalog.xenObjects.get(name, uuid));
+    await deleteRepository(rig.control, 'disks');
+    expect(await rig.call('SR.get_all')).toEqual([]);
+    for (const row of rows) if (row !== undefined) catalog.xenObjects.put(row);
+    catalog.xenObjects.put({ class: 'SR', id: 'vdisks', uuid: undefined, fields: {} });
+    rig = await rig.restarted();
+    const left = rig.control.catalog.xenObjects.all('SR').map(({ id }) => id);
+    expect([left, rig.control.catalog.xenObjects.all('PBD')]).toEqual([['vdisks'], []]);
   });
 });

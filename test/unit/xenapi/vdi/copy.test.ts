@@ -118,7 +118,10 @@ describe('VDI.copy', () => {
     const held = Promise.withResolvers<void>();
     rig.disks.breaking = (device) => slow(device, held.promise);
     const task = (await rig.call('Async.VDI.copy', vdi, sr, base)) as Ref;
-    await until('it copies', async () => (await rig.record(vdi)).current_operations.get(task) === 'copy');
+    await until(
+      'it copies',
+      async () => (await rig.record(vdi)).current_operations.get(task) === 'copy',
+    );
     const { allowed_operations: allowed } = await rig.record(vdi);
     expect(allowed).toContain('copy');
     expect(allowed).not.toContain('destroy');

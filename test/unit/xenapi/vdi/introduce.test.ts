@@ -40,7 +40,11 @@ describe('VDI.forget and VDI.introduce', () => {
       other_config: new Map([['k', 'v']]),
     });
     expect(await rig.call('VDI.get_by_uuid', UUID)).toBe(vdi);
-    expect(await rig.refusal('VDI.get_by_uuid', location)).toEqual(['UUID_INVALID', 'VDI', location]);
+    expect(await rig.refusal('VDI.get_by_uuid', location)).toEqual([
+      'UUID_INVALID',
+      'VDI',
+      location,
+    ]);
     expect((await rig.read(vdi, 0, 1))[0]).toBe(7);
     const clone = (await rig.call('VDI.clone', vdi)) as Ref;
     expect((await rig.record(clone)).sm_config.get('vhd-parent')).toBe(UUID);
@@ -53,12 +57,18 @@ describe('VDI.forget and VDI.introduce', () => {
       rig.refusal('VDI.introduce', ...introducing(...given));
     expect(await refusal(location)).toEqual(['LOCATION_NOT_UNIQUE', sr, location]);
     expect(await refusal('elsewhere', { uuid })).toEqual(['UUID_INVALID', 'VDI', uuid]);
-    expect(await refusal('elsewhere', { uuid: 'no uuid' })).toEqual(['UUID_INVALID', 'VDI', 'no uuid']);
+    expect(await refusal('elsewhere', { uuid: 'no uuid' })).toEqual([
+      'UUID_INVALID',
+      'VDI',
+      'no uuid',
+    ]);
     await rig.call('VDI.forget', vdi);
     expect(await refusal('elsewhere', { uuid })).toEqual(['UUID_INVALID', 'VDI', uuid]);
     const [code] = await refusal('elsewhere');
     expect(['VDI_LOCATION_MISSING', 'SR_OPERATION_NOT_SUPPORTED']).toContain(code);
-    expect(await rig.call('VDI.introduce', ...introducing(location, { uuid, label: 'New' }))).toBe(vdi);
+    expect(await rig.call('VDI.introduce', ...introducing(location, { uuid, label: 'New' }))).toBe(
+      vdi,
+    );
     expect(await rig.record(vdi)).toMatchObject({ uuid, name_label: 'New' });
   });
 

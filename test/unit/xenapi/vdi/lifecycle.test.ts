@@ -53,7 +53,10 @@ describe('VDI.create', () => {
   });
 
   it('takes an empty label, and labels without any letter', async () => {
-    const made = await Promise.all([rig.vdi(sr, { name_label: '' }), rig.vdi(sr, { name_label: '磁盘' })]);
+    const made = await Promise.all([
+      rig.vdi(sr, { name_label: '' }),
+      rig.vdi(sr, { name_label: '磁盘' }),
+    ]);
     const labels = await Promise.all(made.map(async (vdi) => (await rig.record(vdi)).name_label));
     expect(labels).toEqual(['', '磁盘']);
   });
@@ -67,7 +70,11 @@ describe('VDI.create', () => {
       ...['VDI_INCOMPATIBLE_TYPE', '', 'cbt_metadata'],
     ]);
     const dead = { ...given, type: 'user', SR: 'OpaqueRef:dead' };
-    expect(await rig.refusal('VDI.create', dead)).toEqual(['HANDLE_INVALID', 'SR', 'OpaqueRef:dead']);
+    expect(await rig.refusal('VDI.create', dead)).toEqual([
+      'HANDLE_INVALID',
+      'SR',
+      'OpaqueRef:dead',
+    ]);
     const none = { ...given, type: 'user', virtual_size: 0 };
     expect((await rig.refusal('VDI.create', none))[0]).toBe('SR_BACKEND_FAILURE_79');
   });
@@ -116,7 +123,10 @@ describe('VDI.destroy', () => {
     const snapshot = (await rig.call('VDI.snapshot', vdi)) as Ref;
     await rig.call('VDI.destroy', vdi);
     expect(await rig.refusal('VDI.get_record', vdi)).toEqual(['HANDLE_INVALID', 'VDI', vdi]);
-    expect(await rig.record(snapshot)).toMatchObject({ snapshot_of: NULL_REF, is_a_snapshot: true });
+    expect(await rig.record(snapshot)).toMatchObject({
+      snapshot_of: NULL_REF,
+      is_a_snapshot: true,
+    });
     const { xenObjects } = rig.rig.control.catalog;
     expect(xenObjects.all('VDI')).toHaveLength(1);
     await rig.call('VDI.destroy', snapshot);

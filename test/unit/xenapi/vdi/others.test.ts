@@ -35,7 +35,14 @@ describe('what is told of a VDI', () => {
     await rig.call('VDI.add_tags', vdi, 'a');
     await rig.call('VDI.add_to_other_config', vdi, 'k', 'v');
     await rig.call('VDI.set_xenstore_data', vdi, new Map([['x', 'y']]));
-    await rig.call('VDI.set_sm_config', vdi, new Map([['vhd-parent', 'lie'], ['k', 'v']]));
+    await rig.call(
+      'VDI.set_sm_config',
+      vdi,
+      new Map([
+        ['vhd-parent', 'lie'],
+        ['k', 'v'],
+      ]),
+    );
     await rig.call('VDI.set_sharable', vdi, true);
     await rig.call('VDI.set_read_only', vdi, true);
     await rig.call('VDI.set_allow_caching', vdi, true);
@@ -49,7 +56,10 @@ describe('what is told of a VDI', () => {
     ]);
     const other = await rig.vdi(sr);
     const snapshot = (await rig.call('VDI.snapshot', other)) as Ref;
-    expect(await rig.refusal('VDI.set_read_only', snapshot, false)).toEqual(['VDI_READONLY', snapshot]);
+    expect(await rig.refusal('VDI.set_read_only', snapshot, false)).toEqual([
+      'VDI_READONLY',
+      snapshot,
+    ]);
   });
 
   it('names of snapshots are changed on either side, too', async () => {
@@ -65,7 +75,11 @@ describe('what is told of a VDI', () => {
 
   it('is refused where nothing of it is there', async () => {
     const vdi = await rig.vdi(sr);
-    expect(await rig.refusal('VDI.open_database', vdi)).toEqual(['VDI_INCOMPATIBLE_TYPE', vdi, 'user']);
+    expect(await rig.refusal('VDI.open_database', vdi)).toEqual([
+      'VDI_INCOMPATIBLE_TYPE',
+      vdi,
+      'user',
+    ]);
     expect(await rig.call('VDI.read_database_pool_uuid', vdi)).toBe('');
     expect(await rig.refusal('VDI.force_unlock', vdi)).toEqual(['MESSAGE_DEPRECATED']);
     for (const given of [
