@@ -101,5 +101,7 @@ async function send(
     ...(length === undefined ? {} : { 'content-length': length }),
   });
   for await (const piece of pieces) await exchange.send(piece, idleMs, task.signal);
+  // Whoever has seen the end may destroy the VDI at once.
+  await disks.disposeAsync();
   await exchange.finish(idleMs, task.signal);
 }
