@@ -49,8 +49,8 @@ export async function copyBlocks(
   const { size } = from.geometry;
   const zeroed: number[] = [];
   let unflushed = 0;
+  signal.throwIfAborted();
   for (let at = 0; at < size; ) {
-    signal.throwIfAborted();
     const end = Math.min(size, at + COPY_STRETCH_BYTES);
     const pieces = piecesOf(await mayHold(copy, at, end), copy);
     await forEachOf(pieces, COPY_PIECES_AT_ONCE, async (piece) => {
@@ -64,6 +64,7 @@ export async function copyBlocks(
     at = end;
     progress(at / size);
     await setImmediate(); // devices in RAM would keep the thread
+    signal.throwIfAborted();
   }
   await to.flush();
   return zeroed.sort((one, other) => one - other);

@@ -5,7 +5,12 @@
  * to see that.
  */
 import { createHash } from 'node:crypto';
-import { MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH } from '../../control/index.ts';
+import {
+  isNameOf,
+  MAX_NAME_LENGTH,
+  freeName as plainOrNumbered,
+  shortDescription,
+} from '../../control/index.ts';
 import { NAME_SUFFIX_LENGTH, NAMES_TRIED } from './limits.ts';
 
 /** Of a label none of whose characters a name can have. */
@@ -14,18 +19,12 @@ const SUFFIX = new RegExp(`^-[0-9a-f]{${NAME_SUFFIX_LENGTH}}$`);
 
 /** Without what tells it from others. */
 export function nameOfLabel(label: string): string {
-  const plain = label
-    .normalize('NFKD')
-    .replace(/\p{M}+/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9._-]+/g, '-')
-    .replace(/^[^a-z0-9]+/, '');
-  const short = plain.slice(0, MAX_NAME_LENGTH - 1 - NAME_SUFFIX_LENGTH).replace(/-+$/, '');
-  return short === '' ? NAMELESS : short;
+  return plainOrNumbered(label, NAMELESS, () => false);
 }
 
 /**
- * One for that label which is not taken: the plain one if it is free, else with some digits of chance.
+ * One for that label which is not taken: the plain one if it is free, else with some digits of chance: a thousand
+ * disks of one label are no rarity, and numbers would be tried one after the other.
  * @param newId gives a fresh unique id
  */
 export function freeName(
@@ -43,7 +42,7 @@ export function otherName(
   isTaken: (name: string) => boolean,
   newId: () => string,
 ): string {
-  const plain = nameOfLabel(label);
+  const plain = beforeSuffix(label);
   for (let tried = 1; ; tried++) {
     const digits = createHash('sha256').update(newId()).digest('hex').slice(0, NAME_SUFFIX_LENGTH);
     const name = `${plain}-${digits}`;
@@ -51,18 +50,16 @@ export function otherName(
   }
 }
 
+function beforeSuffix(label: string): string {
+  return nameOfLabel(label).slice(0, MAX_NAME_LENGTH - 1 - NAME_SUFFIX_LENGTH);
+}
+
 /** What is shown: the label as typed, unless the name has become another one. */
 export function labelOf(typed: string | undefined, name: string): string {
   if (typed === undefined) return name;
-  const plain = nameOfLabel(typed);
-  const isMadeOf =
-    name === plain || (name.startsWith(plain) && SUFFIX.test(name.slice(plain.length)));
-  return isMadeOf ? typed : name;
-}
-
-/** A description as the control plane has it. */
-export function shortDescription(typed: string): string {
-  return typed.slice(0, MAX_DESCRIPTION_LENGTH);
+  const plain = beforeSuffix(typed);
+  const hasSuffix = name.startsWith(plain) && SUFFIX.test(name.slice(plain.length));
+  return hasSuffix || isNameOf(name, typed, NAMELESS) ? typed : name;
 }
 
 /** What is shown: as typed, unless it has become another one. */

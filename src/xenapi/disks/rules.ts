@@ -6,10 +6,21 @@
  * finds out.
  */
 import type { Ref } from '../datamodel/description.ts';
+import type { ErrorCode, ErrorParameters } from '../datamodel/errors.ts';
 import type { VdiOperation } from '../datamodel/vdi.ts';
 import { isNullRef } from '../objects/refs.ts';
-import { type XenError, xenError } from '../xen-error.ts';
 import type { VdiRecord } from './disk.ts';
+
+/** Why not, as an error says it. No error: thousands are asked for when records are listed, and thrown by nobody. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly parameters: readonly string[];
+}
+
+const refusal = <C extends ErrorCode>(code: C, ...parameters: ErrorParameters<C>): Refusal => ({
+  code,
+  parameters,
+});
 
 /** In sm_config of a replica: its replication writes it, nobody else. */
 export const ROLE_KEY = 'rootcast-role';
@@ -68,7 +79,7 @@ export function allowedOperations(at: VdiSituation): readonly VdiOperation[] {
 }
 
 /** @returns why not; undefined: it may be tried */
-export function refusalOf(operation: VdiOperation, at: VdiSituation): XenError | undefined {
+export function refusalOf(operation: VdiOperation, at: VdiSituation): Refusal | undefined {
   return (
     busy(operation, at) ??
     inUse(operation, at) ??
@@ -80,15 +91,15 @@ export function refusalOf(operation: VdiOperation, at: VdiSituation): XenError |
 /** A copy is long, and others need not wait for it; everything else is alone. */
 export const mayShareVdi = (running: string): boolean => running === 'copy';
 
-function busy(operation: VdiOperation, { ref, running }: VdiSituation): XenError | undefined {
+function busy(operation: VdiOperation, { ref, running }: VdiSituation): Refusal | undefined {
   for (const [task, other] of running) {
     if (mayShareVdi(other)) {
       // A copy reads it, as a read-only device of dom0 would.
       const isReader = operation === 'copy' || ALSO_WHILE_ATTACHED.has(operation);
       if (isReader || operation === 'update' || operation === 'list_changed_blocks') continue;
-      return xenError('VDI_IN_USE', ref, operation);
+      return refusal('VDI_IN_USE', ref, operation);
     }
-    return xenError('OTHER_OPERATION_IN_PROGRESS', 'VDI', ref, other, task);
+    return refusal('OTHER_OPERATION_IN_PROGRESS', 'VDI', ref, other, task);
   }
   return undefined;
 }
@@ -96,16 +107,16 @@ function busy(operation: VdiOperation, { ref, running }: VdiSituation): XenError
 function inUse(
   operation: VdiOperation,
   { ref, attached, plugging }: VdiSituation,
-): XenError | undefined {
+): Refusal | undefined {
   const isBlocked = ALSO_WHILE_ATTACHED.has(operation)
     ? false
     : operation === 'copy'
       ? attached.includes('RW')
       : attached.length > 0;
-  if (isBlocked) return xenError('VDI_IN_USE', ref, operation);
+  if (isBlocked) return refusal('VDI_IN_USE', ref, operation);
   if (operation === 'data_destroy') return undefined; // it waits for them
   for (const [task, other] of plugging) {
-    return xenError('OTHER_OPERATION_IN_PROGRESS', 'VDI', ref, other, task);
+    return refusal('OTHER_OPERATION_IN_PROGRESS', 'VDI', ref, other, task);
   }
   return undefined;
 }
@@ -113,57 +124,57 @@ function inUse(
 function unsupported(
   operation: VdiOperation,
   { ref, record, isOfVdisk }: VdiSituation,
-): XenError | undefined {
+): Refusal | undefined {
   if (isOfVdisk && !OF_VDISKS.has(operation)) {
-    return xenError('SR_OPERATION_NOT_SUPPORTED', record.SR);
+    return refusal('SR_OPERATION_NOT_SUPPORTED', record.SR);
   }
-  if (operation === 'mirror') return xenError('SR_OPERATION_NOT_SUPPORTED', record.SR);
+  if (operation === 'mirror') return refusal('SR_OPERATION_NOT_SUPPORTED', record.SR);
   if (record.type === 'cbt_metadata' && !OF_CBT_METADATA.has(operation)) {
-    return xenError('VDI_INCOMPATIBLE_TYPE', ref, record.type);
+    return refusal('VDI_INCOMPATIBLE_TYPE', ref, record.type);
   }
   if (record.sm_config.get(ROLE_KEY) === REPLICA && !OF_REPLICAS.has(operation)) {
-    return xenError(
+    return refusal(
       'OPERATION_NOT_ALLOWED',
       'VDI is a replica: only its replication writes it, and its snapshots are whole',
     );
   }
-  if (operation === 'set_on_boot' && record.cbt_enabled) return xenError('VDI_CBT_ENABLED', ref);
+  if (operation === 'set_on_boot' && record.cbt_enabled) return refusal('VDI_CBT_ENABLED', ref);
   return undefined;
 }
 
 function unfit(
   operation: VdiOperation,
   { ref, record, running }: VdiSituation,
-): XenError | undefined {
+): Refusal | undefined {
   const isSnapshot = record.is_a_snapshot;
   switch (operation) {
     case 'resize':
     case 'resize_online':
-      return isSnapshot ? xenError('VDI_READONLY', ref) : undefined;
+      return isSnapshot ? refusal('VDI_READONLY', ref) : undefined;
     case 'snapshot':
-      if (record.sharable) return xenError('VDI_IS_SHARABLE', ref);
+      if (record.sharable) return refusal('VDI_IS_SHARABLE', ref);
       if (isSnapshot) return snapshotItself(ref);
       return running.size > 0
-        ? xenError('OPERATION_NOT_ALLOWED', 'Snapshot operation not allowed during copy.')
+        ? refusal('OPERATION_NOT_ALLOWED', 'Snapshot operation not allowed during copy.')
         : undefined;
     case 'destroy':
     case 'forget':
-      return record.type === 'rrd' ? xenError('VDI_HAS_RRDS', ref) : undefined;
+      return record.type === 'rrd' ? refusal('VDI_HAS_RRDS', ref) : undefined;
     case 'data_destroy':
       if (!isSnapshot) {
-        return xenError('OPERATION_NOT_ALLOWED', `VDI is not a snapshot: ${ref}`);
+        return refusal('OPERATION_NOT_ALLOWED', `VDI is not a snapshot: ${ref}`);
       }
-      return record.cbt_enabled ? undefined : xenError('VDI_NO_CBT_METADATA', ref);
+      return record.cbt_enabled ? undefined : refusal('VDI_NO_CBT_METADATA', ref);
     case 'enable_cbt':
     case 'disable_cbt':
       if (isSnapshot) return snapshotItself(ref);
       return record.type === 'user' || record.type === 'system'
         ? undefined
-        : xenError('VDI_INCOMPATIBLE_TYPE', ref, record.type);
+        : refusal('VDI_INCOMPATIBLE_TYPE', ref, record.type);
     case 'revert_to':
-      if (!isSnapshot) return xenError('ONLY_REVERT_SNAPSHOT');
+      if (!isSnapshot) return refusal('ONLY_REVERT_SNAPSHOT');
       return isNullRef(record.snapshot_of)
-        ? xenError('OPERATION_NOT_ALLOWED', `what the VDI is a snapshot of is gone: ${ref}`)
+        ? refusal('OPERATION_NOT_ALLOWED', `what the VDI is a snapshot of is gone: ${ref}`)
         : undefined;
     case 'clone':
     case 'copy':
@@ -179,6 +190,6 @@ function unfit(
   }
 }
 
-function snapshotItself(ref: Ref): XenError {
-  return xenError('OPERATION_NOT_ALLOWED', `VDI is a snapshot: ${ref}`);
+function snapshotItself(ref: Ref): Refusal {
+  return refusal('OPERATION_NOT_ALLOWED', `VDI is a snapshot: ${ref}`);
 }

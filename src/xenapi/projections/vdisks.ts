@@ -6,13 +6,18 @@
  */
 import { productionVersion } from '../../control/index.ts';
 import type { Ref } from '../datamodel/description.ts';
+import { PBD } from '../datamodel/pbd.ts';
+import { SM } from '../datamodel/sm.ts';
+import { SR } from '../datamodel/sr.ts';
 import { VDI } from '../datamodel/vdi.ts';
-import { VDISK_SR } from '../disks/vdisk-sr.ts';
+import { VDISK_SR, VDISK_SR_ID } from '../disks/vdisk-sr.ts';
 import { emptyRecord } from '../objects/defaults.ts';
 import type { AnyRecord } from '../objects/objects.ts';
 import type { FollowedTable, Projection } from '../objects/projector.ts';
-import { refOf } from '../objects/refs.ts';
+import { refOf, uuidOf } from '../objects/refs.ts';
 import type { Xen } from '../xen.ts';
+import { UNKNOWN_SIZE } from './repository-records.ts';
+import { HOST_REF } from './site-records.ts';
 
 type VdiskRecord = NonNullable<ReturnType<Xen['control']['catalog']['vdisks']['byId']>>;
 type VersionRecord = NonNullable<ReturnType<Xen['control']['catalog']['versions']['byId']>>;
@@ -35,6 +40,11 @@ class VdisksProjection implements Projection {
   }
 
   load(): void {
+    const { objects, control } = this.#xen;
+    const origin = { kind: 'own', id: VDISK_SR_ID } as const;
+    objects.put(SM.name, refOf(SM.name, TYPE), smRecord(control.version), origin);
+    objects.put(SR.name, VDISK_SR, SR_RECORD, origin);
+    objects.put(PBD.name, refOf(PBD.name, VDISK_SR_ID), PBD_RECORD, origin);
     for (const { id } of this.#xen.control.catalog.vdisks.all()) this.#show(id);
   }
 
@@ -117,6 +127,43 @@ type SealedVersion = Exclude<VersionRecord, { readonly state: 'maintenance' }>;
 function isSealed(version: VersionRecord): version is SealedVersion {
   return version.state !== 'maintenance';
 }
+
+/** As drivers are called that XenServer's users know. */
+const TYPE = 'rootcast-vdisk';
+
+const SR_RECORD: AnyRecord = {
+  ...emptyRecord(SR),
+  ...{ uuid: uuidOf(SR.name, VDISK_SR_ID), name_label: 'vDisks', type: TYPE, content_type: 'user' },
+  name_description:
+    'Disks that machines boot from, and their versions. Read-only: copy what is to be changed',
+  ...{ shared: true, physical_size: UNKNOWN_SIZE, physical_utilisation: UNKNOWN_SIZE },
+};
+
+/** Always attached: there is nothing to detach. */
+const PBD_RECORD: AnyRecord = {
+  ...emptyRecord(PBD),
+  ...{ uuid: uuidOf(PBD.name, VDISK_SR_ID), host: HOST_REF, SR: VDISK_SR },
+  currently_attached: true,
+};
+
+/** A driver that can do nothing but read. */
+function smRecord(version: string): AnyRecord {
+  return {
+    ...emptyRecord(SM),
+    ...{
+      uuid: uuidOf(SM.name, TYPE),
+      name_label: 'vDisks',
+      type: TYPE,
+      vendor: 'Rootcast',
+      version,
+    },
+    name_description: 'Disks that machines boot from',
+    capabilities: FEATURES,
+    features: new Map(FEATURES.map((feature) => [feature, 1])),
+  };
+}
+
+const FEATURES = ['VDI_ATTACH', 'VDI_DETACH', 'VDI_UPDATE'];
 
 const EMPTY: AnyRecord = {
   ...emptyRecord(VDI),

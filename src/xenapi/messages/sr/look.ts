@@ -4,6 +4,7 @@ import type { Call, Handlers } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import type { SR } from '../../datamodel/sr.ts';
 import { storageFailure } from '../../device-config/storage-failure.ts';
+import { showForgotten } from '../../disks/forgotten.ts';
 import { isAttached } from '../../projections/repository-records.ts';
 import type { Xen } from '../../xen.ts';
 import { backendFailure, xenError } from '../../xen-error.ts';
@@ -15,7 +16,7 @@ import { duringSr, nameNow, type StoredSr, storedSr } from './stored-sr.ts';
 const SCAN_FAILED = 40;
 
 /**
- * Sizes, and volumes that have no record (make-repository.ts). What is gone from the storage behind our back keeps its
+ * Sizes, and volumes that have no record: those that were forgotten, and those of others (make-repository.ts). What is gone from the storage behind our back keeps its
  * record: a disk that is away for a while is not one that was deleted.
  */
 export const scanSr =
@@ -23,6 +24,7 @@ export const scanSr =
   (call, { sr }) =>
     looking(xen, call, sr, 'scan', async (stored) => {
       await refreshRepository(xen.control, nameNow(xen, stored));
+      showForgotten(xen, stored.id);
       const taken = await takeUp(xen, call, stored.id);
       if (taken.doubtful > 0) throw backendFailure(SCAN_FAILED, doubtMessage(taken));
     });

@@ -1,11 +1,16 @@
 /** New volumes, with what is kept of their VDI from their first moment on. */
-import { createVolume, deleteVolume, type RepositoryRecord } from '../../../control/index.ts';
+import {
+  createVolume,
+  deleteVolume,
+  type RepositoryRecord,
+  shortDescription,
+} from '../../../control/index.ts';
 import { Fault } from '../../../errors/index.ts';
 import type { Call } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { VDI } from '../../datamodel/vdi.ts';
 import type { VdiRecord } from '../../disks/disk.ts';
-import { freeName, otherName, shortDescription } from '../../disks/names.ts';
+import { freeName, otherName } from '../../disks/names.ts';
 import { runOperation, undoOperation } from '../../disks/run-operation.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import { NULL_REF, refOf } from '../../objects/refs.ts';

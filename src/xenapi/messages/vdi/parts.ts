@@ -9,7 +9,7 @@ import { situationOf } from '../../disks/situation.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import { refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
-import { xenError } from '../../xen-error.ts';
+import { XenError, xenError } from '../../xen-error.ts';
 
 /** Operations of a VDI that are one of its SR, too: what ends the SR waits for them. */
 const OF_SR: Partial<Readonly<Record<VdiOperation, string>>> = {
@@ -32,7 +32,7 @@ const mayShareSr = (running: string): boolean => !ENDS_SR.has(running);
 /** @throws XenError why it cannot be done now */
 export function refuse(xen: Xen, { ref, record }: Disk, operation: VdiOperation): void {
   const refusal = refusalOf(operation, situationOf(xen, ref, record));
-  if (refusal !== undefined) throw refusal;
+  if (refusal !== undefined) throw new XenError(refusal.code, refusal.parameters);
 }
 
 /**

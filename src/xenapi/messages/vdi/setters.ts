@@ -1,10 +1,10 @@
 /** What a client says of a VDI. */
-import { updateSnapshot, updateVolume } from '../../../control/index.ts';
+import { shortDescription, updateSnapshot, updateVolume } from '../../../control/index.ts';
 import type { Handlers, SetField } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { VDI } from '../../datamodel/vdi.ts';
 import { type Disk, diskOf, snapshotOf, volumeOf } from '../../disks/disk.ts';
-import { freeName, labelOf, nameOfLabel, shortDescription } from '../../disks/names.ts';
+import { freeName, labelOf, nameOfLabel } from '../../disks/names.ts';
 import { REPLICA, ROLE_KEY } from '../../disks/rules.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import type { Xen } from '../../xen.ts';
@@ -107,10 +107,10 @@ export const setters = (xen: Xen) =>
     },
     set_sharable: (_call, { self, value }) => keep(xen, self, { sharable: value }),
     set_read_only: (_call, { self, value }) => {
-      const { record } = diskOf(xen, self);
-      const isNever = record.is_a_snapshot || record.sm_config.get(ROLE_KEY) === REPLICA;
-      if (isNever && !value) throw xenError('VDI_READONLY', self);
-      keep(xen, self, { read_only: value });
+      const { record } = changeable(xen, self);
+      const isAlways = record.is_a_snapshot || record.sm_config.get(ROLE_KEY) === REPLICA;
+      if (!isAlways) keep(xen, self, { read_only: value });
+      else if (!value) throw xenError('VDI_READONLY', self);
     },
     set_on_boot: (_call, { self, value }) => {
       const { record } = changeable(xen, self);

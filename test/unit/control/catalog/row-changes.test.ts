@@ -96,6 +96,15 @@ const CHANGES: readonly [what: string, change: () => void, expected: readonly st
   ],
   ['a deleted volume', () => catalog.volumes.delete('vol'), ['snapshots snap', 'volumes vol']],
   [
+    'a tracked volume',
+    () =>
+      catalog.trackedDisks.save({
+        ...{ id: 'vol', repositoryId: 'r', volumeId: 'vol', state: 'tracked' },
+        ...{ size: 4096, createdAt: 1 },
+      }),
+    ['tracked_disks vol'],
+  ],
+  [
     'all volumes of a repository',
     () => catalog.volumes.deleteOfRepository('r'),
     ['snapshots snap', 'volumes vol'],
@@ -192,7 +201,7 @@ describe('a listener to changes of rows', () => {
   it('costs triggers only while it listens', async () => {
     expect(triggers()).toBe(0);
     const [first, second] = [listen(), listen()];
-    expect(triggers()).toBe(30);
+    expect(triggers()).toBe(33);
     first();
     first();
     catalog.transaction(() => catalog.hosts.update(HOST));

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { shortDescription } from '../../../../src/control/index.ts';
 import {
   descriptionOf,
   freeName,
   labelOf,
   nameOfLabel,
   otherName,
-  shortDescription,
 } from '../../../../src/xenapi/disks/names.ts';
 import { SEED } from '../../../support/seed.ts';
 
@@ -24,7 +24,7 @@ describe('names of labels', () => {
     ['日本', 'disk'],
     ['--x', 'x'],
     ['a/b\\c', 'a-b-c'],
-    ['x'.repeat(200), 'x'.repeat(54)],
+    ['x'.repeat(200), 'x'.repeat(63)],
   ])('%j is called %s', (label, name) => {
     expect(nameOfLabel(label)).toBe(name);
   });

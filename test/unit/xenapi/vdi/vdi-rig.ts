@@ -3,67 +3,27 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlockDevice } from '../../../../src/block/index.ts';
 import { FUA } from '../../../../src/block/index.ts';
-import { implement } from '../../../../src/xenapi/call.ts';
-import {
-  describeClass,
-  field,
-  map,
-  type Ref,
-  ref,
-  set,
-} from '../../../../src/xenapi/datamodel/description.ts';
+import type { Ref } from '../../../../src/xenapi/datamodel/description.ts';
+import { PBD } from '../../../../src/xenapi/datamodel/pbd.ts';
+import { SM } from '../../../../src/xenapi/datamodel/sm.ts';
+import { SR } from '../../../../src/xenapi/datamodel/sr.ts';
 import { VBD } from '../../../../src/xenapi/datamodel/vbd.ts';
 import { VDI } from '../../../../src/xenapi/datamodel/vdi.ts';
 import { VM } from '../../../../src/xenapi/datamodel/vm.ts';
 import { diskNameOf, diskOf, type VdiRecord } from '../../../../src/xenapi/disks/disk.ts';
+import { pbdMessages } from '../../../../src/xenapi/messages/pbd/index.ts';
+import { srMessages } from '../../../../src/xenapi/messages/sr/index.ts';
 import { vbdMessages } from '../../../../src/xenapi/messages/vbd/index.ts';
 import { vdiMessages } from '../../../../src/xenapi/messages/vdi/index.ts';
 import { vmMessages } from '../../../../src/xenapi/messages/vm/index.ts';
-import type { Projection } from '../../../../src/xenapi/objects/projector.ts';
 import { refOf } from '../../../../src/xenapi/objects/refs.ts';
 import { controlDomainProjection } from '../../../../src/xenapi/projections/control-domain.ts';
+import { repositoriesProjection } from '../../../../src/xenapi/projections/repositories.ts';
 import { vdisksProjection } from '../../../../src/xenapi/projections/vdisks.ts';
 import { volumesProjection } from '../../../../src/xenapi/projections/volumes.ts';
-import type { Xen } from '../../../../src/xenapi/xen.ts';
 import { RigDisks } from '../../../support/rig-disks.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { XenRig } from '../../../support/xen-rig.ts';
-
-/** As much of SR as VDIs look at. */
-const SR = describeClass({
-  name: 'SR',
-  doc: 'A repository',
-  role: 'pool-operator',
-  fields: {
-    uuid: field('string', 'dynamic', ''),
-    name_label: field('string', 'dynamic', ''),
-    VDIs: field(set(ref('VDI')), 'dynamic', '', { reverse: { of: 'VDI', field: 'SR' } }),
-    current_operations: field(map('string', 'string'), 'dynamic', ''),
-  },
-  messages: {},
-});
-
-function repositories({ objects, control }: Xen): Projection {
-  const show = (id: string): void => {
-    const repository = control.catalog.repositories.byId(id);
-    if (repository === undefined) {
-      objects.delete('SR', refOf('SR', id));
-      return;
-    }
-    const record = { uuid: id, name_label: repository.name, current_operations: new Map() };
-    objects.put('SR', refOf('SR', id), record, { kind: 'repository', id });
-  };
-  return {
-    ...{ tables: ['repositories'], classes: [] },
-    load: () => {
-      for (const { id } of control.catalog.repositories.all()) show(id);
-      const record = { uuid: 'vdisks', name_label: 'vDisks', current_operations: new Map() };
-      objects.put('SR', refOf('SR', 'vdisks'), record, { kind: 'own', id: 'vdisks' });
-    },
-    changed: (_table, id) => show(id),
-    keptChanged: () => undefined,
-  };
-}
 
 export class VdiRig {
   readonly rig: XenRig;
@@ -76,28 +36,34 @@ export class VdiRig {
     this.folder = folder;
   }
 
-  /** @param options.path of the catalog; in memory unless given */
-  static async open(options: { readonly path?: string } = {}): Promise<VdiRig> {
+  /**
+   * @param options.path of the catalog; in memory unless given
+   * @param options.folder of repositories; a fresh one unless given
+   */
+  static async open(
+    options: { readonly path?: string; readonly folder?: VdiRig['folder'] } = {},
+  ): Promise<VdiRig> {
     const disks = new RigDisks();
     const rig = await XenRig.open({
-      ...options,
+      ...(options.path === undefined ? {} : { path: options.path }),
       disks,
-      classes: [SR, VDI, VBD, VM],
+      classes: [SR, PBD, SM, VDI, VBD, VM],
       implementations: (xen) => [
         vdiMessages(xen, 100),
         vbdMessages(xen),
         vmMessages(xen),
-        implement(SR, {}),
+        srMessages(xen),
+        pbdMessages(xen),
       ],
       projections: (xen) => [
-        repositories(xen),
+        repositoriesProjection(xen),
         volumesProjection(xen),
         vdisksProjection(xen),
         controlDomainProjection(xen),
       ],
     });
     disks.rig = rig.volumes;
-    const folder = await temporaryFolder('vdi');
+    const folder = options.folder ?? (await temporaryFolder('vdi'));
     return new VdiRig(rig, disks, folder);
   }
 
