@@ -1,5 +1,6 @@
 /** The port to blocks over a rig's exports: one writer, or many readers, of this port; whoever else reads is not asked. */
 
+import { MemoryDevice, PLAIN } from '../../src/block/index.ts';
 import { Fault } from '../../src/errors/index.ts';
 import type { DiskName, DiskPort, OpenDisk } from '../../src/xenapi/ports.ts';
 import type { VolumeRig } from './volume-rig.ts';
@@ -16,9 +17,13 @@ export class RigDisks implements DiskPort {
     return used === undefined || used.readers + used.writers === 0 ? [] : ['this port'];
   }
 
+  /** What versions of vDisks hold, by id. */
+  readonly versions = new Map<string, Buffer>();
+
   async open(what: DiskName, { write }: { readonly write: boolean }): Promise<OpenDisk> {
     const { rig } = this;
     if (rig === undefined) throw new Error('the rig is not there yet');
+    if ('versionId' in what) return this.#version(what.versionId);
     const name = exportOf(rig, what);
     const used = this.uses.get(name) ?? { readers: 0, writers: 0 };
     if (write && used.readers + used.writers > 0) {
@@ -41,6 +46,14 @@ export class RigDisks implements DiskPort {
       used[key] -= 1;
       throw error;
     }
+  }
+
+  async #version(id: string): Promise<OpenDisk> {
+    const content = this.versions.get(id);
+    if (content === undefined) throw new Fault('NOT_FOUND', `there is no version ${id}`);
+    const device = new MemoryDevice({ size: content.length });
+    await device.write(content, 0, PLAIN);
+    return { device, close: () => device.close() };
   }
 }
 

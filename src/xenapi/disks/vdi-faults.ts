@@ -29,7 +29,8 @@ export function vdiFault(
     case 'UNSUPPORTED':
       return xenError('SR_OPERATION_NOT_SUPPORTED', sr);
     case 'INVALID_INPUT':
-      return field === 'volume.size' ? backendFailure(VDI_SIZE, error.message) : error;
+      if (field === 'volume.size') return backendFailure(VDI_SIZE, error.message);
+      return field === 'disk' ? xenError('VDI_READONLY', ref) : error;
     default:
       return error;
   }

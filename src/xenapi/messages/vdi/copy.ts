@@ -85,7 +85,8 @@ async function copyInto(xen: Xen, call: Call, copy: IntoTarget): Promise<readonl
   const { source, target } = copy;
   refuseTarget(xen, source, target);
   const { ref } = target;
-  const operation = { className: VDI.name, ref, operation: 'copy', task: call.task };
+  // Nothing of it is of use until it is whole.
+  const operation = { className: VDI.name, ref, operation: 'blocked', task: call.task };
   return xen.operations.during(
     operation,
     () => false,

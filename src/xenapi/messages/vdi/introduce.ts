@@ -40,12 +40,13 @@ export const introduceVdi =
   };
 
 /** @throws XenError UUID_INVALID: no uuid, or that of another VDI, forgotten ones among them */
-function refuseUuid({ objects, kept, control }: Xen, uuid: string, location: string): void {
+function refuseUuid({ objects, control }: Xen, uuid: string, location: string): void {
   if (uuid === '') return;
-  const { volumes, snapshots } = control.catalog;
+  const { catalog } = control;
+  const { volumes, snapshots } = catalog;
   const isTaken =
     objects.byUuid(VDI.name, uuid) !== undefined ||
-    kept.all(VDI).some((other) => other.uuid === uuid && other.id !== location) ||
+    (catalog.xenObjects.byUuid(VDI.name, uuid)?.id ?? location) !== location ||
     (uuid !== location && (volumes.byId(uuid) ?? snapshots.byId(uuid)) !== undefined);
   if (isTaken || !UUID.test(uuid)) throw xenError('UUID_INVALID', VDI.name, uuid);
 }

@@ -107,10 +107,10 @@ export const setters = (xen: Xen) =>
     },
     set_sharable: (_call, { self, value }) => keep(xen, self, { sharable: value }),
     set_read_only: (_call, { self, value }) => {
-      const { record } = diskOf(xen, self);
-      const isNever = record.is_a_snapshot || record.sm_config.get(ROLE_KEY) === REPLICA;
-      if (isNever && !value) throw xenError('VDI_READONLY', self);
-      keep(xen, self, { read_only: value });
+      const { record } = changeable(xen, self);
+      const isAlways = record.is_a_snapshot || record.sm_config.get(ROLE_KEY) === REPLICA;
+      if (!isAlways) keep(xen, self, { read_only: value });
+      else if (!value) throw xenError('VDI_READONLY', self);
     },
     set_on_boot: (_call, { self, value }) => {
       const { record } = changeable(xen, self);

@@ -128,6 +128,15 @@ describe('VDI.copy', () => {
     expect(await rig.refusal('VDI.destroy', vdi)).toEqual(['VDI_IN_USE', vdi, 'destroy']);
     expect((await rig.refusal('VDI.snapshot', vdi))[0]).toBe('OPERATION_NOT_ALLOWED');
     await until('it is made', async () => ((await rig.call('VDI.get_all')) as Ref[]).length === 3);
+    const made = ((await rig.call('VDI.get_all')) as Ref[]).find(
+      (one) => ![vdi, base].includes(one),
+    );
+    if (made === undefined) throw new Error('it is not there');
+    await until('it is written', async () => (await rig.record(made)).current_operations.size > 0);
+    expect((await rig.record(made)).allowed_operations).toEqual([]);
+    expect(await rig.refusal('VDI.clone', made)).toEqual([
+      ...['OTHER_OPERATION_IN_PROGRESS', 'VDI', made, 'blocked', task],
+    ]);
     rig.rig.tasks.cancel(task);
     held.resolve();
     await until('the task ends', () => rig.rig.tasks.results.has(task));

@@ -100,3 +100,45 @@ describe('what is told of a VDI', () => {
     expect(await rig.call('VDI.get_nbd_info', vdi)).toEqual([]);
   });
 });
+
+describe('a replica', () => {
+  it('is shown as what only its replication writes', async () => {
+    const vdi = await rig.vdi(sr, { name_label: 'copy' });
+    const { catalog } = rig.rig.control;
+    const { location } = await rig.record(vdi);
+    const volume = catalog.volumes.byId(location);
+    if (volume === undefined) throw new Error('it is gone');
+    catalog.transaction(() => catalog.volumes.update({ ...volume, role: 'replica' }));
+    const record = await rig.record(vdi);
+    expect(record).toMatchObject({ read_only: true, managed: true });
+    expect(record.sm_config.get('rootcast-role')).toBe('replica');
+    expect(record.allowed_operations).toEqual(['destroy', 'forget', 'update', 'generate_config']);
+    for (const method of ['VDI.snapshot', 'VDI.clone', 'VDI.copy', 'VDI.enable_cbt']) {
+      expect((await rig.refusal(method, vdi))[0]).toBe('OPERATION_NOT_ALLOWED');
+    }
+    expect(await rig.refusal('VDI.set_read_only', vdi, false)).toEqual(['VDI_READONLY', vdi]);
+    catalog.transaction(() => catalog.volumes.update({ ...volume, role: 'volume' }));
+    expect((await rig.record(vdi)).read_only).toBe(false);
+  });
+});
+
+describe('many at once', () => {
+  it('wait for their turn, more than the control plane runs at once', async () => {
+    const made = await Promise.all(Array.from({ length: 30 }, () => rig.vdi(sr)));
+    await Promise.all(made.map((vdi) => rig.call('VDI.snapshot', vdi)));
+    expect(await rig.call('VDI.get_all')).toHaveLength(60);
+  });
+
+  it('do not do two things with one VDI', async () => {
+    const vdi = await rig.vdi(sr);
+    const outcomes = await Promise.allSettled([
+      rig.call('VDI.snapshot', vdi),
+      rig.call('VDI.snapshot', vdi),
+    ]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const [refused] = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(refused.description.slice(0, 4)).toEqual([
+      ...['OTHER_OPERATION_IN_PROGRESS', 'VDI', vdi, 'snapshot'],
+    ]);
+  });
+});
