@@ -99,8 +99,3 @@ export function copiedFields(record: VdiRecord): Pick<VdiRecord, (typeof COPIED)
     ...{ xenstore_data, allow_caching, tags },
   };
 }
-
-/** Its record is read anew: what was done is in it. @throws XenError HANDLE_INVALID */
-export function refOfDisk(xen: Xen, id: string): Ref {
-  return diskOf(xen, refOf(VDI.name, id)).ref;
-}
