@@ -3,11 +3,10 @@ import type { RepositoryRecord } from '../../../control/index.ts';
 import type { Call } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { VDI, type VdiOperation } from '../../datamodel/vdi.ts';
-import { type Disk, diskOf, type VdiRecord } from '../../disks/disk.ts';
+import type { Disk, VdiRecord } from '../../disks/disk.ts';
 import { mayShareVdi, refusalOf } from '../../disks/rules.ts';
 import { situationOf } from '../../disks/situation.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
-import { refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { XenError, xenError } from '../../xen-error.ts';
 

@@ -44,7 +44,7 @@ describe('VDI.copy', () => {
     await rig.write(vdi, 0, Buffer.alloc(MIB, 'a'));
     const snapshot = (await rig.call('VDI.snapshot', vdi)) as Ref;
     await rig.write(vdi, 0, Buffer.alloc(512, 'b'));
-    await rig.write(vdi, 512 * 1024, Buffer.alloc(4096));
+    await rig.write(vdi, 512 * 1024, Buffer.alloc(2 * 65_536));
     const backup = await copy(snapshot, sr, NULL_REF, NULL_REF);
     const delta = await copy(vdi, sr, snapshot, NULL_REF);
     expect((await rig.read(delta, 256 * 1024, 1))[0]).toBe(0);
