@@ -14,6 +14,8 @@ import { join, resolve } from 'node:path';
 interface LockEntry {
   version?: string;
   resolved?: string;
+  /** A folder of this project, which `resolved` names. */
+  link?: boolean;
   dev?: boolean;
   optional?: boolean;
   cpu?: string[];
@@ -76,7 +78,7 @@ const path = join(resolve(import.meta.dirname, '..'), 'package-lock.json');
 const lock = JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, LockEntry> };
 const added = missingEntries(lock.packages);
 const entries = [...Object.entries(lock.packages), ...added].sort(([a], [b]) => (a < b ? -1 : 1));
-for (const [, entry] of entries) delete entry.resolved;
+for (const [, entry] of entries) if (entry.link !== true) delete entry.resolved;
 lock.packages = Object.fromEntries(entries);
 writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);
 console.log(`${added.length} entries added for other platforms`);

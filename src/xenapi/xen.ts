@@ -10,6 +10,8 @@ export interface XenSettings {
   readonly address: string;
   /** Where the NBD server listens, and what TLS it speaks. */
   readonly nbd: {
+    /** As configured: an address of its own, or one that stands for all; absent: all. */
+    readonly host?: string;
     readonly port: number;
     readonly tls: 'off' | 'allowed' | 'required';
     /** PEM; undefined: it has none. */

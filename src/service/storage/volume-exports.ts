@@ -83,13 +83,17 @@ export class VolumeExports {
     how: Opening & { readonly kind: 'look' | 'read' | 'write' },
   ): Promise<VolumePlan> {
     return inFaults(async () => {
-      const current = this.#current(what);
-      const plan = await this.#open(current, how);
-      return this.#unless(plan, () => {
-        // What it is made of may have changed under its name: a revert, of some arrays.
-        const { handle } = this.#current(what);
-        if (JSON.stringify(handle) !== JSON.stringify(current.handle)) throw changedMeanwhile();
-      });
+      for (;;) {
+        const current = this.#current(what);
+        const plan = await this.#open(current, how);
+        let isSame = false;
+        this.#unless(plan, () => {
+          isSame = JSON.stringify(this.#current(what).handle) === JSON.stringify(current.handle);
+        });
+        if (isSame) return plan;
+        // It was reverted or grown while it was opened: what it is made of may be other than what was known.
+        this.release(plan.key, plan.name);
+      }
     });
   }
 
@@ -249,10 +253,6 @@ function replica(name: string): Fault {
     value: 'replica',
     expected: 'one that is no replica, or a snapshot',
   });
-}
-
-function changedMeanwhile(): Fault {
-  return new Fault('UNAVAILABLE', 'the volume was changed while it was opened; try again');
 }
 
 function volumesOf(catalog: Catalog, repositoryId: string) {

@@ -1,7 +1,7 @@
 /** XenAPI as a part of the service: its listener, its tick, and how NBD finds its disks. */
 import type { Control, EventRecord } from '../../control/index.ts';
 import { openXenApi, type XenApi, type XenSettings } from '../../xenapi/index.ts';
-import { type Config, xenapiListen } from '../config/index.ts';
+import { type Config, splitHostPort, xenapiListen } from '../config/index.ts';
 import { closeHttp, listenHttp } from '../listen-http.ts';
 import type { Log } from '../log.ts';
 import type { OpenStorage } from '../storage/index.ts';
@@ -85,5 +85,6 @@ function tick(api: XenApi, now: number, log: Log): void {
 
 function settingsOf(config: Config, port: number): XenSettings {
   const { mode, certificate } = tlsFiles(config.nbd.tls);
-  return { address: xenapiAddress(config), nbd: { port, tls: mode, certificate } };
+  const { host } = splitHostPort(config.nbd.listen, 'nbd.listen');
+  return { address: xenapiAddress(config), nbd: { host, port, tls: mode, certificate } };
 }

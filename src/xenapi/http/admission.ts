@@ -1,13 +1,14 @@
 /** Who may transfer, and in which task: what imports and exports have in common before they differ. */
-import { Fault } from '../../errors/index.ts';
+import { BlockError, Fault } from '../../errors/index.ts';
 import type { Caller } from '../call.ts';
 import { mayAs } from '../datamodel/roles.ts';
 import { xenErrorOf } from '../fault-to-xen.ts';
+import type { OpenDisk } from '../ports.ts';
 import type { RunningTask } from '../tasks-port.ts';
-import { XenError } from '../xen-error.ts';
+import { XenError, xenError } from '../xen-error.ts';
 import { credentialsOf } from './credentials.ts';
 import type { Exchange } from './exchange.ts';
-import type { ImagePort, Login } from './image-port.ts';
+import type { ImagePort, ImageVdi, Login } from './image-port.ts';
 import { ClientGone } from './request-body.ts';
 
 export interface ImageRouteOptions {
@@ -117,7 +118,7 @@ async function inTask(
     task.succeed(`<value>${ref}</value>`);
   } catch (error) {
     task.fail(descriptionOf(error, transfer));
-    if (exchange.hasBegun) options.log('a transfer that failed', error);
+    if (exchange.hasBegun && !isTold(error)) options.log('a transfer that failed', error);
     throw error;
   }
 }
@@ -127,10 +128,13 @@ function descriptionOf(error: unknown, { task }: Transfer): readonly [string, ..
   if (error instanceof Refusal) return error.description;
   if (task.signal.aborted) return ['TASK_CANCELLED', task.ref];
   if (error instanceof ClientGone) return ['VDI_IO_ERROR', error.message];
-  if (error instanceof Fault && error.code.startsWith('IMAGE_')) {
-    return ['VDI_IO_ERROR', error.message];
-  }
   return xenErrorOf(error, task.ref).description;
+}
+
+/** Whether the task says all that there is to say. */
+function isTold(error: unknown): boolean {
+  const isKnown = error instanceof Refusal || error instanceof XenError;
+  return isKnown || error instanceof ClientGone || error instanceof BlockError;
 }
 
 /** Whoever has had the head of an answer gets no other one. */
@@ -142,13 +146,29 @@ async function answerFailure(
 ): Promise<void> {
   try {
     if (exchange.hasBegun) return;
-    const isTold = error instanceof Refusal || error instanceof XenError;
-    if (!isTold) options.log('a transfer that could not begin', error);
-    const status = error instanceof Refusal ? error.status : isTold ? 400 : 500;
+    if (!isTold(error)) options.log('a transfer that could not begin', error);
+    const status = error instanceof Refusal ? error.status : error instanceof XenError ? 400 : 500;
     const headers = status === 401 ? { 'www-authenticate': `Basic realm="${realm}"` } : {};
     await exchange.refuse(status, headers);
   } catch (failure) {
     options.log('an answer that could not be given', failure);
     exchange.breakOff();
+  }
+}
+
+/**
+ * Opens a VDI for a transfer.
+ * @throws XenError VDI_IN_USE; Fault
+ */
+export async function openVdi(
+  port: ImagePort,
+  vdi: ImageVdi,
+  options: { readonly write: boolean; readonly task: string },
+): Promise<OpenDisk> {
+  try {
+    return await port.open(vdi, options);
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'IN_USE')) throw error;
+    throw xenError('VDI_IN_USE', vdi.ref, 'copy');
   }
 }

@@ -3,8 +3,8 @@
  * and cannot be finished is cut off in a way that no client takes for its end.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
 import { TRANSFER_LINGER_MS } from './limits.ts';
+import type { RawSockets } from './raw-sockets.ts';
 import { ClientGone } from './request-body.ts';
 import { RequestParameters } from './request-parameters.ts';
 
@@ -16,22 +16,38 @@ export class Exchange {
   readonly #response: ServerResponse;
   readonly #lingerMs: number;
   readonly #isAsked: boolean;
+  readonly #sockets: RawSockets;
+  readonly #gone = new AbortController();
 
   /** @param options isAsked: clients that ask whether to send (RFC 9110 §10.1.1) wait for `wantBody` */
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    options: { readonly lingerMs: number | undefined; readonly isAsked: boolean },
+    options: {
+      readonly lingerMs: number | undefined;
+      readonly isAsked: boolean;
+      readonly sockets: RawSockets;
+    },
   ) {
-    const { lingerMs = TRANSFER_LINGER_MS, isAsked } = options;
+    const { lingerMs = TRANSFER_LINGER_MS, isAsked, sockets } = options;
     this.request = request;
     this.parameters = new RequestParameters(request.url ?? '', request.headers.cookie);
     this.#response = response;
     this.#lingerMs = lingerMs;
+    this.#sockets = sockets;
     this.#isAsked = isAsked && request.headers.expect !== undefined;
     // Whoever works on it is told by what it waits for.
     request.on('error', () => undefined);
     response.on('error', () => undefined);
+    response.once('close', () => {
+      if (!response.writableFinished) this.#gone.abort(gone());
+    });
+    if (response.destroyed) this.#gone.abort(gone());
+  }
+
+  /** Aborted with ClientGone when the client goes away before it has all of the answer. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
   }
 
   get hasBegun(): boolean {
@@ -97,10 +113,7 @@ export class Exchange {
 
   /** The client sees a connection that broke, not an answer that is at its end. */
   breakOff(): void {
-    const { socket } = this.request;
-    // Of TLS there is no reset, but an end without the alert that says it is one.
-    if (socket.constructor === Socket) socket.resetAndDestroy();
-    else socket.destroy();
+    this.#sockets.reset(this.request.socket);
   }
 
   #checkOpen(): void {

@@ -2,7 +2,13 @@
 
 import type { ImageFormat } from '../images/index.ts';
 import { type BaseDisk, exportImage, exportRefusal, imageFormatOf } from '../images/index.ts';
-import { type ImageRouteOptions, Refusal, type Transfer, withTransfer } from './admission.ts';
+import {
+  type ImageRouteOptions,
+  openVdi,
+  Refusal,
+  type Transfer,
+  withTransfer,
+} from './admission.ts';
 import type { Exchange } from './exchange.ts';
 import type { ImageVdi } from './image-port.ts';
 import { TRANSFER_IDLE_MS } from './limits.ts';
@@ -34,7 +40,9 @@ export async function exportVdi(exchange: Exchange, options: ImageRouteOptions):
     } catch (error) {
       // Nothing that follows the head is taken for an answer, or for the end of the disk.
       if (exchange.hasBegun) exchange.breakOff();
-      throw error;
+      // It was the client who left, whatever that has stopped.
+      const isGone = exchange.gone.aborted && !transfer.task.signal.aborted;
+      throw isGone ? exchange.gone.reason : error;
     }
     return plan.vdi.ref;
   });
@@ -68,7 +76,7 @@ async function send(
 ): Promise<void> {
   await using disks = new AsyncDisposableStack();
   const open = async (what: ImageVdi) => {
-    const disk = await port.open(what, { write: false, task: task.ref });
+    const disk = await openVdi(port, what, { write: false, task: task.ref });
     disks.defer(() => disk.close());
     return { device: disk.device, uuid: what.uuid };
   };
@@ -77,19 +85,23 @@ async function send(
     base === undefined
       ? undefined
       : { ...(await open(base)), differs: port.differences(base, vdi) };
+  const { length, pieces } = await exportImage({
+    format,
+    disk,
+    base: baseDisk,
+    signal: AbortSignal.any([task.signal, exchange.gone]),
+    progress: (fraction) => task.progress(fraction),
+    now,
+  });
   exchange.begin({
     'task-id': task.ref,
     'content-type': CONTENT_TYPE[format],
     'content-disposition': `attachment; filename="${vdi.uuid}.${format}"`,
-  });
-  const pieces = exportImage({
-    format,
-    disk,
-    base: baseDisk,
-    signal: task.signal,
-    progress: (fraction) => task.progress(fraction),
-    now,
+    // Some clients take a reset for the end of an answer that does not say how long it is.
+    ...(length === undefined ? {} : { 'content-length': length }),
   });
   for await (const piece of pieces) await exchange.send(piece, idleMs, task.signal);
+  // Whoever has seen the end may destroy the VDI at once.
+  await disks.disposeAsync();
   await exchange.finish(idleMs, task.signal);
 }

@@ -9,6 +9,7 @@ import type { ImageRouteOptions } from './admission.ts';
 import { Exchange } from './exchange.ts';
 import { exportVdi } from './export-vdi.ts';
 import { importVdi } from './import-vdi.ts';
+import { RawSockets } from './raw-sockets.ts';
 
 type Serve = (exchange: Exchange, options: ImageRouteOptions) => Promise<void>;
 
@@ -18,6 +19,7 @@ const ROUTES: readonly { method: 'GET' | 'PUT'; path: string; serve: Serve }[] =
 ];
 
 export function imageRoutes(app: FastifyInstance, options: ImageRouteOptions): void {
+  const sockets = new RawSockets(app.server);
   app.register(async (scope) => {
     // Whatever type the body says it has, it is read by whom it is for.
     scope.removeAllContentTypeParsers();
@@ -34,7 +36,7 @@ export function imageRoutes(app: FastifyInstance, options: ImageRouteOptions): v
           exposeHeadRoute: false,
           handler: async (request: FastifyRequest, reply: FastifyReply) => {
             reply.hijack();
-            await serve(exchangeOf(request, reply, options), options);
+            await serve(exchangeOf(request, reply, options, sockets), options);
           },
         });
       }
@@ -46,8 +48,9 @@ function exchangeOf(
   request: FastifyRequest,
   reply: FastifyReply,
   { lingerMs }: ImageRouteOptions,
+  sockets: RawSockets,
 ): Exchange {
   // The server's owner may have left it to the routes to tell clients that ask whether to send.
   const isAsked = request.server.server.listenerCount('checkContinue') > 0;
-  return new Exchange(request.raw, reply.raw, { lingerMs, isAsked });
+  return new Exchange(request.raw, reply.raw, { lingerMs, isAsked, sockets });
 }

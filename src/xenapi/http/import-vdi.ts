@@ -4,10 +4,18 @@
  * Xen Orchestra sends an empty body first, without a task, to learn whether it is asked to go elsewhere: nothing is
  * opened before the first byte has come, so that the disk is free for what follows at once.
  */
+import { Fault } from '../../errors/index.ts';
 import type { Caller } from '../call.ts';
 import { type ImageFormat, imageFormatOf, importImage } from '../images/index.ts';
 import type { OpenDisk } from '../ports.ts';
-import { type ImageRouteOptions, Refusal, type Transfer, withTransfer } from './admission.ts';
+import { xenError } from '../xen-error.ts';
+import {
+  type ImageRouteOptions,
+  openVdi,
+  Refusal,
+  type Transfer,
+  withTransfer,
+} from './admission.ts';
 import type { Exchange } from './exchange.ts';
 import type { ImageVdi, SrName } from './image-port.ts';
 import { TRANSFER_IDLE_MS } from './limits.ts';
@@ -141,7 +149,7 @@ async function fillVdi(
   if (isEmpty && plan.format === 'raw' && !plan.isChunked) return;
   let disk: OpenDisk | undefined;
   try {
-    disk = await port.open(vdi, { write: true, task: task.ref });
+    disk = await openVdi(port, vdi, { write: true, task: task.ref });
     await importImage({
       ...plan,
       body,
@@ -151,6 +159,10 @@ async function fillVdi(
       signal: task.signal,
       progress: (fraction) => task.progress(fraction),
     });
+  } catch (error) {
+    // The image is wrong, or cannot be kept while it comes; what the disk says is a BlockError.
+    const isImage = disk !== undefined && error instanceof Fault && error.code !== 'CANCELLED';
+    throw isImage ? xenError('VDI_IO_ERROR', error.message) : error;
   } finally {
     await disk?.close();
   }

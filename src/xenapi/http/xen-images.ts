@@ -102,6 +102,7 @@ export class XenImages implements ImagePort {
             await disk.close();
           } finally {
             close();
+            await during; // it shows no more
           }
         },
       });

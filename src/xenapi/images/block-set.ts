@@ -3,13 +3,20 @@ export class BlockSet {
   /** Bytes of a block: a power of two. */
   readonly blockBytes: number;
   readonly count: number;
+  readonly #size: number;
   readonly #bits: Uint8Array;
 
   /** @param size of the disk in bytes */
   constructor(size: number, blockBytes: number) {
+    this.#size = size;
     this.blockBytes = blockBytes;
     this.count = Math.ceil(size / blockBytes);
     this.#bits = new Uint8Array(Math.ceil(this.count / 8));
+  }
+
+  /** Of the same disk and the same blocks, and empty. */
+  none(): BlockSet {
+    return new BlockSet(this.#size, this.blockBytes);
   }
 
   has(block: number): boolean {

@@ -1,6 +1,6 @@
 /** A disk becomes a stream of bytes, which is read as it is taken away. Memory: a few windows, and a bit for each block. */
 import { VHD_SIZE_MAX } from '../../vdisk/index.ts';
-import type { BaseDisk, ExportJob, ImageDisk } from './export-source.ts';
+import type { BaseDisk, ExportJob, ImageDisk, ImageStream } from './export-source.ts';
 import type { ImageFormat } from './image-format.ts';
 import { Pace, type TransferHooks } from './pace.ts';
 import { exportQcow2 } from './qcow2-export.ts';
@@ -27,17 +27,22 @@ export function exportRefusal(format: ImageFormat, size: number): number | undef
 }
 
 /**
- * Pieces of any size, some of them empty, not to be written to. A reader that stops early leaves nothing behind.
- * @throws BlockError, Fault CANCELLED
+ * Settles when it is known what the image holds, for which the disks may have to be read (SURVEY_MS_MAX).
+ * @throws BlockError, Fault CANCELLED; so do the pieces
  */
-export async function* exportImage(request: ExportRequest): AsyncGenerator<Buffer> {
+export async function exportImage(request: ExportRequest): Promise<ImageStream> {
   const { disk, base, now } = request;
   const pace = new Pace(request);
-  yield* pieces(request.format, { disk, base, pace, now });
+  const { length, pieces } = await imageOf(request.format, { disk, base, pace, now });
+  return { length, pieces: toTheEnd(pieces, pace) };
+}
+
+async function* toTheEnd(pieces: AsyncGenerator<Buffer>, pace: Pace): AsyncGenerator<Buffer> {
+  yield* pieces;
   pace.reach(1, 1);
 }
 
-function pieces(format: ImageFormat, job: ExportJob): AsyncGenerator<Buffer> {
+function imageOf(format: ImageFormat, job: ExportJob): ImageStream | Promise<ImageStream> {
   switch (format) {
     case 'raw':
       return exportRaw(job);

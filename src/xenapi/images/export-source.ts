@@ -26,6 +26,14 @@ export interface ExportJob {
   readonly now: () => number;
 }
 
+/** An image on its way out. */
+export interface ImageStream {
+  /** Bytes of all pieces; undefined: known when they are. */
+  readonly length: number | undefined;
+  /** Of any size, some of them empty, not to be written to. A reader that stops early leaves nothing behind. */
+  readonly pieces: AsyncGenerator<Buffer>;
+}
+
 /**
  * Fills the target, in as many reads as the device wants; zeroes beyond its end.
  * @param offset a multiple of 64 KiB: where every unit of every device begins

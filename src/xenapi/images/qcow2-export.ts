@@ -4,16 +4,20 @@
  * because Xen Orchestra takes what has no cluster for unchanged.
  */
 import { QCOW2_CLUSTER_BYTES } from '../../vdisk/index.ts';
+import type { BlockSet } from './block-set.ts';
 import { diskWindows } from './disk-windows.ts';
-import type { ExportJob } from './export-source.ts';
-import { qcow2Tables } from './qcow2-tables.ts';
+import type { ExportJob, ImageStream } from './export-source.ts';
+import { qcow2Length, qcow2Tables } from './qcow2-tables.ts';
 import { blocksToSend } from './survey.ts';
 
 /** @throws BlockError, Fault CANCELLED */
-export async function* exportQcow2(job: ExportJob): AsyncGenerator<Buffer> {
-  const { disk, pace } = job;
-  const { size } = disk.device.geometry;
+export async function exportQcow2(job: ExportJob): Promise<ImageStream> {
   const blocks = await blocksToSend(job, QCOW2_CLUSTER_BYTES);
+  return { length: qcow2Length(blocks), pieces: qcow2Pieces(job, blocks) };
+}
+
+async function* qcow2Pieces({ disk, pace }: ExportJob, blocks: BlockSet): AsyncGenerator<Buffer> {
+  const { size } = disk.device.geometry;
   for (const table of qcow2Tables(size, blocks)) {
     yield table;
     await pace.spend(table.length);

@@ -34,14 +34,9 @@ interface Places {
  * @param blocks of QCOW2_CLUSTER_BYTES: what follows, in order
  */
 export function* qcow2Tables(size: number, blocks: BlockSet): Generator<Buffer> {
-  const l1Entries = Math.ceil(blocks.count / L2_ENTRIES);
-  /** How many clusters each level-2 table maps. */
-  const mapped: number[] = [];
-  for (let table = 0; table < l1Entries; table += 1) {
-    const first = table * L2_ENTRIES;
-    mapped.push(blocks.countIn(first, Math.min(first + L2_ENTRIES, blocks.count)));
-  }
-  const places = placesOf(l1Entries, mapped);
+  const mapped = mappedBy(blocks);
+  const places = placesOf(mapped);
+  const { l1Entries } = places;
   const header = Buffer.alloc(CLUSTER);
   qcow2Header({
     size,
@@ -63,7 +58,22 @@ export function* qcow2Tables(size: number, blocks: BlockSet): Generator<Buffer> 
   }
 }
 
-function placesOf(l1Entries: number, mapped: readonly number[]): Places {
+/** Bytes of the whole image, the data included. */
+export function qcow2Length(blocks: BlockSet): number {
+  return placesOf(mappedBy(blocks)).end * CLUSTER;
+}
+
+/** How many clusters each level-2 table maps. */
+function mappedBy(blocks: BlockSet): number[] {
+  const mapped: number[] = [];
+  for (let first = 0; first < blocks.count; first += L2_ENTRIES) {
+    mapped.push(blocks.countIn(first, Math.min(first + L2_ENTRIES, blocks.count)));
+  }
+  return mapped;
+}
+
+function placesOf(mapped: readonly number[]): Places {
+  const l1Entries = mapped.length;
   const refcountTable = 1 + clustersOf(l1Entries * ENTRY_BYTES);
   const l2Count = mapped.filter((count) => count > 0).length;
   const dataCount = mapped.reduce((sum, count) => sum + count, 0);

@@ -2,12 +2,15 @@
 import { ZEROES } from '../../block/index.ts';
 import { BlockSet } from './block-set.ts';
 import { diskWindows } from './disk-windows.ts';
-import type { ExportJob } from './export-source.ts';
+import type { ExportJob, ImageStream } from './export-source.ts';
 import { EXPORT_WINDOW_BYTES } from './limits.ts';
 import { addData } from './survey.ts';
 
-/** @throws BlockError, Fault CANCELLED */
-export async function* exportRaw(job: ExportJob): AsyncGenerator<Buffer> {
+export function exportRaw(job: ExportJob): ImageStream {
+  return { length: job.disk.device.geometry.size, pieces: rawPieces(job) };
+}
+
+async function* rawPieces(job: ExportJob): AsyncGenerator<Buffer> {
   const { disk, pace } = job;
   const { size } = disk.device.geometry;
   const blocks = new BlockSet(size, EXPORT_WINDOW_BYTES);

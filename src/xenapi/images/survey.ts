@@ -9,7 +9,7 @@ import { type ReadableBlockDevice, ZEROES } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
 import { isZero } from '../../vdisk/index.ts';
 import { BlockSet } from './block-set.ts';
-import { type ExportJob, readDisk } from './export-source.ts';
+import { type ByteRange, type ExportJob, readDisk } from './export-source.ts';
 import {
   EXPORT_WINDOW_BYTES,
   EXTENTS_AT_ONCE,
@@ -29,18 +29,33 @@ export async function blocksToSend(job: ExportJob, blockBytes: number): Promise<
   const { disk, base, pace } = job;
   const { size } = disk.device.geometry;
   const blocks = new BlockSet(size, blockBytes);
-  if (base?.differs !== undefined) {
-    for await (const { offset, length } of base.differs) {
-      pace.check();
-      blocks.addRange(offset, length);
-      await pace.spend(LOOK_BYTES);
-    }
-    return blocks;
-  }
   await addData(disk.device, blocks, pace);
   if (base !== undefined) await addData(base.device, blocks, pace);
-  await removeEqual(job, blocks);
-  return blocks;
+  const told =
+    base?.differs === undefined ? undefined : await toldBlocks(job, base.differs, blocks);
+  // Who says that everything may differ knows nothing, and then both are read.
+  if (told === undefined || told.countIn(0, told.count) === told.count) {
+    await removeEqual(job, blocks);
+    return blocks;
+  }
+  for (let block = told.next(0); block < told.count; block = told.next(block + 1)) {
+    if (!blocks.has(block)) told.delete(block); // zeroes on both
+  }
+  return told;
+}
+
+async function toldBlocks(
+  { pace }: ExportJob,
+  ranges: AsyncIterable<ByteRange>,
+  like: BlockSet,
+): Promise<BlockSet> {
+  const told = like.none();
+  for await (const { offset, length } of ranges) {
+    pace.check();
+    told.addRange(offset, length);
+    await pace.spend(LOOK_BYTES);
+  }
+  return told;
 }
 
 /** Where a device may hold something else than zeroes. */

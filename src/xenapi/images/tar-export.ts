@@ -3,14 +3,17 @@ import { ZEROES } from '../../block/index.ts';
 import { isZero } from '../../vdisk/index.ts';
 import { BlockSet } from './block-set.ts';
 import { diskWindows } from './disk-windows.ts';
-import type { ExportJob } from './export-source.ts';
+import type { ExportJob, ImageStream } from './export-source.ts';
 import { TAR_BLOCK_BYTES, TAR_SILENCE_MS } from './limits.ts';
 import { addData } from './survey.ts';
 import { TAR_SECTOR_BYTES, tarHeader, tarPadding } from './tar-header.ts';
 import { xxh64 } from './xxh64.ts';
 
-/** @throws BlockError, Fault CANCELLED */
-export async function* exportTar({ disk, pace, now }: ExportJob): AsyncGenerator<Buffer> {
+export function exportTar(job: ExportJob): ImageStream {
+  return { length: undefined, pieces: tarPieces(job) };
+}
+
+async function* tarPieces({ disk, pace, now }: ExportJob): AsyncGenerator<Buffer> {
   const { size } = disk.device.geometry;
   const blocks = new BlockSet(size, TAR_BLOCK_BYTES);
   await addData(disk.device, blocks, pace);

@@ -6,14 +6,15 @@
  * differencing disk.
  */
 import { VHD_BITMAP_BYTES, VHD_BLOCK_BYTES, VhdLayout } from '../../vdisk/index.ts';
+import type { BlockSet } from './block-set.ts';
 import { diskWindows } from './disk-windows.ts';
-import type { ExportJob, ImageDisk } from './export-source.ts';
+import type { ExportJob, ImageDisk, ImageStream } from './export-source.ts';
 import { blocksToSend } from './survey.ts';
 
 const ALL_SECTORS = Buffer.alloc(VHD_BITMAP_BYTES, 0xff);
 
 /** @throws BlockError, Fault CANCELLED */
-export async function* exportVhd(job: ExportJob): AsyncGenerator<Buffer> {
+export async function exportVhd(job: ExportJob): Promise<ImageStream> {
   const { disk, base, pace } = job;
   const { size } = disk.device.geometry;
   const blocks = await blocksToSend(job, VHD_BLOCK_BYTES);
@@ -30,6 +31,15 @@ export async function* exportVhd(job: ExportJob): AsyncGenerator<Buffer> {
     layout.place(block * VHD_BLOCK_BYTES);
     await pace.spend(VHD_BITMAP_BYTES);
   }
+  return { length: layout.length, pieces: vhdPieces(job, blocks, layout) };
+}
+
+async function* vhdPieces(
+  { disk, pace }: ExportJob,
+  blocks: BlockSet,
+  layout: VhdLayout,
+): AsyncGenerator<Buffer> {
+  const { size } = disk.device.geometry;
   yield layout.head();
   for await (const { offset, bytes } of diskWindows(disk.device, blocks)) {
     pace.reach(size + offset, 2 * size);

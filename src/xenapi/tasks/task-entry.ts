@@ -2,7 +2,7 @@
 import type { RecordOf, Ref } from '../datamodel/description.ts';
 import { TASK } from '../datamodel/task.ts';
 import { emptyRecord } from '../objects/defaults.ts';
-import { refOf } from '../objects/refs.ts';
+import { HOST_REF } from '../projections/site-records.ts';
 
 export type TaskRecord = RecordOf<typeof TASK>;
 export type TaskStatus = TaskRecord['status'];
@@ -37,8 +37,6 @@ export interface TaskEntry {
   cancelledBy: Ref | undefined;
   destroyedBy: Ref | undefined;
 }
-
-const HOST_REF = refOf('host', 'this');
 
 export function hasEnded({ status }: TaskEntry): boolean {
   return status !== 'pending' && status !== 'cancelling';

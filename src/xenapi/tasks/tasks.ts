@@ -140,9 +140,12 @@ export class Tasks implements TaskBook {
     } else this.#end(entry, status, {});
   }
 
-  /** @throws as setStatus */
+  /** Told at once: who sets it reads it back, and waits for its events. @throws as setStatus */
   setProgress(ref: Ref, caller: Caller, fraction: number): void {
-    this.#move(this.#ofClient(ref, caller, 'task.set_progress'), fraction);
+    const entry = this.#ofClient(ref, caller, 'task.set_progress');
+    this.#move(entry, fraction);
+    this.#moved.delete(entry);
+    this.#put(entry);
   }
 
   /** @throws as setStatus; XenError VALUE_NOT_SUPPORTED: too long. It may be set when the task has ended, too. */

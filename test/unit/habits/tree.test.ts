@@ -129,15 +129,33 @@ describe('the packages', () => {
   const lock = JSON.parse(read('package-lock.json')) as {
     readonly packages: Record<
       string,
-      { readonly hasInstallScript?: boolean; readonly optionalDependencies?: object }
+      {
+        readonly hasInstallScript?: boolean;
+        readonly optionalDependencies?: object;
+        readonly resolved?: string;
+        readonly link?: boolean;
+        readonly license?: string;
+      }
     >;
   };
 
   it('are locked without the address of a registry', () => {
     // .npmrc keeps them out; npm then takes them from whatever registry the machine is set to.
-    expect(read('package-lock.json')).not.toMatch(/"resolved":/);
+    // A link names a folder of this project.
+    const addresses = Object.values(lock.packages).filter(
+      ({ resolved, link }) =>
+        resolved !== undefined && !(link === true && existsSync(join(PROJECT, resolved))),
+    );
+    expect(addresses).toEqual([]);
     expect(read('.npmrc')).not.toMatch(/registry\s*=/);
     expect(read('.npmrc')).toMatch(/^omit-lockfile-registry-resolved=true$/m);
+  });
+
+  it('are under licences that ask nothing of who uses Rootcast', () => {
+    const strict = Object.entries(lock.packages).filter(([, { license }]) =>
+      /GPL|SSPL|BUSL/.test(license ?? ''),
+    );
+    expect(strict).toEqual([]);
   });
 
   it('are locked for every platform, or `npm ci` refuses the lock (scripts/complete-lock.ts)', () => {

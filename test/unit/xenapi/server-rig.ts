@@ -26,6 +26,7 @@ import {
 import { poolMessages } from '../../../src/xenapi/messages/pool/index.ts';
 import { pvsMessages } from '../../../src/xenapi/messages/pvs/index.ts';
 import { taskMessages } from '../../../src/xenapi/messages/task/index.ts';
+import { refOf } from '../../../src/xenapi/objects/refs.ts';
 import type { HostFacts } from '../../../src/xenapi/projections/host-facts.ts';
 import { MachinesProjection } from '../../../src/xenapi/projections/machines.ts';
 import { messagesProjection } from '../../../src/xenapi/projections/messages.ts';
@@ -89,6 +90,8 @@ export interface ServerRig {
   readonly machines: MachinesProjection;
   readonly controlTasks: ControlTasks;
   readonly transferred: Map<string, Transferred>;
+  /** What is read of layers as they are. */
+  readonly layers: { -readonly [Figure in keyof Transferred]: Transferred[Figure] };
   /** Of a session. */
   readonly ends: Map<Ref, AbortController>;
   close(): Promise<void>;
@@ -137,11 +140,12 @@ function makeParts(xen: Xen): Parts {
   };
   const tasks = new Tasks({ objects, now: () => timers.now() });
   const transferred = new Map<string, Transferred>();
-  const throughput = { ofRepositories: () => transferred };
+  const layers = { bytesRead: 0, bytesWritten: 0, readRequests: 0, writeRequests: 0 };
+  const throughput = { ofRepositories: () => transferred, ofLayers: () => layers };
   return {
-    ...{ xen, host, timers, tasks, transferred, ends },
+    ...{ xen, host, timers, tasks, transferred, layers, ends },
     events: new Events(objects, timers, endOf),
-    figures: new Figures({ xen, host, throughput, vdiskSr: () => undefined }),
+    figures: new Figures({ xen, host, throughput, vdiskSr: () => refOf('SR', 'vdisks') }),
     alarms: new Alarms(xen, new MessageBook(xen)),
     site: new SiteProjection(xen, host),
     machines: new MachinesProjection(xen, host),

@@ -1,5 +1,6 @@
 /** Where a VDI can be read by NBD (reference 1.9): the session is the password, and the export name holds it. */
 import { X509Certificate } from 'node:crypto';
+import { isIP, isIPv4 } from 'node:net';
 import type { Handlers } from '../../call.ts';
 import type { VDI } from '../../datamodel/vdi.ts';
 import { diskOf } from '../../disks/disk.ts';
@@ -23,7 +24,7 @@ export const nbdInfo =
     const cert = tls === 'off' ? undefined : certificate;
     const subject = subjectOf(cert) ?? xen.settings.address;
     const exportname = `/${record.uuid}?session_id=${caller.session}`;
-    return addresses(xen.objects).map((address) => ({
+    return listening(addresses(xen.objects), xen.settings.nbd.host).map((address) => ({
       ...{ exportname, address, port, cert, subject },
     }));
   };
@@ -36,6 +37,14 @@ function isPlugged(xen: Xen, sr: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Those on which the NBD server can be reached at all. @param host where it listens */
+function listening(all: readonly string[], host: string | undefined): readonly string[] {
+  if (host === '0.0.0.0') return all.filter(isIPv4);
+  // A name, or what stands for every address, leaves nothing out.
+  if (host === undefined || isIP(host) === 0 || host === '::') return all;
+  return all.length === 0 ? [] : [host];
 }
 
 /** Of interfaces on networks that are for it: IPv4 first. */

@@ -156,6 +156,48 @@ describe.each([false, true])('snapshots without their data (native: %s)', (isNat
   });
 });
 
+describe('a snapshot that is taken to see what has changed up to now', () => {
+  const taken = (it: TrackedRig): readonly string[] =>
+    listSnapshots(it.control, 'one', {}).items.map(({ name }) => name);
+
+  test('is gone afterwards, also when it was cancelled or failed', async () => {
+    const it = await rig(true);
+    const first = await it.snapshot('first');
+    await it.write(5);
+    expect(await changed(it, first, it.volumeId)).toEqual([5]);
+    expect(taken(it)).toEqual(['first']);
+    const ask = (call: typeof CALL) =>
+      changesBetween(it.control, { fromId: first, toId: it.volumeId }, call);
+    const cancelling = new AbortController();
+    it.array.before = (call) => {
+      if (call === 'findDifferences') cancelling.abort(new Error('cancelled'));
+    };
+    const progress = (): void => cancelling.signal.throwIfAborted();
+    await expect(ask({ signal: cancelling.signal, progress })).rejects.toThrow('cancelled');
+    expect(taken(it)).toEqual(['first']);
+    it.array.before = (call) => {
+      if (call === 'findDifferences') throw new Error('it does not answer');
+    };
+    await expect(ask(CALL)).rejects.toThrow();
+    expect(taken(it)).toEqual(['first']);
+    expect(it.array.names().filter((name) => name.startsWith('snapshot'))).toHaveLength(1);
+  });
+
+  test('goes later when it cannot be deleted at once', async () => {
+    const it = await rig(true);
+    const first = await it.snapshot('first');
+    it.array.before = (call) => {
+      if (call.startsWith('deleteSnapshot')) throw new Error('it does not answer');
+    };
+    expect(await changed(it, first, it.volumeId)).toEqual([]);
+    expect(taken(it)).toHaveLength(2);
+    it.array.before = () => {};
+    await it.tick();
+    expect(taken(it)).toEqual(['first']);
+    expect(it.control.catalog.volumes.byId(it.volumeId)?.headSnapshotId).toBe(first);
+  });
+});
+
 describe('what is tracked', () => {
   test('are snapshots that were taken while their volume was', async () => {
     const it = await rig();

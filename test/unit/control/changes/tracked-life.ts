@@ -29,29 +29,12 @@ import { seededRandom } from '../../../support/seed.ts';
 import { CALL, VolumeRig } from '../../../support/volume-rig.ts';
 import { FakeDataPlane, FakeImages } from '../support/fake-service.ts';
 import { FakeTransfers } from '../support/fake-transfers.ts';
+import { type Moment, WrittenModel, writtenBetween } from './written-model.ts';
 
 const BLOCK = CHANGE_BLOCK_BYTES;
 const SIZE = 11 * BLOCK + 12_288;
 const GROWTH = 2 * BLOCK + 4096;
 const MOST_BLOCKS = 40;
-
-/** A moment of the disk. */
-interface Moment {
-  readonly parent: Moment | undefined;
-  readonly size: number;
-  readonly content: Buffer;
-  /** Blocks that were written since its parent. */
-  readonly written: ReadonlySet<number>;
-  /** Blocks of a write that was cut off: it may have been made, or not. */
-  readonly perhaps: ReadonlySet<number>;
-}
-
-interface Now {
-  parent: Moment | undefined;
-  content: Buffer;
-  written: Set<number>;
-  perhaps: Set<number>;
-}
 
 export class TrackedLife {
   readonly array: MemoryArray;
@@ -59,13 +42,7 @@ export class TrackedLife {
   readonly #isNative: boolean;
   readonly #path: string;
   readonly #random: () => number;
-  readonly #moments = new Map<string, Moment>();
-  #now: Now = {
-    parent: undefined,
-    content: Buffer.alloc(SIZE),
-    written: new Set(),
-    perhaps: new Set(),
-  };
+  readonly #model = new WrittenModel(SIZE);
   #rig: VolumeRig | undefined;
   #control: Control | undefined;
   #reaper: ChangeLogObserver | undefined;
@@ -158,22 +135,19 @@ export class TrackedLife {
     const { catalog } = this.control;
     for (const [name, moment] of this.#wished) {
       const taken = catalog.snapshots.byName(this.#volumeId, name);
-      if (taken !== undefined) this.#taken(taken.id, moment);
+      if (taken !== undefined) this.#model.taken(taken.id, moment);
     }
     this.#wished.clear();
     const volume = catalog.volumes.byId(this.#volumeId);
     if (volume === undefined) throw new Error('the volume is gone');
-    const reverted = this.#reverting === undefined ? undefined : this.#moments.get(this.#reverting);
+    const reverted =
+      this.#reverting === undefined ? undefined : this.#model.moments.get(this.#reverting);
     if (reverted !== undefined && volume.headSnapshotId === this.#reverting) {
-      this.#mayBeBack(reverted);
+      this.#model.mayBeRevertedTo(reverted);
     }
     this.#reverting = undefined;
-    const found = await this.#readAll();
-    if (found.length > this.#now.content.length) {
-      this.#now.content = Buffer.concat([this.#now.content, Buffer.alloc(GROWTH)]);
-    }
-    this.#now.content = found;
-    for (const id of this.#moments.keys()) {
+    this.#model.found(await this.#readAll());
+    for (const id of this.#model.moments.keys()) {
       if (catalog.snapshots.byId(id) === undefined && trackedDisk(this.control, id) === undefined) {
         this.#gone.add(id);
       }
@@ -218,7 +192,7 @@ export class TrackedLife {
   }
 
   #known(): string[] {
-    return [...this.#moments.keys()].filter((id) => !this.#gone.has(id));
+    return [...this.#model.moments.keys()].filter((id) => !this.#gone.has(id));
   }
 
   #stateOf(id: string): string | undefined {
@@ -250,35 +224,12 @@ export class TrackedLife {
   async #snapshot(): Promise<void> {
     this.#last += 1;
     const name = `s${this.#last}`;
-    const { parent, content, written, perhaps } = this.#now;
-    const moment = { parent, size: content.length, content, written, perhaps };
+    const moment = this.#model.now();
     this.#wished.set(name, moment);
     await this.#done(createSnapshot(this.control, 'one', { volumes: ['v'], name }));
     const taken = this.control.catalog.snapshots.byName(this.#volumeId, name);
     if (taken === undefined) throw new Error(`no snapshot ${name}`);
-    this.#taken(taken.id, moment);
-  }
-
-  #taken(id: string, moment: Moment): void {
-    if (this.#moments.has(id)) return;
-    this.#moments.set(id, moment);
-    const content = Buffer.from(this.#now.content);
-    this.#now = { parent: moment, content, written: new Set(), perhaps: new Set() };
-  }
-
-  /** What was written since may be gone: the volume stands on that moment whether it was reverted or not. */
-  #mayBeBack(moment: Moment): void {
-    if (this.#now.parent !== moment) {
-      this.#back(moment);
-      return;
-    }
-    for (const block of this.#now.written) this.#now.perhaps.add(block);
-    this.#now.written = new Set();
-  }
-
-  #back(moment: Moment): void {
-    const content = Buffer.from(moment.content);
-    this.#now = { parent: moment, content, written: new Set(), perhaps: new Set() };
+    this.#model.taken(taken.id, moment);
   }
 
   async #discard(id: string): Promise<void> {
@@ -305,20 +256,20 @@ export class TrackedLife {
   }
 
   async #grow(): Promise<void> {
-    const size = this.#now.content.length + GROWTH;
+    const size = this.#model.size + GROWTH;
     if (size > MOST_BLOCKS * BLOCK) return;
     await this.#done(resizeVolume(this.control, 'one', 'v', { size }));
-    this.#now.content = Buffer.concat([this.#now.content, Buffer.alloc(GROWTH)]);
+    this.#model.grew(GROWTH);
     await this.#closeIt();
   }
 
   async #revert(id: string): Promise<void> {
-    const moment = this.#moments.get(id);
+    const moment = this.#model.moments.get(id);
     if (moment === undefined || this.control.catalog.snapshots.byId(id) === undefined) return;
     await this.#closeIt();
     this.#reverting = id;
     await this.#done(revertVolume(this.control, 'one', 'v', { snapshot: id }));
-    this.#back(moment);
+    this.#model.revertedTo(moment);
     this.#reverting = undefined;
   }
 
@@ -351,14 +302,10 @@ export class TrackedLife {
     const touched: number[] = [];
     const end = Math.ceil((offset + length) / BLOCK);
     for (let block = Math.floor(offset / BLOCK); block < end; block++) touched.push(block);
-    const now = this.#now;
-    for (const block of touched) now.perhaps.add(block);
+    this.#model.begin(touched);
     if (fill === 0) await device.zero(offset, length, PLAIN_ZERO);
     else await device.write(Buffer.alloc(length, fill), offset, PLAIN);
-    const after = Buffer.from(now.content);
-    after.fill(fill, offset, offset + length);
-    now.content = after;
-    for (const block of touched) now.written.add(block);
+    this.#model.wrote(touched, offset, length, fill);
     if (this.#random() < 0.2) await device.flush();
   }
 
@@ -383,12 +330,11 @@ export class TrackedLife {
   }
 
   async #compare(fromId: string, toId: string): Promise<void> {
-    const from = this.#moments.get(fromId);
-    const { content, ...now } = this.#now;
-    const to = this.#moments.get(toId) ?? { ...now, content, size: content.length };
+    const from = this.#model.moments.get(fromId);
+    const to = this.#model.moments.get(toId) ?? this.#model.now();
     if (from === undefined) throw new Error(`no moment ${fromId}`);
     const told = await changesBetween(this.control, { fromId, toId }, CALL);
-    const expected = between(from, to);
+    const expected = writtenBetween(from, to);
     const what = `${fromId} (${this.#stateOf(fromId)}) … ${toId} (${this.#stateOf(toId)})`;
     if (expected === undefined) {
       expect(told.kind, what).toBe('unrelated');
@@ -427,7 +373,7 @@ export class TrackedLife {
     const { catalog } = this.control;
     expect(catalog.trackedDisks.going()).toEqual([]);
     expect(catalog.trackedDisks.withoutData('one')).toEqual([]);
-    for (const id of this.#moments.keys()) {
+    for (const id of this.#model.moments.keys()) {
       expect([...catalog.changeLogs.into(id), ...catalog.changeLogs.outOf(id)]).toEqual([]);
       expect(catalog.trackedDisks.byId(id)).toBeUndefined();
     }
@@ -439,19 +385,4 @@ export class TrackedLife {
     expect(this.array.names()).toEqual([]);
     await after.close();
   }
-}
-
-/** What was written on the way from one moment to a later one; undefined: it is no earlier one. */
-function between(
-  from: Moment,
-  to: Moment,
-): { readonly must: ReadonlySet<number>; readonly may: ReadonlySet<number> } | undefined {
-  const [must, may] = [new Set<number>(), new Set<number>()];
-  if (from === to) return undefined;
-  for (let at: Moment | undefined = to; at !== undefined; at = at.parent) {
-    if (at === from) return { must, may };
-    for (const block of at.written) must.add(block);
-    for (const block of at.perhaps) may.add(block);
-  }
-  return undefined;
 }

@@ -145,6 +145,21 @@ describe('disks for XenAPI', () => {
     await now.close();
   });
 
+  test('is opened as it is by then when it is changed at the same time', async () => {
+    const it = await rig();
+    await it.snapshot({ v: 's1' });
+    for (let round = 2; round < 6; round++) {
+      const growing = it.resize('v', round * SIZE);
+      const opening = Promise.all([1, 2, 3].map(() => it.disks.open(it.volume('v'), READ)));
+      await growing;
+      for (const opened of await opening) {
+        expect(opened.device.geometry.size).toBeGreaterThanOrEqual((round - 1) * SIZE);
+        await opened.close();
+      }
+    }
+    expect(it.disks.users(it.volume('v'))).toEqual([]);
+  });
+
   test('refuses what cannot be written, and what is gone', async () => {
     const it = await rig();
     await it.snapshot({ v: 's1' });

@@ -16,8 +16,12 @@ export interface ImageServer {
 export async function imageServer(
   more: Partial<ImageRouteOptions> = {},
   prepare: (app: FastifyInstance) => void = () => undefined,
+  https?: { readonly key: Buffer; readonly cert: Buffer },
 ): Promise<ImageServer> {
-  const app = fastify({ requestTimeout: 0, forceCloseConnections: true });
+  const common = { requestTimeout: 0, forceCloseConnections: true };
+  const app = (https === undefined
+    ? fastify(common)
+    : fastify({ ...common, https })) as unknown as FastifyInstance;
   const port = new MemoryImagePort();
   const log: { what: string; error: unknown }[] = [];
   imageRoutes(app, {

@@ -158,7 +158,7 @@ export class MemoryImagePort implements ImagePort {
   async open({ ref }: ImageVdi, { write }: { readonly write: boolean }): Promise<OpenDisk> {
     const vdi = this.vdis.get(ref);
     if (vdi === undefined) throw new Fault('NOT_FOUND', 'there is no such disk');
-    if (this.#writers.has(ref)) throw xenError('VDI_IN_USE', ref, 'import');
+    if (this.#writers.has(ref)) throw new Fault('IN_USE', 'somebody has it open');
     if (write) this.#writers.add(ref);
     this.opened.push({ ref, write });
     this.open_ += 1;

@@ -12,6 +12,7 @@ import {
   type ByteRange,
   exportImage,
   type ImageFormat,
+  type ImageStream,
   type ImportRequest,
   importImage,
 } from '../../../../src/xenapi/images/index.ts';
@@ -66,7 +67,10 @@ export interface ExportChoice {
 export const DISK_UUID = '5f0c1b2e-8f0a-4c5e-9d64-0a1b2c3d4e5f';
 export const BASE_UUID = '11111111-2222-4333-8444-555555555555';
 
-export function exportPieces(format: ImageFormat, choice: ExportChoice): AsyncGenerator<Buffer> {
+export async function exportStream(
+  format: ImageFormat,
+  choice: ExportChoice,
+): Promise<ImageStream> {
   const { disk, base, differs, progress, signal, now, uuid = DISK_UUID } = choice;
   return exportImage({
     format,
@@ -85,8 +89,18 @@ export function exportPieces(format: ImageFormat, choice: ExportChoice): AsyncGe
   });
 }
 
+export async function* exportPieces(
+  format: ImageFormat,
+  choice: ExportChoice,
+): AsyncGenerator<Buffer> {
+  yield* (await exportStream(format, choice)).pieces;
+}
+
 export async function exported(format: ImageFormat, choice: ExportChoice): Promise<Buffer> {
-  return joined(exportPieces(format, choice));
+  const { length, pieces } = await exportStream(format, choice);
+  const image = await joined(pieces);
+  expect(image.length).toBe(length ?? image.length);
+  return image;
 }
 
 export async function joined(pieces: AsyncIterable<Buffer>): Promise<Buffer> {

@@ -76,9 +76,10 @@ async function throughVhd(choice: ExportChoice, before: Buffer): Promise<Buffer>
     const data = await read(VHD_BLOCK);
     data.copy(after, index * VHD_BLOCK);
   }
-  // vhd-lib asks for the footer at the end when it checks a stream.
-  expect(await read(512)).toEqual(footer);
-  stream.destroy();
+  // It does not look at what follows; of an image without blocks that is where its parent is, and then the footer.
+  const rest: Buffer[] = [];
+  for await (const piece of stream) rest.push(piece);
+  expect(Buffer.concat(rest).subarray(-512).equals(footer)).toBe(true);
   return after;
 }
 

@@ -29,7 +29,7 @@ describe('SR.probe', () => {
     const { uuid } = await rig.sr(await rig.create('a', { label: 'Disks' }));
     const found = await probe();
     expect(found).toContain(`<UUID>${uuid}</UUID>`);
-    expect(found).toContain('<name_label>disks</name_label>');
+    expect(found).toContain('<name_label>Disks</name_label>');
     expect((await rig.refusal('SR.probe', HOST, NONE, 'file', NONE))[0]).toBe(
       'SR_BACKEND_FAILURE_94',
     );

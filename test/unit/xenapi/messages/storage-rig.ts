@@ -46,8 +46,10 @@ function disks({ control, objects }: Xen): Projection {
   const changed = (_table: unknown, id: string): void => {
     const volume = control.catalog.volumes.byId(id);
     const disk = refOf('VDI', id);
-    objects.delete('VDI', volume === undefined ? disk : '');
-    if (volume === undefined) return;
+    if (volume === undefined) {
+      objects.delete('VDI', disk);
+      return;
+    }
     const { repositoryId, size } = volume;
     const record = { uuid: id, SR: refOf('SR', repositoryId), virtual_size: size, managed: true };
     objects.put('VDI', disk, record, { kind: 'volume', id });

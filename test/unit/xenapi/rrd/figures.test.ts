@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { MachineLive } from '../../../../src/control/index.ts';
 import { describeClass, field } from '../../../../src/xenapi/datamodel/description.ts';
 import { refOf } from '../../../../src/xenapi/objects/refs.ts';
 import { HOST_REF } from '../../../../src/xenapi/projections/site-records.ts';
@@ -15,13 +16,20 @@ const SR = describeClass({
 const UUID = '0123abcd-0000-4000-8000-000000000001';
 const START = 1_700_000_000_000;
 const MEBIBYTE = 2 ** 20;
+const IDLE: MachineLive = {
+  ...{ connections: [], bytesRead: 0, bytesWritten: 0, readRequests: 0, writeRequests: 0 },
+  ...{ cacheUsedBytes: 0, cacheFull: false, lastRequestAt: undefined, standsOn: undefined },
+};
 
 let server: ServerRig;
 beforeEach(async () => {
   server = await serverRig({ classes: [SR] });
   server.xen.objects.put('SR', refOf('SR', 'r1'), { uuid: UUID }, { kind: 'repository', id: 'r1' });
 });
-afterEach(() => server.close());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await server.close();
+});
 
 function transferred(bytesRead: number, bytesWritten: number, requests = 0): void {
   server.transferred.set('r1', {
@@ -82,6 +90,22 @@ describe('figures of an SR', () => {
     expect(newest()['io_throughput_write']).toBeNaN();
     server.figures.observe(START + 20_000);
     expect(newest()['io_throughput_write']).toBe(0);
+  });
+
+  it('of vDisks are what machines do, and what others read of layers', () => {
+    const sr = refOf('SR', 'vdisks');
+    server.xen.objects.put('SR', sr, { uuid: UUID }, { kind: 'own', id: 'vdisks' });
+    const live = { ...IDLE, bytesRead: MEBIBYTE, readRequests: 10, bytesWritten: MEBIBYTE };
+    const { catalog } = server.xen.control;
+    const machine = { id: 'm1' } as ReturnType<typeof catalog.machines.all>[number];
+    vi.spyOn(catalog.machines, 'all').mockReturnValue([machine]);
+    const asked = vi.spyOn(server.xen.control.dataPlane, 'machineLive').mockReturnValue(IDLE);
+    server.figures.observe(START);
+    asked.mockReturnValue(live);
+    Object.assign(server.layers, { bytesRead: 4 * MEBIBYTE, readRequests: 5 });
+    server.figures.observe(START + 5000);
+    const values = server.figures.srSources(sr).map(({ value }) => value);
+    expect(values).toEqual([1, 0.2, 1.2, 3, 0, 3]);
   });
 
   it('go with the SR', () => {
