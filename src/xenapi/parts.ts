@@ -21,6 +21,7 @@ import { srMessages } from './messages/sr/index.ts';
 import { taskMessages } from './messages/task/index.ts';
 import { vbdMessages } from './messages/vbd/index.ts';
 import { vdiMessages } from './messages/vdi/index.ts';
+import { UnfinishedVdis } from './messages/vdi/unfinished-vdis.ts';
 import { vmMessages } from './messages/vm/index.ts';
 import type { Projection } from './objects/projector.ts';
 import { controlDomainProjection } from './projections/control-domain.ts';
@@ -115,5 +116,5 @@ export function allProjections({ xen, tasks }: Shared): {
     messagesProjection(xen),
     controlTasks,
   ];
-  return { projections, observing: [site, machines, controlTasks, tasks] };
+  return { projections, observing: [site, machines, controlTasks, tasks, new UnfinishedVdis(xen)] };
 }

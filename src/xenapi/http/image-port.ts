@@ -46,10 +46,12 @@ export interface ImagePort {
   vdi(name: string): ImageVdi;
   /** @throws XenError HANDLE_INVALID, UUID_INVALID */
   sr(name: SrName): Ref;
-  /** One of `user` type that is all zeroes. @throws XenError */
+  /** One of `user` type that is all zeroes. Unless `keepVdi` is called it goes when the service dies. @throws XenError */
   createVdi(caller: Caller, sr: Ref, size: number, label: string): Promise<ImageVdi>;
   /** @throws XenError */
   destroyVdi(caller: Caller, vdi: ImageVdi): Promise<void>;
+  /** What `createVdi` made holds what it was made for. */
+  keepVdi(vdi: ImageVdi): void;
 
   /**
    * Nothing deletes, reverts or resizes it until it is closed; `current_operations` of the VDI may say so.

@@ -95,6 +95,7 @@ async function receive(
   const vdi = await createVdi(exchange.parameters, transfer.caller, plan, options);
   try {
     await fillVdi(exchange, transfer, plan, { vdi, isNew: true }, options);
+    port.keepVdi(vdi);
     return vdi;
   } catch (error) {
     await port.destroyVdi(transfer.caller, vdi).catch((failure: unknown) => {

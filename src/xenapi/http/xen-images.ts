@@ -7,6 +7,7 @@ import { SR } from '../datamodel/sr.ts';
 import { VDI } from '../datamodel/vdi.ts';
 import { diskNameOf, diskOf } from '../disks/disk.ts';
 import { mayShareVdi } from '../disks/rules.ts';
+import { markFinished } from '../disks/unfinished.ts';
 import { xenActor } from '../dispatch/actor.ts';
 import type { ByteRange } from '../images/index.ts';
 import { createVdi } from '../messages/vdi/create.ts';
@@ -71,7 +72,7 @@ export class XenImages implements ImagePort {
 
   async createVdi(caller: Caller, sr: Ref, size: number, label: string): Promise<ImageVdi> {
     const ref = await this.#as(caller, (call) =>
-      createVdi(this.#xen)(call, {
+      createVdi(this.#xen, { toBeFilled: true })(call, {
         ...{ name_label: label, name_description: '', SR: sr, virtual_size: size, type: 'user' },
         ...{ sharable: false, read_only: false, other_config: new Map() },
         ...{ xenstore_data: new Map(), sm_config: new Map(), tags: [] },
@@ -82,6 +83,10 @@ export class XenImages implements ImagePort {
 
   destroyVdi(caller: Caller, vdi: ImageVdi): Promise<void> {
     return this.#as(caller, (call) => destroyVdi(this.#xen)(call, { self: vdi.ref }));
+  }
+
+  keepVdi({ ref }: ImageVdi): void {
+    markFinished(this.#xen, this.#xen.objects.origin(VDI.name, ref).id);
   }
 
   /** An export shows as a copy, which others may go on beside; an import keeps everybody else out by itself. */

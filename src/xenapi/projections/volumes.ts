@@ -20,6 +20,7 @@ import { DIFFERENCE } from '../disks/differences.ts';
 import { FORGOTTEN, isForgotten } from '../disks/forgotten.ts';
 import { descriptionOf, labelOf } from '../disks/names.ts';
 import { REPLICA, ROLE_KEY } from '../disks/rules.ts';
+import { markFinished, unfinished } from '../disks/unfinished.ts';
 import { emptyRecord } from '../objects/defaults.ts';
 import type { KeptObject } from '../objects/kept-objects.ts';
 import type { AnyRecord } from '../objects/objects.ts';
@@ -73,7 +74,7 @@ class VolumesProjection implements Projection {
     }
     // What was kept of those that a crash came after.
     const differences = kept.all(DIFFERENCE).map(({ id }) => id);
-    for (const id of [...typed.keys(), ...forgotten, ...differences]) {
+    for (const id of [...typed.keys(), ...forgotten, ...differences, ...unfinished(this.#xen)]) {
       if (!there.has(id)) this.#forget(id);
     }
   }
@@ -140,6 +141,7 @@ class VolumesProjection implements Projection {
       if (kept.get(VDI, id) !== undefined) kept.delete(VDI, id);
       if (isForgotten(this.#xen, id)) kept.delete(FORGOTTEN, id);
       if (kept.get(DIFFERENCE, id) !== undefined) kept.delete(DIFFERENCE, id);
+      markFinished(this.#xen, id);
       if (!objects.has(VBD.name)) return;
       for (const [vbd, { VDI: shown }] of objects.allAny(VBD.name)) {
         if (shown === ref) kept.delete(VBD, objects.origin(VBD.name, vbd).id);

@@ -10,6 +10,7 @@ import { refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { XenError, xenError } from '../../xen-error.ts';
 import { duringSr, nameNow, storedSr } from '../sr/stored-sr.ts';
+import { leftoversGone } from './leftovers.ts';
 
 /** What the storage port calls what is open: `volume:ID`. */
 const OPEN = /^(?:volume|snapshot):(?<id>.+)$/;
@@ -19,9 +20,11 @@ export function unplugPbd(xen: Xen): Handlers<typeof PBD>['unplug'] {
   return async (call, { self }) => {
     const { SR: sr } = xen.objects.require(PBD, self);
     const stored = storedSr(xen, sr);
-    if (stored.repository === undefined || stored.repository.state === 'detached') return;
+    const { repository } = stored;
+    if (repository === undefined || repository.state === 'detached') return;
     await duringSr(xen, call, sr, 'unplug', async () => {
       refuseBusyVdis(xen, sr);
+      await leftoversGone(xen, repository.id, call.signal);
       try {
         await detachRepository(xen.control, nameNow(xen, stored), { force: false });
       } catch (error) {

@@ -6,6 +6,7 @@ import { VDI } from '../../datamodel/vdi.ts';
 import { copyBlocks } from '../../disks/copy-blocks.ts';
 import { keepDifference, zeroedBlocksOf } from '../../disks/differences.ts';
 import { type Disk, diskNameOf, diskOf } from '../../disks/disk.ts';
+import { markFinished } from '../../disks/unfinished.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import { VDISK_SR } from '../../disks/vdisk-sr.ts';
 import { isNullRef } from '../../objects/refs.ts';
@@ -50,11 +51,12 @@ async function copyIntoNew(
 ): Promise<Ref> {
   const { record } = source;
   const fields = { ...copiedFields(record), virtual_size: record.virtual_size };
-  const made = await makeEmpty(xen, call, sr, fields);
+  const made = await makeEmpty(xen, call, sr, fields, { toBeFilled: true });
   const target = diskOf(xen, made);
   try {
     const zeroed = await copyInto(xen, call, { source, base, target });
     if (base !== undefined) noteDifference(xen, target, zeroed);
+    markFinished(xen, target.origin.id);
     return made;
   } catch (error) {
     await unmake(xen, target.origin.id);

@@ -9,7 +9,7 @@ import { makeEmpty } from './make.ts';
 const VDI_SIZE = 79;
 
 export const createVdi =
-  (xen: Xen): Handlers<typeof VDI>['create'] =>
+  (xen: Xen, options: { readonly toBeFilled?: boolean } = {}): Handlers<typeof VDI>['create'] =>
   (call, given) => {
     const { SR: sr, virtual_size: size, type } = given;
     if (type === 'cbt_metadata') throw xenError('VDI_INCOMPATIBLE_TYPE', '', type);
@@ -19,8 +19,9 @@ export const createVdi =
     if (size <= 0) throw backendFailure(VDI_SIZE, 'VDI Invalid size');
     const { name_label, name_description, sharable, read_only, other_config } = given;
     const { xenstore_data, sm_config, tags } = given;
-    return makeEmpty(xen, call, sr, {
+    const fields = {
       ...{ name_label, name_description, type, sharable, read_only, other_config },
       ...{ xenstore_data, sm_config, tags, virtual_size: size },
-    });
+    };
+    return makeEmpty(xen, call, sr, fields, options);
   };

@@ -12,6 +12,7 @@ import { VDI } from '../../datamodel/vdi.ts';
 import type { VdiRecord } from '../../disks/disk.ts';
 import { freeName, otherName } from '../../disks/names.ts';
 import { runOperation, undoOperation } from '../../disks/run-operation.ts';
+import { markUnfinished } from '../../disks/unfinished.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import { NULL_REF, refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
@@ -82,9 +83,16 @@ function isTakenNow(error: unknown): boolean {
 /**
  * An empty one.
  * @param sr plugged
+ * @param options.toBeFilled it is unfinished (disks/unfinished.ts) until `markFinished`
  * @throws XenError SR_HAS_NO_PBDS, SR_BACKEND_FAILURE_79 …
  */
-export function makeEmpty(xen: Xen, call: Call, sr: Ref, given: NewVdi): Promise<Ref> {
+export function makeEmpty(
+  xen: Xen,
+  call: Call,
+  sr: Ref,
+  given: NewVdi,
+  { toBeFilled = false }: { readonly toBeFilled?: boolean } = {},
+): Promise<Ref> {
   const { control } = xen;
   const repository = pluggedRepository(xen, sr);
   const { virtual_size: size, ...fields } = given;
@@ -92,7 +100,10 @@ export function makeEmpty(xen: Xen, call: Call, sr: Ref, given: NewVdi): Promise
     try {
       return await madeOf(xen, fields, placeIn(xen, repository), (names, keep) =>
         runOperation(xen, call, () =>
-          createVolume(control, nameNow(xen, repository), { ...names, size }, ({ id }) => keep(id)),
+          createVolume(control, nameNow(xen, repository), { ...names, size }, ({ id }) => {
+            keep(id);
+            if (toBeFilled) markUnfinished(xen, id);
+          }),
         ),
       );
     } catch (error) {

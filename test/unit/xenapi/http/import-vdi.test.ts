@@ -206,6 +206,7 @@ describe('PUT /import_raw_vdi', () => {
       expectSame(contentOf(made.device), CONTENT);
     }
     expect(port.destroyed).toBe(0);
+    expect(port.kept).toHaveLength(2);
     const before = port.vdis.size;
     const own = port.task();
     const query = { sr_id: SR.ref, session_id: session, task_id: own.ref };
@@ -217,6 +218,7 @@ describe('PUT /import_raw_vdi', () => {
     await until('the task is over', () => own.status !== 'pending');
     expect(own.error[0]).toBe('VDI_IO_ERROR');
     expect(port.destroyed).toBe(1);
+    expect(port.kept).toHaveLength(2);
     expect(port.vdis.size).toBe(before);
   });
 

@@ -72,6 +72,7 @@ export class MemoryImagePort implements ImagePort {
   mostOpen = 0;
   readonly opened: { readonly ref: Ref; readonly write: boolean }[] = [];
   destroyed = 0;
+  readonly kept: Ref[] = [];
   sessionsEnded = 0;
   /** What is put between a disk and whoever opens it. */
   wrap: (device: BlockDevice) => BlockDevice = (device) => device;
@@ -145,6 +146,10 @@ export class MemoryImagePort implements ImagePort {
 
   async createVdi(_caller: Caller, _sr: Ref, size: number): Promise<ImageVdi> {
     return this.add(new MemoryDevice({ size: Math.ceil(size / 512) * 512 }));
+  }
+
+  keepVdi({ ref }: ImageVdi): void {
+    this.kept.push(ref);
   }
 
   async destroyVdi(_caller: Caller, { ref }: ImageVdi): Promise<void> {
