@@ -137,7 +137,7 @@ function serverOf(options: XenApiOptions, shared: Shared, table: MessageTable): 
     failed: (method, error) => xen.log(`${method} failed`, error),
   });
   const app = fastify({
-    loggerInstance: logger,
+    loggerInstance: logger.child({}, { serializers: { req: requestInLog } }),
     ...(tls === undefined ? {} : { https: { ...tls, handshakeTimeout: HEADERS_MS } }),
     requestTimeout: 0, // an image takes as long as it takes, and each kind of body has its own time
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -159,6 +159,12 @@ function serverOf(options: XenApiOptions, shared: Shared, table: MessageTable): 
     product: `Rootcast ${xen.control.version}`,
   });
   return app;
+}
+
+/** Without the query, which has sessions in it. */
+function requestInLog({ method, url, ip }: FastifyRequest) {
+  const [path] = url.split('?', 1);
+  return { method, path, remoteAddress: ip };
 }
 
 function credentialsOf({ headers, url, ip: address }: FastifyRequest) {

@@ -2,8 +2,9 @@
 import NbdClient, { type NbdInfo } from '@vates/nbd-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Xapi } from 'xen-api';
-import { exported, importRaw, MIB, sparse } from '../../support/xenapi/disk-content.ts';
-import { createSr, createVdi, XenService } from '../../support/xenapi/xen-service.ts';
+import { until } from '../../support/until.ts';
+import { exported, importRaw, MIB } from '../../support/xenapi/disk-content.ts';
+import { createVdi, XenService } from '../../support/xenapi/xen-service.ts';
 
 const PASSWORD = 'correct horse';
 
@@ -41,5 +42,27 @@ describe('what must stay closed', () => {
     if (info === undefined) throw new Error('no NBD');
     expect(await sizeByNbd(info, await sessionOf('vm-admin'))).toBe(MIB);
     await expect(sizeByNbd(info, await sessionOf('read-only'))).rejects.toThrow();
+  });
+
+  it('says no session in its log', async () => {
+    const { sessionId } = xapi;
+    const sr = await service.folderSr(xapi, 'log');
+    const vdi = await createVdi(xapi, { SR: sr, virtual_size: MIB });
+    await importRaw(xapi, vdi, Buffer.alloc(MIB, 'a'));
+    await exported(xapi, vdi, 'raw');
+    const [info]: readonly NbdInfo[] = await xapi.call('VDI.get_nbd_info', vdi);
+    if (info === undefined) throw new Error('no NBD');
+    await sizeByNbd(info, sessionId);
+    // As a URI of NBD with one slash gives it: it is the name of nothing.
+    const exportname = info.exportname.slice(1);
+    await expect(sizeByNbd({ ...info, exportname }, sessionId)).rejects.toThrow();
+    for (const path of ['/rrd_updates?start=0', '/export_raw_vdi?vdi=none', '/nothing?at=all']) {
+      await fetch(`${service.url}${path}&session_id=${sessionId}`);
+    }
+    const log = (): string => service.process.stderr;
+    await until('all of it is in the log', () =>
+      ['/nothing', 'no export named'].every((text) => log().includes(text)),
+    );
+    expect(log()).not.toContain(sessionId);
   });
 });
