@@ -65,4 +65,16 @@ describe('what must stay closed', () => {
     );
     expect(log()).not.toContain(sessionId);
   });
+
+  it('tells of a transfer that the SR of the disk is detached', async () => {
+    const sr = await service.folderSr(xapi, 'detached');
+    const vdi = await createVdi(xapi, { SR: sr, virtual_size: MIB });
+    const [pbd]: readonly string[] = await xapi.call('SR.get_PBDs', sr);
+    await xapi.call('PBD.unplug', pbd);
+    const task: string = await xapi.call('task.create', 'an export', '');
+    const query = new URLSearchParams({ vdi, task_id: task, session_id: xapi.sessionId });
+    const answer = await fetch(`${service.url}/export_raw_vdi?${query}`);
+    expect(answer.status).toBe(400);
+    expect(await xapi.call('task.get_error_info', task)).toEqual(['SR_HAS_NO_PBDS', sr]);
+  });
 });
