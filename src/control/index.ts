@@ -64,7 +64,6 @@ export {
 export type { HookCall, HookEnd, HookRunner } from './hook-port.ts';
 export {
   CHANGE_BLOCK_BYTES,
-  MAX_DESCRIPTION_LENGTH,
   MAX_NAME_LENGTH,
 } from './limits.ts';
 export * from './operations/index.ts';

@@ -94,8 +94,16 @@ async function send(
     // Some clients take a reset for the end of an answer that does not say how long it is.
     ...(length === undefined ? {} : { 'content-length': length }),
   });
-  for await (const piece of pieces) await exchange.send(piece, idleMs, task.signal);
+  let sent = 0;
+  let last: Buffer | undefined;
+  for await (const piece of pieces) {
+    sent += piece.length;
+    // Whoever was told the length has seen the end with it.
+    if (sent === length) last = Buffer.from(piece);
+    else await exchange.send(piece, idleMs, task.signal);
+  }
   // Whoever has seen the end may destroy the VDI at once.
   await disks.disposeAsync();
+  if (last !== undefined) await exchange.send(last, idleMs, task.signal);
   await exchange.finish(idleMs, task.signal);
 }

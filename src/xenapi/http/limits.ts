@@ -8,3 +8,6 @@ export const TRANSFER_LINGER_MS = 10_000;
 
 /** Changed ranges that an export relative to a base asks the storage for at once. */
 export const RANGES_AT_ONCE = 4096;
+
+/** Milliseconds in which transfers must have ended, with what was made for them, when the server closes. */
+export const TRANSFERS_END_MS = 10_000;

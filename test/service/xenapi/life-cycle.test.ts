@@ -16,6 +16,7 @@ import { until } from '../../support/until.ts';
 import { JsonRpc } from '../../support/xenapi/json-rpc.ts';
 
 const SIZE = 8 * 2 ** 20;
+const READS = 512;
 /** Far more than the service takes, and less than Node.js waits for a TLS handshake by itself. */
 const STOP_PATIENCE_MS = 90_000;
 
@@ -25,6 +26,11 @@ async function loggedIn(service: ServiceProcess): Promise<JsonRpc> {
   const rpc = new JsonRpc(service.xenapi, 2);
   await rpc.login('root', service.token);
   return rpc;
+}
+
+/** As VDI.get_nbd_info names it. */
+function diskUri(service: ServiceProcess, uuid: string, session: string): string {
+  return service.uri(encodeURIComponent(`/${uuid}?session_id=${session}`));
 }
 
 /** Half of an image, of which the rest never comes. Resolves when it is let in. */
@@ -37,6 +43,11 @@ async function beginImport(url: string): Promise<ClientRequest> {
   response.resume();
   response.on('error', () => {});
   return importing;
+}
+
+/** However it ended. */
+function closed(importing: ClientRequest): Promise<unknown> {
+  return new Promise((resolve) => importing.once('close', resolve));
 }
 
 describe('the end of the service, and the next start', () => {
@@ -68,33 +79,47 @@ describe('the end of the service, and the next start', () => {
   }
 
   test('who waits for events is let go, imports end, and nothing of either is left', async () => {
+    await service.json('volume', 'create', 'r/w', '--size', '8m');
+    const [other = ''] = (await rpc.call('VDI.get_by_name_label', 'w')) as string[];
+    const read = await rpc.call('VDI.get_uuid', other);
     const { token } = await rpc.call('event.from', ['*'], '', 5);
     const url = `${service.xenapi}/import_raw_vdi?session_id=${rpc.session}`;
     const imports = [
       await beginImport(`${url}&vdi=${vdi}`),
       await beginImport(`${url}&sr_id=${sr}`),
     ];
-    const ended = imports.map((importing) => once(importing, 'close'));
+    const ended = imports.map(closed);
     await until('both are under way', async () => {
       const tasks = Object.values<{ status: string }>(await rpc.call('task.get_all_records'));
       return tasks.filter(({ status }) => status === 'pending').length === 2;
     });
-    expect(await rpc.call('VDI.get_all')).toHaveLength(2);
-    const waiting = rpc
-      .call('event.from', ['VM'], token, 3600)
-      .then(({ events }) => events)
-      .catch((error: unknown) => error);
+    expect(await rpc.call('VDI.get_all')).toHaveLength(3);
+    const waiting = rpc.call('event.from', ['VM'], token, 3600).catch((error: unknown) => error);
     await rpc.call('pool.get_all');
+    // Somebody reads another disk by NBD, as a backup does: what was asked is answered or refused, and none of it lost.
+    const nbd = await connectNbd(diskUri(service, read, rpc.session));
+    const reads = Array.from({ length: READS }, (_, number) =>
+      nbd.read(Buffer.alloc(4096), number * 4096),
+    );
+    await reads[0];
+    const settled = Promise.allSettled(reads);
     expect(await service.stop()).toBe(0);
-    // An answer without events, or none at all.
+    for (const one of await settled) {
+      if (one.status === 'rejected') expect(one.reason).toMatchObject({ name: 'BlockError' });
+    }
+    // Its session has ended, or the connection before that was told.
     const answer = await waiting;
-    if (!(answer instanceof TypeError)) expect(answer).toEqual([]);
+    if (!(answer instanceof TypeError)) expect(answer).toMatchObject({ code: 'SESSION_INVALID' });
     await Promise.all(ended);
     await restart();
     const tasks = Object.values<{ status: string }>(await rpc.call('task.get_all_records'));
     expect(tasks.filter(({ status }) => status === 'pending')).toEqual([]);
-    expect(await rpc.call('VDI.get_all')).toEqual([vdi]);
+    expect((await rpc.call('VDI.get_all')).sort()).toEqual([vdi, other].sort());
     expect(await rpc.call('VDI.get_current_operations', vdi)).toEqual({});
+    await until('its repository is attached again', async () => {
+      const [pbd] = (await rpc.call('SR.get_PBDs', sr)) as string[];
+      return rpc.call('PBD.get_currently_attached', pbd);
+    });
     await rpc.call('VDI.destroy', vdi);
   });
 
@@ -140,7 +165,7 @@ describe('the end of the service, and the next start', () => {
     const ports = [Number(new URL(service.http).port), service.nbdPort];
     // Each worker listens for NBD.
     expect([...new Set(listeningPorts(told.pid))].sort()).toEqual(ports.sort());
-    await expect(connectNbd(service.uri(`/${uuid}?session_id=x`))).rejects.toMatchObject({
+    await expect(connectNbd(diskUri(service, uuid, 'x'))).rejects.toMatchObject({
       code: 'EXPORT_NOT_FOUND',
     });
   });
@@ -251,9 +276,9 @@ describeWith([program('certtool', 'gnutls-bin')], 'a listener with a certificate
     const silent = connect(port, '127.0.0.1');
     await once(silent, 'connect');
     const half = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    for (const socket of [silent, half]) socket.on('error', () => {});
     await once(half, 'secureConnect');
     half.write('POST /jsonrpc HTT');
-    for (const socket of [silent, half]) socket.on('error', () => {});
     let exit: unknown;
     void service.stop().then((code) => {
       exit = code;
@@ -277,6 +302,7 @@ interface Post {
 async function post({ port, ca, body }: Post): Promise<unknown> {
   const to = { host: 'localhost', port, path: '/jsonrpc', method: 'POST', agent: false };
   const request = httpsRequest({ ...to, ...(ca === undefined ? {} : { ca }) });
+  request.on('error', () => {}); // `once` tells the first
   request.end(JSON.stringify(body));
   const [response] = await once(request, 'response');
   const pieces: Buffer[] = [];

@@ -40,7 +40,7 @@ describe('a failure of the control plane', () => {
 
 describe('another failure', () => {
   it.each(ERRNOS)('%s of the data path is one of the storage', (errno) => {
-    const { code } = xenErrorOf(new BlockError(errno, 'write', 0, 512), TASK);
+    const { code } = xenErrorOf(new BlockError(errno, 'write', 0, 512, 'what happened'), TASK);
     expect(code).toBe(errno === 'ENOSPC' ? 'SR_BACKEND_FAILURE_44' : 'VDI_IO_ERROR');
   });
 

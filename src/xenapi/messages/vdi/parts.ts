@@ -3,11 +3,10 @@ import type { RepositoryRecord } from '../../../control/index.ts';
 import type { Call } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { VDI, type VdiOperation } from '../../datamodel/vdi.ts';
-import { type Disk, diskOf, type VdiRecord } from '../../disks/disk.ts';
+import type { Disk, VdiRecord } from '../../disks/disk.ts';
 import { mayShareVdi, refusalOf } from '../../disks/rules.ts';
 import { situationOf } from '../../disks/situation.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
-import { refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { XenError, xenError } from '../../xen-error.ts';
 
@@ -98,9 +97,4 @@ export function copiedFields(record: VdiRecord): Pick<VdiRecord, (typeof COPIED)
     ...{ name_label, name_description, type, sharable, other_config },
     ...{ xenstore_data, allow_caching, tags },
   };
-}
-
-/** Its record is read anew: what was done is in it. @throws XenError HANDLE_INVALID */
-export function refOfDisk(xen: Xen, id: string): Ref {
-  return diskOf(xen, refOf(VDI.name, id)).ref;
 }

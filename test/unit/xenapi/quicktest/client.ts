@@ -1,8 +1,8 @@
 /** What the quicktest suites ask of a client: messages by name, and blocks. Over any wire, or none. */
 export interface QuicktestClient {
   /**
-   * A message with the parameters behind the session. Maps are given as Map, structs as plain objects, times as
-   * milliseconds; what comes back may have the form of the wire: see the functions below.
+   * A message with the parameters behind the session. Maps are given as Map, structs as plain objects, no
+   * times; what comes back may have the form of the wire: see the functions below.
    * @throws an error with the codes of failureOf
    */
   call(method: string, ...parameters: readonly unknown[]): Promise<unknown>;
@@ -42,6 +42,7 @@ export const int = (value: unknown): number => Number(value);
 /** Milliseconds. */
 export function time(value: unknown): number {
   if (typeof value === 'number') return value;
+  if (value instanceof Date) return value.getTime();
   const [, year, month, day, rest] = /^(\d{4})-?(\d\d)-?(\d\d)(T.*)$/.exec(String(value)) ?? [];
   return Date.parse(`${year}-${month}-${day}${rest}`);
 }

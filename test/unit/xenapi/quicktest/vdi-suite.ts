@@ -56,8 +56,7 @@ export function vdiSuite(client: () => QuicktestClient): void {
         failure(
           client(),
           ...(['VDI.introduce', uuid, 'bad', '', client().sr, 'user'] as const),
-          ...[false, false, new Map(), location, new Map(), new Map(), true, 0, 0],
-          ...[NULL, false, 0, NULL],
+          ...[false, false, new Map(), location],
         );
       await introduce(await get(vdi, 'uuid'), 'OpaqueRef:of-nothing');
       const free = '5fd1cf8a-0000-4000-8000-00000000aaaa';

@@ -20,6 +20,9 @@ afterEach(async () => {
 const copy = async (...given: readonly unknown[]): Promise<Ref> =>
   (await rig.call('VDI.copy', ...given)) as Ref;
 const whole = (vdi: Ref): Promise<Buffer> => rig.read(vdi, 0, 2 * MIB);
+/** No matcher: what it would tell of two buffers that differ takes minutes. */
+const isSame = async (one: Ref, other: Ref): Promise<boolean> =>
+  (await whole(one)).equals(await whole(other));
 const twoMib = () => rig.vdi(sr, { virtual_size: 2 * MIB });
 
 describe('VDI.copy', () => {
@@ -33,10 +36,10 @@ describe('VDI.copy', () => {
       ...{ SR: other, is_a_snapshot: false, read_only: false, tags: ['t'], name_label: 'A' },
       ...{ virtual_size: 2 * MIB, sm_config: new Map(), snapshot_of: NULL_REF },
     });
-    expect(await whole(made)).toEqual(await whole(snapshot));
+    expect(await isSame(made, snapshot)).toBe(true);
     const here = await copy(vdi);
     expect((await rig.record(here)).SR).toBe(sr);
-    expect(await whole(here)).toEqual(await whole(vdi));
+    expect(await isSame(here, vdi)).toBe(true);
   });
 
   it('lays a difference over a copy of its base, zeroes among it', async () => {
@@ -44,12 +47,12 @@ describe('VDI.copy', () => {
     await rig.write(vdi, 0, Buffer.alloc(MIB, 'a'));
     const snapshot = (await rig.call('VDI.snapshot', vdi)) as Ref;
     await rig.write(vdi, 0, Buffer.alloc(512, 'b'));
-    await rig.write(vdi, 512 * 1024, Buffer.alloc(4096));
+    await rig.write(vdi, 512 * 1024, Buffer.alloc(2 * 65_536));
     const backup = await copy(snapshot, sr, NULL_REF, NULL_REF);
     const delta = await copy(vdi, sr, snapshot, NULL_REF);
     expect((await rig.read(delta, 256 * 1024, 1))[0]).toBe(0);
     expect(await copy(delta, NULL_REF, NULL_REF, backup)).toBe(backup);
-    expect(await whole(backup)).toEqual(await whole(vdi));
+    expect(await isSame(backup, vdi)).toBe(true);
   });
 
   it('leaves what is there where the source has holes', async () => {
