@@ -1,10 +1,12 @@
 /** What must stay closed to who has a session: disks to those who may not read them, the service's own folder, its log. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import NbdClient, { type NbdInfo } from '@vates/nbd-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Xapi } from 'xen-api';
 import { until } from '../../support/until.ts';
 import { exported, importRaw, MIB } from '../../support/xenapi/disk-content.ts';
-import { createVdi, XenService } from '../../support/xenapi/xen-service.ts';
+import { createSr, createVdi, XenService } from '../../support/xenapi/xen-service.ts';
 
 const PASSWORD = 'correct horse';
 
@@ -76,5 +78,13 @@ describe('what must stay closed', () => {
     const answer = await fetch(`${service.url}/export_raw_vdi?${query}`);
     expect(answer.status).toBe(400);
     expect(await xapi.call('task.get_error_info', task)).toEqual(['SR_HAS_NO_PBDS', sr]);
+  });
+
+  it('makes no SR of the data folder of the service, where its token lies', async () => {
+    for (const location of [service.process.data, join(service.process.data, 'hooks')]) {
+      const sr = createSr(xapi, { type: 'file', name: 'token', config: { location } });
+      await expect(sr).rejects.toMatchObject({ code: 'VALUE_NOT_SUPPORTED' });
+      expect(await readdir(location)).not.toContain('.rootcast-repository.json');
+    }
   });
 });
