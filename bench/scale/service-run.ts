@@ -3,28 +3,36 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { parseProcessStat } from '../procfs.ts';
 import { READY_TIMEOUT_MS } from './limits.ts';
 
 export const PROGRAM = resolve(import.meta.dirname, '../../bin/rootcast');
 
 export interface ServiceRun {
   readonly http: string;
+  /** '' when it is off. */
+  readonly xenapi: string;
   /** `nbd://host:port` */
   readonly nbd: string;
   /** From the start of the program until it said that it is ready. */
   readonly readyMs: number;
   /** Resident memory of the service now, in bytes. */
   residentBytes(): number;
+  /** CPU time of the service until now, in microseconds. */
+  cpuMicros(): number;
   /** By SIGTERM. */
   stop(): Promise<void>;
   /** By SIGKILL. */
   kill(): Promise<void>;
 }
 
-/** @throws Error with what it said when it does not become ready */
-export async function startService(data: string): Promise<ServiceRun> {
+/**
+ * @param xenapi where XenAPI listens
+ * @throws Error with what it said when it does not become ready
+ */
+export async function startService(data: string, xenapi = 'off'): Promise<ServiceRun> {
   const listen = [
-    ...['--http', '127.0.0.1:0', '--nbd', '127.0.0.1:0', '--xenapi', 'off'],
+    ...['--http', '127.0.0.1:0', '--nbd', '127.0.0.1:0', '--xenapi', xenapi],
     ...['--log-level', 'warn'],
   ];
   const started = performance.now();
@@ -44,12 +52,14 @@ export async function startService(data: string): Promise<ServiceRun> {
   };
   return {
     http: /^api (\S+)$/m.exec(output)?.[1] ?? '',
+    xenapi: /^xenapi (\S+)$/m.exec(output)?.[1] ?? '',
     nbd: /^nbd (\S+)$/m.exec(output)?.[1] ?? '',
     readyMs,
     residentBytes: () => {
       const status = readFileSync(`/proc/${pid}/status`, 'latin1');
       return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
     },
+    cpuMicros: () => parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).cpuMicros,
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };

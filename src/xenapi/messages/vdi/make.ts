@@ -3,6 +3,7 @@ import {
   createVolume,
   deleteVolume,
   type RepositoryRecord,
+  type TaskView,
   shortDescription,
 } from '../../../control/index.ts';
 import { Fault } from '../../../errors/index.ts';
@@ -125,13 +126,15 @@ export function nameNow({ control }: Xen, { id }: RepositoryRecord): string {
 
 /** One that a message has made, and could not fill. Never throws. */
 export async function unmake(xen: Xen, volumeId: string): Promise<void> {
-  const { catalog } = xen.control;
-  await undoOperation(xen, () => {
-    const volume = catalog.volumes.byId(volumeId);
-    const repository = volume && catalog.repositories.byId(volume.repositoryId);
-    if (volume === undefined || repository === undefined) {
-      throw new Fault('NOT_FOUND', 'it is gone already');
-    }
-    return deleteVolume(xen.control, repository.name, volume.name);
-  });
+  await undoOperation(xen, () => startUnmaking(xen, volumeId));
+}
+
+/** @throws Fault NOT_FOUND: it is gone; what deleteVolume throws */
+export function startUnmaking({ control }: Xen, volumeId: string): TaskView {
+  const volume = control.catalog.volumes.byId(volumeId);
+  const repository = volume && control.catalog.repositories.byId(volume.repositoryId);
+  if (volume === undefined || repository === undefined) {
+    throw new Fault('NOT_FOUND', 'it is gone already');
+  }
+  return deleteVolume(control, repository.name, volume.name);
 }

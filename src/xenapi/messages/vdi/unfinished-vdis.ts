@@ -1,7 +1,11 @@
 /** What a service that died was filling, taken back by the next one (disks/unfinished.ts). */
+import { Fault } from '../../../errors/index.ts';
+import { runOperation } from '../../disks/run-operation.ts';
 import { markFinished, unfinished } from '../../disks/unfinished.ts';
 import type { Xen } from '../../xen.ts';
-import { unmake } from './make.ts';
+import { startUnmaking } from './make.ts';
+
+const UNSTOPPED = { signal: new AbortController().signal, progress: () => undefined };
 
 export class UnfinishedVdis {
   readonly #xen: Xen;
@@ -14,7 +18,7 @@ export class UnfinishedVdis {
     this.#ids = new Set(unfinished(xen));
   }
 
-  /** Those whose repository can be reached are deleted, each tried once. To be called about once a second. */
+  /** Those whose repository can be reached, and that nobody looks at, are deleted. To be called about once a second. */
   observe(): void {
     if (this.#running || this.#ids.size === 0) return;
     this.#running = true;
@@ -27,10 +31,22 @@ export class UnfinishedVdis {
     const { catalog, storage } = this.#xen.control;
     for (const id of this.#ids) {
       const volume = catalog.volumes.byId(id);
-      if (volume !== undefined && !storage.isAttached(volume.repositoryId)) continue;
+      const isReachable = volume !== undefined && storage.isAttached(volume.repositoryId);
+      if (isReachable) await this.#delete(id);
+      if (catalog.volumes.byId(id) !== undefined) continue;
       this.#ids.delete(id);
-      if (volume !== undefined) await unmake(this.#xen, id);
-      if (catalog.volumes.byId(id) === undefined) markFinished(this.#xen, id);
+      markFinished(this.#xen, id);
+    }
+  }
+
+  /** Never throws. */
+  async #delete(id: string): Promise<void> {
+    try {
+      await runOperation(this.#xen, UNSTOPPED, () => startUnmaking(this.#xen, id));
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'IN_USE') return; // later
+      this.#ids.delete(id); // the next start tries again
+      this.#xen.log(`deleting volume ${id}, which was never filled`, error);
     }
   }
 }
