@@ -117,7 +117,8 @@ async function inTask(
     task.succeed(`<value>${ref}</value>`);
   } catch (error) {
     task.fail(descriptionOf(error, transfer));
-    if (exchange.hasBegun && !isTold(error)) options.log('a transfer that failed', error);
+    const isOurs = !task.signal.aborted && !isTold(error);
+    if (exchange.hasBegun && isOurs) options.log('a transfer that failed', error);
     throw error;
   }
 }
