@@ -25,12 +25,20 @@ const ALONE = [
 const LONG = [
   'test/compliance/carved.test.ts',
   'test/compliance/iscsi-device.test.ts',
+  'test/compliance/xenapi-disks.test.ts',
   'test/unit/adapters/nfs/control.test.ts',
   'test/unit/adapters/nfs/misbehaving-server.test.ts',
   'test/unit/bench/load.test.ts',
   'test/unit/vdisk/bundle/large.test.ts',
   'test/unit/vdisk/export/qcow2-layout.test.ts',
   'test/unit/volumes/many-snapshots.test.ts',
+  'test/unit/xenapi/images/round-trip.test.ts',
+  'test/unit/xenapi/messages/pbd.test.ts',
+  'test/unit/xenapi/messages/sr-life.test.ts',
+  'test/unit/xenapi/quicktest/quicktest.test.ts',
+  'test/unit/xenapi/vdi/copy.test.ts',
+  'test/unit/xenapi/vdi/lifecycle.test.ts',
+  'test/unit/xenapi/vdi/model.test.ts',
 ];
 
 /**

@@ -44,6 +44,8 @@ export interface AdapterParts {
   readonly log: AdapterLog;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
+  /** The service's data folder: nothing in it is a repository. Where repositories are attached. */
+  readonly ownFolder?: string | undefined;
 }
 
 /**

@@ -23,6 +23,8 @@ export function vdiskExport(catalog: Catalog, exportName: string, now: number): 
   return disk;
 }
 
+/** The message goes into logs: what follows a `?` may be somebody's session (xen/nbd-name.ts), and is not repeated. */
 export function noExport(name: string): Fault {
-  return new Fault('EXPORT_NOT_FOUND', `no export named ${JSON.stringify(name)}`);
+  const [shown = ''] = name.split('?', 1);
+  return new Fault('EXPORT_NOT_FOUND', `no export named ${JSON.stringify(shown)}`);
 }

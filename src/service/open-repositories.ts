@@ -1,6 +1,7 @@
 /** Storage repositories, and the thread that replicates between them: what the control thread has of both. */
 import { hostname } from 'node:os';
 import type { Catalog, Clock, ReplicationParts } from '../control/index.ts';
+import type { DataFolder } from './data-folder.ts';
 import { LayerPlans } from './layer-plans.ts';
 import type { LayerShelf } from './layer-shelf.ts';
 import type { Log } from './log.ts';
@@ -37,6 +38,7 @@ export interface OpenRepositories {
  * @param parts.fail called when the replication thread dies
  */
 export function openRepositories(parts: {
+  readonly folder: Pick<DataFolder, 'path'>;
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
@@ -62,7 +64,7 @@ export function openRepositories(parts: {
     },
   });
   const storage: OpenStorage = openStorage({
-    ...{ adapters: ADAPTERS, catalog, bootId, clock, barrier },
+    ...{ adapters: ADAPTERS, catalog, bootId, clock, barrier, ownFolder: parts.folder.path },
     // Those of the pool, the one that replicates, and this one.
     workers: workers + 2,
     log: log.child({ name: 'storage' }),

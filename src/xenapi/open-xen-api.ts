@@ -11,8 +11,10 @@ import fastify, {
 import type { Control, EventRecord } from '../control/index.ts';
 import { Fault } from '../errors/index.ts';
 import { Alarms } from './alarms/alarms.ts';
+import type { Caller } from './call.ts';
 import type { Ref } from './datamodel/description.ts';
 import { OBJECT_CLASSES } from './datamodel/index.ts';
+import { mayAs } from './datamodel/roles.ts';
 import { VDI } from './datamodel/vdi.ts';
 import { diskNameOf, diskOf } from './disks/disk.ts';
 import { VDISK_SR } from './disks/vdisk-sr.ts';
@@ -58,7 +60,7 @@ export interface XenApi {
   readonly app: FastifyInstance;
   /**
    * The disk that an NBD client asks for; undefined: there is none.
-   * @throws Fault PERMISSION_DENIED: the session is none
+   * @throws Fault PERMISSION_DENIED: the session is none, or may not read disks
    */
   readonly diskOf: (asked: {
     readonly uuid: string;
@@ -135,7 +137,7 @@ function serverOf(options: XenApiOptions, shared: Shared, table: MessageTable): 
     failed: (method, error) => xen.log(`${method} failed`, error),
   });
   const app = fastify({
-    loggerInstance: logger,
+    loggerInstance: logger.child({}, { serializers: { req: requestInLog } }),
     ...(tls === undefined ? {} : { https: { ...tls, handshakeTimeout: HEADERS_MS } }),
     requestTimeout: 0, // an image takes as long as it takes, and each kind of body has its own time
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -159,6 +161,12 @@ function serverOf(options: XenApiOptions, shared: Shared, table: MessageTable): 
   return app;
 }
 
+/** Without the query, which has sessions in it. */
+function requestInLog({ method, url, ip }: FastifyRequest) {
+  const [path] = url.split('?', 1);
+  return { method, path, remoteAddress: ip };
+}
+
 function credentialsOf({ headers, url, ip: address }: FastifyRequest) {
   const question = url.indexOf('?');
   const query = new URLSearchParams(question === -1 ? '' : url.slice(question + 1));
@@ -170,11 +178,19 @@ function diskOfSession(
   sessions: Sessions,
   { uuid, session }: { readonly uuid: string; readonly session: Ref },
 ) {
-  try {
-    sessions.callerOf(session);
-  } catch (cause) {
-    throw new Fault('PERMISSION_DENIED', 'there is no such session', {}, { cause });
+  const { role } = callerOf(sessions, session);
+  // The name of an export can be made up by whoever knows a uuid: it opens to those who may be told it.
+  if (!mayAs(role, VDI.messages.get_nbd_info.role)) {
+    throw new Fault('PERMISSION_DENIED', `${role} may not read disks`);
   }
   const ref = xen.objects.byUuid(VDI.name, uuid);
   return ref === undefined ? undefined : { disk: diskNameOf(xen, diskOf(xen, ref)) };
+}
+
+function callerOf(sessions: Sessions, session: Ref): Caller {
+  try {
+    return sessions.callerOf(session);
+  } catch (cause) {
+    throw new Fault('PERMISSION_DENIED', 'there is no such session', {}, { cause });
+  }
 }

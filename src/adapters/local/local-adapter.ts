@@ -1,11 +1,12 @@
 /** Folders as repositories: finding, marking and attaching them. */
 import { randomUUID } from 'node:crypto';
 import { open, readdir, realpath, rm, stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { MAXIMUM_DEVICE_BYTES } from '../../block/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import {
   type Adapter,
+  type AdapterParts,
   type ArrayInfo,
   type Connection,
   capabilities,
@@ -50,6 +51,7 @@ export const localAdapter: Adapter = {
       checkNotCancelled(options.signal);
       const path = pathOf(connection);
       const folder = await folderAt(path);
+      if (options.create === true) await refuseOwn(folder, parts);
       const writer = await untilNobodyWrites(folder, OTHER_WRITERS_WAIT_MS);
       if (writer !== undefined) {
         const message = `process ${writer.pid} (${writer.program}) writes to files in ${folder}`;
@@ -92,6 +94,22 @@ async function folderAt(path: string): Promise<string> {
     field: 'path',
     value: path,
     expected: 'a folder that is there: mounted, and made',
+  });
+}
+
+/**
+ * Who may make repositories and see what lies in them would read the token and the catalog there, and change what
+ * hooks run.
+ * @throws ArrayError INVALID_ARGUMENT
+ */
+async function refuseOwn(folder: string, { ownFolder }: AdapterParts): Promise<void> {
+  if (ownFolder === undefined) return;
+  const own = await realpath(ownFolder);
+  if (!`${folder}${sep}`.startsWith(`${own}${sep}`)) return;
+  throw new ArrayError('INVALID_ARGUMENT', `${folder} is in the data folder of the service`, {
+    field: 'path',
+    value: folder,
+    expected: 'a folder outside of the data folder',
   });
 }
 

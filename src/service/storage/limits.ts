@@ -17,3 +17,6 @@ export const LISTED_VOLUMES = 1000;
 
 /** Records of volumes that are read at once, where all of a repository are gone through. */
 export const VOLUMES_READ_AT_ONCE = 1000;
+
+/** Milliseconds that detaching a repository waits for what is being deleted in it in the background. */
+export const COLLECT_TIME_MAX = 10_000;

@@ -33,6 +33,8 @@ export interface StorageOptions {
   readonly clock: Clock;
   readonly log: AdapterLog;
   readonly initiatorName: string;
+  /** The service's data folder. */
+  readonly ownFolder?: string;
   readonly barrier: Barrier;
   readonly toWorkers: RepositoryWorkers;
   readonly connections: (exportName: string) => number;
@@ -63,7 +65,7 @@ export function openStorage(options: StorageOptions): OpenStorage {
   const troubled = (what: string, err: unknown): void => log.error({ err }, what);
   const repositories = new AttachedRepositories({
     adapterOf: (kind) => adapters.find((adapter) => adapter.kind === kind),
-    parts: { log, clock: () => performance.now() },
+    parts: { log, clock: () => performance.now(), ownFolder: options.ownFolder },
     ...{ workers: options.toWorkers, initiatorName },
   });
   const store = catalogNodes(catalog);

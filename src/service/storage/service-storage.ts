@@ -3,6 +3,7 @@
  * (src/volumes). Says nothing itself; read volume-operations.ts, snapshot-operations.ts and
  * clone-operations.ts.
  */
+import { setTimeout } from 'node:timers/promises';
 import type {
   AdapterKind,
   AttachedRepository,
@@ -28,6 +29,7 @@ import type {
 import { CloneOperations } from './clone-operations.ts';
 import { emulatedCapabilities } from './emulated-capabilities.ts';
 import { FenceOperations } from './fence-operations.ts';
+import { COLLECT_TIME_MAX } from './limits.ts';
 import { SnapshotOperations } from './snapshot-operations.ts';
 import { inFaults, withWayOut } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
@@ -118,7 +120,10 @@ export class ServiceStorage implements Storage {
   detach(repositoryId: string, { force }: { readonly force: boolean }): Promise<boolean> {
     const { open, repositories } = this.#options;
     return inFaults(async () => {
-      if (!force) this.#refuseAtWork(repositoryId);
+      if (!force) {
+        await this.#collected(repositoryId);
+        this.#refuseAtWork(repositoryId);
+      }
       const inUse = open.reading(({ repository }) => repository === repositoryId);
       if (inUse.length > 0 && !force) {
         throw new Fault(
@@ -135,6 +140,20 @@ export class ServiceStorage implements Storage {
       for (const key of inUse) this.#options.endKey(key);
       return repositories.detach(repositoryId, { force });
     });
+  }
+
+  /**
+   * What deleted volumes and snapshots leave is deleted in the background. Detached before that is done, a repository
+   * that is empty could not be deleted: there would be something on it that nobody knows of.
+   */
+  async #collected(repositoryId: string): Promise<void> {
+    const { catalog, trees } = this.#options;
+    const hidden = catalog.volumeNodes.hidden();
+    if (hidden.every((node) => node.repositoryId !== repositoryId)) return;
+    const over = new AbortController();
+    const patience = setTimeout(COLLECT_TIME_MAX, undefined, { signal: over.signal });
+    await Promise.race([trees.collector.idle(), patience]);
+    over.abort();
   }
 
   /** What an array was asked, or a copy, would end in the middle. */

@@ -1,6 +1,6 @@
 /** XenAPI as a part of the service: its listener, its tick, and how NBD finds its disks. */
 import type { Control, EventRecord } from '../../control/index.ts';
-import { openXenApi, type XenApi, type XenSettings } from '../../xenapi/index.ts';
+import type { XenApi, XenSettings } from '../../xenapi/index.ts';
 import { type Config, splitHostPort, xenapiListen } from '../config/index.ts';
 import { closeHttp, listenHttp } from '../listen-http.ts';
 import type { Log } from '../log.ts';
@@ -56,6 +56,8 @@ export async function startXenApi(
   if (listen === undefined) return undefined;
   const { control, disks, log, uploads } = parts;
   const tls = xenapiTls(config.xenapi.tls);
+  // Three hundred files that a service without it need not read.
+  const { openXenApi } = await import('../../xenapi/index.ts');
   const api = openXenApi({
     ...{ control, disks, temporaryFolder: uploads, settings: settingsOf(config, parts.nbdPort) },
     throughput: parts.traffic,

@@ -55,6 +55,16 @@ export const SESSION = describeClass({
       errors: ['SESSION_AUTHENTICATION_FAILED', 'RBAC_PERMISSION_DENIED'],
       session: false,
     }),
+    slave_local_login: message({
+      parameters: {
+        psecret: parameter('string', 'the secret of the pool: the token of the REST API'),
+      },
+      result: ref('session'),
+      role: 'read-only', // of nobody yet
+      doc: 'Begins a session of this server alone, for who knows the secret of the pool',
+      errors: ['SESSION_AUTHENTICATION_FAILED'],
+      session: false,
+    }),
     logout: message({
       parameters: {},
       result: 'void',

@@ -6,6 +6,9 @@ import { backendFailure, xenError } from '../xen-error.ts';
 /** Fields of faults that say who has it open, not what stands on it. */
 const OPENERS: ReadonlySet<string | undefined> = new Set(['connections', 'volume', 'disk']);
 
+/** Fields of faults that say that its repository is not attached: as the operation sees it, as the storage does. */
+const DETACHED: ReadonlySet<string | undefined> = new Set(['repository.state', 'repository']);
+
 /** @returns what is to be thrown instead: `error` itself unless more is known of it here */
 export function vdiFault(
   error: unknown,
@@ -23,7 +26,7 @@ export function vdiFault(
     case 'EXPORT_NOT_FOUND':
       return xenError('VDI_NOT_AVAILABLE', ref);
     case 'UNAVAILABLE':
-      return field === 'repository.state' ? xenError('SR_HAS_NO_PBDS', sr) : error;
+      return DETACHED.has(field) ? xenError('SR_HAS_NO_PBDS', sr) : error;
     case 'UNREACHABLE':
       return field === 'repository.state' ? xenError('SR_NOT_ATTACHED', sr) : error;
     case 'UNSUPPORTED':

@@ -1,14 +1,13 @@
 /** Who may transfer, and in which task: what imports and exports have in common before they differ. */
-import { BlockError, Fault } from '../../errors/index.ts';
+import { BlockError } from '../../errors/index.ts';
 import type { Caller } from '../call.ts';
 import { mayAs } from '../datamodel/roles.ts';
 import { xenErrorOf } from '../fault-to-xen.ts';
-import type { OpenDisk } from '../ports.ts';
 import type { RunningTask } from '../tasks-port.ts';
-import { XenError, xenError } from '../xen-error.ts';
+import { XenError } from '../xen-error.ts';
 import { credentialsOf } from './credentials.ts';
 import type { Exchange } from './exchange.ts';
-import type { ImagePort, ImageVdi, Login } from './image-port.ts';
+import type { ImagePort, Login } from './image-port.ts';
 import { ClientGone } from './request-body.ts';
 
 export interface ImageRouteOptions {
@@ -118,7 +117,8 @@ async function inTask(
     task.succeed(`<value>${ref}</value>`);
   } catch (error) {
     task.fail(descriptionOf(error, transfer));
-    if (exchange.hasBegun && !isTold(error)) options.log('a transfer that failed', error);
+    const isOurs = !task.signal.aborted && !isTold(error);
+    if (exchange.hasBegun && isOurs) options.log('a transfer that failed', error);
     throw error;
   }
 }
@@ -153,22 +153,5 @@ async function answerFailure(
   } catch (failure) {
     options.log('an answer that could not be given', failure);
     exchange.breakOff();
-  }
-}
-
-/**
- * Opens a VDI for a transfer.
- * @throws XenError VDI_IN_USE; Fault
- */
-export async function openVdi(
-  port: ImagePort,
-  vdi: ImageVdi,
-  options: { readonly write: boolean; readonly task: string },
-): Promise<OpenDisk> {
-  try {
-    return await port.open(vdi, options);
-  } catch (error) {
-    if (!(error instanceof Fault && error.code === 'IN_USE')) throw error;
-    throw xenError('VDI_IN_USE', vdi.ref, 'copy');
   }
 }

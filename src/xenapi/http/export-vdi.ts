@@ -2,13 +2,7 @@
 
 import type { ImageFormat } from '../images/index.ts';
 import { type BaseDisk, exportImage, exportRefusal, imageFormatOf } from '../images/index.ts';
-import {
-  type ImageRouteOptions,
-  openVdi,
-  Refusal,
-  type Transfer,
-  withTransfer,
-} from './admission.ts';
+import { type ImageRouteOptions, Refusal, type Transfer, withTransfer } from './admission.ts';
 import type { Exchange } from './exchange.ts';
 import type { ImageVdi } from './image-port.ts';
 import { TRANSFER_IDLE_MS } from './limits.ts';
@@ -76,7 +70,7 @@ async function send(
 ): Promise<void> {
   await using disks = new AsyncDisposableStack();
   const open = async (what: ImageVdi) => {
-    const disk = await openVdi(port, what, { write: false, task: task.ref });
+    const disk = await port.open(what, { write: false, task: task.ref });
     disks.defer(() => disk.close());
     return { device: disk.device, uuid: what.uuid };
   };

@@ -55,7 +55,7 @@ export interface ImagePort {
 
   /**
    * Nothing deletes, reverts or resizes it until it is closed; `current_operations` of the VDI may say so.
-   * @throws Fault or XenError, as DiskPort.open
+   * @throws XenError VDI_IN_USE, SR_HAS_NO_PBDS …: why not now
    */
   open(vdi: ImageVdi, options: { readonly write: boolean; readonly task: Ref }): Promise<OpenDisk>;
   /**

@@ -9,13 +9,7 @@ import type { Caller } from '../call.ts';
 import { type ImageFormat, imageFormatOf, importImage } from '../images/index.ts';
 import type { OpenDisk } from '../ports.ts';
 import { xenError } from '../xen-error.ts';
-import {
-  type ImageRouteOptions,
-  openVdi,
-  Refusal,
-  type Transfer,
-  withTransfer,
-} from './admission.ts';
+import { type ImageRouteOptions, Refusal, type Transfer, withTransfer } from './admission.ts';
 import type { Exchange } from './exchange.ts';
 import type { ImageVdi, SrName } from './image-port.ts';
 import { TRANSFER_IDLE_MS } from './limits.ts';
@@ -150,7 +144,7 @@ async function fillVdi(
   if (isEmpty && plan.format === 'raw' && !plan.isChunked) return;
   let disk: OpenDisk | undefined;
   try {
-    disk = await openVdi(port, vdi, { write: true, task: task.ref });
+    disk = await port.open(vdi, { write: true, task: task.ref });
     await importImage({
       ...plan,
       body,

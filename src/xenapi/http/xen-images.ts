@@ -8,6 +8,7 @@ import { VDI } from '../datamodel/vdi.ts';
 import { diskNameOf, diskOf } from '../disks/disk.ts';
 import { mayShareVdi } from '../disks/rules.ts';
 import { markFinished } from '../disks/unfinished.ts';
+import { vdiFault } from '../disks/vdi-faults.ts';
 import { xenActor } from '../dispatch/actor.ts';
 import type { ByteRange } from '../images/index.ts';
 import { createVdi } from '../messages/vdi/create.ts';
@@ -98,13 +99,14 @@ export class XenImages implements ImagePort {
     const { promise: done, resolve: close } = Promise.withResolvers<void>();
     const { promise: opened, resolve, reject } = Promise.withResolvers<OpenDisk>();
     const operation = { className: VDI.name, ref, operation: 'copy', task };
+    const disk = diskOf(this.#xen, ref);
     const during = operations.during(operation, mayShareVdi, async () => {
-      const disk = await disks.open(diskNameOf(this.#xen, diskOf(this.#xen, ref)), { write });
+      const open = await disks.open(diskNameOf(this.#xen, disk), { write });
       resolve({
-        device: disk.device,
+        device: open.device,
         close: async () => {
           try {
-            await disk.close();
+            await open.close();
           } finally {
             close();
             await during; // it shows no more
@@ -113,7 +115,9 @@ export class XenImages implements ImagePort {
       });
       await done;
     });
-    during.catch(reject);
+    during.catch((error: unknown) => {
+      reject(vdiFault(error, { ref, sr: disk.record.SR, operation: 'copy' }));
+    });
     return opened;
   }
 

@@ -126,6 +126,20 @@ describe('a repository that is detached', () => {
     expect(storage.isAttached('one')).toBe(true);
   });
 
+  test('is, when what was deleted of it is gone', async () => {
+    const it = await VolumeRig.open({ arrays: { one: new MemoryArray() } });
+    rigs.push(it);
+    await it.createVolume('one', 'a', SIZE);
+    await it.snapshot({ a: 's' });
+    await it.deleteSnapshot('s');
+    await it.deleteVolume('a');
+    const { catalog } = it;
+    expect(catalog.volumeNodes.hidden()).not.toEqual([]);
+    expect(await it.storage.storage.detach('one', GENTLY)).toBe(true);
+    expect(catalog.volumeNodes.hidden()).toEqual([]);
+    expect(catalog.arrayLeftovers.ofRepository('one')).toEqual([]);
+  });
+
   test('is not, but by force, while something of it is being changed', async () => {
     const { array, it, storage } = await rig();
     let detached: Promise<boolean> | undefined;

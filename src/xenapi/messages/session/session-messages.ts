@@ -71,6 +71,11 @@ function handlersOf(options: SessionMessagesOptions): Handlers<typeof SESSION> {
       }
       return session.ref;
     },
+    // A pool of one host has one secret that its parts know each other by.
+    slave_local_login: async ({ address }, { psecret }) => {
+      const login = { name: ROOT, password: psecret, address, isLocal: true };
+      return (await sessions.login(login)).ref;
+    },
     logout: ({ caller }) => sessions.end(caller.session),
     local_logout: ({ caller }) => sessions.end(caller.session),
     change_password: ({ caller }, { old_pwd, new_pwd }) =>

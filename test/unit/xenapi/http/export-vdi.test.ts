@@ -241,6 +241,7 @@ describe('GET /export_raw_vdi', () => {
     const { end, body } = await answer;
     expect(body.length).toBeLessThan(64 * M);
     if (who === 'task') expect(end).toBe('reset');
+    expect(server.log).toEqual([]);
   });
 
   it('gives up on a client that takes nothing', async () => {

@@ -328,6 +328,22 @@ describe('PUT /import_raw_vdi', () => {
     expect((await answer).status).toBe(200);
   });
 
+  it('is no error of ours when it is cancelled while the disk writes', async () => {
+    const gate = Promise.withResolvers<void>();
+    server.port.wrap = (device) =>
+      new FaultyDevice(device, ({ operation }) => {
+        if (operation !== 'write') return undefined;
+        task.cancel();
+        return { delay: gate.promise };
+      });
+    const answer = put(CONTENT);
+    await until('it is cancelled', () => task.signal.aborted);
+    gate.resolve();
+    expect((await answer).status).toBe(200);
+    expect(task.error).toEqual(['TASK_CANCELLED', task.ref]);
+    expect(server.log).toEqual([]);
+  });
+
   it('gives up on a client that sends nothing', async () => {
     const impatient = await imageServer({ idleMs: 50, lingerMs: 10 });
     try {

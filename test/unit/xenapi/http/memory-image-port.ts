@@ -1,7 +1,6 @@
 /** Sessions, tasks and disks in memory, behind the port that imports and exports ask. */
 import { randomUUID } from 'node:crypto';
 import { type BlockDevice, MemoryDevice } from '../../../../src/block/index.ts';
-import { Fault } from '../../../../src/errors/index.ts';
 import type { Caller } from '../../../../src/xenapi/call.ts';
 import type { Ref, Role } from '../../../../src/xenapi/datamodel/description.ts';
 import type {
@@ -162,8 +161,8 @@ export class MemoryImagePort implements ImagePort {
 
   async open({ ref }: ImageVdi, { write }: { readonly write: boolean }): Promise<OpenDisk> {
     const vdi = this.vdis.get(ref);
-    if (vdi === undefined) throw new Fault('NOT_FOUND', 'there is no such disk');
-    if (this.#writers.has(ref)) throw new Fault('IN_USE', 'somebody has it open');
+    if (vdi === undefined) throw xenError('HANDLE_INVALID', 'VDI', ref);
+    if (this.#writers.has(ref)) throw xenError('VDI_IN_USE', ref, 'copy');
     if (write) this.#writers.add(ref);
     this.opened.push({ ref, write });
     this.open_ += 1;

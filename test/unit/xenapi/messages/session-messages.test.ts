@@ -156,6 +156,14 @@ describe('the class session', () => {
     expect(sessions.users()).toEqual([]);
   });
 
+  it('lets in who knows the secret of the pool, and nobody else', async () => {
+    const ref = await call('session.slave_local_login', TOKEN);
+    expect(await call('session.get_is_local_superuser', ref, ref)).toBe(true);
+    await call('session.local_logout', ref);
+    const [code, user] = await refusal('session.slave_local_login', `${TOKEN}x`);
+    expect([code, user]).toEqual(['SESSION_AUTHENTICATION_FAILED', 'root']);
+  });
+
   it('changes the password of its user, who must know the old one', async () => {
     const [ref, admin] = [await backup(), await root()];
     const next = `${PASSWORD}2`;
