@@ -3,8 +3,8 @@ import {
   createVolume,
   deleteVolume,
   type RepositoryRecord,
-  type TaskView,
   shortDescription,
+  type TaskView,
 } from '../../../control/index.ts';
 import { Fault } from '../../../errors/index.ts';
 import type { Call } from '../../call.ts';
