@@ -236,13 +236,13 @@ async function events(run: ServiceRun, data: string, rpc: RpcCaller): Promise<vo
 }
 
 async function main(): Promise<void> {
-  const data = await mkdtemp(join(values.folder, 'rootcast-bench-xenapi-'));
+  const folder = await mkdtemp(join(values.folder, 'rootcast-bench-xenapi-'));
+  const [data, location] = [join(folder, 'data'), join(folder, 'sr')];
+  await mkdir(location);
   let run = await startService(data, '127.0.0.1:0');
   try {
     say('resident memory of an empty service', mib(run.residentBytes()));
     let rpc = await caller(run, data);
-    const location = join(data, 'sr');
-    await mkdir(location);
     await fill(rpc, location);
     rpc.close();
     await run.stop();
@@ -259,7 +259,7 @@ async function main(): Promise<void> {
     rpc.close();
   } finally {
     await run.stop();
-    await rm(data, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

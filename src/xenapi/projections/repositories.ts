@@ -9,11 +9,13 @@ import type { Ref } from '../datamodel/description.ts';
 import { PBD } from '../datamodel/pbd.ts';
 import { SM } from '../datamodel/sm.ts';
 import { SR } from '../datamodel/sr.ts';
+import { VDI } from '../datamodel/vdi.ts';
 import { servedTypes } from '../device-config/storage-types.ts';
 import { keepWaitingSecrets } from '../messages/secret/secrets.ts';
 import { allowedOperations } from '../messages/sr/sr-operations.ts';
 import type { AnyRecord, Origin } from '../objects/objects.ts';
 import type { FollowedTable, Projection } from '../objects/projector.ts';
+import { refOf } from '../objects/refs.ts';
 import type { Xen } from '../xen.ts';
 import { hasFact, setFact, withFact } from './kept-facts.ts';
 import { pbdRecord, refOfPbd, refOfSr, srRecord } from './repository-records.ts';
@@ -34,8 +36,6 @@ class RepositoriesProjection implements Projection {
   readonly #shown = new Set<string>();
   /** What was known last: after it is detached it is still so large. By repository. */
   readonly #sizes = new Map<string, { readonly total: number; readonly used: number }>();
-  /** Bytes of volumes whose rows have changed, by their ids: those of a VDI are in its SR's virtual_allocation. */
-  readonly #volumes = new Map<string, number>();
 
   constructor(xen: Xen) {
     this.#xen = xen;
@@ -140,14 +140,13 @@ class RepositoriesProjection implements Projection {
     objects.put(SM.name, refOfSm(name), record, { kind: 'own', id: name });
   }
 
+  /** How much is allocated follows from the sizes. Its VDI still has the one of before: its projection comes after this one. */
   #volumeChanged(id: string): void {
     const { objects, control } = this.#xen;
     const volume = control.catalog.volumes.byId(id);
-    if (volume === undefined) this.#volumes.delete(id);
-    else if (this.#volumes.get(id) !== volume.size) {
-      this.#volumes.set(id, volume.size);
-      objects.touch(SR.name, refOfSr(volume.repositoryId));
-    }
+    const shown = objects.find(VDI.name, refOf(VDI.name, id))?.['virtual_size'];
+    if (volume === undefined || shown === undefined || shown === volume.size) return;
+    objects.touch(SR.name, refOfSr(volume.repositoryId));
   }
 
   #measured(id: string): void {

@@ -67,6 +67,7 @@ describeWith([program('qemu-img', 'qemu-utils')], 'xen-api and disks', () => {
     await xapi.callAsync('VDI.resize', clone, 9 * MIB);
     const grown = await xapi.barrier(clone);
     expect(grown['virtual_size']).toBe(9 * MIB);
+    expect(xapi.getObject(sr)['virtual_allocation']).toBe(2 * content.length + 9 * MIB);
     const zeroes = Buffer.alloc(3 * MIB);
     expect(
       firstDifference(await exported(xapi, clone, 'raw'), Buffer.concat([content, zeroes])),
