@@ -57,6 +57,15 @@ describe('tasks of the control plane', () => {
     expect(record(copy.ref)).toMatchObject({ status: 'success', progress: 1 });
   });
 
+  it('are left to the control plane when XenAPI ends', async () => {
+    const copy = work();
+    await copy.begun();
+    server.controlTasks.observe();
+    server.tasks.close();
+    await copy.end();
+    expect(server.rig.control.tasks.get(copy.id)).toMatchObject({ state: 'succeeded' });
+  });
+
   it('fail with what they failed of', async () => {
     const copy = work(); // and nobody looked at it while it ran
     await copy.begun();
