@@ -59,8 +59,9 @@ describe('tasks of the control plane', () => {
 
   it('are left to the control plane when XenAPI ends', async () => {
     const copy = work();
-    await copy.begun();
+    await new Promise(setImmediate); // its work has begun
     server.controlTasks.observe();
+    expect(record(copy.ref).status).toBe('pending');
     server.tasks.close();
     await copy.end();
     expect(server.rig.control.tasks.get(copy.id)).toMatchObject({ state: 'succeeded' });
