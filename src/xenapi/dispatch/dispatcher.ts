@@ -68,9 +68,7 @@ export class Dispatcher<W> {
     const { method, parameters } = request;
     const { table } = this.#options;
     if (method === 'system.listMethods') return { type: set('string'), value: table.names() };
-    if (method.startsWith(IS_ALIVE)) {
-      return { type: 'string', value: method.slice(IS_ALIVE.length) };
-    }
+    if (method.startsWith(IS_ALIVE)) return { type: 'string', value: this.#echo(parameters) };
     const isAsync = method.startsWith(ASYNC);
     const entry = table.get(isAsync ? method.slice(ASYNC.length) : method);
     if (entry?.needsSession === false && !isAsync) return this.#runUnknown(entry, request);
@@ -82,6 +80,11 @@ export class Dispatcher<W> {
     const given = this.#given(entry, caller, parameters.slice(1));
     const work = { request, entry, caller, given };
     return isAsync ? this.#begin(work) : this.#run(work);
+  }
+
+  /** What somebody asks with who only wants to know whether anybody is there. */
+  #echo([first]: readonly W[]): unknown {
+    return first === undefined ? '' : this.#options.unmarshal('string', first, 'value');
   }
 
   #caller({ parameters }: Request<W>): Caller {

@@ -59,11 +59,11 @@ export class Tasks implements TaskBook {
     this.#now = now;
   }
 
-  /** What runs is told to end, and has failed. */
+  /** What runs is told to end, and has failed; but the control plane ends its own. */
   close(): void {
     for (const abort of this.#unseen.values()) abort.abort(xenError(...STOPPED));
     for (const entry of [...this.#entries.values()]) {
-      if (hasEnded(entry)) continue;
+      if (hasEnded(entry) || entry.worker === 'service') continue;
       this.#end(entry, 'failure', { errorInfo: STOPPED });
       entry.abort.abort(xenError(...STOPPED));
     }

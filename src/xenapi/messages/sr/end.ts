@@ -39,10 +39,6 @@ export const destroySr =
   (call, { sr }) =>
     duringSr(xen, call, sr, 'destroy', async () => {
       const stored = storedSr(xen, sr);
-      if (stored.repository === undefined) {
-        // Nothing of it was ever seen: whether it is empty neither.
-        throw xenError('SR_OPERATION_NOT_SUPPORTED', sr);
-      }
       try {
         await letGo(xen, stored);
         await deleteRepository(xen.control, nameNow(xen, stored));

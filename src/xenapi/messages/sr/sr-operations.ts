@@ -114,6 +114,10 @@ function refusalToEnd(
   if (isAttached) return xenError('SR_HAS_PBD', ref);
   if (operation === 'forget') return undefined;
   if (pbds.length === 0) return xenError('SR_HAS_NO_PBDS', ref);
+  // Introduced, and never plugged: nothing of it was ever seen, whether it is empty neither.
+  if (objects.origin(SR.name, ref).kind !== 'repository') {
+    return xenError('SR_OPERATION_NOT_SUPPORTED', ref);
+  }
   const isFull = (record['VDIs'] as readonly Ref[]).some(
     (vdi) => objects.find('VDI', vdi)?.['managed'] !== false,
   );

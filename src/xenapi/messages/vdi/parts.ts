@@ -7,6 +7,7 @@ import type { Disk, VdiRecord } from '../../disks/disk.ts';
 import { mayShareVdi, refusalOf } from '../../disks/rules.ts';
 import { situationOf } from '../../disks/situation.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
+import { VDISK_SR } from '../../disks/vdisk-sr.ts';
 import type { Xen } from '../../xen.ts';
 import { XenError, xenError } from '../../xen-error.ts';
 
@@ -75,7 +76,8 @@ export function doingInSr<T>(
  */
 export function pluggedRepository({ objects, control }: Xen, sr: Ref): RepositoryRecord {
   const { kind, id } = objects.origin('SR', sr);
-  if (kind !== 'repository') throw xenError('SR_OPERATION_NOT_SUPPORTED', sr);
+  if (sr === VDISK_SR) throw xenError('SR_OPERATION_NOT_SUPPORTED', sr);
+  if (kind !== 'repository') throw xenError('SR_HAS_NO_PBDS', sr); // introduced, and never plugged
   const repository = control.catalog.repositories.byId(id);
   if (repository === undefined) throw xenError('HANDLE_INVALID', 'SR', sr);
   if (control.storage.isAttached(id)) return repository;

@@ -220,6 +220,11 @@ describe('messages that follow from the fields', () => {
     expect(names).toEqual([...names].sort());
   });
 
+  it('give back what they are asked with, to see whether anybody is there', async () => {
+    expect(await call('system.isAlive:x', 'anybody?')).toBe('anybody?');
+    expect(await call('system.isAlive:x')).toBe('');
+  });
+
   it('make an object of a struct, whose missing members have their defaults', async () => {
     await call('Book.create', SESSION, { shelf: SHELF_1, pages: 3 });
     expect(told).toEqual([JSON.stringify({ shelf: SHELF_1, pages: 3, cover: 'soft' })]);

@@ -284,6 +284,15 @@ describe('SR.introduce', () => {
     expect(rig.control.catalog.xenObjects.all('SR')).toEqual([]);
   });
 
+  it('shows that it cannot be destroyed as long as nothing is known of it', async () => {
+    const ref = await rig.introduce('');
+    await rig.createPbd(ref, { location: rig.path('c') });
+    expect(await rig.refusal('SR.destroy', ref)).toEqual(['SR_OPERATION_NOT_SUPPORTED', ref]);
+    const { allowed_operations: allowed } = await rig.sr(ref);
+    expect(allowed).toContain('forget');
+    expect(allowed).not.toContain('destroy');
+  });
+
   it('of a folder in which nothing lies makes it one when it is plugged, under that uuid', async () => {
     const uuid = '11111111-2222-3333-4444-555555555555';
     const ref = await rig.introduce(uuid);

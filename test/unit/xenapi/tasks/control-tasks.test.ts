@@ -57,6 +57,16 @@ describe('tasks of the control plane', () => {
     expect(record(copy.ref)).toMatchObject({ status: 'success', progress: 1 });
   });
 
+  it('are left to the control plane when XenAPI ends', async () => {
+    const copy = work();
+    await new Promise(setImmediate); // its work has begun
+    server.controlTasks.observe();
+    expect(record(copy.ref).status).toBe('pending');
+    server.tasks.close();
+    await copy.end();
+    expect(server.rig.control.tasks.get(copy.id)).toMatchObject({ state: 'succeeded' });
+  });
+
   it('fail with what they failed of', async () => {
     const copy = work(); // and nobody looked at it while it ran
     await copy.begun();

@@ -24,6 +24,17 @@ const introducing = (location: string, more: { uuid?: string; label?: string } =
 ];
 
 describe('VDI.forget and VDI.introduce', () => {
+  it('want an SR that is plugged', async () => {
+    const given = ['', 'new', '', 'file', '', false, new Map()];
+    const introduced = (await rig.call('SR.introduce', ...given)) as Ref;
+    const refusal = ['SR_HAS_NO_PBDS', introduced];
+    const struct = { SR: introduced, virtual_size: 512, type: 'user', other_config: new Map() };
+    const flags = { sharable: false, read_only: false };
+    expect(await rig.refusal('VDI.create', { ...struct, ...flags })).toEqual(refusal);
+    const vdi = await rig.vdi(sr);
+    expect(await rig.refusal('VDI.copy', vdi, introduced, NULL_REF, NULL_REF)).toEqual(refusal);
+  });
+
   it('drop the record and show it again, and leave the volume', async () => {
     const vdi = await rig.vdi(sr, { name_label: 'Data', tags: ['kept'] });
     const snapshot = (await rig.call('VDI.snapshot', vdi)) as Ref;
