@@ -9,7 +9,7 @@ import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectNbd } from '../../../src/nbd/client/index.ts';
 import { makeTlsFiles } from '../../support/nbd-tls-files.ts';
-import { describeWith, program } from '../../support/requires.ts';
+import { describeWith, program, slow } from '../../support/requires.ts';
 import { ServiceProcess } from '../../support/service-process.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
@@ -194,10 +194,8 @@ function readLink(path: string): string {
   }
 }
 
-/** Node looks at the heads of requests every half a minute. */
-const SLOW = process.env['ROOTCAST_SLOW'] === '1';
-
-describe.skipIf(!SLOW)('a client that sends a byte a second', () => {
+// Node looks at the heads of requests every half a minute.
+describeWith([slow()], 'a client that sends a byte a second', () => {
   let service: ServiceProcess;
 
   beforeAll(async () => {
