@@ -64,7 +64,11 @@ function refuseSnapshots({ control, objects }: Xen, { ref, id }: StoredSr): void
   const count = snapshots.count(id);
   if (count === 0 && volumeNodes.ofRepository(id).length === 0) return;
   if (objects.require(SR, ref).other_config.get(FORGET_SNAPSHOTS_KEY) === 'true') return;
-  const reason = `It has snapshots or clones (${count} snapshots), which could not be found again: delete them, or set other_config:${FORGET_SNAPSHOTS_KEY}=true`;
+  const what =
+    count > 0
+      ? `${count} snapshots`
+      : 'volumes whose blocks lie in several layers (clones, and what had snapshots)';
+  const reason = `It has ${what}, which could not be found again: delete them, or set other_config:${FORGET_SNAPSHOTS_KEY}=true`;
   throw xenError('OPERATION_NOT_ALLOWED', reason);
 }
 
