@@ -276,7 +276,7 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
       ...{ headerDigest: false, dataDigest: false },
     };
     const quiet = { leaving() {}, ended() {}, attention() {} };
-    const tuning = { timers: REAL_TIME, commandMs: 10_000 };
+    const tuning = { timers: REAL_TIME, commandMs: 60_000 };
     const other = await logIn(login, (link) => new Connection(link, quiet, tuning));
     for (let times = 0; times < 5; times += 1) expect(await other.resetLun(lunOf(lun))).toBe(true);
     other.logout();
