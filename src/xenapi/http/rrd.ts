@@ -1,6 +1,7 @@
 /**
- * Figures over HTTP (xen-api metrics.md): `/rrd_updates` what was recorded since a time, of the host with its SRs, and of
- * VDIs for who asks for them (xapi has none, so nobody else gets what he did not expect); `/host_rrd` and `/sr_rrd` all of it. XML, or JSON for who says `json=true` or takes it by his Accept header.
+ * Figures over HTTP (xen-api metrics.md): `/rrd_updates` what was recorded since a time, of the host with its SRs, and
+ * of VDIs for who asks for them (xapi has none, so nobody else gets what he did not expect); `/host_rrd` and `/sr_rrd`
+ * all of it. XML, or JSON for who says `json=true` or takes it by his Accept header.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mayAs } from '../datamodel/roles.ts';
