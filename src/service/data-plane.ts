@@ -63,7 +63,7 @@ export interface DataPlaneStorage {
   readonly exports: Pick<VolumeExports, 'open' | 'openDisk' | 'list' | 'release'>;
   readonly barrier: Pick<WorkerBarrier, 'receive'>;
   readonly repositories: Pick<AttachedRepositories, 'answer'>;
-  readonly traffic: Pick<TrafficBook, 'layers'>;
+  readonly traffic: Pick<TrafficBook, 'use' | 'release'>;
 }
 
 /** What a machine, or somebody who looks at a vDisk, has opened since the start. */
@@ -94,7 +94,7 @@ export class ServiceDataPlane implements DataPlane, PoolOwner {
 
   constructor(options: ServiceDataPlaneOptions) {
     this.#options = options;
-    this.#layerPlans = new LayerPlans(options.layers, options.storage?.traffic.layers);
+    this.#layerPlans = new LayerPlans(options.layers, options.storage?.traffic);
     this.#figures = new OverlayFigures(options);
   }
 

@@ -80,7 +80,7 @@ export function openRepositories(parts: {
   const replicator = openReplication(storage, barrier, { log, worker: workers, fail });
   const disks = new ServiceDisks({
     ...{ catalog, storage, volumes: parts.repository.data },
-    layers: new LayerPlans(parts.layers, storage.traffic.layers),
+    layers: new LayerPlans(parts.layers, storage.traffic),
     worker: workers + 1,
     answer: (worker, message) => barrier.receive(worker, message),
     onFull: (name, reason) => log.warn({ name, reason }, 'a volume that XenAPI writes is full'),

@@ -20,3 +20,9 @@ export const VOLUMES_READ_AT_ONCE = 1000;
 
 /** Milliseconds that detaching a repository waits for what is being deleted in it in the background. */
 export const COLLECT_TIME_MAX = 10_000;
+
+/**
+ * Volumes, snapshots and layers whose traffic is counted each by itself, 128 bytes for each thread that serves exports;
+ * what is opened beyond that is counted with others of its repository.
+ */
+export const MAX_COUNTED_DISKS = 4096;

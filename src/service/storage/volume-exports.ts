@@ -29,7 +29,7 @@ interface Found {
 
 type Parts = Pick<StorageParts, 'catalog' | 'repositories' | 'trees'> & {
   readonly open: OpenVolumes;
-  readonly traffic: Pick<TrafficBook, 'memoryOf'>;
+  readonly traffic: Pick<TrafficBook, 'use' | 'release'>;
   readonly troubled: (what: string, error: unknown) => void;
 };
 
@@ -118,10 +118,12 @@ export class VolumeExports {
 
   async #open(what: VolumeName | SnapshotName, { name, kind }: Opening): Promise<VolumePlan> {
     this.#parts.repositories.of(what.repositoryId);
-    const traffic = this.#parts.traffic.memoryOf(what.repositoryId);
-    const head = { ...headOf(what, name), traffic };
-    const { key } = head;
+    const { repositoryId } = what;
+    const id = 'snapshotId' in what ? what.snapshotId : what.volumeId;
+    const key = keyOf(what);
     this.#uses.enter(key, name, kind);
+    const traffic = this.#parts.traffic.use({ key, id, repositoryId });
+    const head = { ...headOf(what, name), traffic };
     try {
       const content = await ('snapshotId' in what
         ? this.#openSnapshot(what)
@@ -130,7 +132,7 @@ export class VolumeExports {
       const onlyLooks = !('snapshotId' in what) && (kind === 'look' || kind === 'read');
       return { ...head, volume: content, ...(onlyLooks ? { view: 'read-only' as const } : {}) };
     } catch (error) {
-      this.#uses.leave(key, name);
+      this.#leave(key, name);
       throw error;
     }
   }
@@ -149,7 +151,7 @@ export class VolumeExports {
   /** Whether it was one of a volume. */
   release(key: string, name: string): boolean {
     if (!this.#heads.has(key)) return false;
-    this.#uses.leave(key, name);
+    this.#leave(key, name);
     this.#parts.open.release(key).then(
       () => {
         if (!this.#parts.open.isOpen(key)) this.#heads.delete(key);
@@ -157,6 +159,11 @@ export class VolumeExports {
       (error: unknown) => this.#parts.troubled(`closing ${key}`, error),
     );
     return true;
+  }
+
+  #leave(key: string, name: string): void {
+    this.#uses.leave(key, name);
+    this.#parts.traffic.release(key);
   }
 
   /** What it is made of now, for the workers that have it open; undefined: nobody has. */

@@ -16,7 +16,7 @@ export interface XenApiParts {
   readonly control: Control;
   readonly dataPlane: { resolveWith(resolver: DiskResolver): void };
   readonly disks: ServiceDisks;
-  readonly traffic: Pick<OpenStorage['traffic'], 'ofRepositories' | 'ofLayers'>;
+  readonly traffic: Pick<OpenStorage['traffic'], 'ofRepositories' | 'ofLayers' | 'ofDisks'>;
   /** A folder for what is only on its way. */
   readonly uploads: string;
   readonly nbdPort: number;

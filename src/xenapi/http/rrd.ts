@@ -1,11 +1,19 @@
 /**
- * Figures over HTTP (xen-api metrics.md): `/rrd_updates` what was recorded since a time, of the host with its SRs;
- * `/host_rrd` and `/sr_rrd` all of it. XML, or JSON for who says `json=true` or takes it by his Accept header.
+ * Figures over HTTP (xen-api metrics.md): `/rrd_updates` what was recorded since a time, of the host with its SRs, and
+ * of VDIs for who asks for them (xapi has none, so nobody else gets what he did not expect); `/host_rrd` and `/sr_rrd`
+ * all of it. XML, or JSON for who says `json=true` or takes it by his Accept header.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mayAs } from '../datamodel/roles.ts';
 import type { Objects } from '../objects/objects.ts';
-import { dumpJson, dumpXml, exportJson, exportRows, exportXml } from '../rrd/export-rows.ts';
+import {
+  type Column,
+  dumpJson,
+  dumpXml,
+  exportJson,
+  exportRows,
+  exportXml,
+} from '../rrd/export-rows.ts';
 import type { Figures, Source } from '../rrd/figures.ts';
 import type { RequestSession } from '../sessions/authenticate-request.ts';
 import { XenError } from '../xen-error.ts';
@@ -17,7 +25,8 @@ export interface RrdOptions {
   readonly authenticate: (request: FastifyRequest) => Promise<RequestSession | undefined>;
 }
 
-type Query = ReadonlyMap<string, string>;
+/** Of each name the first counts, but of those that may be repeated. */
+type Query = URLSearchParams;
 
 export function rrdRoutes(app: FastifyInstance, options: RrdOptions): void {
   const { figures, objects } = options;
@@ -75,14 +84,9 @@ function refuse(reply: FastifyReply, status: number, why: string): FastifyReply 
   return reply.status(status).header('content-type', 'text/plain').send(`${why}\n`);
 }
 
-/** The first of each name. */
 function queryOf({ url }: FastifyRequest): Query {
-  const query = new Map<string, string>();
   const mark = url.indexOf('?');
-  for (const [name, value] of new URLSearchParams(mark < 0 ? '' : url.slice(mark))) {
-    if (!query.has(name)) query.set(name, value);
-  }
-  return query;
+  return new URLSearchParams(mark < 0 ? '' : url.slice(mark));
 }
 
 function wantsJson({ headers: { accept = '' } }: FastifyRequest, query: Query): boolean {
@@ -93,19 +97,27 @@ function wantsJson({ headers: { accept = '' } }: FastifyRequest, query: Query): 
 function updates(figures: Figures, query: Query, asJson: boolean): string {
   const start = numberIn(query, 'start', 0);
   const interval = numberIn(query, 'interval', 0);
-  const isHost = query.get('host') === 'true' && (query.get('cf') ?? 'AVERAGE') === 'AVERAGE';
-  const prefix = `AVERAGE:host:${figures.hostUuid}`;
-  const columns = (isHost ? figures.sources() : []).map(({ name, series }) => ({
-    name: `${prefix}:${name}`,
+  const isKept = (query.get('cf') ?? 'AVERAGE') === 'AVERAGE';
+  const columns = (isKept ? columnsFor(figures, query) : []).map(({ name, series }) => ({
+    name: `AVERAGE:${name}`,
     series,
   }));
   const rows = exportRows(columns, figures.sample ?? 0, { start, interval });
   return asJson ? exportJson(rows) : exportXml(rows);
 }
 
+function columnsFor(figures: Figures, query: Query): readonly Column[] {
+  const prefix = `host:${figures.hostUuid}`;
+  const host = query.get('host') === 'true' ? figures.sources() : [];
+  const ofHost = host.map(({ name, series }) => ({ name: `${prefix}:${name}`, series }));
+  if (query.get('vdi') === 'true') return [...ofHost, ...figures.vdiColumns()];
+  const uuids = query.getAll('vdi_uuid');
+  return uuids.length === 0 ? ofHost : [...ofHost, ...figures.vdiColumns(new Set(uuids))];
+}
+
 function numberIn(query: Query, name: string, byDefault: number): number {
   const text = query.get(name);
-  if (text === undefined) return byDefault;
+  if (text === null) return byDefault;
   if (/^-?\d{1,15}(\.\d*)?$/.test(text)) return Number(text);
   throw new BadQuery(`${name} must be a number of seconds`);
 }

@@ -1,6 +1,7 @@
 /**
  * The figures that clients draw (xen-api metrics.md, xcp-rrdd): of the host, and of each SR as sources of the host whose
- * names end in the first eight digits of the SR's uuid. They are kept in memory, and begin anew with the service.
+ * names end in the first eight digits of the SR's uuid; of VDIs besides, apart from them (vdi-figures.ts). They are kept
+ * in memory, and begin anew with the service.
  */
 import { loadavg } from 'node:os';
 import type { RecordOf, Ref, ValueOf } from '../datamodel/description.ts';
@@ -11,9 +12,12 @@ import type { HostFacts } from '../projections/host-facts.ts';
 import { HOST_REF } from '../projections/site-records.ts';
 import type { Xen } from '../xen.ts';
 import { xenError } from '../xen-error.ts';
+import type { Column } from './export-rows.ts';
 import { MAX_RRD_SOURCES, RRD_SAMPLE_SECONDS } from './limits.ts';
+import { difference, RATES, type Span } from './rates.ts';
 import { Series } from './series.ts';
 import type { ThroughputPort, Transferred } from './throughput-port.ts';
+import { VdiFigures } from './vdi-figures.ts';
 
 export type DataSource = ValueOf<typeof DATA_SOURCE>;
 
@@ -40,52 +44,20 @@ interface SrCounters {
   before: Transferred | undefined;
 }
 
-const MEBIBYTE = 2 ** 20;
 const KIBIBYTE = 1024;
-
-/** Figures of an SR, of what passed in so many seconds. */
-const OF_SR: readonly {
-  readonly name: string;
-  readonly units: string;
-  readonly what: string;
-  readonly of: (passed: Transferred, seconds: number) => number;
-}[] = [
-  {
-    ...{ name: 'io_throughput_read', units: 'MiB/s', what: 'read from' },
-    of: ({ bytesRead }, seconds) => bytesRead / MEBIBYTE / seconds,
-  },
-  {
-    ...{ name: 'io_throughput_write', units: 'MiB/s', what: 'written to' },
-    of: ({ bytesWritten }, seconds) => bytesWritten / MEBIBYTE / seconds,
-  },
-  {
-    ...{ name: 'io_throughput_total', units: 'MiB/s', what: 'read from and written to' },
-    of: ({ bytesRead, bytesWritten }, seconds) => (bytesRead + bytesWritten) / MEBIBYTE / seconds,
-  },
-  {
-    ...{ name: 'iops_read', units: 'requests/s', what: 'read requests of' },
-    of: ({ readRequests }, seconds) => readRequests / seconds,
-  },
-  {
-    ...{ name: 'iops_write', units: 'requests/s', what: 'write requests of' },
-    of: ({ writeRequests }, seconds) => writeRequests / seconds,
-  },
-  {
-    ...{ name: 'iops_total', units: 'requests/s', what: 'requests of' },
-    of: ({ readRequests, writeRequests }, seconds) => (readRequests + writeRequests) / seconds,
-  },
-];
 
 export class Figures {
   readonly #options: FiguresOptions;
   readonly #sources = new Map<string, Source>();
   readonly #counters = new Map<Ref, SrCounters>();
+  readonly #vdis: VdiFigures;
   /** The number of the last sample: its time by RRD_SAMPLE_SECONDS; undefined: there is none. */
   #sample: number | undefined;
   #sampledAt = 0;
 
   constructor(options: FiguresOptions) {
     this.#options = options;
+    this.#vdis = new VdiFigures(options.xen);
   }
 
   /** Of the last sample; undefined: nothing was recorded yet. */
@@ -110,6 +82,7 @@ export class Figures {
     const span = { from, to: sample, seconds: before === undefined ? undefined : seconds };
     this.#sampleHost(span);
     this.#sampleSrs(span);
+    this.#vdis.observe(span, this.#options.throughput.ofDisks());
   }
 
   /** Of the host, those of its SRs among them. */
@@ -140,6 +113,14 @@ export class Figures {
     return sr === undefined ? all : all.filter((source) => source.sr === sr);
   }
 
+  /**
+   * Of VDIs, as they are told of in `/rrd_updates`: `vdi:UUID:NAME`.
+   * @param uuids undefined: of all of which something is recorded
+   */
+  vdiColumns(uuids?: ReadonlySet<string>): readonly Column[] {
+    return this.#vdis.columns(uuids);
+  }
+
   #sampleHost(span: Span): void {
     const { host } = this.#options;
     const [load = 0] = loadavg();
@@ -167,7 +148,7 @@ export class Figures {
     const suffix = this.#suffixOf(sr);
     if (suffix === undefined) return;
     const passed = before && span.seconds !== undefined ? difference(before, now) : undefined;
-    for (const { name, units, what, of } of OF_SR) {
+    for (const { name, units, what, of } of RATES) {
       const value = passed === undefined ? Number.NaN : of(passed, span.seconds ?? 1);
       this.#push(`${name}_${suffix}`, `${units} ${what} SR ${suffix}`, units, span, value, sr);
     }
@@ -228,24 +209,6 @@ export class Figures {
     }
     return sum;
   }
-}
-
-/** Samples after `from` up to `to`, and the time that has passed in them; undefined: it is not known. */
-interface Span {
-  readonly from: number;
-  readonly to: number;
-  readonly seconds: number | undefined;
-}
-
-/** Counters that have become smaller began anew (a machine is gone, a worker died): nothing is known then. */
-function difference(before: Transferred, now: Transferred): Transferred | undefined {
-  const passed = {
-    bytesRead: now.bytesRead - before.bytesRead,
-    bytesWritten: now.bytesWritten - before.bytesWritten,
-    readRequests: now.readRequests - before.readRequests,
-    writeRequests: now.writeRequests - before.writeRequests,
-  };
-  return Object.values(passed).some((value) => value < 0) ? undefined : passed;
 }
 
 function dataSource({ name, description, units, last }: Source): DataSource {

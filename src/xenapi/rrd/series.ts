@@ -19,6 +19,9 @@ export const ARCHIVES: readonly Archive[] = [
   { step: 86_400, rows: 366 },
 ];
 
+/** Of VDIs there may be many, and they are dropped when they rest: two hours are all that is kept of them. */
+export const VDI_ARCHIVES: readonly Archive[] = ARCHIVES.slice(0, 2);
+
 interface Rows {
   readonly archive: Archive;
   readonly values: Float32Array;
@@ -28,10 +31,15 @@ interface Rows {
 }
 
 export class Series {
-  readonly #rows: readonly Rows[] = ARCHIVES.map((archive) => ({
-    ...{ archive, sum: 0, count: 0 },
-    values: new Float32Array(archive.rows).fill(Number.NaN),
-  }));
+  readonly #rows: readonly Rows[];
+
+  /** @param archives some of ARCHIVES: in the others nothing is known */
+  constructor(archives = ARCHIVES) {
+    this.#rows = archives.map((archive) => ({
+      ...{ archive, sum: 0, count: 0 },
+      values: new Float32Array(archive.rows).fill(Number.NaN),
+    }));
+  }
 
   /** The figure was `value` in all samples after number `from` up to `to`. NaN: it is not known. */
   push(from: number, to: number, value: number): void {

@@ -13,4 +13,9 @@ export interface ThroughputPort {
   ofRepositories(): ReadonlyMap<string, Transferred>;
   /** Of versions of vDisks that are read as they are, by others than the machines that have write caches here. */
   ofLayers(): Transferred;
+  /**
+   * Of volumes, snapshots, and layers of vDisks that are read as they are, by their ids: of those that were read or
+   * written since the start. One may begin at 0 again when it was not open for long; it may be missing then, too.
+   */
+  ofDisks(): ReadonlyMap<string, Transferred>;
 }

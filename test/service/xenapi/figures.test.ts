@@ -37,7 +37,9 @@ describe('figures of what NBD clients do', () => {
     service = await ServiceProcess.start({ arguments: ['--workers', '2'] });
     const path = `path=${folder.path}`;
     await service.json('repository', 'create', 'r', '--kind', 'local', '--set', path);
-    await service.json('volume', 'create', 'r/v', '--size', '4m');
+    for (const name of ['r/v', 'r/w']) {
+      await service.json('volume', 'create', name, '--size', '4m');
+    }
     await service.json('vdisk', 'import', join(folder.path, 'base.img'), '--name', 'base');
     rpc = new JsonRpc(service.xenapi, 2);
     await rpc.login('root', service.token);
@@ -49,16 +51,20 @@ describe('figures of what NBD clients do', () => {
     await folder.remove();
   });
 
-  /** Every value that a figure of an SR had, the newest first. */
-  async function values(name: string, sr: SrRecord): Promise<readonly number[]> {
+  async function updates(whose: Record<string, string>): Promise<Updates> {
     const now = Math.floor(Date.now() / 1000);
     const query = new URLSearchParams({
       ...{ session_id: rpc.session, start: String(now - SINCE_SECONDS), cf: 'AVERAGE' },
-      ...{ interval: String(INTERVAL), host: 'true', json: 'true' },
+      ...{ interval: String(INTERVAL), json: 'true', ...whose },
     });
     const response = await fetch(`${service.xenapi}/rrd_updates?${query}`);
     expect(response.status).toBe(200);
-    const { meta, data } = (await response.json()) as Updates;
+    return (await response.json()) as Updates;
+  }
+
+  /** Every value that a figure of an SR had, the newest first. */
+  async function values(name: string, sr: SrRecord): Promise<readonly number[]> {
+    const { meta, data } = await updates({ host: 'true' });
     expect(meta.step).toBe(INTERVAL);
     const ending = `:${name}_${sr.uuid.slice(0, 8)}`;
     const column = meta.legend.findIndex((entry) => entry.endsWith(ending));
@@ -101,6 +107,36 @@ describe('figures of what NBD clients do', () => {
     expect((await most('io_throughput_write', sr)) / writes).toBeCloseTo(1 / 16, 2);
     expect(await most('iops_total', sr)).toBeGreaterThan(Math.max(reads, writes));
     expect(await most('iops_write', ofVdisks())).toBe(0);
+  });
+
+  test('a volume by itself: what is read of it, and not of the one beside it', async () => {
+    const vdis: readonly SrRecord[] = Object.values(await rpc.call('VDI.get_all_records'));
+    const uuid = vdis.find(({ name_label }) => name_label === 'w')?.uuid ?? 'none';
+    const client = await connectNbd(service.uri('volume/r/w'));
+    const block = Buffer.alloc(64 * KIB, 1);
+    // Holes are told of, and not read.
+    for (let at = 0; at < SIZE; at += block.length) await client.write(block, at, PLAIN);
+    const read = `AVERAGE:vdi:${uuid}:iops_read`;
+    const most = (updates: Updates, name: string): number => {
+      const column = updates.meta.legend.indexOf(name);
+      const known = updates.data.map((row) => Number(row.values[column]));
+      return Math.max(0, ...known.filter((value) => !Number.isNaN(value)));
+    };
+    let seen: Updates | undefined;
+    await until('reads are seen', async () => {
+      for (let at = 0; at < SIZE; at += block.length) await client.read(block, at);
+      seen = await updates({ vdi_uuid: uuid });
+      return most(seen, read) > 0;
+    });
+    await client.disconnect();
+    if (seen === undefined) throw new Error('nothing was seen');
+    expect(seen.meta.legend).toHaveLength(6);
+    const name = `AVERAGE:vdi:${uuid}:io_throughput_read`;
+    expect(most(seen, name) / most(seen, read)).toBeCloseTo(1 / 16, 2);
+    // The other one of the repository was read and written before, and each is told of once.
+    const all = (await updates({ vdi: 'true' })).meta.legend;
+    expect(all).toHaveLength(12);
+    expect(all).toContain(read);
   });
 
   test('a vDisk that is looked at, by no machine', async () => {

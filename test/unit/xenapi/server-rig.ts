@@ -92,6 +92,8 @@ export interface ServerRig {
   readonly transferred: Map<string, Transferred>;
   /** What is read of layers as they are. */
   readonly layers: { -readonly [Figure in keyof Transferred]: Transferred[Figure] };
+  /** Of each disk, by its id. */
+  readonly ofDisks: Map<string, Transferred>;
   /** Of a session. */
   readonly ends: Map<Ref, AbortController>;
   close(): Promise<void>;
@@ -141,9 +143,15 @@ function makeParts(xen: Xen): Parts {
   const tasks = new Tasks({ objects, now: () => timers.now() });
   const transferred = new Map<string, Transferred>();
   const layers = { bytesRead: 0, bytesWritten: 0, readRequests: 0, writeRequests: 0 };
-  const throughput = { ofRepositories: () => transferred, ofLayers: () => layers };
+  const ofDisks = new Map<string, Transferred>();
+  const throughput = {
+    ofRepositories: () => transferred,
+    ofLayers: () => layers,
+    // Looked at now, as the service does: a map that goes on would change what was.
+    ofDisks: () => new Map(ofDisks),
+  };
   return {
-    ...{ xen, host, timers, tasks, transferred, layers, ends },
+    ...{ xen, host, timers, tasks, transferred, layers, ofDisks, ends },
     events: new Events(objects, timers, endOf),
     figures: new Figures({ xen, host, throughput, vdiskSr: () => refOf('SR', 'vdisks') }),
     alarms: new Alarms(xen, new MessageBook(xen)),

@@ -19,16 +19,28 @@ const UUID = '0123abcd-0000-4000-8000-000000000001';
 const START = 1_700_000_000;
 const MEBIBYTE = 2 ** 20;
 
+const VDI = describeClass({
+  name: 'VDI',
+  doc: 'A disk',
+  role: 'vm-admin',
+  fields: { uuid: field('string', 'dynamic', 'Its own') },
+  messages: {},
+});
+
 let server: ServerRig;
 let app: FastifyInstance;
 let released = 0;
 beforeEach(async () => {
-  server = await serverRig({ classes: [SR] });
+  server = await serverRig({ classes: [SR, VDI] });
   server.xen.objects.put('SR', refOf('SR', 'r1'), { uuid: UUID }, { kind: 'repository', id: 'r1' });
+  for (const id of ['v1', 'v2']) {
+    server.xen.objects.put('VDI', refOf('VDI', id), { uuid: id }, { kind: 'volume', id });
+  }
   for (let sample = 0; sample < 4; sample++) {
     const bytes = sample * 10 * MEBIBYTE;
     const counters = { bytesRead: bytes, bytesWritten: 0, readRequests: 0, writeRequests: 0 };
     server.transferred.set('r1', counters);
+    for (const id of ['v1', 'v2']) server.ofDisks.set(id, { ...counters, readRequests: sample });
     server.figures.observe((START + 5 * sample) * 1000);
   }
   app = fastify();
@@ -111,7 +123,41 @@ describe('/rrd_updates', () => {
     expect(byAccept.headers['content-type']).toBe('application/json');
   });
 
-  it('has nothing but the host', async () => {
+  it.each([
+    ['', []],
+    ['&vdi_uuid=v1', ['v1']],
+    ['&vdi_uuid=v1&vdi_uuid=v2', ['v1', 'v2']],
+    ['&vdi_uuid=none', []],
+    ['&vdi=true', ['v1', 'v2']],
+    ['&vdi=false', []],
+    ['&vdi=true&cf=MAX', []],
+  ])('has VDIs for who asks: %s', async (asked, uuids) => {
+    const reply = await get(`/rrd_updates?session_id=good&start=${START}&json=true${asked}`);
+    const { meta, data } = reply.json() as {
+      meta: { legend: string[] };
+      data: { t: number; values: string[] }[];
+    };
+    expect(meta.legend).toHaveLength(6 * uuids.length);
+    expect(meta.legend.filter((name) => name.endsWith(':io_throughput_read'))).toEqual(
+      uuids.map((uuid) => `AVERAGE:vdi:${uuid}:io_throughput_read`),
+    );
+    expect(data[0]?.t).toBe(START + 15);
+    if (uuids.length > 0) expect(data[0]?.values[0]).toBe('2.0000');
+  });
+
+  it('has VDIs besides the host, after it', async () => {
+    const { meta } = (await get(`/rrd_updates?${query}&json=true&vdi_uuid=v2`)).json() as {
+      meta: { legend: string[] };
+    };
+    const { meta: before } = (await get(`/rrd_updates?${query}&json=true`)).json() as {
+      meta: { legend: string[] };
+    };
+    expect(meta.legend.slice(0, -6)).toEqual(before.legend);
+    expect(meta.legend.at(-1)).toBe('AVERAGE:vdi:v2:iops_total');
+    expect(before.legend.join()).not.toContain(':vdi:');
+  });
+
+  it('has nothing but the host, and VDIs that are asked for', async () => {
     const reply = await get(`/rrd_updates?session_id=good&start=${START}&json=true`);
     expect(reply.json()).toMatchObject({ meta: { columns: 0, legend: [] } });
   });

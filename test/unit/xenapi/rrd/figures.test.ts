@@ -3,6 +3,11 @@ import type { MachineLive } from '../../../../src/control/index.ts';
 import { describeClass, field } from '../../../../src/xenapi/datamodel/description.ts';
 import { refOf } from '../../../../src/xenapi/objects/refs.ts';
 import { HOST_REF } from '../../../../src/xenapi/projections/site-records.ts';
+import {
+  MAX_RRD_VDIS,
+  RRD_SAMPLE_SECONDS,
+  RRD_VDI_IDLE_SECONDS,
+} from '../../../../src/xenapi/rrd/limits.ts';
 import { ARCHIVES } from '../../../../src/xenapi/rrd/series.ts';
 import { type ServerRig, serverRig } from '../server-rig.ts';
 
@@ -21,9 +26,17 @@ const IDLE: MachineLive = {
   ...{ cacheUsedBytes: 0, cacheFull: false, lastRequestAt: undefined, standsOn: undefined },
 };
 
+const VDI = describeClass({
+  name: 'VDI',
+  doc: 'A disk',
+  role: 'vm-admin',
+  fields: { uuid: field('string', 'dynamic', 'Its own') },
+  messages: {},
+});
+
 let server: ServerRig;
 beforeEach(async () => {
-  server = await serverRig({ classes: [SR] });
+  server = await serverRig({ classes: [SR, VDI] });
   server.xen.objects.put('SR', refOf('SR', 'r1'), { uuid: UUID }, { kind: 'repository', id: 'r1' });
 });
 afterEach(async () => {
@@ -115,6 +128,132 @@ describe('figures of an SR', () => {
     server.transferred.clear();
     server.figures.observe(START + 5000);
     expect(server.figures.sources(refOf('SR', 'r1'))).toEqual([]);
+  });
+});
+
+describe('figures of VDIs', () => {
+  const [finest] = ARCHIVES;
+  const uuidOf = (id: string) => `uuid-of-${id}`;
+
+  function putVdi(id: string): void {
+    const record = { uuid: uuidOf(id) };
+    server.xen.objects.put('VDI', refOf('VDI', id), record, { kind: 'volume', id });
+  }
+
+  /** So much was read of it since the start, by one request a MiB. */
+  const moved = (id: string, mebibytes: number) =>
+    server.ofDisks.set(id, {
+      ...{ bytesRead: mebibytes * MEBIBYTE, readRequests: mebibytes },
+      ...{ bytesWritten: 0, writeRequests: 0 },
+    });
+
+  const observe = (sample: number) => server.figures.observe(START + sample * 5000);
+
+  /** By VDI, the newest values of all its figures, or of one. */
+  function drawn(...uuids: string[]): Record<string, Record<string, number>> {
+    const found: Record<string, Record<string, number>> = {};
+    const columns = server.figures.vdiColumns(uuids.length === 0 ? undefined : new Set(uuids));
+    for (const { name, series } of columns) {
+      const [owner, uuid = '', figure = ''] = name.split(':');
+      expect(owner).toBe('vdi');
+      const value = finest && series.at(finest, server.figures.sample ?? 0);
+      found[uuid] = { ...found[uuid], [figure]: value ?? Number.NaN };
+    }
+    return found;
+  }
+
+  beforeEach(() => {
+    for (const id of ['v1', 'v2', 'v3']) putVdi(id);
+  });
+
+  it('begin when one first moves, with what passed then; one selects by uuid', () => {
+    moved('v2', 1000); // before the first look: nobody knows when
+    observe(0);
+    expect(drawn()).toEqual({});
+    moved('v1', 10);
+    observe(1);
+    const figures = {
+      ...{ io_throughput_read: 2, io_throughput_write: 0, io_throughput_total: 2 },
+      ...{ iops_read: 2, iops_write: 0, iops_total: 2 },
+    };
+    expect(drawn()).toEqual({ [uuidOf('v1')]: figures });
+    moved('v2', 1020);
+    observe(2);
+    expect(Object.keys(drawn()).sort()).toEqual([uuidOf('v1'), uuidOf('v2')]);
+    expect(drawn(uuidOf('v2'))).toMatchObject({ [uuidOf('v2')]: { io_throughput_read: 4 } });
+    expect(drawn(uuidOf('v1'))).toMatchObject({ [uuidOf('v1')]: { iops_total: 0 } });
+    expect(drawn('of-nobody')).toEqual({});
+    // Those who ask for the host get what they got before.
+    expect(server.figures.sources().some(({ name }) => name.includes('uuid-of'))).toBe(false);
+  });
+
+  it('are not known while its counter is away or begins anew', () => {
+    observe(0);
+    moved('v1', 10);
+    observe(1);
+    server.ofDisks.delete('v1');
+    observe(2);
+    expect(drawn()[uuidOf('v1')]?.['iops_read']).toBeNaN();
+    moved('v1', 5);
+    observe(3);
+    expect(drawn()[uuidOf('v1')]?.['iops_read']).toBe(1);
+    moved('v1', 1);
+    observe(4);
+    expect(drawn()[uuidOf('v1')]?.['iops_read']).toBeNaN();
+  });
+
+  it('go with the VDI, and when it has rested for an hour', () => {
+    observe(0);
+    for (const id of ['v1', 'v2', 'of-no-vdi']) moved(id, 10);
+    observe(1);
+    expect(Object.keys(drawn())).toHaveLength(2);
+    server.xen.objects.delete('VDI', refOf('VDI', 'v1'));
+    observe(2);
+    expect(Object.keys(drawn())).toEqual([uuidOf('v2')]);
+    const hour = RRD_VDI_IDLE_SECONDS / RRD_SAMPLE_SECONDS;
+    observe(hour);
+    expect(drawn()).toMatchObject({ [uuidOf('v2')]: { iops_total: 0 } });
+    observe(1 + hour);
+    expect(drawn()).toEqual({});
+    moved('v2', 20);
+    observe(2 + hour);
+    expect(drawn()).toMatchObject({ [uuidOf('v2')]: { iops_total: 2 } });
+  });
+
+  it('are of so many at once: the one that rested longest goes, never one that moves', () => {
+    observe(0);
+    const many = Array.from({ length: MAX_RRD_VDIS }, (_, index) => `many-${index}`);
+    for (const id of many) putVdi(id);
+    for (const id of many) moved(id, 1);
+    observe(1);
+    expect(Object.keys(drawn())).toHaveLength(MAX_RRD_VDIS);
+    moved('many-0', 2);
+    moved('v1', 1);
+    observe(2);
+    const uuids = new Set(Object.keys(drawn()));
+    expect(uuids.size).toBe(MAX_RRD_VDIS);
+    expect([uuidOf('v1'), uuidOf('many-0')].every((uuid) => uuids.has(uuid))).toBe(true);
+    expect(uuids.has(uuidOf('many-1'))).toBe(false);
+    for (const id of [...many, 'v1', 'v2', 'v3']) moved(id, 10);
+    observe(3);
+    expect(new Set(Object.keys(drawn()))).toEqual(uuids);
+  });
+
+  it('of a version are what is read of its layer', () => {
+    const { versions } = server.xen.control.catalog;
+    const sealed = [{ id: 'v3' }] as unknown as ReturnType<typeof versions.ofLayer>;
+    const asked = vi.spyOn(versions, 'ofLayer').mockReturnValue([]);
+    asked.mockImplementation((id) => (id === 'layer' || id === 'merged' ? sealed : []));
+    observe(0);
+    moved('layer', 10);
+    observe(1);
+    expect(drawn()).toMatchObject({ [uuidOf('v3')]: { iops_read: 2 } });
+    // It is made one with another, and is read from that.
+    moved('merged', 5);
+    observe(2);
+    moved('merged', 25);
+    observe(3);
+    expect(drawn()).toMatchObject({ [uuidOf('v3')]: { iops_read: 4 } });
   });
 });
 
