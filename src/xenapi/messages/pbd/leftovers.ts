@@ -13,12 +13,13 @@ export async function leftoversGone(
   repositoryId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { volumeNodes } = control.catalog;
+  const { volumeNodes, arrayLeftovers } = control.catalog;
   const onlyLeftovers = (): boolean => {
     const nodes = volumeNodes.ofRepository(repositoryId);
     const isHidden = ({ volumeId, snapshotId }: (typeof nodes)[number]): boolean =>
       volumeId === undefined && snapshotId === undefined;
-    return nodes.length > 0 && nodes.every(isHidden);
+    const left = nodes.length + arrayLeftovers.ofRepository(repositoryId).length;
+    return left > 0 && nodes.every(isHidden);
   };
   for (let waited = 0; waited < LEFTOVERS_MS && onlyLeftovers(); waited += LEFTOVERS_POLL_MS) {
     if (!control.storage.isAttached(repositoryId)) return; // nothing can be deleted
