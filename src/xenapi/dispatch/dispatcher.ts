@@ -5,10 +5,10 @@
 import { actingAs } from '../../control/index.ts';
 import type { Answer, Call, Caller } from '../call.ts';
 import { type ApiType, type Ref, ref, set } from '../datamodel/description.ts';
-import { mayAs } from '../datamodel/roles.ts';
 import { xenErrorOf } from '../fault-to-xen.ts';
 import type { Objects } from '../objects/objects.ts';
 import { NULL_REF } from '../objects/refs.ts';
+import { permissionName, requireRole } from '../sessions/permissions.ts';
 import type { RunningTask, TaskBook } from '../tasks-port.ts';
 import { XenError, xenError } from '../xen-error.ts';
 import { xenActor } from './actor.ts';
@@ -97,11 +97,7 @@ export class Dispatcher<W> {
 
   #given(entry: Entry, caller: Caller, values: readonly W[]): Record<string, unknown> {
     checkCount(entry, values.length);
-    if (!mayAs(caller.role, entry.role)) {
-      const permission = `${entry.className}.${entry.name}`.toLowerCase();
-      const message = `No permission in user session: it needs ${entry.role}, ${caller.user} is ${caller.role}`;
-      throw xenError('RBAC_PERMISSION_DENIED', permission, message);
-    }
+    requireRole(caller, entry.role, permissionName(entry.className, entry.name));
     const given = argumentsOf(entry, values, this.#options.unmarshal);
     const { objects } = this.#options;
     checkRefs(entry, given, objects, (className) => objects.has(className));
