@@ -52,16 +52,20 @@ export class Dispatcher<W> {
 
   /** @throws XenError, and nothing else */
   async dispatch(request: Request<W>): Promise<Answer> {
-    const { method } = request;
     try {
       return await this.#dispatch(request);
     } catch (error) {
-      const told = xenErrorOf(error, NULL_REF);
-      if (!(error instanceof XenError) && told.code === 'INTERNAL_ERROR') {
-        this.#options.failed(method, error);
-      }
-      throw told;
+      throw this.#told(request, error, NULL_REF);
     }
+  }
+
+  /** What the client is told of an error; of a mistake of ours not only the client. */
+  #told({ method }: Request<W>, error: unknown, task: Ref): XenError {
+    const told = xenErrorOf(error, task);
+    if (!(error instanceof XenError) && told.code === 'INTERNAL_ERROR') {
+      this.#options.failed(method, error);
+    }
+    return told;
   }
 
   async #dispatch(request: Request<W>): Promise<Answer> {
@@ -118,7 +122,7 @@ export class Dispatcher<W> {
     try {
       return { type: entry.result, value: await carryOut(work, task) };
     } catch (error) {
-      throw xenErrorOf(error, task.ref);
+      throw this.#told(request, error, task.ref);
     } finally {
       task.succeed('');
     }
@@ -142,11 +146,7 @@ export class Dispatcher<W> {
       const value = await carryOut(work, task);
       task.succeed(entry.result === 'void' ? '' : this.#options.resultText(entry.result, value));
     } catch (error) {
-      const told = xenErrorOf(error, task.ref);
-      if (!(error instanceof XenError) && told.code === 'INTERNAL_ERROR') {
-        this.#options.failed(request.method, error);
-      }
-      task.fail(told.description);
+      task.fail(this.#told(request, error, task.ref).description);
     }
   }
 }

@@ -162,6 +162,9 @@ describe('a call', () => {
       'INTERNAL_ERROR',
       'x is undefined',
     ]);
+    expect(told.filter((line) => line.includes('failed'))).toEqual([
+      'Book.move failed: TypeError: x is undefined',
+    ]);
   });
 });
 
