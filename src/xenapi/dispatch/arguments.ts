@@ -45,10 +45,9 @@ export function checkRefs(
   { parameters }: Entry,
   given: Readonly<Record<string, unknown>>,
   objects: Objects,
-  isKept: (className: string) => boolean,
 ): void {
   for (const { name, type } of parameters) {
-    if (typeof type === 'string' || type.kind !== 'ref' || !isKept(type.of)) continue;
+    if (typeof type === 'string' || type.kind !== 'ref' || !objects.has(type.of)) continue;
     const ref = given[name] as string;
     if (name !== 'self' && isNullRef(ref)) continue;
     if (objects.find(type.of, ref) === undefined) throw xenError('HANDLE_INVALID', type.of, ref);

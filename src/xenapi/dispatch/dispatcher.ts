@@ -103,8 +103,7 @@ export class Dispatcher<W> {
     checkCount(entry, values.length);
     requireRole(caller, entry.role, permissionName(entry.className, entry.name));
     const given = argumentsOf(entry, values, this.#options.unmarshal);
-    const { objects } = this.#options;
-    checkRefs(entry, given, objects, (className) => objects.has(className));
+    checkRefs(entry, given, this.#options.objects);
     return given;
   }
 
