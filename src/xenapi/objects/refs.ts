@@ -1,5 +1,5 @@
 /** References: `OpaqueRef:` and a UUID (xen-api ref.ml). */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Ref } from '../datamodel/description.ts';
 
 const PREFIX = 'OpaqueRef:';
@@ -11,6 +11,11 @@ export const NULL_REF: Ref = `${PREFIX}NULL`;
  */
 export function refOf(className: string, id: string): Ref {
   return PREFIX + uuidOf(className, id);
+}
+
+/** Of what stands for nothing that lasts. Of a secure source: nobody guesses one. */
+export function newRef(): Ref {
+  return PREFIX + randomUUID();
 }
 
 /** A UUID (version 8: RFC 9562, section 5.8) of a name. */

@@ -10,6 +10,7 @@ import {
 import { Fault } from '../../errors/index.ts';
 import type { Caller } from '../call.ts';
 import type { Ref } from '../datamodel/description.ts';
+import { newRef } from '../objects/refs.ts';
 import { xenError } from '../xen-error.ts';
 import { FailedLogins } from './failed-logins.ts';
 import {
@@ -37,8 +38,6 @@ export interface LoginRequest {
   readonly originator?: string;
   readonly isLocal?: boolean;
 }
-
-const PREFIX = 'OpaqueRef:';
 
 export class Sessions {
   readonly #control: Control;
@@ -169,7 +168,7 @@ export class Sessions {
     this.#makeRoom(this.#ofUser(name), MAX_SESSIONS_PER_USER);
     const now = this.#control.clock.now();
     const session: Session = {
-      ref: PREFIX + randomUUID(), // of a secure source
+      ref: newRef(),
       uuid: randomUUID(),
       ...{ user: name, role, address, originator, isLocal, createdAt: now, usedAt: now },
       otherConfig: new Map(),

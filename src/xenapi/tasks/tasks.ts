@@ -7,7 +7,7 @@ import type { Caller } from '../call.ts';
 import type { Ref } from '../datamodel/description.ts';
 import { mayAs } from '../datamodel/roles.ts';
 import type { Objects } from '../objects/objects.ts';
-import { NULL_REF } from '../objects/refs.ts';
+import { NULL_REF, newRef } from '../objects/refs.ts';
 import type { NewTask, RunningTask, TaskBook } from '../tasks-port.ts';
 import { xenError } from '../xen-error.ts';
 import {
@@ -230,7 +230,7 @@ export class Tasks implements TaskBook {
     const { caller, subtaskOf = NULL_REF } = task;
     const uuid = randomUUID();
     const entry: TaskEntry = {
-      ...{ ref: `OpaqueRef:${randomUUID()}`, uuid, worker, created: this.#now() },
+      ...{ ref: newRef(), uuid, worker, created: this.#now() },
       name: bounded('label', task.name),
       description: bounded('description', task.description ?? ''),
       subtaskOf: this.#entries.has(subtaskOf) ? subtaskOf : NULL_REF,
