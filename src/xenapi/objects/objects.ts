@@ -131,24 +131,21 @@ export class Objects {
   }
 
   find(className: string, ref: Ref): AnyRecord | undefined {
-    this.#beforeRead();
-    const table = this.#table(className);
+    const table = this.#settled(className);
     const entry = table.entries.get(ref);
     return entry === undefined ? undefined : this.#whole(table, entry);
   }
 
   /** @throws XenError HANDLE_INVALID */
   origin(className: string, ref: Ref): Origin {
-    this.#beforeRead();
-    const entry = this.#table(className).entries.get(ref);
+    const entry = this.#settled(className).entries.get(ref);
     if (entry === undefined) throw xenError('HANDLE_INVALID', className, ref);
     return entry.origin;
   }
 
   /** undefined: no such object. */
   byUuid(className: string, uuid: string): Ref | undefined {
-    this.#beforeRead();
-    return this.#table(className).byUuid.get(uuid);
+    return this.#settled(className).byUuid.get(uuid);
   }
 
   /** A ref or a uuid, as the HTTP handlers take both. @throws XenError HANDLE_INVALID */
