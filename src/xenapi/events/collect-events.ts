@@ -17,25 +17,16 @@ interface EventClass {
   readonly snapshotType: RecordType;
 }
 
-export class EventClasses {
-  readonly #classes: ReadonlyMap<string, EventClass>;
+/** By the name of the class. */
+export type EventClasses = ReadonlyMap<string, EventClass>;
 
-  constructor(descriptions: readonly ClassDescription[]) {
-    this.#classes = new Map(
-      descriptions.map((description) => [
-        description.name,
-        { name: description.name.toLowerCase(), snapshotType: recordType(description) },
-      ]),
-    );
-  }
-
-  get(className: string): EventClass | undefined {
-    return this.#classes.get(className);
-  }
-
-  all(): Iterable<readonly [string, EventClass]> {
-    return this.#classes;
-  }
+export function eventClasses(descriptions: readonly ClassDescription[]): EventClasses {
+  return new Map(
+    descriptions.map((description) => [
+      description.name,
+      { name: description.name.toLowerCase(), snapshotType: recordType(description) },
+    ]),
+  );
 }
 
 /** @param timestamp of all of them */

@@ -8,7 +8,7 @@ import type { EVENT_BATCH } from '../datamodel/event.ts';
 import type { Objects } from '../objects/objects.ts';
 import type { Timers } from '../timers.ts';
 import { XenError, xenError } from '../xen-error.ts';
-import { collectEvents, type Event, EventClasses } from './collect-events.ts';
+import { collectEvents, type Event, type EventClasses, eventClasses } from './collect-events.ts';
 import {
   EVENT_BATCH_MS,
   EVENT_FROM_LONGEST_MS,
@@ -72,7 +72,7 @@ export class Events {
     this.#objects = objects;
     this.#timers = timers;
     this.#endOf = endOf;
-    this.#classes = new EventClasses(objects.classes());
+    this.#classes = eventClasses(objects.classes());
     this.#unfollow = objects.onChange(() => this.#scheduleLook());
   }
 
@@ -104,7 +104,7 @@ export class Events {
   inject(className: string, ref: Ref): string {
     const before = this.#objects.generation;
     const wanted = className.toLowerCase();
-    const [found] = [...this.#classes.all()].find(([, { name }]) => name === wanted) ?? [];
+    const [found] = [...this.#classes].find(([, { name }]) => name === wanted) ?? [];
     if (found === undefined || !this.#objects.touch(found, ref)) {
       throw xenError('HANDLE_INVALID', className, ref);
     }
@@ -179,7 +179,7 @@ export class Events {
 
   #counts(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>();
-    for (const [className, { name }] of this.#classes.all()) {
+    for (const [className, { name }] of this.#classes) {
       counts.set(name, this.#objects.count(className));
     }
     return counts;
