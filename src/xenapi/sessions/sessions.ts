@@ -21,7 +21,7 @@ import {
   MAX_SESSIONS_PER_USER,
   SESSION_UNUSED_MS,
 } from './limits.ts';
-import { LoginTurns } from './login-turns.ts';
+import { type LoginAttempt, LoginTurns } from './login-turns.ts';
 import type { Session } from './session.ts';
 
 export interface SessionsOptions {
@@ -79,10 +79,7 @@ export class Sessions {
   }
 
   /** The same without a session: what asks for the password again. @throws XenError SESSION_AUTHENTICATION_FAILED */
-  async checkPassword(
-    { name, address }: { readonly name: string; readonly address: string },
-    password: string,
-  ): Promise<void> {
+  async checkPassword({ name, address }: LoginAttempt, password: string): Promise<void> {
     const attempt = { name, address };
     if (name.length > MAX_LOGIN_NAME_LENGTH) throw refusal('', 'the name is too long');
     let isBusy = false;
@@ -202,7 +199,7 @@ export class Sessions {
     else for (const session of this.#ofUser(name)) session.role = user.role;
   }
 
-  #tellFailed(attempt: { readonly name: string; readonly address: string }): void {
+  #tellFailed(attempt: LoginAttempt): void {
     const isUser = findXenUser(this.#control, attempt.name) !== undefined;
     const told = this.#failed.note(attempt, isUser, this.#control.clock.now());
     if (told === undefined) return;
