@@ -6,7 +6,7 @@ import type { ApiType } from '../datamodel/description.ts';
 import type { Objects } from '../objects/objects.ts';
 import { isNullRef } from '../objects/refs.ts';
 import { xenError } from '../xen-error.ts';
-import type { Entry } from './entry.ts';
+import type { Entry, Given } from './entry.ts';
 
 /** Reads one value of a type. @throws XenError INVALID_VALUE, INTERNAL_ERROR */
 export type Unmarshal<W> = (type: ApiType, value: W, name: string) => unknown;
@@ -28,7 +28,7 @@ export function argumentsOf<W>(
   { parameters }: Entry,
   values: readonly W[],
   unmarshal: Unmarshal<W>,
-): Record<string, unknown> {
+): Given {
   const given: Record<string, unknown> = {};
   parameters.forEach(({ name, type, byDefault }, index) => {
     const value = values[index];
@@ -41,11 +41,7 @@ export function argumentsOf<W>(
  * Refs must be of objects that are there, or null: handlers need not ask again.
  * @throws XenError HANDLE_INVALID
  */
-export function checkRefs(
-  { parameters }: Entry,
-  given: Readonly<Record<string, unknown>>,
-  objects: Objects,
-): void {
+export function checkRefs({ parameters }: Entry, given: Given, objects: Objects): void {
   for (const { name, type } of parameters) {
     if (typeof type === 'string' || type.kind !== 'ref' || !objects.has(type.of)) continue;
     const ref = given[name] as string;

@@ -3,7 +3,7 @@
  * a task of its own, `Async.` ones in one that clients see.
  */
 import { actingAs } from '../../control/index.ts';
-import type { Answer, Call, Caller } from '../call.ts';
+import type { Answer, Caller } from '../call.ts';
 import { type ApiType, type Ref, ref, set } from '../datamodel/description.ts';
 import { xenErrorOf } from '../fault-to-xen.ts';
 import type { Objects } from '../objects/objects.ts';
@@ -13,7 +13,7 @@ import type { RunningTask, TaskBook } from '../tasks-port.ts';
 import { XenError, xenError } from '../xen-error.ts';
 import { xenActor } from './actor.ts';
 import { argumentsOf, checkCount, checkRefs, type Unmarshal } from './arguments.ts';
-import type { Entry } from './entry.ts';
+import type { AnyCall, Entry, Given } from './entry.ts';
 import type { MessageTable } from './message-table.ts';
 
 export interface Request<W> {
@@ -99,7 +99,7 @@ export class Dispatcher<W> {
     );
   }
 
-  #given(entry: Entry, caller: Caller, values: readonly W[]): Record<string, unknown> {
+  #given(entry: Entry, caller: Caller, values: readonly W[]): Given {
     checkCount(entry, values.length);
     requireRole(caller, entry.role, permissionName(entry.className, entry.name));
     const given = argumentsOf(entry, values, this.#options.unmarshal);
@@ -110,7 +110,7 @@ export class Dispatcher<W> {
   async #runUnknown(entry: Entry, request: Request<W>): Promise<Answer> {
     checkCount(entry, request.parameters.length);
     const given = argumentsOf(entry, request.parameters, this.#options.unmarshal);
-    const stranger = { address: request.address } as Call & { readonly address: string };
+    const stranger = { address: request.address } as AnyCall;
     return { type: entry.result, value: await entry.run(stranger, given) };
   }
 
@@ -154,7 +154,7 @@ interface Work<W> {
   readonly request: Request<W>;
   readonly entry: Entry;
   readonly caller: Caller;
-  readonly given: Readonly<Record<string, unknown>>;
+  readonly given: Given;
 }
 
 /** In a later turn, so that the task's ref is told before anything of it happens. */

@@ -2,6 +2,12 @@
 import type { Call, Stranger } from '../call.ts';
 import type { ApiType, Role } from '../datamodel/description.ts';
 
+/** What a message is carried out with: of one that needs no session it has the address only. */
+export type AnyCall = Call & Stranger;
+
+/** The parameters of a call, by name. */
+export type Given = Readonly<Record<string, unknown>>;
+
 export interface EntryParameter {
   readonly name: string;
   readonly type: ApiType;
@@ -20,7 +26,7 @@ export interface Entry {
   readonly hasAsync: boolean;
   readonly needsSession: boolean;
   readonly isHidden: boolean;
-  readonly run: (call: Call & Stranger, given: Readonly<Record<string, unknown>>) => unknown;
+  readonly run: (call: AnyCall, given: Given) => unknown;
 }
 
 export const needed = (name: string, type: ApiType): EntryParameter => ({

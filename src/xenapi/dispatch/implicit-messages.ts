@@ -15,7 +15,7 @@ import {
 } from '../datamodel/description.ts';
 import type { AnyRecord, Objects } from '../objects/objects.ts';
 import { xenError } from '../xen-error.ts';
-import { type Entry, needed } from './entry.ts';
+import { type AnyCall, type Entry, type Given, needed } from './entry.ts';
 
 /** The struct that a whole object of a class is on the wire. */
 export function recordType({ name, fields }: ClassDescription): RecordType {
@@ -35,8 +35,8 @@ export function implicitMessages(
     if (setField === undefined) setKept(description, of, field, value);
     else setField(of, field, value);
   };
-  const record = (entry: Parameters<Entry['run']>[0], of: Ref): AnyRecord =>
-    implementation.own?.record(entry.caller, of) ?? objects.requireAny(description.name, of);
+  const record = (call: AnyCall, of: Ref): AnyRecord =>
+    implementation.own?.record(call.caller, of) ?? objects.requireAny(description.name, of);
   const parts: Parts = { implementation, objects, record, write };
   return [
     ...listMessages(parts),
@@ -50,7 +50,7 @@ export function implicitMessages(
 interface Parts {
   readonly implementation: Implementation;
   readonly objects: Objects;
-  readonly record: (call: Parameters<Entry['run']>[0], of: Ref) => AnyRecord;
+  readonly record: (call: AnyCall, of: Ref) => AnyRecord;
   readonly write: (of: Ref, field: string, value: unknown) => void;
 }
 
@@ -69,7 +69,7 @@ function reading(
   };
 }
 
-const refIn = (given: Readonly<Record<string, unknown>>): Ref => given['self'] as Ref;
+const refIn = (given: Given): Ref => given['self'] as Ref;
 
 function listMessages(parts: Parts): readonly Entry[] {
   const { implementation, objects, record } = parts;
@@ -77,8 +77,7 @@ function listMessages(parts: Parts): readonly Entry[] {
   const { name: className, fields, listed = true } = description;
   const whole = recordType(description);
   const of = ref(className);
-  const refs = (call: Parameters<Entry['run']>[0]): readonly Ref[] =>
-    own?.refs(call.caller) ?? objects.refs(className);
+  const refs = (call: AnyCall): readonly Ref[] => own?.refs(call.caller) ?? objects.refs(className);
   const messages: Entry[] = [
     reading(parts, 'get_record', [needed('self', of)], whole, (call, given) =>
       record(call, refIn(given)),
@@ -133,14 +132,11 @@ function setters(parts: Parts, name: string, field: Field): readonly Entry[] {
   const className = description.name;
   const self = needed('self', ref(className));
   const role = field.role ?? description.role;
-  const current = (call: Parameters<Entry['run']>[0], of: Ref) => parts.record(call, of)[name];
+  const current = (call: AnyCall, of: Ref) => parts.record(call, of)[name];
   const writing = (
     message: string,
     parameters: Entry['parameters'],
-    change: (
-      call: Parameters<Entry['run']>[0],
-      given: Readonly<Record<string, unknown>>,
-    ) => unknown,
+    change: (call: AnyCall, given: Given) => unknown,
   ): Entry => ({
     ...reading(parts, message, [self, ...parameters], 'void', (call, given) => {
       parts.write(refIn(given), name, change(call, given));
@@ -177,7 +173,7 @@ function setters(parts: Parts, name: string, field: Field): readonly Entry[] {
     );
   }
   if (type.kind === 'set') {
-    const without = (call: Parameters<Entry['run']>[0], given: Readonly<Record<string, unknown>>) =>
+    const without = (call: AnyCall, given: Given) =>
       (current(call, refIn(given)) as readonly unknown[]).filter(
         (member) => member !== given['value'],
       );
