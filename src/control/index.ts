@@ -133,6 +133,7 @@ export type {
   VolumeMapping,
   VolumeName,
 } from './storage-port.ts';
+export { faultOf } from './tasks/task-runner.ts';
 export type {
   BundleHead,
   BundleOrigin,

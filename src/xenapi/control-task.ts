@@ -1,6 +1,6 @@
 /** A task of the control plane inside a message: its progress, its end and its cancelling are the message's. */
-import type { TaskView } from '../control/index.ts';
-import { FAULT_CODES, Fault } from '../errors/index.ts';
+import { faultOf, type TaskView } from '../control/index.ts';
+import { Fault } from '../errors/index.ts';
 import type { Call } from './call.ts';
 import type { Xen } from './xen.ts';
 
@@ -34,10 +34,5 @@ function resultOf(task: TaskRecord, signal: AbortSignal): unknown {
   if (task?.state === 'succeeded') return task.result;
   if (task?.state === 'cancelled' && signal.aborted) throw signal.reason;
   if (task?.error === undefined) throw new Fault('INTERNAL', 'it is not known how the task ended');
-  const { code, message, field, value, expected } = task.error;
-  throw new Fault(FAULT_CODES.find((known) => known === code) ?? 'INTERNAL', message, {
-    ...(field === undefined ? {} : { field }),
-    ...(value === undefined ? {} : { value }),
-    ...(expected === undefined ? {} : { expected }),
-  });
+  throw faultOf(task.error);
 }

@@ -2,7 +2,7 @@
  * Work that outlives its request. A task is a row from start to end; while it runs its progress is
  * kept in memory only, since it is worth nothing after a restart.
  */
-import { Fault, type FaultCode } from '../../errors/index.ts';
+import { FAULT_CODES, Fault, type FaultCode } from '../../errors/index.ts';
 import { currentActor } from '../actor.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { FaultRecord, TaskRecord } from '../catalog/records.ts';
@@ -203,4 +203,21 @@ export function faultRecord(error: unknown): FaultRecord {
     value: details.value,
     expected: details.expected,
   };
+}
+
+/** The other way round: what a task failed with, as it was kept or as it is told. */
+export function faultOf(failure: {
+  readonly code: string;
+  readonly message: string;
+  readonly field?: string | undefined;
+  readonly value?: unknown;
+  readonly expected?: string | undefined;
+}): Fault {
+  const { message, field, value, expected } = failure;
+  const code = FAULT_CODES.find((known) => known === failure.code) ?? 'INTERNAL';
+  return new Fault(code, message, {
+    ...(field === undefined ? {} : { field }),
+    ...(value === undefined ? {} : { value }),
+    ...(expected === undefined ? {} : { expected }),
+  });
 }
