@@ -39,6 +39,12 @@ export function oneOf<T extends string>(row: Row, column: string, words: readonl
   return word;
 }
 
+export function blob(row: Row, column: string): Uint8Array {
+  const value = row[column];
+  if (!(value instanceof Uint8Array)) throw wrong(row, column, 'a blob');
+  return value;
+}
+
 export function json(row: Row, column: string): unknown {
   return JSON.parse(text(row, column));
 }

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { TraceRecord } from './records.ts';
-import { integer, type Row, text } from './row.ts';
+import { blob, integer, type Row, text } from './row.ts';
 
 /** Traces of single boots, by content. */
 export class TraceTable {
@@ -59,12 +59,11 @@ export class TraceTable {
 }
 
 function record(row: Row): TraceRecord {
-  const units = row['units'];
   return {
     contentId: text(row, 'content_id'),
     recordedAt: integer(row, 'recorded_at'),
     machine: text(row, 'machine'),
     unitBytes: integer(row, 'unit_bytes'),
-    units: units instanceof Uint8Array ? units : new Uint8Array(),
+    units: blob(row, 'units'),
   };
 }

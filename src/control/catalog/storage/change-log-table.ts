@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { integer, type Row, text } from '../row.ts';
+import { blob, integer, type Row, text } from '../row.ts';
 
 /** Between which two disks. */
 export interface ChangeStep {
@@ -68,12 +68,11 @@ export class ChangeLogTable {
 }
 
 function record(row: Row): ChangeLog {
-  const bits = row['bits'];
   return {
     fromId: text(row, 'from_id'),
     toId: text(row, 'to_id'),
     repositoryId: text(row, 'repository_id'),
     size: integer(row, 'size'),
-    bits: bits instanceof Uint8Array ? bits : new Uint8Array(),
+    bits: blob(row, 'bits'),
   };
 }
