@@ -4,13 +4,13 @@
  * test/unit/habits/xenapi-calls.test.ts notices when that was forgotten.
  */
 import { join, resolve } from 'node:path';
-import {
-  type ApiType,
-  type ClassDescription,
-  type EnumType,
-  type Field,
-  type Message,
-  ROLES,
+import { XEN_ROLES } from '../src/control/index.ts';
+import type {
+  ApiType,
+  ClassDescription,
+  EnumType,
+  Field,
+  Message,
 } from '../src/xenapi/datamodel/description.ts';
 import { ERRORS } from '../src/xenapi/datamodel/errors.ts';
 import { DATAMODEL } from '../src/xenapi/datamodel/index.ts';
@@ -32,7 +32,7 @@ What is not listed class by class, because it follows from the fields:
 - \`CLASS_message\` for \`CLASS.message\`.
 
 Every message takes the session first, unless marked. A parameter with a default can be left out, with all that follow.
-Roles, each with all that those before it may: ${ROLES.join(', ')}. Every message may also fail with \`SESSION_INVALID\`,
+Roles, each with all that those before it may: ${XEN_ROLES.join(', ')}. Every message may also fail with \`SESSION_INVALID\`,
 \`RBAC_PERMISSION_DENIED\`, \`MESSAGE_PARAMETER_COUNT_MISMATCH\`, \`HANDLE_INVALID\` and \`INTERNAL_ERROR\`.
 `;
 

@@ -41,7 +41,7 @@ export type {
   VolumeRecord,
 } from './catalog/storage/records.ts';
 export type { TrackedDisk } from './catalog/storage/tracked-disk-table.ts';
-export type { XenObjectRecord, XenRole } from './catalog/xen/records.ts';
+export { XEN_ROLES, type XenObjectRecord, type XenRole } from './catalog/xen/records.ts';
 export { type Changes, changesBetween } from './changes/between.ts';
 export { ChangedBlocks } from './changes/changed-blocks.ts';
 export { discardData, forgetChanges } from './changes/discard.ts';

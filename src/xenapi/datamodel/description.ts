@@ -5,17 +5,10 @@
  *
  * Names are XenAPI's, spelled as on the wire.
  */
+import type { XenRole } from '../../control/index.ts';
 
-/** In the order of what they may: each may what those before it may. */
-export const ROLES = [
-  'read-only',
-  'vm-operator',
-  'vm-admin',
-  'vm-power-admin',
-  'pool-operator',
-  'pool-admin',
-] as const;
-export type Role = (typeof ROLES)[number];
+/** Of a user: the catalog keeps it. */
+export type Role = XenRole;
 
 /** `int` has 64 bits on the wire, `int32` a tag of its own in XML-RPC. */
 export type Scalar = 'string' | 'int' | 'int32' | 'float' | 'bool' | 'datetime' | 'void';

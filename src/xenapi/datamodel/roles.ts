@@ -1,6 +1,7 @@
-import { ROLES, type Role } from './description.ts';
+import { XEN_ROLES } from '../../control/index.ts';
+import type { Role } from './description.ts';
 
 /** Whether who has `role` may do what needs `needed`. */
 export function mayAs(role: Role, needed: Role): boolean {
-  return ROLES.indexOf(role) >= ROLES.indexOf(needed);
+  return XEN_ROLES.indexOf(role) >= XEN_ROLES.indexOf(needed);
 }
