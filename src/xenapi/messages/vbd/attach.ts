@@ -46,10 +46,8 @@ export function refusePlug(xen: Xen, plugs: Plugs, ref: Ref, record: VbdRecord):
   const disk = diskOf(xen, record.VDI);
   if (disk.record.SR !== VDISK_SR) pluggedRepository(xen, disk.record.SR);
   if (record.mode === 'RW' && disk.record.read_only) throw xenError('VDI_READONLY', disk.ref);
-  for (const [task, operation] of xen.operations.of(disk.ref)) {
-    if (mayShareVdi(operation) && record.mode === 'RO') continue;
-    throw xenError('OTHER_OPERATION_IN_PROGRESS', 'VDI', disk.ref, operation, task);
-  }
+  const mayGoOn = (running: string): boolean => mayShareVdi(running) && record.mode === 'RO';
+  xen.operations.refuseOther(VDI.name, disk.ref, mayGoOn);
   refuseSharing(xen, plugs, record, disk);
   return disk;
 }
