@@ -12,7 +12,8 @@ import { vdiFault } from '../../disks/vdi-faults.ts';
 import { isNullRef, NULL_REF, refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { madeOf, nameNow, placeIn } from './make.ts';
+import { nameNow } from '../sr/stored-sr.ts';
+import { madeOf, placeIn } from './make.ts';
 import { doingInSr, pluggedRepository } from './parts.ts';
 import { rename } from './setters.ts';
 
