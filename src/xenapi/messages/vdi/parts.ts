@@ -86,6 +86,11 @@ export function pluggedRepository({ objects, control }: Xen, sr: Ref): Repositor
     : xenError('SR_HAS_NO_PBDS', sr);
 }
 
+/** What a VDI is read of: vDisks are there as long as the service is. @throws XenError as `pluggedRepository` */
+export function requireReadable(xen: Xen, sr: Ref): void {
+  if (sr !== VDISK_SR) pluggedRepository(xen, sr);
+}
+
 /** Fields that a clone, a copy and a snapshot have of their source. */
 export const COPIED = [
   ...(['name_label', 'name_description', 'type', 'sharable', 'other_config'] as const),
