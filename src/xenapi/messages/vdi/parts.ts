@@ -92,12 +92,7 @@ export function requireReadable(xen: Xen, sr: Ref): void {
 }
 
 /** Fields that a clone, a copy and a snapshot have of their source. */
-export const COPIED = [
-  ...(['name_label', 'name_description', 'type', 'sharable', 'other_config'] as const),
-  ...(['xenstore_data', 'allow_caching', 'tags'] as const),
-] as const satisfies readonly (keyof VdiRecord)[];
-
-export function copiedFields(record: VdiRecord): Pick<VdiRecord, (typeof COPIED)[number]> {
+export function copiedFields(record: VdiRecord) {
   const { name_label, name_description, type, sharable, other_config } = record;
   const { xenstore_data, allow_caching, tags } = record;
   return {
