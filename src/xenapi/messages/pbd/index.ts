@@ -53,7 +53,6 @@ function srOf({ objects }: Xen, pbd: Ref): Ref {
 function createPbd(xen: Xen): Handlers<typeof PBD>['create'] {
   return (call, { host, SR: sr, device_config: config, other_config: otherConfig }) => {
     checkHost(host);
-    xen.objects.requireAny(SR.name, sr);
     return duringSr(xen, call, sr, 'pbd_create', () => {
       const stored = storedSr(xen, sr);
       const pbd = refOfPbd(stored.id);
