@@ -23,6 +23,14 @@ export class Operations {
     return this.#running.get(ref) ?? NONE;
   }
 
+  /** @throws XenError OTHER_OPERATION_IN_PROGRESS: one runs with the object that may not go on meanwhile */
+  refuseOther(className: string, ref: Ref, mayGoOn: (running: string) => boolean): void {
+    for (const [task, running] of this.of(ref)) {
+      if (mayGoOn(running)) continue;
+      throw xenError('OTHER_OPERATION_IN_PROGRESS', className, ref, running, task);
+    }
+  }
+
   /**
    * Does `work` as an operation of the object.
    * @throws XenError OTHER_OPERATION_IN_PROGRESS: another one runs that does not share it
@@ -38,10 +46,7 @@ export class Operations {
     work: () => T | Promise<T>,
   ): Promise<T> {
     const { className, ref, operation, task } = target;
-    for (const [other, running] of this.of(ref)) {
-      if (mayShare(running, operation)) continue;
-      throw xenError('OTHER_OPERATION_IN_PROGRESS', className, ref, running, other);
-    }
+    this.refuseOther(className, ref, (running) => mayShare(running, operation));
     const running = this.#running.get(ref) ?? new Map<Ref, string>();
     this.#running.set(ref, running.set(task, operation));
     this.#objects.touch(className, ref);

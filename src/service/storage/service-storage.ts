@@ -149,7 +149,9 @@ export class ServiceStorage implements Storage {
   async #collected(repositoryId: string): Promise<void> {
     const { catalog, trees } = this.#options;
     const hidden = catalog.volumeNodes.hidden();
-    if (hidden.every((node) => node.repositoryId !== repositoryId)) return;
+    const isHidden = hidden.some((node) => node.repositoryId === repositoryId);
+    // The record of a node goes before its volumes do.
+    if (!isHidden && catalog.arrayLeftovers.ofRepository(repositoryId).length === 0) return;
     const over = new AbortController();
     const patience = setTimeout(COLLECT_TIME_MAX, undefined, { signal: over.signal });
     await Promise.race([trees.collector.idle(), patience]);

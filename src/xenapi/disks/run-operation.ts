@@ -32,14 +32,19 @@ export async function runOperation(
   }
 }
 
+/** Of what nobody waits for, and nobody cancels. */
+export const UNSTOPPED: Under = {
+  signal: new AbortController().signal,
+  progress: () => undefined,
+};
+
 /** One that is of no use to be cancelled: it undoes what was made. Never throws. */
 export async function undoOperation(
   xen: Pick<Xen, 'control' | 'log'>,
   start: () => TaskView,
 ): Promise<void> {
-  const call = { signal: new AbortController().signal, progress: () => undefined };
   try {
-    await runOperation(xen, call, start);
+    await runOperation(xen, UNSTOPPED, start);
   } catch (error) {
     xen.log('undoing what a message had made', error);
   }

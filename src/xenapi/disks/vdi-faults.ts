@@ -3,6 +3,9 @@ import { Fault } from '../../errors/index.ts';
 import type { Ref } from '../datamodel/description.ts';
 import { backendFailure, xenError } from '../xen-error.ts';
 
+/** sm: VDI Invalid size. */
+export const VDI_SIZE = 79;
+
 /** Fields of faults that say who has it open, not what stands on it. */
 const OPENERS: ReadonlySet<string | undefined> = new Set(['connections', 'volume', 'disk']);
 
@@ -38,6 +41,3 @@ export function vdiFault(
       return error;
   }
 }
-
-/** sm: VDI Invalid size. */
-const VDI_SIZE = 79;

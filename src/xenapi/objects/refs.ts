@@ -33,6 +33,13 @@ export function uuidOf(className: string, id: string): string {
   ].join('-');
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** In small letters, as ours are and as the control plane's ids. */
+export function isUuid(text: string): boolean {
+  return UUID.test(text);
+}
+
 export function isNullRef(ref: Ref): boolean {
   return ref === NULL_REF || ref === '';
 }

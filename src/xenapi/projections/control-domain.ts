@@ -5,8 +5,9 @@ import { VM } from '../datamodel/vm.ts';
 import { emptyRecord } from '../objects/defaults.ts';
 import type { KeptObject } from '../objects/kept-objects.ts';
 import type { Projection } from '../objects/projector.ts';
-import { NULL_REF, refOf, uuidOf } from '../objects/refs.ts';
+import { refOf, uuidOf } from '../objects/refs.ts';
 import type { Xen } from '../xen.ts';
+import { HOST_REF } from './site-records.ts';
 
 const ID = 'dom0';
 
@@ -23,13 +24,12 @@ export function controlDomainProjection({ objects, kept, control }: Xen): Projec
     classes: [VBD.name],
     load: () => {
       const label = `Control domain on host: ${control.serverName}`;
-      const record = { ...emptyRecord(VM), uuid: uuidOf(VM.name, ID), name_label: label };
+      const record = {
+        ...emptyRecord(VM),
+        ...{ uuid: uuidOf(VM.name, ID), name_label: label },
+        ...{ resident_on: HOST_REF, affinity: HOST_REF },
+      };
       objects.put(VM.name, CONTROL_DOMAIN, record, { kind: 'own', id: ID });
-      // Hosts are put by others, perhaps later: there is one.
-      objects.completeWith(VM.name, (_ref, vm) => {
-        const [host = NULL_REF] = objects.has('host') ? objects.refs('host') : [];
-        return { ...vm, resident_on: host, affinity: host };
-      });
       for (const object of kept.all(VBD)) put(object);
     },
     changed: () => undefined,

@@ -15,14 +15,11 @@ import { keepWaitingSecrets } from '../messages/secret/secrets.ts';
 import { allowedOperations } from '../messages/sr/sr-operations.ts';
 import type { AnyRecord, Origin } from '../objects/objects.ts';
 import type { FollowedTable, Projection } from '../objects/projector.ts';
-import { refOf } from '../objects/refs.ts';
+import { isUuid, refOf } from '../objects/refs.ts';
 import type { Xen } from '../xen.ts';
 import { hasFact, setFact, withFact } from './kept-facts.ts';
 import { pbdRecord, refOfPbd, refOfSr, srRecord } from './repository-records.ts';
 import { refOfSm, smRecord } from './sm-records.ts';
-
-/** Others have SRs of their own, under other ids. */
-const REPOSITORY_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function repositoriesProjection(xen: Xen): Projection {
   return new RepositoriesProjection(xen);
@@ -58,7 +55,7 @@ class RepositoriesProjection implements Projection {
   #dropStale(): void {
     const { control, kept } = this.#xen;
     const isStale = (id: string): boolean =>
-      REPOSITORY_ID.test(id) &&
+      isUuid(id) && // others have SRs of their own, under other ids
       control.catalog.repositories.byId(id) === undefined &&
       !hasFact(this.#xen, 'SR', id, 'introduced') &&
       !hasFact(this.#xen, 'SR', id, 'destroyed');

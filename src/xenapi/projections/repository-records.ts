@@ -1,11 +1,12 @@
 /** A repository as an SR and its PBD; and an SR that was introduced, and has no repository yet. */
-import { isNameOf, type RepositoryRecord, shortDescription } from '../../control/index.ts';
+import { isNameOf, type RepositoryRecord } from '../../control/index.ts';
 import { PBD } from '../datamodel/pbd.ts';
 import { SR } from '../datamodel/sr.ts';
 import { SECRET_ENDING, secretKeys } from '../device-config/passwords.ts';
 import type { DeviceConfig, StorageType } from '../device-config/storage-type.ts';
 import { STORAGE_TYPES, typeOfKind } from '../device-config/storage-types.ts';
 import { toDeviceConfig, toTarget, withSmConfig } from '../device-config/translate.ts';
+import { descriptionOf } from '../disks/names.ts';
 import { uuidOfPbdSecret } from '../messages/secret/secrets.ts';
 import { emptyRecord } from '../objects/defaults.ts';
 import { isSame } from '../objects/equal.ts';
@@ -76,8 +77,7 @@ function shownNames({ name, description }: RepositoryRecord, kept: Kept) {
   const { name_label: label, name_description: text } = kept;
   return {
     name_label: typeof label === 'string' && isNameOf(name, label, NAMELESS_SR) ? label : name,
-    name_description:
-      typeof text === 'string' && shortDescription(text) === description ? text : description,
+    name_description: descriptionOf(typeof text === 'string' ? text : undefined, description),
   };
 }
 

@@ -12,7 +12,7 @@ const GENTLY = { force: false };
 
 /** An array that tells in which order it is let go of. */
 class WatchedArray {
-  readonly inner = new MemoryArray({ isNative: true });
+  readonly inner: MemoryArray;
   readonly order: string[] = [];
   /** What it says of its hosts. */
   mappings: object[] = [];
@@ -20,6 +20,12 @@ class WatchedArray {
   ports = 0;
   /** Awaited by every data port that closes. */
   closing: (port: number) => Promise<void> = async () => {};
+  /** Awaited by every deletion of a volume, before it. */
+  deleting: () => Promise<void> = async () => {};
+
+  constructor({ isNative = true } = {}) {
+    this.inner = new MemoryArray({ isNative });
+  }
 
   get adapter() {
     const { adapter } = this.inner;
@@ -29,10 +35,15 @@ class WatchedArray {
         this.order.push('array');
         await array.close();
       };
+      const deleteVolume: typeof array.deleteVolume = async (...given) => {
+        await this.deleting();
+        return array.deleteVolume(...given);
+      };
       const masking = { listMappings: async () => this.mappings };
       return new Proxy(array, {
         get: (target, name) => {
           if (name === 'masking' && this.mappings.length > 0) return masking;
+          if (name === 'deleteVolume') return deleteVolume;
           return name === 'close' ? close : Reflect.get(target, name);
         },
       }) satisfies ArrayControl;
@@ -137,6 +148,32 @@ describe('a repository that is detached', () => {
     expect(catalog.volumeNodes.hidden()).not.toEqual([]);
     expect(await it.storage.storage.detach('one', GENTLY)).toBe(true);
     expect(catalog.volumeNodes.hidden()).toEqual([]);
+    expect(catalog.arrayLeftovers.ofRepository('one')).toEqual([]);
+  });
+
+  test('is, when the array has deleted the last of it, of which no record is left', async () => {
+    const array = new WatchedArray({ isNative: false });
+    const it = await VolumeRig.open({ arrays: { one: array } });
+    rigs.push(it);
+    const { catalog } = it;
+    const wait = Promise.withResolvers<void>();
+    array.deleting = async () => {
+      if (catalog.volumeNodes.hidden().length === 0) await wait.promise;
+    };
+    await it.createVolume('one', 'a', SIZE);
+    await it.snapshot({ a: 's' });
+    await it.deleteSnapshot('s');
+    await it.deleteVolume('a');
+    await expect.poll(() => catalog.volumeNodes.hidden()).toEqual([]);
+    expect(catalog.arrayLeftovers.ofRepository('one')).not.toEqual([]);
+    const detached = it.storage.storage.detach('one', GENTLY);
+    try {
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      expect(it.storage.storage.isAttached('one')).toBe(true);
+    } finally {
+      wait.resolve();
+    }
+    expect(await detached).toBe(true);
     expect(catalog.arrayLeftovers.ofRepository('one')).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 /** The class PBD (xapi_pbd.ml): the one way of the one host to each SR. */
-import { detachRepository, updateRepository } from '../../../control/index.ts';
+import { updateRepository } from '../../../control/index.ts';
 import { type Call, type Handlers, type Implementation, implement } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { PBD } from '../../datamodel/pbd.ts';
@@ -13,6 +13,7 @@ import { refOfPbd, refOfSr, UNREACHABLE_KEY } from '../../projections/repository
 import type { Xen } from '../../xen.ts';
 import { XenError, xenError } from '../../xen-error.ts';
 import { keepWaitingSecrets, uuidOfPbdSecret } from '../secret/secrets.ts';
+import { letGo } from '../sr/end.ts';
 import { checkHost, duringSr, type StoredSr, storedSr } from '../sr/stored-sr.ts';
 import { type GivenTarget, givenTarget } from '../sr/whole-target.ts';
 import { plugPbd } from './plug.ts';
@@ -52,7 +53,6 @@ function srOf({ objects }: Xen, pbd: Ref): Ref {
 function createPbd(xen: Xen): Handlers<typeof PBD>['create'] {
   return (call, { host, SR: sr, device_config: config, other_config: otherConfig }) => {
     checkHost(host);
-    xen.objects.requireAny(SR.name, sr);
     return duringSr(xen, call, sr, 'pbd_create', () => {
       const stored = storedSr(xen, sr);
       const pbd = refOfPbd(stored.id);
@@ -108,11 +108,7 @@ function destroyPbd(xen: Xen): Handlers<typeof PBD>['destroy'] {
         throw xenError('OPERATION_NOT_ALLOWED', 'PBD is currently attached');
       }
       const stored = storedSr(xen, sr);
-      const { repository } = stored;
-      // One that cannot be reached would be attached when it can.
-      if (repository !== undefined && repository.state !== 'detached') {
-        await detachRepository(xen.control, repository.name, { force: false });
-      }
+      await letGo(xen, stored);
       dropPbd(xen, stored);
     });
   };

@@ -37,11 +37,7 @@ export function unplugPbd(xen: Xen): Handlers<typeof PBD>['unplug'] {
 
 /** @throws XenError OTHER_OPERATION_IN_PROGRESS */
 function refuseBusyVdis({ objects, operations }: Xen, sr: Ref): void {
-  for (const vdi of objects.require(SR, sr).VDIs) {
-    for (const [task, running] of operations.of(vdi)) {
-      throw xenError('OTHER_OPERATION_IN_PROGRESS', 'VDI', vdi, running, task);
-    }
-  }
+  for (const vdi of objects.require(SR, sr).VDIs) operations.refuseOther('VDI', vdi, () => false);
 }
 
 /** Of what is open by name; of what else has it in use (vDisks, write caches, tasks) in words. */

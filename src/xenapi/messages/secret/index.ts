@@ -2,6 +2,7 @@
 import { type Implementation, implement, type OwnRecords } from '../../call.ts';
 import type { Ref } from '../../datamodel/description.ts';
 import { SECRET } from '../../datamodel/secret.ts';
+import { isUuid } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
 import { MAX_SECRET_VALUE_LENGTH, MAX_SECRETS } from './limits.ts';
@@ -15,8 +16,6 @@ import {
   secretValue,
 } from './secrets.ts';
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 export function secretMessages(xen: Xen): Implementation {
   const { control, kept } = xen;
   const { catalog } = control;
@@ -26,7 +25,7 @@ export function secretMessages(xen: Xen): Implementation {
       create: (_call, { value, other_config: otherConfig }) =>
         made(xen, control.newId(), value, otherConfig),
       introduce: (_call, { uuid, value, other_config: otherConfig }) => {
-        if (!UUID.test(uuid) || secretByUuid(xen, uuid) !== undefined) {
+        if (!isUuid(uuid) || secretByUuid(xen, uuid) !== undefined) {
           throw xenError('INVALID_VALUE', 'uuid', uuid);
         }
         return made(xen, uuid, value, otherConfig);

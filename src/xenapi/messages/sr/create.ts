@@ -8,6 +8,7 @@ import { withoutPasswords } from '../../device-config/passwords.ts';
 import { storageFailure } from '../../device-config/storage-failure.ts';
 import type { StorageType } from '../../device-config/storage-type.ts';
 import { adapterKind, servedType } from '../../device-config/storage-types.ts';
+import { isUuid } from '../../objects/refs.ts';
 import { hasFact, setFact, withFact } from '../../projections/kept-facts.ts';
 import { refOfSr } from '../../projections/repository-records.ts';
 import type { Xen } from '../../xen.ts';
@@ -20,8 +21,6 @@ import { checkHost } from './stored-sr.ts';
 import { type GivenTarget, probeTarget, wholeTarget } from './whole-target.ts';
 
 type Given = Parameters<Handlers<typeof SR>['create']>[1];
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export const createSr =
   (xen: Xen): Handlers<typeof SR>['create'] =>
@@ -118,7 +117,7 @@ export const introduceSr =
     const type = servedType(xen, given.type);
     const { name_label, name_description, content_type, shared, sm_config } = given;
     const id = given.uuid === '' ? control.newId() : given.uuid;
-    if (!UUID.test(id)) {
+    if (!isUuid(id)) {
       throw xenError('VALUE_NOT_SUPPORTED', 'uuid', id, 'a UUID in small letters is expected');
     }
     if (objects.byUuid(SR.name, id) !== undefined) throw xenError('SR_UUID_EXISTS', id);

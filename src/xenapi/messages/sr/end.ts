@@ -50,7 +50,7 @@ export const destroySr =
     });
 
 /** One that cannot be reached is still to be attached, and tried again and again. */
-async function letGo({ control }: Xen, { repository }: StoredSr): Promise<void> {
+export async function letGo({ control }: Xen, { repository }: StoredSr): Promise<void> {
   if (repository === undefined || repository.state === 'detached') return;
   await detachRepository(control, repository.name, { force: false });
 }

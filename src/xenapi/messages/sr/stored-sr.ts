@@ -5,7 +5,7 @@ import type { Ref } from '../../datamodel/description.ts';
 import { SR } from '../../datamodel/sr.ts';
 import type { StorageOperation } from '../../datamodel/storage-records.ts';
 import type { StorageType } from '../../device-config/storage-type.ts';
-import { typeOf } from '../../projections/repository-records.ts';
+import { refOfSr, typeOf } from '../../projections/repository-records.ts';
 import { HOST_REF } from '../../projections/site-records.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
@@ -30,10 +30,10 @@ export function storedSr(xen: Xen, ref: Ref): StoredSr {
   return { ref, id, repository, type };
 }
 
-/** It as it is now, after something was waited for. */
-export function nameNow({ control }: Xen, { id, ref }: StoredSr): string {
+/** Of its repository: somebody may have renamed it while something was waited for. @throws XenError HANDLE_INVALID */
+export function nameNow({ control }: Xen, { id }: { readonly id: string }): string {
   const name = control.catalog.repositories.byId(id)?.name;
-  if (name === undefined) throw xenError('HANDLE_INVALID', SR.name, ref);
+  if (name === undefined) throw xenError('HANDLE_INVALID', SR.name, refOfSr(id));
   return name;
 }
 

@@ -6,10 +6,9 @@ import { VDI } from '../../datamodel/vdi.ts';
 import { type Disk, diskNameOf, diskOf } from '../../disks/disk.ts';
 import { mayShareVdi } from '../../disks/rules.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
-import { VDISK_SR } from '../../disks/vdisk-sr.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { pluggedRepository } from '../vdi/parts.ts';
+import { requireReadable } from '../vdi/parts.ts';
 import type { Plugs } from './plugs.ts';
 
 type VbdRecord = RecordOf<typeof VBD>;
@@ -44,12 +43,10 @@ export function refusePlug(xen: Xen, plugs: Plugs, ref: Ref, record: VbdRecord):
   if (plugs.has(ref)) throw xenError('DEVICE_ALREADY_ATTACHED', ref);
   if (record.empty) throw xenError('VBD_IS_EMPTY', ref);
   const disk = diskOf(xen, record.VDI);
-  if (disk.record.SR !== VDISK_SR) pluggedRepository(xen, disk.record.SR);
+  requireReadable(xen, disk.record.SR);
   if (record.mode === 'RW' && disk.record.read_only) throw xenError('VDI_READONLY', disk.ref);
-  for (const [task, operation] of xen.operations.of(disk.ref)) {
-    if (mayShareVdi(operation) && record.mode === 'RO') continue;
-    throw xenError('OTHER_OPERATION_IN_PROGRESS', 'VDI', disk.ref, operation, task);
-  }
+  const mayGoOn = (running: string): boolean => mayShareVdi(running) && record.mode === 'RO';
+  xen.operations.refuseOther(VDI.name, disk.ref, mayGoOn);
   refuseSharing(xen, plugs, record, disk);
   return disk;
 }

@@ -90,9 +90,7 @@ const destroyVbd =
     if (plugs.has(self)) {
       throw xenError('OPERATION_NOT_ALLOWED', `VBD '${uuid}' still attached to '${vm}'`);
     }
-    for (const [task, operation] of xen.operations.of(self)) {
-      throw xenError('OTHER_OPERATION_IN_PROGRESS', VBD.name, self, operation, task);
-    }
+    xen.operations.refuseOther(VBD.name, self, () => false);
     xen.kept.delete(VBD, xen.objects.origin(VBD.name, self).id);
   };
 

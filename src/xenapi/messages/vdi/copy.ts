@@ -8,13 +8,12 @@ import { keepDifference, zeroedBlocksOf } from '../../disks/differences.ts';
 import { type Disk, diskNameOf, diskOf } from '../../disks/disk.ts';
 import { markFinished } from '../../disks/unfinished.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
-import { VDISK_SR } from '../../disks/vdisk-sr.ts';
 import { isNullRef } from '../../objects/refs.ts';
 import type { OpenDisk } from '../../ports.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
 import { makeEmpty, unmake } from './make.ts';
-import { copiedFields, doing, pluggedRepository, refuse } from './parts.ts';
+import { copiedFields, doing, pluggedRepository, refuse, requireReadable } from './parts.ts';
 import { cloned } from './snapshot-and-clone.ts';
 
 export const copyVdi =
@@ -23,7 +22,7 @@ export const copyVdi =
     const source = diskOf(xen, vdi);
     const base = isNullRef(baseRef) ? undefined : diskOf(xen, baseRef);
     return doing(xen, call, source, 'copy', async () => {
-      requireSource(xen, source);
+      requireReadable(xen, source.record.SR);
       if (!isNullRef(into)) {
         await copyInto(xen, call, { source, base, target: diskOf(xen, into) });
         return into;
@@ -34,11 +33,6 @@ export const copyVdi =
       return copyIntoNew(xen, call, { source, base, sr: target });
     });
   };
-
-/** vDisks are there as long as the service is. @throws XenError SR_HAS_NO_PBDS … */
-function requireSource(xen: Xen, { record }: Disk): void {
-  if (record.SR !== VDISK_SR) pluggedRepository(xen, record.SR);
-}
 
 async function copyIntoNew(
   xen: Xen,

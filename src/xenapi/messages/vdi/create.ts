@@ -1,12 +1,10 @@
 import type { Handlers } from '../../call.ts';
 import type { VDI } from '../../datamodel/vdi.ts';
+import { VDI_SIZE } from '../../disks/vdi-faults.ts';
 import { isNullRef } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { backendFailure, xenError } from '../../xen-error.ts';
 import { makeEmpty } from './make.ts';
-
-/** sm: VDI Invalid size. */
-const VDI_SIZE = 79;
 
 export const createVdi =
   (xen: Xen, options: { readonly toBeFilled?: boolean } = {}): Handlers<typeof VDI>['create'] =>

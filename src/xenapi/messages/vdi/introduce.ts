@@ -9,14 +9,13 @@ import { VDI } from '../../datamodel/vdi.ts';
 import type { VdiRecord } from '../../disks/disk.ts';
 import { FORGOTTEN, isForgotten } from '../../disks/forgotten.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
-import { isNullRef, NULL_REF, refOf } from '../../objects/refs.ts';
+import { isNullRef, isUuid, NULL_REF, refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { madeOf, nameNow, placeIn } from './make.ts';
+import { nameNow } from '../sr/stored-sr.ts';
+import { madeOf, placeIn } from './make.ts';
 import { doingInSr, pluggedRepository } from './parts.ts';
 import { rename } from './setters.ts';
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export const introduceVdi =
   (xen: Xen): Handlers<typeof VDI>['introduce'] =>
@@ -48,7 +47,7 @@ function refuseUuid({ objects, control }: Xen, uuid: string, location: string): 
     objects.byUuid(VDI.name, uuid) !== undefined ||
     (catalog.xenObjects.byUuid(VDI.name, uuid)?.id ?? location) !== location ||
     (uuid !== location && (volumes.byId(uuid) ?? snapshots.byId(uuid)) !== undefined);
-  if (isTaken || !UUID.test(uuid)) throw xenError('UUID_INVALID', VDI.name, uuid);
+  if (isTaken || !isUuid(uuid)) throw xenError('UUID_INVALID', VDI.name, uuid);
 }
 
 function isHere({ control: { catalog } }: Xen, repositoryId: string, id: string): boolean {

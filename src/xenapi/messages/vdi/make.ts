@@ -17,7 +17,7 @@ import { markUnfinished } from '../../disks/unfinished.ts';
 import { vdiFault } from '../../disks/vdi-faults.ts';
 import { NULL_REF, refOf } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
-import { xenError } from '../../xen-error.ts';
+import { nameNow } from '../sr/stored-sr.ts';
 import { doingInSr, pluggedRepository } from './parts.ts';
 
 /** How many names are tried when somebody takes those that were free. */
@@ -115,13 +115,6 @@ export function makeEmpty(
 
 export function placeIn({ control }: Xen, { id }: RepositoryRecord): Place {
   return { id, isTaken: (name) => control.catalog.volumes.byName(id, name) !== undefined };
-}
-
-/** Somebody may have renamed it. @throws XenError HANDLE_INVALID */
-export function nameNow({ control }: Xen, { id }: RepositoryRecord): string {
-  const repository = control.catalog.repositories.byId(id);
-  if (repository === undefined) throw xenError('HANDLE_INVALID', 'SR', refOf('SR', id));
-  return repository.name;
 }
 
 /** One that a message has made, and could not fill. Never throws. */

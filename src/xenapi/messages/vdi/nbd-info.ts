@@ -4,11 +4,10 @@ import { isIP, isIPv4 } from 'node:net';
 import type { Handlers } from '../../call.ts';
 import type { VDI } from '../../datamodel/vdi.ts';
 import { diskOf } from '../../disks/disk.ts';
-import { VDISK_SR } from '../../disks/vdisk-sr.ts';
 import type { AnyRecord, Objects } from '../../objects/objects.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { pluggedRepository } from './parts.ts';
+import { requireReadable } from './parts.ts';
 
 const PURPOSES: ReadonlySet<unknown> = new Set(['nbd', 'insecure_nbd']);
 
@@ -30,9 +29,8 @@ export const nbdInfo =
   };
 
 function isPlugged(xen: Xen, sr: string): boolean {
-  if (sr === VDISK_SR) return true;
   try {
-    pluggedRepository(xen, sr);
+    requireReadable(xen, sr);
     return true;
   } catch {
     return false;

@@ -5,10 +5,9 @@ import { VDI } from '../../datamodel/vdi.ts';
 import { OWN_MESSAGE_NAMES } from '../../datamodel/vdi-messages.ts';
 import { checksumOf } from '../../disks/checksum.ts';
 import { diskNameOf, diskOf, volumeOf } from '../../disks/disk.ts';
-import { VDISK_SR } from '../../disks/vdisk-sr.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { doing, pluggedRepository } from './parts.ts';
+import { doing, requireReadable } from './parts.ts';
 
 type VdiHandlers = Handlers<typeof VDI>;
 
@@ -17,8 +16,7 @@ export const updateVdi =
   (call, { vdi }) => {
     const disk = diskOf(xen, vdi);
     return doing(xen, call, disk, 'update', async () => {
-      if (disk.record.SR === VDISK_SR) return;
-      pluggedRepository(xen, disk.record.SR);
+      requireReadable(xen, disk.record.SR);
       if (disk.origin.kind !== 'volume') return;
       const { volume, repository } = volumeOf(xen, disk);
       const { allocated } = await showVolume(xen.control, repository.name, volume.name);
@@ -33,7 +31,7 @@ export const checksumVdi =
   async (call: Call, { self }) => {
     const disk = diskOf(xen, self);
     return doing(xen, call, disk, 'copy', async () => {
-      if (disk.record.SR !== VDISK_SR) pluggedRepository(xen, disk.record.SR);
+      requireReadable(xen, disk.record.SR);
       const opened = await xen.disks.open(diskNameOf(xen, disk), { write: false });
       try {
         return await checksumOf(opened.device, call);
@@ -50,7 +48,7 @@ export const generateConfig =
     const disk = diskOf(xen, vdi);
     const { record } = disk;
     return doing(xen, call, disk, 'generate_config', async () => {
-      if (record.SR !== VDISK_SR) pluggedRepository(xen, record.SR);
+      requireReadable(xen, record.SR);
       const sr = xen.objects.requireAny('SR', record.SR);
       return JSON.stringify({
         sr_uuid: sr['uuid'],

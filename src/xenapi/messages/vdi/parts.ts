@@ -86,13 +86,13 @@ export function pluggedRepository({ objects, control }: Xen, sr: Ref): Repositor
     : xenError('SR_HAS_NO_PBDS', sr);
 }
 
-/** Fields that a clone, a copy and a snapshot have of their source. */
-export const COPIED = [
-  ...(['name_label', 'name_description', 'type', 'sharable', 'other_config'] as const),
-  ...(['xenstore_data', 'allow_caching', 'tags'] as const),
-] as const satisfies readonly (keyof VdiRecord)[];
+/** What a VDI is read of: vDisks are there as long as the service is. @throws XenError as `pluggedRepository` */
+export function requireReadable(xen: Xen, sr: Ref): void {
+  if (sr !== VDISK_SR) pluggedRepository(xen, sr);
+}
 
-export function copiedFields(record: VdiRecord): Pick<VdiRecord, (typeof COPIED)[number]> {
+/** Fields that a clone, a copy and a snapshot have of their source. */
+export function copiedFields(record: VdiRecord) {
   const { name_label, name_description, type, sharable, other_config } = record;
   const { xenstore_data, allow_caching, tags } = record;
   return {

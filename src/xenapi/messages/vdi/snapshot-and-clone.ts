@@ -15,7 +15,8 @@ import { runOperation } from '../../disks/run-operation.ts';
 import { isNullRef } from '../../objects/refs.ts';
 import type { Xen } from '../../xen.ts';
 import { xenError } from '../../xen-error.ts';
-import { madeOf, nameNow, placeIn } from './make.ts';
+import { nameNow } from '../sr/stored-sr.ts';
+import { madeOf, placeIn } from './make.ts';
 import { copiedFields, doing, pluggedRepository } from './parts.ts';
 
 export const snapshotVdi =

@@ -1,11 +1,9 @@
 /** What a service that died was filling, taken back by the next one (disks/unfinished.ts). */
 import { Fault } from '../../../errors/index.ts';
-import { runOperation } from '../../disks/run-operation.ts';
+import { runOperation, UNSTOPPED } from '../../disks/run-operation.ts';
 import { markFinished, unfinished } from '../../disks/unfinished.ts';
 import type { Xen } from '../../xen.ts';
 import { startUnmaking } from './make.ts';
-
-const UNSTOPPED = { signal: new AbortController().signal, progress: () => undefined };
 
 export class UnfinishedVdis {
   readonly #xen: Xen;
