@@ -139,10 +139,14 @@ export class XenImages implements ImagePort {
     return { name, createdAt, size };
   }
 
-  #as<T>(caller: Caller, work: (call: Call) => T | Promise<T>): Promise<T> {
-    const { ref } = this.#tasks.beginUnseen({ name: 'transfer', caller });
-    const call: Call = { caller, task: ref, ...UNSTOPPED };
-    return actingAs(xenActor(caller, 'a transfer'), async () => work(call));
+  async #as<T>(caller: Caller, work: (call: Call) => T | Promise<T>): Promise<T> {
+    const task = this.#tasks.beginUnseen({ name: 'transfer', caller });
+    const call: Call = { caller, task: task.ref, ...UNSTOPPED };
+    try {
+      return await actingAs(xenActor(caller, 'a transfer'), async () => work(call));
+    } finally {
+      task.succeed('');
+    }
   }
 }
 
