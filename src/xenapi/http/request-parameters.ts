@@ -10,8 +10,7 @@ export class RequestParameters {
 
   /** @param url path and query @param cookie the header */
   constructor(url: string, cookie: string | undefined) {
-    const mark = url.indexOf('?');
-    this.#query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+    this.#query = queryOf(url);
     const header = cookie ?? '';
     this.#cookies = cookiesIn(header.split(header.includes(';') ? ';' : '&'));
   }
@@ -25,4 +24,10 @@ export class RequestParameters {
   queryFirst(name: string): string | undefined {
     return this.#query.get(name) ?? this.#cookies.get(name);
   }
+}
+
+/** @param url path and query */
+export function queryOf(url: string): URLSearchParams {
+  const mark = url.indexOf('?');
+  return new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
 }
