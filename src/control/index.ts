@@ -112,6 +112,7 @@ export type {
   Replicator,
 } from './replication-port.ts';
 export * from './schemas/index.ts';
+export { snapshotNameOf, volumeNameOf } from './storage/names.ts';
 export { RepositoryObserver } from './storage/observe-repositories.ts';
 export { observeSchedules } from './storage/observe-schedules.ts';
 export type * from './storage-port.ts';

@@ -14,9 +14,7 @@ import {
 } from '../control/index.ts';
 import type { Config } from './config/index.ts';
 import type { Log } from './log.ts';
-import { type Observer, sparingly, Ticker } from './ticker.ts';
-
-const TICK_MS = 1000;
+import { type Observer, sparingly, TICK_MS, Ticker } from './ticker.ts';
 
 /** @param add of what is closed at the end, last first */
 export function startTicker(

@@ -4,6 +4,9 @@
  */
 import { OBSERVER_TOLD_EVERY_MS } from './limits.ts';
 
+/** Milliseconds between two ticks. */
+export const TICK_MS = 1000;
+
 export interface Observer {
   /** Of what, for the log. */
   readonly name: string;

@@ -72,6 +72,7 @@ export {
   VHD_SECTOR_BYTES,
   type VhdFooter,
   type VhdHeader,
+  vhdBitmapBytes,
 } from './formats/index.ts';
 export {
   type ImportDependencies,

@@ -21,6 +21,7 @@ import { VDISK_SR } from './disks/vdisk-sr.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { MessageTable } from './dispatch/message-table.ts';
 import { imageRoutes } from './http/image-routes.ts';
+import { queryOf } from './http/request-parameters.ts';
 import { rrdRoutes } from './http/rrd.ts';
 import { XenImages } from './http/xen-images.ts';
 import { HEADERS_MS, KEEP_ALIVE_MS } from './limits.ts';
@@ -168,9 +169,7 @@ function requestInLog({ method, url, ip }: FastifyRequest) {
 }
 
 function credentialsOf({ headers, url, ip: address }: FastifyRequest) {
-  const question = url.indexOf('?');
-  const query = new URLSearchParams(question === -1 ? '' : url.slice(question + 1));
-  return { headers, query, address };
+  return { headers, query: queryOf(url), address };
 }
 
 function diskOfSession(

@@ -1,47 +1,9 @@
 /** The devices that a job has open. What is exchanged under them is told by the barrier, as to a data worker. */
 import type { BlockDevice } from '../../block/index.ts';
-import type {
-  ExportClient,
-  ExportTable,
-  PlanSource,
-  StackPlan,
-  VolumePlan,
-} from '../../exports/index.ts';
+import type { ExportClient, ExportTable, VolumePlan } from '../../exports/index.ts';
+import type { GivenPlans } from '../given-plans.ts';
 
 const CLIENT: ExportClient = { address: 'replication', tls: false, identity: undefined };
-
-/** Plans come with the jobs: the table asks for them by a name that is theirs alone. */
-export class GivenPlans implements PlanSource {
-  readonly #plans = new Map<string, VolumePlan>();
-  readonly #released: (key: string, name: string) => void;
-  #last = 0;
-
-  constructor(released: (key: string, name: string) => void) {
-    this.#released = released;
-  }
-
-  give(plan: VolumePlan): string {
-    this.#last += 1;
-    const name = `plan ${this.#last}`;
-    this.#plans.set(name, plan);
-    return name;
-  }
-
-  async list(): Promise<readonly []> {
-    return [];
-  }
-
-  async plan(name: string): Promise<StackPlan> {
-    const plan = this.#plans.get(name);
-    this.#plans.delete(name);
-    if (plan === undefined) throw new TypeError('a plan that nobody gave');
-    return plan;
-  }
-
-  release(key: string, name: string): void {
-    this.#released(key, name);
-  }
-}
 
 /**
  * Opens what the job was given, works, and closes all of it.

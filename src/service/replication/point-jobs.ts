@@ -12,10 +12,11 @@ import {
   readContent,
   Throttle,
 } from '../../repositories/index.ts';
+import type { GivenPlans } from '../given-plans.ts';
 import { blockFault } from './block-fault.ts';
 import { PROGRESS_EVERY_MS } from './limits.ts';
 import type { CopyJob, FromReplication, Question, ReadJob, Reply } from './messages.ts';
-import { type GivenPlans, withDevices } from './opened-points.ts';
+import { withDevices } from './opened-points.ts';
 
 interface Running {
   readonly abort: AbortController;

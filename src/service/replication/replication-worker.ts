@@ -6,13 +6,13 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { LocalVolumeData } from '../../adapters/local/index.ts';
 import { ReadCache } from '../../block/index.ts';
 import { ExportTable, stackBuilder } from '../../exports/index.ts';
+import { GivenPlans } from '../given-plans.ts';
 import { createLog } from '../log.ts';
 import { adapterOf } from '../storage/adapters.ts';
 import { VolumeSources } from '../storage/volume-sources.ts';
 import { holdExports, partFrom, resumeExports } from '../workers/barrier-turn.ts';
 import { ControlClient } from '../workers/control-client.ts';
 import type { FromReplication, ReplicationStart, ToReplication } from './messages.ts';
-import { GivenPlans } from './opened-points.ts';
 import { PointJobs } from './point-jobs.ts';
 
 class ReplicationWorker {

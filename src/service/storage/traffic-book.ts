@@ -86,12 +86,12 @@ export class TrafficBook {
     const { catalog, isAttached } = this.#options;
     const ids = catalog.repositories.all().map(({ id }) => id);
     this.#forgetBut(new Set(ids));
-    const sums = this.#sums();
+    const sums = this.#sums((id) => id !== undefined);
     return new Map(ids.filter(isAttached).map((id) => [id, sums.get(id) ?? NOTHING]));
   }
 
   ofLayers(): Traffic {
-    return this.#sums().get(undefined) ?? NOTHING;
+    return this.#sums((id) => id === undefined).get(undefined) ?? NOTHING;
   }
 
   /** Of each volume, snapshot and layer with a counter of its own that was read or written, by its id. */
@@ -152,14 +152,18 @@ export class TrafficBook {
     return group;
   }
 
-  #sums(): ReadonlyMap<string | undefined, Traffic> {
+  /** Of the groups that are wanted; the disks of others are not read. */
+  #sums(
+    isWanted: (repositoryId: string | undefined) => boolean,
+  ): ReadonlyMap<string | undefined, Traffic> {
     const sums = new Map<string | undefined, Traffic>();
     for (const [id, { gone, shared }] of this.#groups) {
-      sums.set(id, shared === undefined ? gone : sumOf(gone, readTraffic(shared)));
+      if (isWanted(id))
+        sums.set(id, shared === undefined ? gone : sumOf(gone, readTraffic(shared)));
     }
     for (const { disk, memory, isOwn } of this.#counters.values()) {
-      if (!isOwn) continue;
       const { repositoryId } = disk;
+      if (!isOwn || !isWanted(repositoryId)) continue;
       sums.set(repositoryId, sumOf(sums.get(repositoryId) ?? NOTHING, readTraffic(memory)));
     }
     return sums;

@@ -2,7 +2,13 @@
  * `volume/REPO/NAME` and `volume/REPO/NAME@SNAPSHOT`: what the workers ask about volumes. Nothing of a block
  * passes through here.
  */
-import type { Catalog, SnapshotName, VolumeName } from '../../control/index.ts';
+import {
+  type Catalog,
+  type SnapshotName,
+  snapshotNameOf,
+  type VolumeName,
+  volumeNameOf,
+} from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { ExportSummary, VolumePlan } from '../../exports/index.ts';
 import {
@@ -20,12 +26,6 @@ import type { TrafficBook } from './traffic-book.ts';
 import { type UseKind, VolumeUses } from './volume-uses.ts';
 
 const SNAPSHOT = { description: 'snapshot, read-only', readOnly: true } as const;
-
-/** An export, and whom it is of. */
-interface Found {
-  readonly volume: VolumeName;
-  readonly snapshot: SnapshotName | undefined;
-}
 
 type Parts = Pick<StorageParts, 'catalog' | 'repositories' | 'trees'> & {
   readonly open: OpenVolumes;
@@ -65,9 +65,9 @@ export class VolumeExports {
   /** Counted until `release` of its key and name. @throws Fault EXPORT_NOT_FOUND, UNAVAILABLE, IN_USE */
   open(name: string): Promise<VolumePlan> {
     return inFaults(async () => {
-      const { volume, snapshot } = this.#find(name);
-      const kind = snapshot === undefined ? 'serve' : 'look';
-      const plan = await this.#open(snapshot ?? volume, { name, kind });
+      const what = this.#find(name);
+      const kind = 'snapshotId' in what ? 'look' : 'serve';
+      const plan = await this.#open(what, { name, kind });
       // While it was opened it may have been deleted, or become a replica.
       return this.#unless(plan, () => void this.#find(name));
     });
@@ -189,14 +189,13 @@ export class VolumeExports {
       const { snapshotId } = what;
       const snapshot = snapshots.byId(snapshotId);
       if (snapshot === undefined) throw gone('snapshot', snapshotId);
-      const { repositoryId, volumeId, handle } = snapshot;
-      return { repositoryId, volumeId, snapshotId, handle };
+      return snapshotNameOf(snapshot);
     }
     const { volumeId } = what;
     const volume = volumes.byId(volumeId);
     if (volume === undefined) throw gone('volume', volumeId);
     if (volume.role === 'replica') throw replica(volume.name);
-    return { repositoryId: volume.repositoryId, volumeId, handle: volume.handle };
+    return volumeNameOf(volume);
   }
 
   #openVolume({ repositoryId, volumeId, handle }: VolumeName): Promise<VolumeContent> {
@@ -218,24 +217,21 @@ export class VolumeExports {
     });
   }
 
-  #find(exportName: string): Found {
+  #find(exportName: string): VolumeName | SnapshotName {
     const { catalog } = this.#parts;
     const [, repositoryName = '', volumeName = '', snapshotName] =
       /^volume\/([^/]+)\/([^/@]+)(?:@(.+))?$/.exec(exportName) ?? [];
     const repository = catalog.repositories.byName(repositoryName);
     const record = repository && catalog.volumes.byName(repository.id, volumeName);
     if (record === undefined) throw noExport(exportName);
-    const { id: volumeId, repositoryId, handle, role } = record;
-    const volume = { volumeId, repositoryId, handle };
     if (snapshotName === undefined) {
       // Its head is on its way from one point to the next: only points are offered.
-      if (role === 'replica') throw noExport(exportName);
-      return { volume, snapshot: undefined };
+      if (record.role === 'replica') throw noExport(exportName);
+      return volumeNameOf(record);
     }
-    const snapshot = catalog.snapshots.byName(volumeId, snapshotName);
+    const snapshot = catalog.snapshots.byName(record.id, snapshotName);
     if (snapshot === undefined) throw noExport(exportName);
-    const { id: snapshotId } = snapshot;
-    return { volume, snapshot: { repositoryId, volumeId, snapshotId, handle: snapshot.handle } };
+    return snapshotNameOf(snapshot);
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../../exports/index.ts';
 import type { VolumeData } from '../../repositories/index.ts';
 import type { DiskName, DiskPort, OpenDisk } from '../../xenapi/index.ts';
+import { GivenPlans } from '../given-plans.ts';
 import type { LayerPlans } from '../layer-plans.ts';
 import type { OpenStorage } from '../storage/index.ts';
 import { holdExports, resumeExports } from '../workers/barrier-turn.ts';
@@ -40,32 +41,21 @@ const CLIENT: ExportClient = { address: 'xenapi', tls: false, identity: undefine
 export class ServiceDisks implements DiskPort {
   readonly #parts: ServiceDisksParts;
   readonly #exports: ExportTable;
-  /** Plans that the table is about to ask for, by the name that stands for them. */
-  readonly #plans = new Map<string, StackPlan>();
-  #lastPlan = 0;
+  readonly #given = new GivenPlans((key, name) => this.#release(key, name));
 
   constructor(parts: ServiceDisksParts) {
     this.#parts = parts;
     const { volumes, worker, onFull } = parts;
     const readCache = new ReadCache({ capacityBytes: DISK_CACHE_BYTES });
-    this.#exports = new ExportTable(
-      {
-        list: async () => [],
-        plan: async (name) => this.#take(name),
-        release: (key, name) => this.#release(key, name),
-      },
-      stackBuilder({ volumes, readCache, worker, onFull }),
-    );
+    const build = stackBuilder({ volumes, readCache, worker, onFull });
+    this.#exports = new ExportTable(this.#given, build);
   }
 
   async open(what: DiskName, { write }: { readonly write: boolean }): Promise<OpenDisk> {
     const plan = await ('versionId' in what
       ? this.#planVersion(what.versionId, write)
       : this.#planVolume(what, write));
-    this.#lastPlan += 1;
-    const name = `disk ${this.#lastPlan}`;
-    this.#plans.set(name, plan);
-    const opened = await this.#exports.open(name, CLIENT);
+    const opened = await this.#exports.open(this.#given.give(plan), CLIENT);
     return { device: opened.device satisfies BlockDevice, close: () => opened.close() };
   }
 
@@ -123,13 +113,6 @@ export class ServiceDisks implements DiskPort {
       });
     }
     return this.#parts.layers.plan(`version ${versionId}`, version.layerId, 'version, read-only');
-  }
-
-  #take(name: string): StackPlan {
-    const plan = this.#plans.get(name);
-    this.#plans.delete(name);
-    if (plan === undefined) throw new TypeError('a plan that nobody made');
-    return plan;
   }
 
   #release(key: string, name: string): void {

@@ -1,16 +1,15 @@
 /** XenAPI as a part of the service: its listener, its tick, and how NBD finds its disks. */
 import type { Control, EventRecord } from '../../control/index.ts';
-import type { XenApi, XenSettings } from '../../xenapi/index.ts';
+import type { XenSettings } from '../../xenapi/index.ts';
 import { type Config, splitHostPort, xenapiListen } from '../config/index.ts';
 import { closeHttp, listenHttp } from '../listen-http.ts';
 import type { Log } from '../log.ts';
 import type { OpenStorage } from '../storage/index.ts';
+import { sparingly, TICK_MS, Ticker } from '../ticker.ts';
 import { tlsFiles, xenapiTls } from '../tls-files.ts';
 import { xenapiAddress } from '../xenapi-address.ts';
 import type { ServiceDisks } from './disk-port.ts';
 import type { DiskResolver } from './nbd-disks.ts';
-
-const TICK_MS = 1000;
 
 export interface XenApiParts {
   readonly control: Control;
@@ -69,20 +68,17 @@ export async function startXenApi(
   });
   parts.dataPlane.resolveWith((asked) => api.diskOf(asked));
   const url = await listenHttp(api.app, listen, 'xenapi.listen');
-  const timer = setInterval(() => tick(api, control.clock.now(), log), TICK_MS);
+  const failed = sparingly(
+    (name, err) => log.error({ err }, `observing ${name}`),
+    () => control.clock.now(),
+  );
+  const ticker = new Ticker([{ name: 'XenAPI', observe: (now) => api.observe(now) }], failed);
+  const timer = setInterval(() => ticker.tick(control.clock.now()), TICK_MS);
   add('XenAPI', async () => {
     clearInterval(timer);
     await closeHttp(api.app, () => api.close());
   });
   return { url, note: (event) => api.note(event) };
-}
-
-function tick(api: XenApi, now: number, log: Log): void {
-  try {
-    api.observe(now);
-  } catch (err) {
-    log.error({ err }, 'observing XenAPI');
-  }
 }
 
 function settingsOf(config: Config, port: number): XenSettings {

@@ -15,4 +15,5 @@ export {
   VHD_SECTOR_BYTES,
   type VhdFooter,
   type VhdHeader,
+  vhdBitmapBytes,
 } from './vhd-footer.ts';

@@ -123,6 +123,12 @@ export async function readVhdFooter(source: ByteSource): Promise<VhdFooter> {
     : invalidImage(source.name, 'footer', given, `"${VHD_COOKIE}" 512 bytes before the end`);
 }
 
+/** Of the sector bitmap in front of each block: a bit for each sector, padded to a whole sector. */
+export function vhdBitmapBytes(blockBytes: number): number {
+  const bits = blockBytes / VHD_SECTOR_BYTES;
+  return Math.ceil(bits / 8 / VHD_SECTOR_BYTES) * VHD_SECTOR_BYTES;
+}
+
 /**
  * @param name of the image, for messages
  * @param footer whole and right: isVhdFooter

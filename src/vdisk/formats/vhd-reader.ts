@@ -14,6 +14,7 @@ import {
   VHD_SECTOR_BYTES,
   type VhdFooter,
   type VhdHeader,
+  vhdBitmapBytes,
 } from './vhd-footer.ts';
 
 /** "0xFFFFFFFF": an unused entry of the block allocation table. */
@@ -69,9 +70,7 @@ export class SparseVhdReader implements ImageReader, PieceMap {
     this.#table = table;
     this.size = footer.size;
     this.#blockBytes = header.blockBytes;
-    // One bit per sector, padded to a whole sector.
-    const bits = header.blockBytes / VHD_SECTOR_BYTES;
-    this.#bitmapBytes = Math.ceil(bits / 8 / VHD_SECTOR_BYTES) * VHD_SECTOR_BYTES;
+    this.#bitmapBytes = vhdBitmapBytes(header.blockBytes);
     this.#bitmaps = new LRUCache({
       maxSize: VHD_BITMAP_CACHE_BYTES,
       sizeCalculation: (bitmap) => bitmap.length,

@@ -10,6 +10,7 @@ import { setImmediate } from 'node:timers/promises';
 import { forEachOf } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, type ReadableBlockDevice, ZEROES } from '../../block/index.ts';
 import type { Call } from '../call.ts';
+import { extentsIn } from '../images/extents-in.ts';
 import type { ZeroedBlocks } from './differences.ts';
 import {
   COMPARED_BYTES,
@@ -17,7 +18,6 @@ import {
   COPY_PIECE_BYTES,
   COPY_PIECES_AT_ONCE,
   COPY_STRETCH_BYTES,
-  EXTENTS_AT_ONCE,
   SECTOR_BYTES,
 } from './limits.ts';
 
@@ -107,10 +107,9 @@ async function dataIn(
   if (start >= end) return [];
   if (!device.capabilities.extents) return [{ start, end }];
   const ranges: Range[] = [];
-  for (let at = start; at < end; ) {
-    for (const { offset, length, kind } of await device.extents(at, end - at, EXTENTS_AT_ONCE)) {
-      at = offset + length;
-      if (kind === 'data') ranges.push({ start: offset, end: at });
+  for await (const extents of extentsIn(device, start, end)) {
+    for (const { offset, length, kind } of extents) {
+      if (kind === 'data') ranges.push({ start: offset, end: offset + length });
     }
   }
   return ranges;

@@ -1,5 +1,5 @@
 /** A VDI, with what it stands for in the control plane. */
-import { productionVersion } from '../../control/index.ts';
+import { productionVersion, snapshotNameOf, volumeNameOf } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
 import type { RecordOf, Ref } from '../datamodel/description.ts';
 import { VDI } from '../datamodel/vdi.ts';
@@ -52,15 +52,10 @@ export function diskNameOf(xen: Parts, disk: Disk): DiskName {
     throw xenError('VDI_INCOMPATIBLE_TYPE', disk.ref, 'cbt_metadata');
   }
   switch (disk.origin.kind) {
-    case 'volume': {
-      const { volume } = volumeOf(xen, disk);
-      return { repositoryId: volume.repositoryId, volumeId: volume.id, handle: volume.handle };
-    }
-    case 'snapshot': {
-      const { snapshot } = snapshotOf(xen, disk);
-      const { repositoryId, volumeId, id: snapshotId, handle } = snapshot;
-      return { repositoryId, volumeId, snapshotId, handle };
-    }
+    case 'volume':
+      return volumeNameOf(volumeOf(xen, disk).volume);
+    case 'snapshot':
+      return snapshotNameOf(snapshotOf(xen, disk).snapshot);
     case 'version':
       return { versionId: disk.origin.id };
     case 'vdisk': {

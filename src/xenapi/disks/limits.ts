@@ -21,6 +21,3 @@ export const COPY_STRETCH_BYTES = 67_108_864;
 
 /** Bytes written after which a copy is flushed: what fills RAM slows everybody down. */
 export const COPY_FLUSH_BYTES = 67_108_864;
-
-/** Extents asked for at once. */
-export const EXTENTS_AT_ONCE = 256;

@@ -1,3 +1,4 @@
+import { basicCredentials } from '../sessions/request-headers.ts';
 import type { Credentials } from './image-port.ts';
 import type { RequestParameters } from './request-parameters.ts';
 
@@ -11,10 +12,6 @@ export function credentialsOf(
 ): Credentials | undefined {
   const session = parameters.cookieFirst('session_id');
   if (session !== undefined) return { kind: 'session', session };
-  const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(authorization ?? '')?.[1];
-  if (encoded === undefined) return undefined;
-  const pair = Buffer.from(encoded, 'base64').toString('utf8');
-  const mark = pair.indexOf(':');
-  if (mark < 0) return undefined;
-  return { kind: 'password', user: pair.slice(0, mark), password: pair.slice(mark + 1) };
+  const basic = basicCredentials(authorization);
+  return basic && { kind: 'password', user: basic.name, password: basic.password };
 }

@@ -2,15 +2,17 @@
  * Parameters of a request: those of its query and those of its cookies. Pure. Cookies are separated by `;`, as browsers
  * do it, or else by `&`, as old clients of XenServer do.
  */
+import { cookiesIn } from '../sessions/request-headers.ts';
+
 export class RequestParameters {
   readonly #query: URLSearchParams;
   readonly #cookies: ReadonlyMap<string, string>;
 
   /** @param url path and query @param cookie the header */
   constructor(url: string, cookie: string | undefined) {
-    const mark = url.indexOf('?');
-    this.#query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
-    this.#cookies = cookiesOf(cookie ?? '');
+    this.#query = queryOf(url);
+    const header = cookie ?? '';
+    this.#cookies = cookiesIn(header.split(header.includes(';') ? ';' : '&'));
   }
 
   /** Who it is, and for which task: the cookie counts. */
@@ -24,21 +26,8 @@ export class RequestParameters {
   }
 }
 
-function cookiesOf(header: string): ReadonlyMap<string, string> {
-  const cookies = new Map<string, string>();
-  for (const part of header.split(header.includes(';') ? ';' : '&')) {
-    const mark = part.indexOf('=');
-    if (mark < 0) continue;
-    const name = part.slice(0, mark).trim();
-    if (!cookies.has(name)) cookies.set(name, decoded(part.slice(mark + 1).trim()));
-  }
-  return cookies;
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // a percent sign that means itself
-  }
+/** @param url path and query */
+export function queryOf(url: string): URLSearchParams {
+  const mark = url.indexOf('?');
+  return new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
 }

@@ -17,6 +17,7 @@ import {
 import type { Figures, Source } from '../rrd/figures.ts';
 import type { RequestSession } from '../sessions/authenticate-request.ts';
 import { XenError } from '../xen-error.ts';
+import { queryOf } from './request-parameters.ts';
 
 export interface RrdOptions {
   readonly figures: Figures;
@@ -60,7 +61,7 @@ function answering(
     }
     try {
       if (!mayAs(session.caller.role, 'read-only')) return refuse(reply, 403, 'not for your role');
-      const query = queryOf(request);
+      const query = queryOf(request.url);
       const asJson = wantsJson(request, query);
       const type = asJson ? 'application/json' : 'text/xml';
       // Bytes: to a text fastify would add a charset, and clients compare the whole of the type.
@@ -82,11 +83,6 @@ function nobody(error: unknown): undefined {
 
 function refuse(reply: FastifyReply, status: number, why: string): FastifyReply {
   return reply.status(status).header('content-type', 'text/plain').send(`${why}\n`);
-}
-
-function queryOf({ url }: FastifyRequest): Query {
-  const mark = url.indexOf('?');
-  return new URLSearchParams(mark < 0 ? '' : url.slice(mark));
 }
 
 function wantsJson({ headers: { accept = '' } }: FastifyRequest, query: Query): boolean {

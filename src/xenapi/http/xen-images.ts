@@ -1,6 +1,6 @@
 /** What imports and exports ask for, over the objects, sessions and tasks that there are. */
 import type { ChangedRange, SnapshotName } from '../../control/index.ts';
-import { actingAs } from '../../control/index.ts';
+import { actingAs, snapshotNameOf } from '../../control/index.ts';
 import type { Call, Caller } from '../call.ts';
 import type { Ref } from '../datamodel/description.ts';
 import { SR } from '../datamodel/sr.ts';
@@ -134,15 +134,17 @@ export class XenImages implements ImagePort {
     const { kind, id } = this.#xen.objects.origin(VDI.name, ref);
     const record = kind === 'snapshot' ? this.#xen.control.catalog.snapshots.byId(id) : undefined;
     if (record === undefined) return undefined;
-    const { repositoryId, volumeId, handle, createdAt, size } = record;
-    const name: SnapshotName = { repositoryId, volumeId, snapshotId: id, handle };
-    return { name, createdAt, size };
+    return { name: snapshotNameOf(record), createdAt: record.createdAt, size: record.size };
   }
 
-  #as<T>(caller: Caller, work: (call: Call) => T | Promise<T>): Promise<T> {
-    const { ref } = this.#tasks.beginUnseen({ name: 'transfer', caller });
-    const call: Call = { caller, task: ref, ...UNSTOPPED };
-    return actingAs(xenActor(caller, 'a transfer'), async () => work(call));
+  async #as<T>(caller: Caller, work: (call: Call) => T | Promise<T>): Promise<T> {
+    const task = this.#tasks.beginUnseen({ name: 'transfer', caller });
+    const call: Call = { caller, task: task.ref, ...UNSTOPPED };
+    try {
+      return await actingAs(xenActor(caller, 'a transfer'), async () => work(call));
+    } finally {
+      task.succeed('');
+    }
   }
 }
 

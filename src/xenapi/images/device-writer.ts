@@ -7,12 +7,12 @@
  */
 import { isPromise } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, PLAIN_ZERO, ZEROES } from '../../block/index.ts';
-import { BlockError, type Fault } from '../../errors/index.ts';
+import type { Fault } from '../../errors/index.ts';
 import { isZero } from '../../vdisk/index.ts';
+import { extentsIn } from './extents-in.ts';
 import { invalidImage } from './image-fault.ts';
 import {
   CLEAR_BYTES_MAX,
-  EXTENTS_AT_ONCE,
   IMPORT_FLUSH_BYTES,
   IMPORT_IN_FLIGHT_BYTES,
   ZERO_UNIT_BYTES,
@@ -185,20 +185,13 @@ export class DeviceWriter {
       return;
     }
     const unit = this.#unit;
-    for (let at = start; at < end; ) {
-      const before = at;
-      for (const extent of await this.#device.extents(at, end - at, EXTENTS_AT_ONCE)) {
-        const stop = Math.min(end, extent.offset + extent.length);
-        if (extent.kind === 'data') {
-          yield {
-            start: Math.max(start, Math.floor(Math.max(at, extent.offset) / unit) * unit),
-            end: Math.min(end, Math.ceil(stop / unit) * unit),
-          };
-        }
-        at = Math.max(at, stop);
-      }
-      if (at === before) {
-        throw new BlockError('EIO', 'extents', at, end - at, 'the device does not go on');
+    for await (const extents of extentsIn(this.#device, start, end)) {
+      for (const { offset, length, kind } of extents) {
+        if (kind !== 'data') continue;
+        yield {
+          start: Math.max(start, Math.floor(offset / unit) * unit),
+          end: Math.min(end, Math.ceil((offset + length) / unit) * unit),
+        };
       }
     }
   }

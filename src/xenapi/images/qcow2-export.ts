@@ -7,18 +7,23 @@ import { QCOW2_CLUSTER_BYTES } from '../../vdisk/index.ts';
 import type { BlockSet } from './block-set.ts';
 import { diskWindows } from './disk-windows.ts';
 import type { ExportJob, ImageStream } from './export-source.ts';
-import { qcow2Length, qcow2Tables } from './qcow2-tables.ts';
+import { qcow2Image } from './qcow2-tables.ts';
 import { blocksToSend } from './survey.ts';
 
 /** @throws BlockError, Fault CANCELLED */
 export async function exportQcow2(job: ExportJob): Promise<ImageStream> {
   const blocks = await blocksToSend(job, QCOW2_CLUSTER_BYTES);
-  return { length: qcow2Length(blocks), pieces: qcow2Pieces(job, blocks) };
+  const { length, tables } = qcow2Image(job.disk.device.geometry.size, blocks);
+  return { length, pieces: qcow2Pieces(job, blocks, tables) };
 }
 
-async function* qcow2Pieces({ disk, pace }: ExportJob, blocks: BlockSet): AsyncGenerator<Buffer> {
+async function* qcow2Pieces(
+  { disk, pace }: ExportJob,
+  blocks: BlockSet,
+  tables: Iterable<Buffer>,
+): AsyncGenerator<Buffer> {
   const { size } = disk.device.geometry;
-  for (const table of qcow2Tables(size, blocks)) {
+  for (const table of tables) {
     yield table;
     await pace.spend(table.length);
   }

@@ -29,19 +29,31 @@ interface Places {
   readonly end: number;
 }
 
-/**
- * Everything in front of the data.
- * @param blocks of QCOW2_CLUSTER_BYTES: what follows, in order
- */
-export function* qcow2Tables(size: number, blocks: BlockSet): Generator<Buffer> {
+export interface Qcow2Image {
+  /** Bytes of the whole image, the data included. */
+  readonly length: number;
+  /** Everything in front of the data. */
+  readonly tables: Generator<Buffer>;
+}
+
+/** @param blocks of QCOW2_CLUSTER_BYTES: what follows the tables, in order */
+export function qcow2Image(size: number, blocks: BlockSet): Qcow2Image {
   const mapped = mappedBy(blocks);
   const places = placesOf(mapped);
-  const { l1Entries } = places;
+  return { length: places.end * CLUSTER, tables: tablesOf(size, blocks, mapped, places) };
+}
+
+function* tablesOf(
+  size: number,
+  blocks: BlockSet,
+  mapped: readonly number[],
+  places: Places,
+): Generator<Buffer> {
   const header = Buffer.alloc(CLUSTER);
   qcow2Header({
     size,
     compression: 'none',
-    l1: { offset: CLUSTER, entries: l1Entries },
+    l1: { offset: CLUSTER, entries: places.l1Entries },
     refcountTable: {
       offset: places.refcountTable * CLUSTER,
       clusters: places.refcountBlocks - places.refcountTable,
@@ -56,11 +68,6 @@ export function* qcow2Tables(size: number, blocks: BlockSet): Generator<Buffer> 
     yield l2Table(blocks, table, next);
     next += count;
   }
-}
-
-/** Bytes of the whole image, the data included. */
-export function qcow2Length(blocks: BlockSet): number {
-  return placesOf(mappedBy(blocks)).end * CLUSTER;
 }
 
 /** How many clusters each level-2 table maps. */

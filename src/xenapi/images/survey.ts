@@ -6,16 +6,11 @@
  */
 import { forEachOf } from '../../base/index.ts';
 import { type ReadableBlockDevice, ZEROES } from '../../block/index.ts';
-import { BlockError } from '../../errors/index.ts';
 import { isZero } from '../../vdisk/index.ts';
 import { BlockSet } from './block-set.ts';
 import { type ByteRange, type ExportJob, readDisk } from './export-source.ts';
-import {
-  EXPORT_WINDOW_BYTES,
-  EXTENTS_AT_ONCE,
-  SURVEY_MS_MAX,
-  SURVEY_WINDOWS_AT_ONCE,
-} from './limits.ts';
+import { extentsIn } from './extents-in.ts';
+import { EXPORT_WINDOW_BYTES, SURVEY_MS_MAX, SURVEY_WINDOWS_AT_ONCE } from './limits.ts';
 import type { Pace } from './pace.ts';
 
 /** Read first of a large block: most blocks hold something there. */
@@ -69,15 +64,10 @@ export async function addData(
     blocks.addRange(0, size);
     return;
   }
-  for (let at = 0; at < size; ) {
+  for await (const extents of extentsIn(device, 0, size)) {
     pace.check();
-    const before = at;
-    for (const extent of await device.extents(at, size - at, EXTENTS_AT_ONCE)) {
-      if (extent.kind === 'data') blocks.addRange(extent.offset, extent.length);
-      at = Math.max(at, extent.offset + extent.length);
-    }
-    if (at === before) {
-      throw new BlockError('EIO', 'extents', at, size - at, 'the device does not go on');
+    for (const { offset, length, kind } of extents) {
+      if (kind === 'data') blocks.addRange(offset, length);
     }
     await pace.spend(EXPORT_WINDOW_BYTES);
   }

@@ -17,6 +17,7 @@ import {
   VHD_HEADER_BYTES,
   VHD_SECTOR_BYTES,
   type VhdFooter,
+  vhdBitmapBytes,
 } from '../../vdisk/index.ts';
 import { invalidImage, unsupportedImage } from './image-fault.ts';
 import type { ImportJob } from './image-target.ts';
@@ -103,10 +104,8 @@ async function importBlock(
   { index }: FileBlock,
   blockBytes: number,
 ): Promise<void> {
-  const bits = blockBytes / VHD_SECTOR_BYTES;
-  const bitmapBytes = Math.ceil(bits / 8 / VHD_SECTOR_BYTES) * VHD_SECTOR_BYTES;
   const what = `block ${index}`;
-  const bitmap = await feed.exactly(bitmapBytes, `the sector bitmap of ${what}`);
+  const bitmap = await feed.exactly(vhdBitmapBytes(blockBytes), `the sector bitmap of ${what}`);
   const offset = index * blockBytes;
   for (let at = 0; at < blockBytes; at += IMPORT_WINDOW_BYTES) {
     const window = Buffer.allocUnsafeSlow(Math.min(IMPORT_WINDOW_BYTES, blockBytes - at));

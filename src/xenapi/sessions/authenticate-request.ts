@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../call.ts';
 import type { Ref } from '../datamodel/description.ts';
+import { basicCredentials, cookiesIn } from './request-headers.ts';
 import type { Sessions } from './sessions.ts';
 
 export interface RequestCredentials {
@@ -44,32 +45,5 @@ function requestSession(sessions: Sessions, ref: Ref, release: () => void): Requ
 
 /** Separated by `;`, or by `&` as xapi's own clients do it; the first of a name counts. */
 export function cookiesOf({ cookie = '' }: IncomingHttpHeaders): ReadonlyMap<string, string> {
-  const cookies = new Map<string, string>();
-  for (const pair of cookie.split(/[;&]/)) {
-    const equals = pair.indexOf('=');
-    if (equals === -1) continue;
-    const name = pair.slice(0, equals).trim();
-    if (!cookies.has(name)) cookies.set(name, decoded(pair.slice(equals + 1).trim()));
-  }
-  return cookies;
-}
-
-/** As it is, when it is not percent-encoded well. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-/** RFC 7617. */
-function basicCredentials(
-  authorization: string | undefined,
-): { readonly name: string; readonly password: string } | undefined {
-  const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(authorization ?? '')?.[1];
-  if (encoded === undefined) return undefined;
-  const text = Buffer.from(encoded, 'base64').toString('utf8');
-  const colon = text.indexOf(':');
-  return colon === -1 ? undefined : { name: text.slice(0, colon), password: text.slice(colon + 1) };
+  return cookiesIn(cookie.split(/[;&]/));
 }
