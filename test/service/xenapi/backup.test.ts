@@ -14,6 +14,7 @@ import {
   firstDifference,
   importRaw,
   MIB,
+  readBlocks,
   scribble,
   sized,
   sparse,
@@ -41,14 +42,7 @@ async function withNbd<T>(
 }
 
 function wholeByNbd(xapi: Xapi, vdi: string): Promise<Buffer> {
-  return withNbd(xapi, vdi, async (client) => {
-    const size = Number(client.exportSize);
-    const blocks: Buffer[] = [];
-    for (let index = 0; index * BLOCK < size; index += 1) {
-      blocks.push(await client.readBlock(index, BLOCK));
-    }
-    return Buffer.concat(blocks);
-  });
+  return withNbd(xapi, vdi, readBlocks);
 }
 
 /** Numbers of the 2 MiB blocks that changed: the bitmap read as 32-bit words, one a block. */

@@ -10,9 +10,8 @@ import { makeTlsFiles } from '../../support/nbd-tls-files.ts';
 import { describeWith, program } from '../../support/requires.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
+import { exported, firstDifference, importRaw, MIB } from '../../support/xenapi/disk-content.ts';
 import { createVdi, XenService } from '../../support/xenapi/xen-service.ts';
-
-const MIB = 2 ** 20;
 
 function fieldsOf(record: XenRecord): Record<string, unknown> {
   return { ...record };
@@ -272,9 +271,8 @@ describeWith([program('certtool', 'gnutls-bin')], 'xen-api over TLS', () => {
     const sr = await service.folderSr(xapi, 'over TLS');
     const vdi = await createVdi(xapi, { SR: sr, virtual_size: MIB });
     const content = Buffer.alloc(MIB, 'over TLS ');
-    await xapi.putResource(content, '/import_raw_vdi/', { query: { vdi, format: 'raw' } });
-    const { body } = await xapi.getResource('/export_raw_vdi/', { query: { vdi, format: 'raw' } });
-    expect(Buffer.concat(await body.toArray()).equals(content)).toBe(true);
+    await importRaw(xapi, vdi, content);
+    expect(firstDifference(await exported(xapi, vdi, 'raw'), content)).toBe('none');
     await xapi.disconnect();
 
     const strict = service.client({ allowUnauthorized: false, watchEvents: false });

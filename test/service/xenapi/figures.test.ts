@@ -122,11 +122,17 @@ describe('figures of what NBD clients do', () => {
       const known = updates.data.map((row) => Number(row.values[column]));
       return Math.max(0, ...known.filter((value) => !Number.isNaN(value)));
     };
+    /** Of some time in which it was read, and not written any more. */
+    const isOnlyRead = ({ meta, data }: Updates): boolean => {
+      const reads = meta.legend.indexOf(read);
+      const writes = meta.legend.indexOf(`AVERAGE:vdi:${uuid}:iops_write`);
+      return data.some(({ values }) => Number(values[reads]) > 0 && Number(values[writes]) === 0);
+    };
     let seen: Updates | undefined;
-    await until('reads are seen', async () => {
+    await until('reads are seen, and none of them as a write', async () => {
       for (let at = 0; at < SIZE; at += block.length) await client.read(block, at);
       seen = await updates({ vdi_uuid: uuid });
-      return most(seen, read) > 0;
+      return isOnlyRead(seen);
     });
     await client.disconnect();
     if (seen === undefined) throw new Error('nothing was seen');

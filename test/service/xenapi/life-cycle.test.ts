@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type ClientRequest, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -14,6 +14,7 @@ import { ServiceProcess } from '../../support/service-process.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { until } from '../../support/until.ts';
 import { JsonRpc } from '../../support/xenapi/json-rpc.ts';
+import { RawClient } from '../../unit/xenapi/transport/raw-client.ts';
 
 const SIZE = 8 * 2 ** 20;
 const READS = 512;
@@ -204,35 +205,24 @@ describeWith([slow()], 'a client that sends a byte a second', () => {
   afterAll(() => service.remove());
 
   test('is cut off before the head of its request has come', async () => {
-    const socket = connect(Number(new URL(service.xenapi).port), '127.0.0.1');
-    const told = gathered(socket);
+    const client = new RawClient(Number(new URL(service.xenapi).port));
     const bytes = `POST /jsonrpc HTTP/1.1\r\nx: ${'y'.repeat(10_000)}`;
     let sent = 0;
     const timer = setInterval(() => {
-      socket.write(bytes.charAt(sent));
+      client.send(bytes.charAt(sent));
       sent += 1;
     }, 1000);
     try {
-      await until('it is cut off', () => socket.closed);
+      await client.untilClosed();
     } finally {
       clearInterval(timer);
-      socket.destroy();
+      client.socket.destroy();
     }
-    expect(told()).toMatch(/^HTTP\/1\.1 408 /);
+    expect(client.received).toMatch(/^HTTP\/1\.1 408 /);
     const rpc = await loggedIn(service);
     expect(await rpc.call('pool.get_all')).toHaveLength(1);
   });
 });
-
-/** What comes, until now. */
-function gathered(socket: Socket): () => string {
-  let text = '';
-  socket.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1');
-  });
-  socket.on('error', () => {});
-  return () => text;
-}
 
 describeWith([program('certtool', 'gnutls-bin')], 'a listener with a certificate', () => {
   let folder: Folder;
@@ -266,11 +256,8 @@ describeWith([program('certtool', 'gnutls-bin')], 'a listener with a certificate
   });
 
   test('lets go of who speaks plain HTTP to it at once', async () => {
-    const socket = connect(port, '127.0.0.1');
-    const told = gathered(socket);
-    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
-    await once(socket, 'close');
-    expect(told()).not.toContain('HTTP/1.1 200');
+    const client = new RawClient(port).send('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(await client.untilClosed()).not.toContain('HTTP/1.1 200');
   });
 
   test('does not hold up the end of the service for who says nothing, or not all', async () => {

@@ -9,11 +9,11 @@ import { makeTlsFiles } from '../../support/nbd-tls-files.ts';
 import { describeWith, program } from '../../support/requires.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import {
-  BLOCK,
   exported,
   firstDifference,
   importRaw,
   MIB,
+  readBlocks,
   sparse,
 } from '../../support/xenapi/disk-content.ts';
 import { createVdi, XenService } from '../../support/xenapi/xen-service.ts';
@@ -50,13 +50,9 @@ describeWith([program('certtool', 'gnutls-bin')], 'NBD by what get_nbd_info says
     expect(info).toMatchObject({ subject: 'localhost', port: service.process.nbdPort });
     const client = new NbdClient(info);
     await client.connect();
-    const size = Number(client.exportSize);
-    const blocks: Buffer[] = [];
-    for (let index = 0; index * BLOCK < size; index += 1) {
-      blocks.push(await client.readBlock(index, BLOCK));
-    }
+    const content = await readBlocks(client);
     await client.disconnect();
-    return Buffer.concat(blocks);
+    return content;
   }
 
   it('reads disks and snapshots over TLS, and not without', async () => {

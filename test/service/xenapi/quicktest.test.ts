@@ -4,7 +4,7 @@
  */
 import NbdClient, { type NbdInfo } from '@vates/nbd-client';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { writeParts } from '../../support/xenapi/disk-content.ts';
+import { exported, writeParts } from '../../support/xenapi/disk-content.ts';
 import { JsonRpc } from '../../support/xenapi/json-rpc.ts';
 import { XenService } from '../../support/xenapi/xen-service.ts';
 import type { QuicktestClient } from '../../unit/xenapi/quicktest/client.ts';
@@ -54,11 +54,7 @@ async function clientOf(wire: Call): Promise<QuicktestClient> {
     read: (vdi, offset, length) => readByNbd(call, vdi, offset, length),
     write: (vdi, offset, data) => writeParts(xapi, vdi, [{ offset, data }]),
     images: {
-      export: async (vdi, format, base) => {
-        const query = { vdi, format, ...(base === undefined ? {} : { base }) };
-        const { body } = await xapi.getResource('/export_raw_vdi/', { query });
-        return Buffer.concat(await body.toArray());
-      },
+      export: (vdi, format, base) => exported(xapi, vdi, format, base),
       import: async (vdi, format, image) => {
         const query = { vdi, format };
         expect(await xapi.putResource(image, '/import_raw_vdi/', { query })).toBe(vdi);

@@ -1,5 +1,6 @@
 /** Content of VDIs, in and out by the HTTP handlers. */
 import { Readable } from 'node:stream';
+import type NbdClient from '@vates/nbd-client';
 import type { Xapi } from 'xen-api';
 import { seededRandom } from '../seed.ts';
 
@@ -76,6 +77,18 @@ export async function exported(
   const query = { vdi, format, ...(base === undefined ? {} : { base }) };
   const { body } = await xapi.getResource('/export_raw_vdi/', { query });
   return Buffer.concat(await body.toArray());
+}
+
+/** All of an NBD export, in blocks as Xen Orchestra asks for them, one after the other. */
+export async function readBlocks(
+  client: Pick<NbdClient, 'exportSize' | 'readBlock'>,
+): Promise<Buffer> {
+  const size = Number(client.exportSize);
+  const blocks: Buffer[] = [];
+  for (let index = 0; index * BLOCK < size; index += 1) {
+    blocks.push(await client.readBlock(index, BLOCK));
+  }
+  return Buffer.concat(blocks);
 }
 
 /** Says where they differ, not with what. */
