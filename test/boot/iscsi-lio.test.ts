@@ -240,6 +240,15 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
     await device.close();
   }
 
+  it.each([
+    ['tells of', 0],
+    ['says nothing of', 5],
+  ])(
+    'writes again soon what a LUN reset of another initiator has aborted, where the target %s it',
+    // So long that a command which is never answered does not help itself.
+    (_, lun) => withoutR2t(() => whileWriting(() => resetByAnother(lun), lun, 600_000)),
+  );
+
   it('loses nothing and fails nothing when the target is disabled under writes', () =>
     whileWriting(async () => {
       await lio.shell(`echo 0 > ${target}/enable`);
@@ -260,39 +269,31 @@ describeWith(NEEDS, 'the iSCSI initiator and LIO', () => {
       await lio.shell(`echo 0 > ${state}`);
     }));
 
-  it.each([
-    ['tells of', 0],
-    ['says nothing of', 5],
-  ])(
-    'writes again soon what a LUN reset of another initiator has aborted, where the target %s it',
-    // So long that a command which is never answered does not help itself.
-    (_, lun) => whileWriting(() => resetByAnother(lun), lun, 600_000),
-  );
-
-  async function resetByAnother(lun: number): Promise<void> {
-    let answered = 0;
-    // An emulated LIO may leave it unanswered for good: asked again on a new session, and what it did to our writes
-    // is what counts.
-    for (let sessions = 0; sessions < 2 && answered < 5; sessions += 1) {
-      const other = await another();
-      try {
-        for (; answered < 5; answered += 1) expect(await other.resetLun(lunOf(lun))).toBe(true);
-      } catch (error) {
-        expect(String(error)).toContain('task management was not answered');
-      }
-      other.logout();
-    }
+  /**
+   * All data comes with the commands. A reset never ends in LIO (Linux 6.1) where it aborts a command that has yet to ask
+   * for its data: core_tmr_lun_reset waits for the command, of which nobody knows any more.
+   */
+  async function withoutR2t(work: () => Promise<void>): Promise<void> {
+    const set = (burst: number, segment: number): Promise<string> =>
+      lio.shell(
+        `cd ${target}/param && echo ${burst} > FirstBurstLength && echo ${segment} > MaxRecvDataSegmentLength`,
+      );
+    await set(262_144, 262_144);
+    await work();
+    await set(65_536, 8192);
   }
 
-  function another(): Promise<Connection> {
+  async function resetByAnother(lun: number): Promise<void> {
     const login = {
       ...{ portal, targetName: IQN, initiatorName: `${INITIATOR}-2`, chap: undefined },
       ...{ isid: randomIsid(), challenges: new OwnChallenges(), timers: REAL_TIME },
       ...{ headerDigest: false, dataDigest: false },
     };
     const quiet = { leaving() {}, ended() {}, attention() {} };
-    const tuning = { timers: REAL_TIME, commandMs: 5_000 };
-    return logIn(login, (link) => new Connection(link, quiet, tuning));
+    const tuning = { timers: REAL_TIME, commandMs: 10_000 };
+    const other = await logIn(login, (link) => new Connection(link, quiet, tuning));
+    for (let times = 0; times < 5; times += 1) expect(await other.resetLun(lunOf(lun))).toBe(true);
+    other.logout();
   }
 
   it('loses nothing and fails nothing where packets are late and lost, on two paths', async () => {

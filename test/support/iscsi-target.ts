@@ -39,6 +39,8 @@ export interface TargetScript extends LoginScript {
   targets?: readonly (readonly [string, string])[];
   /** Bytes of text in one PDU, to see continuations. */
   textPiece?: number;
+  /** Commands that it takes before it has answered one. */
+  window?: number;
 }
 
 const WINDOW = 64;
@@ -123,7 +125,8 @@ export class TargetConnection {
   /** The numbers that every PDU carries. */
   numbers(itt: number, dataLength = 0) {
     const { statSN, expCmdSN } = this;
-    return { itt, statSN, expCmdSN, maxCmdSN: expCmdSN + WINDOW - 1, dataLength };
+    const { window = WINDOW } = this.script;
+    return { itt, statSN, expCmdSN, maxCmdSN: expCmdSN + window - 1, dataLength };
   }
 
   send(pdu: TargetPdu, data: Buffer = Buffer.alloc(0) as Buffer): void {

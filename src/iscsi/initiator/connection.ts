@@ -75,8 +75,9 @@ export class Connection implements FullFeature {
         writeRequest(buffer, at, make(this.#cmdSN, this.#expStatSN));
         link.outbox.send();
       },
-      // Whatever waits for the target's window: those that are gone may be what fills it.
-      probe: (task) => this.#start(task, true),
+      // Ahead of what waits for the target's window: those that are gone may be what fills it. Only then is it immediate:
+      // LIO rejects SCSI commands that are.
+      probe: (task) => this.#start(task, isAfter(this.#cmdSN, this.#maxCmdSN)),
       giveBack: (task, reason) => this.#giveBack(task, reason),
       attention: (lun, sense) => listener.attention(lun, sense),
       leave: (withinMs) => this.#leave(withinMs),

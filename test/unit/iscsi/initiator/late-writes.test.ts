@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { PLAIN } from '../../../../src/block/index.ts';
 import { IscsiDataPort } from '../../../../src/iscsi/index.ts';
-import type { IscsiTarget } from '../../../support/iscsi-target.ts';
+import type { IscsiTarget, TargetScript } from '../../../support/iscsi-target.ts';
 import { until } from '../../../support/until.ts';
 import { benchOfTargets, INITIATOR, IQN, ManualTime, QUIET } from './bench.ts';
 
@@ -25,9 +25,9 @@ function swallowFirst(target: IscsiTarget, write: boolean): { taken: boolean } {
 
 describe('a write that a LUN reset of another session has thrown away', () => {
   /** The LUN is reset when a first write is there, which is never answered. */
-  async function afterReset(told: boolean) {
+  async function afterReset(told: boolean, script: TargetScript = {}) {
     const time = new ManualTime();
-    const target = await bench.target();
+    const target = await bench.target(script);
     const device = await bench.open([target], {}, time);
     const log: string[] = [];
     const held: (() => void)[] = [];
@@ -62,6 +62,24 @@ describe('a write that a LUN reset of another session has thrown away', () => {
     expect(log).toEqual(['write', 'function 1', 'write']);
     expect([target.disk.content[0], target.logins]).toEqual([3, 1]);
     await device.close();
+  });
+
+  it.each([
+    ['not immediate, since LIO rejects those', {}, false],
+    ['immediate, where the target takes no others', { window: 1 }, true],
+  ])('is found out about by a question that is %s', async (_, script, immediate) => {
+    const { time, target, held, old } = await afterReset(true, script);
+    const swallows = target.script.intercept;
+    const asked: boolean[] = [];
+    target.script.intercept = (pdu, data, connection) => {
+      if (pdu.kind === 'scsi-command' && !pdu.write) asked.push(pdu.immediate);
+      return swallows?.(pdu, data, connection) === true;
+    };
+    await time.pass(3_000);
+    await until('it was aborted', () => held.length === 1);
+    held[0]?.();
+    await old;
+    expect(asked[0]).toBe(immediate);
   });
 
   it('is so too when another command is the first to hear of it, which is not aborted', async () => {

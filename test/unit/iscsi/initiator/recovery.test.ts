@@ -208,7 +208,11 @@ describe('time', () => {
     let left = most;
     target.script.intercept = (pdu, _, connection) => {
       // Whether the LUN was reset is another question, which only who says nothing at all does not answer.
-      if (pdu.kind === 'scsi-command' && pdu.immediate) return kinds.includes('nop-out');
+      if (pdu.kind === 'scsi-command' && !pdu.read && !pdu.write) {
+        const saysNothing = connection === bad && kinds.includes('nop-out');
+        if (saysNothing) connection.expCmdSN += 1;
+        return saysNothing;
+      }
       log.push(pdu.kind === 'task-management-request' ? `function ${pdu.fn}` : pdu.kind);
       if (connection !== bad || !kinds.includes(pdu.kind) || left === 0) return false;
       left -= 1;
