@@ -1,4 +1,5 @@
 /** Cuts a host off from a repository, and lets it in again: the array does it, and says whom it keeps out. */
+import { matchAddresses } from '../../../base/index.ts';
 import type { Control } from '../../control.ts';
 import type { FenceInput, FenceView } from '../../schemas/host.ts';
 import { currentHost } from '../../storage/current-host.ts';
@@ -51,11 +52,16 @@ export async function listFences(
 ): Promise<readonly FenceView[]> {
   const repository = findRepository(control.catalog, repositoryName);
   requireAttached(control, repository);
-  const hosts = control.catalog.hosts.all();
-  return (await control.storage.fenced(repository.id)).map((who) => ({
+  const fenced = await control.storage.fenced(repository.id);
+  const hosts = control.catalog.hosts.all().map(({ name, iqns, addresses }) => {
+    const hasAddress = matchAddresses(addresses);
+    const is = (who: string): boolean => {
+      return iqns.includes(who) || addresses.includes(who) || hasAddress(who);
+    };
+    return { name, is };
+  });
+  return fenced.map((who) => ({
     who,
-    hosts: hosts
-      .filter(({ iqns, addresses }) => iqns.includes(who) || addresses.includes(who))
-      .map(({ name }) => name),
+    hosts: hosts.filter(({ is }) => is(who)).map(({ name }) => name),
   }));
 }

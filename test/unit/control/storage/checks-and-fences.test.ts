@@ -126,6 +126,24 @@ describe('a host', () => {
     expect(kinds(service).slice(-2)).toEqual(['host.fenced', 'host.unfenced']);
   });
 
+  test('is told by its addresses however the storage writes them', async () => {
+    const { control, storage } = service;
+    await withRepository(service);
+    addHost(control, { name: 'web7', iqns: [iqn], addresses: ['FD00:0:0::7', '::ffff:192.0.2.7'] });
+    addHost(control, { name: 'web8', addresses: ['fd00:8::/64'] });
+    const id = control.catalog.repositories.byName('san1')?.id;
+    const fenced = ['192.0.2.7', '192.0.2.8', 'fd00:8::/64', 'fd00::7', iqn];
+    for (const who of fenced) storage.fences.add(`${id} ${who}`);
+    const told = await listFences(control, 'san1');
+    expect(told.map(({ who, hosts }) => [who, ...hosts])).toEqual([
+      ['192.0.2.7', 'web7'],
+      ['192.0.2.8'],
+      ['fd00:8::/64', 'web8'],
+      ['fd00::7', 'web7'],
+      [iqn, 'web7'],
+    ]);
+  });
+
   test('is cut off by what it is when its turn comes', async () => {
     const { control, storage } = service;
     await withRepository(service);
