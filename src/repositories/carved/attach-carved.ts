@@ -2,7 +2,8 @@
  * Attaches a block device as a repository of carved volumes, or makes an empty one into such.
  *
  * Order: find out whose it is; write our name and a new token; if it was in another server's hands, wait until that has
- * noticed; only then read the metadata, write it anew (two checkpoints, both superblocks), and go on from there.
+ * noticed; only then read the metadata, write it anew (two checkpoints, both superblocks), and go on from there. That the
+ * wait is not over is on the device: whoever cancels it, or dies, waits the whole of it at the next attach.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -189,6 +190,7 @@ async function format(request: AttachCarvedRequest): Promise<Superblock> {
     epoch: 0,
     attachToken: randomHex(),
     attached: false,
+    takingOver: false,
     deviceSize,
     minimumGeneration,
     createdAt: now,
@@ -205,11 +207,14 @@ async function open(
   const { device, connection, options, parts } = request;
   const { log } = parts;
   const words = new DeviceWords();
+  const isForeign = found.owner !== connection.initiatorName;
+  const takingOver = found.attached && (isForeign || found.takingOver);
   const claimed = await writeSuperblock(device, found, {
     owner: connection.initiatorName,
     epoch: found.epoch + 1,
     attachToken: randomHex(),
     attached: true,
+    takingOver,
     attachedAt: Date.now(),
   });
   const ownership = new Ownership({
@@ -225,7 +230,7 @@ async function open(
     },
   });
   request.onOwned?.(() => ownership.verify());
-  if (found.attached && found.owner !== connection.initiatorName) {
+  if (takingOver) {
     log.warn({ owner: found.owner }, 'the device is taken over: waiting for its owner to notice');
     const wait = request.timing?.takeOverWaitMs ?? TAKE_OVER_WAIT_MS;
     await sleep(wait, undefined, { signal: options.signal }).catch(() => {
@@ -267,7 +272,7 @@ async function restart(
   const { formatId, region } = superblock;
   const journal = new Journal({ device, formatId, region, state, complete, newest });
   const minimumGeneration = await journal.restart();
-  await ownership.update({ minimumGeneration });
+  await ownership.update({ minimumGeneration, takingOver: false });
   return { state, journal };
 }
 

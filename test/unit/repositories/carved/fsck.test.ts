@@ -274,6 +274,7 @@ describe('fsck of a carved device', () => {
       epoch: 1,
       attachToken: '00'.repeat(16),
       attached: false,
+      takingOver: false,
       deviceSize: 8 * MIB,
       minimumGeneration: 1,
       createdAt: 1,
