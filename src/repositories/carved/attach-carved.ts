@@ -39,6 +39,7 @@ import { readMetadata } from './recover-metadata.ts';
 import { DeviceWords } from './shared-words.ts';
 import type { Superblock } from './superblock.ts';
 import { VolumeChanges } from './volume-changes.ts';
+import { type Wanted, whileWanted } from './while-wanted.ts';
 
 export interface AttachCarvedRequest {
   /**
@@ -48,12 +49,13 @@ export interface AttachCarvedRequest {
   readonly device: BlockDevice;
   readonly connection: Pick<Connection, 'repositoryId' | 'initiatorName'>;
   readonly parts: AdapterParts;
-  /** As in Adapter.attach. */
+  /** As in Adapter.attach. Once anything is written, only the wait of a take-over is cancelled. */
   readonly options: {
     readonly create?: boolean;
     readonly takeOver?: boolean;
     readonly signal: AbortSignal;
   };
+  readonly giveUp?: Wanted['giveUp'];
   readonly adapterKind: string;
   /** What a worker needs to find the device; goes into every locator. */
   readonly locatorAddress: VolumeLocator['address'];
@@ -91,7 +93,7 @@ export async function attachCarved(request: AttachCarvedRequest): Promise<Carved
   try {
     checkRequest(request);
     claims.inProcess(`repository ${connection.repositoryId}`);
-    const found = await findOwn(request);
+    const found = (await ifWanted(request, findOwn)) ?? (await format(request));
     claims.inProcess(`device ${found.formatId}`);
     await claims.onHost(connection.initiatorName, found.formatId);
     return await open(request, found, () => claims.release());
@@ -100,6 +102,14 @@ export async function attachCarved(request: AttachCarvedRequest): Promise<Carved
     await device.close().catch(() => undefined);
     throw arrayErrorOf(error);
   }
+}
+
+function ifWanted<T>(
+  request: AttachCarvedRequest,
+  look: (request: AttachCarvedRequest) => Promise<T>,
+): Promise<T> {
+  const { giveUp, options } = request;
+  return whileWanted({ giveUp, signal: options.signal }, () => look(request));
 }
 
 function checkRequest({ device, connection, extentSize, overcommit }: AttachCarvedRequest): void {
@@ -126,8 +136,8 @@ function checkRequest({ device, connection, extentSize, overcommit }: AttachCarv
   }
 }
 
-/** The superblock of the device, which is this repository's and may be attached by this server. */
-async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
+/** The superblock of the device, which is this repository's and may be attached by this server. undefined: it is new. */
+async function findOwn(request: AttachCarvedRequest): Promise<Superblock | undefined> {
   const { device, connection, options } = request;
   const size = currentSizeOf(device);
   const { copies, newest } = await readSuperblocks(readerOf(device, request.readFresh), size);
@@ -142,7 +152,8 @@ async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
     if (options.create !== true) {
       throw new ArrayError('NOT_FOUND', 'the device holds no repository');
     }
-    return await format(request);
+    await refuseContent(device);
+    return undefined;
   }
   if (newest.repositoryId !== connection.repositoryId) {
     const message = `the device holds another repository, of ${newest.owner}`;
@@ -159,16 +170,18 @@ async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
   return newest;
 }
 
+async function refuseContent(device: BlockDevice): Promise<void> {
+  const content = await readDeviceContent(device);
+  if (content.kind === 'empty') return;
+  const what = content.kind === 'other' ? content.description : 'a repository';
+  throw new ArrayError('ALREADY_MANAGED', `the device is not empty: it holds ${what}`, {
+    refs: [what],
+  });
+}
+
 /** Makes an empty device ours. The superblock comes last: before it, the device is as empty as it was. */
 async function format(request: AttachCarvedRequest): Promise<Superblock> {
   const { device, connection } = request;
-  const content = await readDeviceContent(device);
-  if (content.kind !== 'empty') {
-    const what = content.kind === 'other' ? content.description : 'a repository';
-    throw new ArrayError('ALREADY_MANAGED', `the device is not empty: it holds ${what}`, {
-      refs: [what],
-    });
-  }
   const deviceSize = device.geometry.size;
   const extentSize = request.extentSize ?? defaultExtentSize(deviceSize);
   const layout = planLayout(deviceSize, extentSize);

@@ -6,7 +6,9 @@ import { OwnerLease } from '../../../../src/repositories/carved/owner-lease.ts';
 import { DeviceWords } from '../../../../src/repositories/carved/shared-words.ts';
 import {
   attachForTest,
+  cancelledAtRead,
   codeOf,
+  contentOf,
   errnoOf,
   handle,
   KIB,
@@ -167,6 +169,25 @@ describe('a device that is somebody’s', () => {
   });
 });
 
+describe('an attach that is cancelled while it looks', () => {
+  it.each([true, false])('changes nothing (create: %s)', async (create) => {
+    const device = memory(8 * MIB);
+    const named = { repositoryId: 'cancelled', owner: ONE };
+    if (!create) {
+      await (await attachForTest({ ...named, device: handle(device), create: true })).close();
+    }
+    const before = contentOf(device);
+    for (const which of [1, 2]) {
+      const { signal, counts, ...watched } = cancelledAtRead(device, which);
+      const attaching = attachForTest({ ...named, ...watched, options: { create, signal } });
+      expect(await codeOf(attaching)).toBe('CANCELLED');
+      expect(counts.gaveUp).toBe(1);
+      expect(contentOf(device).equals(before)).toBe(true);
+    }
+    await (await attachForTest({ ...named, device: handle(device), create })).close();
+  });
+});
+
 describe('a take-over that is cut short', () => {
   /** @param cancelled while it waits */
   async function attach(device: BlockDevice, options: { takeOver?: boolean; cancelled?: boolean }) {
@@ -193,9 +214,7 @@ describe('a take-over that is cut short', () => {
     const made = { device: handle(device), repositoryId: 'short', owner: ONE, create: true };
     const old = await attachForTest(made);
     const died = memory(8 * MIB);
-    const content = Buffer.alloc(8 * MIB);
-    device.read(content, 0);
-    died.write(content, 0, PLAIN);
+    died.write(contentOf(device), 0, PLAIN);
     await old.close();
 
     for (const takeOver of [true, false]) {
