@@ -24,6 +24,9 @@ export const CLIENT_GRACE_MS = 60_000;
 /** A recorded machine that has no connection for so long has left. */
 export const LEAVE_GRACE_MS = 2_000;
 
+/** Memory that is touched before a cell that writes: as much as a hundred boots write. */
+export const TOUCHED_BYTES = 3 * 2 ** 30;
+
 /** Connections of a warm-up, at most. */
 export const WARM_CONNECTIONS = 16;
 

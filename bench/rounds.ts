@@ -12,6 +12,7 @@ import { type LoadProgress, WrongDataError } from './load/job.ts';
 import type { Cell, ClientKind } from './result.ts';
 import { type Question, type Setup, setupsOf } from './setups.ts';
 import type { RunningTarget, Target } from './targets/index.ts';
+import { touchMemory } from './touch-memory.ts';
 import { spareMachines, warmUpJobs } from './warm-up.ts';
 import { takesPart, type Workload } from './workloads.ts';
 
@@ -63,6 +64,7 @@ async function askAll(
       const client = question.client === 'fio' ? fio : own;
       if (client === undefined) continue;
       const job = jobFor(workload, options, round, (machine) => running.uri(machine));
+      if (options.warmUp > 0) await touchMemory(workload.pattern, plan.signal);
       const asked: Asked = running;
       const measured = await measureCell(asked, client, job, {
         patience: options.patience,

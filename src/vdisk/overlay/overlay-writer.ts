@@ -33,14 +33,14 @@ export interface OverlayWriterParts {
   readonly onFull: (reason: FullReason) => void;
 }
 
-/** A write on its way, with the parent's bytes of its first and last block once they were needed. */
+/** A write on its way, with the parent's bytes of its first and last block once they were needed: few writes are in parts. */
 interface FirstTouch {
   readonly source: Buffer;
   readonly offset: number;
   /** Blocks [from, to). */
   readonly from: number;
   readonly to: number;
-  readonly parents: Map<number, Buffer>;
+  parents: Map<number, Buffer> | undefined;
 }
 
 export class OverlayWriter {
@@ -66,7 +66,7 @@ export class OverlayWriter {
   write(source: Buffer, offset: number, batch?: WriteBatch): MaybePromise<void> {
     const from = Math.floor(offset / BLOCK_BYTES);
     const to = Math.ceil((offset + source.length) / BLOCK_BYTES);
-    const write = { source, offset, from, to, parents: new Map<number, Buffer>() };
+    const write: FirstTouch = { source, offset, from, to, parents: undefined };
     if (this.#first.batch === undefined) return this.#begin(write, batch);
     const partial = this.#isPartial(write, from) || this.#isPartial(write, to - 1);
     const joins =
@@ -234,7 +234,7 @@ export class OverlayWriter {
 
   #needsParent(write: FirstTouch, block: number): boolean {
     return (
-      !write.parents.has(block) &&
+      write.parents?.has(block) !== true &&
       !this.#state.owned.test(block) &&
       !this.#state.zeroed.test(Math.floor(block / BLOCKS_PER_UNIT))
     );
@@ -253,6 +253,7 @@ export class OverlayWriter {
     const start = block * BLOCK_BYTES;
     const bytes = Buffer.alloc(this.#blockEnd(block) - start);
     return chain(this.#base.read(bytes, start), () => {
+      write.parents ??= new Map();
       write.parents.set(block, bytes);
     });
   }
@@ -286,7 +287,7 @@ export class OverlayWriter {
     const start = block * BLOCK_BYTES;
     const bytes = Buffer.alloc(this.#blockEnd(block) - start);
     if (!this.#state.zeroed.test(Math.floor(block / BLOCKS_PER_UNIT))) {
-      write.parents.get(block)?.copy(bytes);
+      write.parents?.get(block)?.copy(bytes);
     }
     const from = Math.max(start, write.offset);
     write.source.copy(bytes, from - start, from - write.offset);
