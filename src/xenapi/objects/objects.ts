@@ -170,6 +170,12 @@ export class Objects {
     for (const entry of table.entries.values()) yield [entry.ref, this.#whole(table, entry)];
   }
 
+  /** What one of the fields that others refer by says (`VBDs` of a VDI), also of an object that is not there (any more). */
+  referrers(className: string, ref: Ref, field: string): readonly Ref[] {
+    this.#beforeRead();
+    return this.#reverse.of(className, ref)[field] ?? [];
+  }
+
   count(className: string): number {
     return this.#settled(className).entries.size;
   }

@@ -57,6 +57,15 @@ describe('the database of objects', () => {
     expect(objects.require(SHELF, SHELF_1).books).toEqual([BOOK_1]);
   });
 
+  it('knows who refers to an object that is gone', () => {
+    const objects = library();
+    objects.put('Book', BOOK_1, book('1', SHELF_1), OWN);
+    objects.delete('Shelf', SHELF_1);
+    expect(objects.referrers('Shelf', SHELF_1, 'books')).toEqual([BOOK_1]);
+    objects.delete('Book', BOOK_1);
+    expect(objects.referrers('Shelf', SHELF_1, 'books')).toEqual([]);
+  });
+
   it('tells nothing of a record that is put as it was', () => {
     const objects = library();
     const before = objects.generation;
