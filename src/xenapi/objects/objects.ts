@@ -136,6 +136,11 @@ export class Objects {
     return entry === undefined ? undefined : this.#whole(table, entry);
   }
 
+  /** As it was put, and nothing is completed for it: of many objects a field that follows from nothing else. */
+  stored(className: string, ref: Ref): AnyRecord | undefined {
+    return this.#settled(className).entries.get(ref)?.base;
+  }
+
   /** @throws XenError HANDLE_INVALID */
   origin(className: string, ref: Ref): Origin {
     const entry = this.#settled(className).entries.get(ref);

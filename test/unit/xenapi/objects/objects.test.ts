@@ -88,6 +88,20 @@ describe('the database of objects', () => {
     expect(objects.touch('Book', BOOK_1)).toBe(false);
   });
 
+  it('shows what was put without completing it', () => {
+    const objects = library();
+    let completed = 0;
+    objects.completeWith('Shelf', (_ref, record) => {
+      completed++;
+      return { ...record, name_label: 'completed' };
+    });
+    expect(objects.stored('Shelf', SHELF_1)).toEqual(shelf('1'));
+    expect(objects.stored('Shelf', refOf('Shelf', '2'))).toBeUndefined();
+    expect(completed).toBe(0);
+    expect(objects.find('Shelf', SHELF_1)).toMatchObject({ name_label: 'completed' });
+    expect(objects.stored('Shelf', SHELF_1)).toEqual(shelf('1'));
+  });
+
   it('follows a uuid that changes', () => {
     const objects = library();
     objects.put('Shelf', SHELF_1, { ...shelf('1'), uuid: 'other' }, OWN);
