@@ -3,10 +3,12 @@
  * what protocol, loopback and client cost on this machine before any server has done anything, so
  * that "twice the floor" means something.
  *
- *   floor-server PORT IMAGE    serves a copy of IMAGE in memory on 127.0.0.1:PORT until killed
+ *   floor-server PORT IMAGE [poll]    serves a copy of IMAGE in memory on 127.0.0.1:PORT until killed
  *
  * One thread a connection. Every read(2) of the socket takes as many requests as there are, every
  * writev(2) answers as many as fit, straight out of the image: no copy, no lock, no allocation.
+ * With `poll` the thread waits in epoll_wait(2) before each read, as a server must that waits for more than
+ * one client in a thread: the floor of event loops.
  *
  * Fixed newstyle handshake (EXPORT_NAME, INFO, GO, ABORT; any name will do), simple replies,
  * read-only. What it does not know it refuses; what breaks the protocol ends the connection.
@@ -16,6 +18,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 
 enum {
@@ -26,6 +29,7 @@ enum {
 
 static uint8_t *image;
 static uint64_t image_bytes;
+static bool polls;
 
 static uint32_t error_of(uint16_t type, uint64_t offset, uint32_t length) {
   if (type == CMD_WRITE) return NBD_EPERM;
@@ -33,13 +37,29 @@ static uint32_t error_of(uint16_t type, uint64_t offset, uint32_t length) {
   return offset > image_bytes || length > image_bytes - offset ? NBD_EINVAL : 0;
 }
 
-static void transmit(int socket) {
+/* Waits for bytes of the socket in a set of descriptors, of which it is the only one. */
+static ssize_t read_polled(int poll_file, int socket, void *target, size_t bytes) {
+  struct epoll_event event;
+  while (poll_file >= 0 && epoll_wait(poll_file, &event, 1, -1) < 0)
+    if (errno != EINTR) return -1;
+  return read(socket, target, bytes);
+}
+
+static int poll_file_of(int socket) {
+  if (!polls) return -1;
+  int poll_file = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event event = {.events = EPOLLIN};
+  if (poll_file < 0 || epoll_ctl(poll_file, EPOLL_CTL_ADD, socket, &event) < 0) fail("epoll");
+  return poll_file;
+}
+
+static void transmit(int socket, int poll_file) {
   uint8_t inbox[INBOX_BYTES], headers[MAX_BATCH][REPLY_BYTES];
   struct iovec parts[2 * MAX_BATCH];
   size_t have = 0;
   uint64_t skip = 0; /* bytes of a refused write that are still to come */
 
-  for (ssize_t count; (count = read(socket, inbox + have, sizeof inbox - have)) > 0;) {
+  for (ssize_t count; (count = read_polled(poll_file, socket, inbox + have, sizeof inbox - have)) > 0;) {
     have += count;
     size_t at = 0;
     do {
@@ -76,7 +96,9 @@ static void transmit(int socket) {
 static void *serve(void *argument) {
   int socket = (intptr_t)argument;
   char name[MAX_NAME_BYTES + 1];
-  if (shake_hands(socket, image_bytes, TRANSMISSION_FLAGS, name)) transmit(socket);
+  int poll_file = poll_file_of(socket);
+  if (shake_hands(socket, image_bytes, TRANSMISSION_FLAGS, name)) transmit(socket, poll_file);
+  if (poll_file >= 0) close(poll_file);
   close(socket);
   return NULL;
 }
@@ -93,8 +115,9 @@ static void load(const char *path) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 3) {
-    fprintf(stderr, "usage: floor-server PORT IMAGE\n");
+  polls = count == 4 && strcmp(arguments[3], "poll") == 0;
+  if (count != 3 && !polls) {
+    fprintf(stderr, "usage: floor-server PORT IMAGE [poll]\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);

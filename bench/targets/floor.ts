@@ -13,7 +13,7 @@ const FLAGS = ['-O2', '-pthread'];
 const run = promisify(execFile);
 
 async function start(
-  name: 'floor-server' | 'durable-floor',
+  name: 'floor-server' | 'durable-floor' | 'sparse-floor',
   { image, scratch }: Stage,
   more: readonly string[],
 ): Promise<RunningTarget> {
@@ -35,6 +35,24 @@ export const floor: Target = {
   title: 'floor (C, from memory)',
   accesses: ['image'],
   start: (stage) => start('floor-server', stage, []),
+};
+
+/** Of servers that wait for more than one client in a thread. */
+export const pollFloor: Target = {
+  ...common,
+  id: 'floor-poll',
+  title: 'floor (C, an event loop)',
+  accesses: ['image'],
+  start: (stage) => start('floor-server', stage, ['poll']),
+};
+
+/** Of writes to a disk of one's own: each goes to its place in a sparse file. */
+export const sparseFloor: Target = {
+  ...common,
+  id: 'floor-sparse',
+  title: 'floor (C, a sparse file)',
+  accesses: ['overlay'],
+  start: (stage) => start('sparse-floor', stage, [join(stage.scratch, 'written')]),
 };
 
 /** Of flushed writes: each goes to stable storage once, and many share a sync. */

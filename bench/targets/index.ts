@@ -1,5 +1,5 @@
 import { rootcastChain1, rootcastChain30 } from './chain.ts';
-import { durableFloor, floor } from './floor.ts';
+import { durableFloor, floor, pollFloor, sparseFloor } from './floor.ts';
 import { nbdServer, nbdServerCow } from './nbd-server.ts';
 import { nbdkitCow, nbdkitFile, nbdkitMemory } from './nbdkit.ts';
 import { qemuIscsi, qemuNfs, rootcastIscsi, rootcastNfs } from './origins.ts';
@@ -24,6 +24,7 @@ export type { RunningTarget, Stage, Target } from './target.ts';
 /** In the order of a round: what is compared most stands close together. */
 export const TARGETS: readonly Target[] = [
   floor,
+  pollFloor,
   rootcastVdisk,
   nbdkitFile,
   nbdkitMemory,
@@ -31,6 +32,7 @@ export const TARGETS: readonly Target[] = [
   qemuNbdRaw,
   storageDaemonRaw,
   durableFloor,
+  sparseFloor,
   rootcastMachine,
   storageDaemonOverlays,
   nbdkitCow,

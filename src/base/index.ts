@@ -3,6 +3,7 @@ export { type NeedMore, needMore, type Violation, violation } from './decoded.ts
 export { forEachOf } from './for-each-of.ts';
 export { Gather } from './gather.ts';
 export { GroupCommit } from './group-commit.ts';
+export { matchAddresses, withoutMapping } from './ip-addresses.ts';
 export {
   formatIpv4,
   ipv4Bytes,

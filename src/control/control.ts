@@ -132,6 +132,8 @@ export class Control {
   readonly fullCaches = new Set<string>();
   /** Who was given a machine's identity in which boot, by the machine's id (operations/identity.ts). */
   readonly identities = new Map<string, GivenIdentity>();
+  /** What machines' SSH host keys are known by, by the machine's id (operations/identity.ts). */
+  readonly sshPublicKeys = new Map<string, readonly string[]>();
   readonly admission: BootAdmission;
   readonly bootReads: BootReads;
   readonly preludes = new BootPreludes();

@@ -63,8 +63,6 @@ export const DEFAULT_EVENTS_PER_PAGE = 100;
 export const MAX_BOOTS_PER_MACHINE = 20;
 /** Days whose spelling is remembered for answers: some years of them. */
 export const MAX_DAYS_SPELT = 4_096;
-/** Public SSH host keys that are remembered for answers: two for each machine. */
-export const MAX_PUBLIC_KEYS_KEPT = 20_000;
 
 /** A boot is over when the guest has asked for no block for so long: longer than what an initramfs does between. */
 export const BOOT_QUIET_MS = 15_000;

@@ -17,6 +17,8 @@ const STAY: GuestPlan = {
   mac: '52:54:00:00:0e:01',
   firmware: 'bios',
   cache: 'server',
+  // What fails while it shuts down is told on the console.
+  kernelArguments: 'systemd.show_status=auto',
 };
 const NEXT: GuestPlan = { ...STAY, name: 'next', mac: '52:54:00:00:0e:02' };
 /** They only ask for their boots. */

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
+  EMULATED_KERNEL_ARGUMENTS,
   ensureDebianImage,
   FULL_DHCP,
   LabService,
@@ -86,7 +87,7 @@ describeWith(NEEDS, 'machines that boot from a repository whose answers are late
     for (const number of [1, 2, 3]) {
       await service.cli([
         ...['machine', 'add', `pc-${number}`, '--mac', macOf(number), '--vdisk', 'debian'],
-        ...['--kernel-arguments', 'console=ttyS0 quiet no_timer_check'],
+        ...['--kernel-arguments', EMULATED_KERNEL_ARGUMENTS],
       ]);
     }
     await router.disturb(LATE);

@@ -37,11 +37,11 @@ import {
 } from './lifecycle/tagged-disk.ts';
 
 const MIB = 2 ** 20;
-const UNITS = (256 * MIB) / UNIT_BYTES;
+const UNITS = (128 * MIB) / UNIT_BYTES;
 /** Of the image that everything begins with; the rest of it is a hole. */
 const IMAGE_UNITS = (24 * MIB) / UNIT_BYTES;
 /** What is written for each version. */
-const CHANGED_UNITS = (160 * MIB) / UNIT_BYTES;
+const CHANGED_UNITS = (80 * MIB) / UNIT_BYTES;
 /** Of versions that the work did not concern, one part in so many is read after each kill. */
 const LOOKED_AT = 4;
 /** A moment that does not come in so many times the duration of the work is given up. */
@@ -80,8 +80,8 @@ const MOST_KILLS_IN_A_ROW = 3;
 const STEPS: Readonly<Record<Kind, readonly Moment[]>> = {
   seal: [RENAMED, MANIFEST, VOLUME_GONE, MAP],
   capture: [VOLUME_GONE, RENAMED],
-  'merge full': [RENAMED, grown(64 * MIB), BEGUN],
-  'merge partial': [grown(64 * MIB), RENAMED, MANIFEST],
+  'merge full': [RENAMED, grown(32 * MIB), BEGUN],
+  'merge partial': [grown(32 * MIB), RENAMED, MANIFEST],
   delete: [DECIDED, VOLUME_GONE],
   import: [RENAMED, grown(16 * MIB)],
 };

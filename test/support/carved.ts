@@ -81,6 +81,33 @@ export function handle(device: BlockDevice): BlockDevice {
   });
 }
 
+/** A handle, and a signal that is aborted at one of its reads. */
+export function cancelledAtRead(device: MemoryDevice, which: number) {
+  const cancel = new AbortController();
+  const counts = { reads: 0, gaveUp: 0 };
+  const shared = handle(device);
+  const watched = new Proxy(shared, {
+    get(target, key) {
+      if (key !== 'read') return Reflect.get(target, key);
+      return (to: Buffer, at: number): void => {
+        counts.reads += 1;
+        if (counts.reads === which) cancel.abort();
+        device.read(to, at);
+      };
+    },
+  });
+  const giveUp = (): void => {
+    counts.gaveUp += 1;
+  };
+  return { device: watched, signal: cancel.signal, giveUp, counts };
+}
+
+export function contentOf(device: MemoryDevice): Buffer {
+  const content = Buffer.alloc(device.geometry.size);
+  device.read(content, 0);
+  return content;
+}
+
 /** Refuses what is not whole blocks of it, as a disk does. */
 class StrictMemory extends MemoryDevice {
   override read(target: Buffer, offset: number): void {

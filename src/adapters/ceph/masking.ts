@@ -10,8 +10,8 @@
  * its clients by its own address, for good: when the host is let in again, what it had open stays cut off, or a write
  * from before could still come. A host that has an address of this server is fenced by its clients only.
  */
-import { BlockList, isIP } from 'node:net';
-import { forEachOf, ownAddresses } from '../../base/index.ts';
+import { isIP } from 'node:net';
+import { forEachOf, matchAddresses, ownAddresses, withoutMapping } from '../../base/index.ts';
 import { ArrayError } from '../../errors/index.ts';
 import type {
   ArrayMapping,
@@ -180,10 +180,13 @@ export class Masking implements MaskingControl {
   }
 }
 
-/** @throws ArrayError INVALID_ARGUMENT: none, or a network, which a blocklist of 16.2 does not know */
+/**
+ * As Ceph knows them: a blocklist has no client of IPv4 in an address of IPv6.
+ * @throws ArrayError INVALID_ARGUMENT: none, or a network, which a blocklist of 16.2 does not know
+ */
 function addressesOf({ name, addresses }: HostIdentity): readonly string[] {
   const network = addresses.find((address) => isIP(address) === 0);
-  if (network === undefined && addresses.length > 0) return addresses;
+  if (network === undefined && addresses.length > 0) return addresses.map(withoutMapping);
   const message =
     network === undefined
       ? `no address of ${name} is known`
@@ -207,26 +210,14 @@ function hostOf(watcher: string): string {
 }
 
 /**
- * However the addresses are written: Ceph prints one form of them.
  * @param clients watchers, or addresses alone
  * @param addresses IP addresses and networks
  */
 function clientsAt(clients: readonly string[], addresses: readonly string[]): readonly string[] {
-  const list = new BlockList();
-  for (const each of addresses) {
-    const [address = '', prefix] = each.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (isIP(address) === 0) continue;
-    if (prefix === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(prefix), family);
-  }
-  return clients.filter((client) => {
-    const host = hostOf(client);
-    return isIP(host) !== 0 && list.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
-  });
+  const matches = matchAddresses(addresses);
+  return clients.filter((client) => matches(hostOf(client)));
 }
 
 function isThisServer(addresses: readonly string[]): boolean {
-  const ours = ownAddresses();
-  return addresses.some((address) => ours.includes(address));
+  return addresses.some(matchAddresses(ownAddresses()));
 }

@@ -61,6 +61,7 @@ async function attachLun(
         stillOurs = verify;
       },
       ...carvedSettings(connection.settings),
+      giveUp: lun.giveUp,
       locatorAddress: locator.address,
       description: { vendor, product, version, serial },
       below: {
@@ -91,7 +92,7 @@ async function checkLun(
   });
   try {
     return await fsckCarved(lun.device, {
-      ...{ repair, force, owner, repositoryId },
+      ...{ repair, force, owner, repositoryId, signal, giveUp: lun.giveUp },
       onOwned: (verify) => {
         stillOurs = verify;
       },

@@ -40,6 +40,8 @@ export interface OpenLun {
   /** `yes`: a login with a wrong secret, and one with none, were refused. `no`: also when no CHAP is set. */
   readonly chapEnforced: 'yes' | 'no';
   health(): ArrayHealth;
+  /** What is under way fails, and everything after it; nobody waits for a path. To be closed all the same. */
+  giveUp(): void;
   /** Closes the device and its sessions. */
   close(): Promise<void>;
 }
@@ -80,6 +82,7 @@ export async function openLun(
       serial: facts.serial ?? '',
       chapEnforced,
       health: () => healthOf(device.paths),
+      giveUp,
       close: async () => {
         await device.close();
         await port.close();

@@ -142,11 +142,13 @@ export class SanAdapter implements Adapter {
   async check(
     { settings, repositoryId, initiatorName: owner }: Connection,
     parts: AdapterParts,
-    { repair, force }: CheckOptions,
+    { repair, force, signal }: CheckOptions,
   ): Promise<CheckReport> {
     const { device, readFresh } = await this.#hold(settings, parts);
     try {
-      return await fsckCarved(device, { repair, force, owner, readFresh, repositoryId });
+      return await fsckCarved(device, {
+        ...{ repair, force, owner, readFresh, repositoryId, signal },
+      });
     } finally {
       await device.close();
     }

@@ -12,7 +12,10 @@ export type BootChange =
       readonly kind: 'ended';
       readonly how: BootEnd;
       readonly at: number;
-      /** undefined: it came to nothing, so there is no duration to tell. */
+      /**
+       * undefined: it came to nothing, so there is no duration to tell; or it may have been over while the service was
+       * down, and what was asked for since, if anything, is not of the boot.
+       */
       readonly durationMs: number | undefined;
     };
 
@@ -32,11 +35,12 @@ export function bootProgress(
   const lastRequest = Math.max(live.lastRequestAt ?? firstBlock, firstBlock, watchedSince);
   if (now - lastRequest < BOOT_QUIET_MS) return undefined;
   const connected = live.connections.length > 0;
+  const isWatched = boot.startedAt >= watchedSince;
   return {
     kind: 'ended',
     how: connected ? 'quiet' : 'disconnected',
     at: lastRequest,
-    durationMs: connected ? lastRequest - boot.startedAt : undefined,
+    durationMs: connected && isWatched ? lastRequest - boot.startedAt : undefined,
   };
 }
 

@@ -29,6 +29,7 @@ export async function deleteMachine(control: Control, name: string): Promise<voi
   });
   control.fullCaches.delete(machine.id);
   control.identities.delete(machine.id);
+  control.sshPublicKeys.delete(machine.id);
   control.admission.leave(machine.id);
   // It may be deleted while it boots: then its boot has no end.
   dropRecording(control, machine.id);

@@ -6,14 +6,13 @@
 import { createHash } from 'node:crypto';
 import type { BootRecord, MachineRecord } from '../catalog/records.ts';
 import type { Control, GivenIdentity } from '../control.ts';
-import { IDENTITY_AFTER_END_MS, MAX_PUBLIC_KEYS_KEPT } from '../limits.ts';
+import { IDENTITY_AFTER_END_MS, MAX_MACHINES } from '../limits.ts';
 import { parseMac } from '../values/mac-address.ts';
 import { quotedForShell } from '../values/personality.ts';
 import {
   newSshHostKey,
   SSH_KEY_KINDS,
   type SshHostKey,
-  type SshKeyKind,
   sshHostKey,
   sshPublicKey,
 } from '../values/ssh-host-keys.ts';
@@ -74,24 +73,23 @@ function mayBoot({ ended, endedAt }: BootRecord, now: number): boolean {
 }
 
 /** The lines of known_hosts, without names; empty before the first boot that was given them. */
-export function sshHostKeyLines({ catalog }: Control, machine: MachineRecord): readonly string[] {
-  const kept = catalog.secrets.of(machine.id);
-  return SSH_KEY_KINDS.flatMap((kind) => {
-    const pem = kept[fieldOf(kind)];
-    return pem === undefined ? [] : [`${publicKey(kind, pem)} ${machine.name}`];
-  });
+export function sshHostKeyLines(control: Control, { id, name }: MachineRecord): readonly string[] {
+  return publicKeys(control, id).map((key) => `${key} ${name}`);
 }
 
-/** By the private key, which never changes. A list shows two for each machine, and reading one takes long. */
-const publicKeys = new Map<string, string>();
-
-function publicKey(kind: SshKeyKind, pem: string): string {
-  const known = publicKeys.get(pem);
+/** Once made they never change; a list shows those of every machine, and reading a private key takes long. */
+function publicKeys({ catalog, sshPublicKeys }: Control, machineId: string): readonly string[] {
+  const known = sshPublicKeys.get(machineId);
   if (known !== undefined) return known;
-  const key = sshPublicKey(kind, pem);
-  if (publicKeys.size >= MAX_PUBLIC_KEYS_KEPT) publicKeys.clear();
-  publicKeys.set(pem, key);
-  return key;
+  const kept = catalog.secrets.of(machineId);
+  const keys = SSH_KEY_KINDS.flatMap((kind) => {
+    const pem = kept[fieldOf(kind)];
+    return pem === undefined ? [] : [sshPublicKey(kind, pem)];
+  });
+  // More than there are machines: of some whose addition was undone after it had been shown.
+  if (sshPublicKeys.size >= MAX_MACHINES) sshPublicKeys.clear();
+  sshPublicKeys.set(machineId, keys);
+  return keys;
 }
 
 /** machine-id(5): 32 hexadecimal digits. From an id that nobody is told and that never changes. */
@@ -99,8 +97,9 @@ function machineId({ id }: MachineRecord): string {
   return createHash('sha256').update(`rootcast machine-id ${id}`).digest('hex').slice(0, 32);
 }
 
-function keptKeys({ catalog }: Control, { id, name }: MachineRecord): readonly SshHostKey[] {
-  return catalog.transaction(() => {
+function keptKeys(control: Control, { id, name }: MachineRecord): readonly SshHostKey[] {
+  const { catalog, sshPublicKeys } = control;
+  const keys = catalog.transaction(() => {
     const kept = catalog.secrets.of(id);
     return SSH_KEY_KINDS.map((kind) => {
       const pem = kept[fieldOf(kind)] ?? newSshHostKey(kind);
@@ -108,6 +107,8 @@ function keptKeys({ catalog }: Control, { id, name }: MachineRecord): readonly S
       return sshHostKey(kind, pem, name);
     });
   });
+  sshPublicKeys.delete(id); // there were none until now, perhaps
+  return keys;
 }
 
 function fieldOf(kind: string): string {

@@ -5,6 +5,7 @@ import { BOOT_PATH } from '../boot-urls.ts';
 import { askedMac, type MacQuery } from './asked-mac.ts';
 import { parseCacheReport } from './cache-report.ts';
 import { CONTENT_TYPE } from './content-type.ts';
+import { plain } from './plain.ts';
 
 export function addMachineRoutes(server: FastifyInstance, catalog: BootCatalog): void {
   // GET only: HEAD would count as having been given it.
@@ -55,8 +56,4 @@ async function report(
     case 'refused':
       return plain(reply, 409, outcome.why);
   }
-}
-
-function plain(reply: FastifyReply, code: number, text: string): FastifyReply {
-  return reply.code(code).type('text/plain').send(`${text}\n`);
 }

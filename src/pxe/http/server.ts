@@ -27,6 +27,7 @@ import { askedMac, type MacQuery } from './asked-mac.ts';
 import { requestedRange } from './byte-range.ts';
 import { CONTENT_TYPE, loaderContentType } from './content-type.ts';
 import { addMachineRoutes } from './machine-routes.ts';
+import { plain } from './plain.ts';
 
 export interface HttpSetup {
   readonly address: string;
@@ -124,14 +125,14 @@ function answerError(setup: HttpSetup, error: unknown, reply: FastifyReply): Fas
   const status = (error as { statusCode?: unknown }).statusCode;
   // Fastify's own refusals: a body too large, a path that is no URL …
   if (typeof status === 'number' && status >= 400 && status < 500) {
-    return reply.code(status).type('text/plain').send('the request cannot be understood\n');
+    return plain(reply, status, 'the request cannot be understood');
   }
   setup.report({ type: 'failure', where: 'http', error });
-  return reply.code(500).type('text/plain').send('an internal error, see the log of the server\n');
+  return plain(reply, 500, 'an internal error, see the log of the server');
 }
 
 function notFound(reply: FastifyReply): FastifyReply {
-  return reply.code(404).type('text/plain').send('no such file\n');
+  return plain(reply, 404, 'no such file');
 }
 
 function ready(
@@ -157,7 +158,7 @@ function guestStage({ report }: HttpSetup, query: StageQuery, reply: FastifyRepl
   const stage = GUEST_STAGES.find((one) => one === query.stage);
   if (stage === undefined) {
     const expected = GUEST_STAGES.join(', ');
-    return reply.code(400).type('text/plain').send(`stage: expected one of ${expected}\n`);
+    return plain(reply, 400, `stage: expected one of ${expected}`);
   }
   report({ type: 'machine-stage', mac, stage });
   return reply.code(204).send();
@@ -177,7 +178,7 @@ async function servePersonality(
   if (mac === undefined) return reply;
   const { format = 'json' } = query;
   if (format !== 'json' && format !== 'env') {
-    return reply.code(400).type('text/plain').send('format: expected json or env\n');
+    return plain(reply, 400, 'format: expected json or env');
   }
   const text = await catalog.personality(mac, format);
   if (text === undefined) return notFound(reply);
@@ -210,7 +211,7 @@ async function serveNamed(
   const loader = await setup.loaders.load(name);
   if (loader.kind === 'missing') {
     setup.report({ type: 'loader-missing', file: name, message: loader.message });
-    return reply.code(404).type('text/plain').send(`${loader.message}\n`);
+    return plain(reply, 404, loader.message);
   }
   const { content } = loader;
   reply.type(loaderContentType(name));
@@ -267,11 +268,7 @@ function applyRange(
       reply.code(206).header('content-range', `bytes ${range.first}-${range.last}/${size}`);
       return { start: range.first, length: range.last - range.first + 1 };
     case 'unsatisfiable':
-      reply
-        .code(416)
-        .header('content-range', `bytes */${size}`)
-        .type('text/plain')
-        .send('no such range\n');
+      plain(reply.header('content-range', `bytes */${size}`), 416, 'no such range');
       return undefined;
   }
 }

@@ -2,7 +2,8 @@
  * Attaches a block device as a repository of carved volumes, or makes an empty one into such.
  *
  * Order: find out whose it is; write our name and a new token; if it was in another server's hands, wait until that has
- * noticed; only then read the metadata, write it anew (two checkpoints, both superblocks), and go on from there.
+ * noticed; only then read the metadata, write it anew (two checkpoints, both superblocks), and go on from there. That the
+ * wait is not over is on the device: whoever cancels it, or dies, waits the whole of it at the next attach.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +39,7 @@ import { readMetadata } from './recover-metadata.ts';
 import { DeviceWords } from './shared-words.ts';
 import type { Superblock } from './superblock.ts';
 import { VolumeChanges } from './volume-changes.ts';
+import { type Wanted, whileWanted } from './while-wanted.ts';
 
 export interface AttachCarvedRequest {
   /**
@@ -47,12 +49,13 @@ export interface AttachCarvedRequest {
   readonly device: BlockDevice;
   readonly connection: Pick<Connection, 'repositoryId' | 'initiatorName'>;
   readonly parts: AdapterParts;
-  /** As in Adapter.attach. */
+  /** As in Adapter.attach. Once anything is written, only the wait of a take-over is cancelled. */
   readonly options: {
     readonly create?: boolean;
     readonly takeOver?: boolean;
     readonly signal: AbortSignal;
   };
+  readonly giveUp?: Wanted['giveUp'];
   readonly adapterKind: string;
   /** What a worker needs to find the device; goes into every locator. */
   readonly locatorAddress: VolumeLocator['address'];
@@ -90,7 +93,7 @@ export async function attachCarved(request: AttachCarvedRequest): Promise<Carved
   try {
     checkRequest(request);
     claims.inProcess(`repository ${connection.repositoryId}`);
-    const found = await findOwn(request);
+    const found = (await ifWanted(request, findOwn)) ?? (await format(request));
     claims.inProcess(`device ${found.formatId}`);
     await claims.onHost(connection.initiatorName, found.formatId);
     return await open(request, found, () => claims.release());
@@ -99,6 +102,14 @@ export async function attachCarved(request: AttachCarvedRequest): Promise<Carved
     await device.close().catch(() => undefined);
     throw arrayErrorOf(error);
   }
+}
+
+function ifWanted<T>(
+  request: AttachCarvedRequest,
+  look: (request: AttachCarvedRequest) => Promise<T>,
+): Promise<T> {
+  const { giveUp, options } = request;
+  return whileWanted({ giveUp, signal: options.signal }, () => look(request));
 }
 
 function checkRequest({ device, connection, extentSize, overcommit }: AttachCarvedRequest): void {
@@ -125,8 +136,8 @@ function checkRequest({ device, connection, extentSize, overcommit }: AttachCarv
   }
 }
 
-/** The superblock of the device, which is this repository's and may be attached by this server. */
-async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
+/** The superblock of the device, which is this repository's and may be attached by this server. undefined: it is new. */
+async function findOwn(request: AttachCarvedRequest): Promise<Superblock | undefined> {
   const { device, connection, options } = request;
   const size = currentSizeOf(device);
   const { copies, newest } = await readSuperblocks(readerOf(device, request.readFresh), size);
@@ -141,7 +152,8 @@ async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
     if (options.create !== true) {
       throw new ArrayError('NOT_FOUND', 'the device holds no repository');
     }
-    return await format(request);
+    await refuseContent(device);
+    return undefined;
   }
   if (newest.repositoryId !== connection.repositoryId) {
     const message = `the device holds another repository, of ${newest.owner}`;
@@ -158,16 +170,18 @@ async function findOwn(request: AttachCarvedRequest): Promise<Superblock> {
   return newest;
 }
 
+async function refuseContent(device: BlockDevice): Promise<void> {
+  const content = await readDeviceContent(device);
+  if (content.kind === 'empty') return;
+  const what = content.kind === 'other' ? content.description : 'a repository';
+  throw new ArrayError('ALREADY_MANAGED', `the device is not empty: it holds ${what}`, {
+    refs: [what],
+  });
+}
+
 /** Makes an empty device ours. The superblock comes last: before it, the device is as empty as it was. */
 async function format(request: AttachCarvedRequest): Promise<Superblock> {
   const { device, connection } = request;
-  const content = await readDeviceContent(device);
-  if (content.kind !== 'empty') {
-    const what = content.kind === 'other' ? content.description : 'a repository';
-    throw new ArrayError('ALREADY_MANAGED', `the device is not empty: it holds ${what}`, {
-      refs: [what],
-    });
-  }
   const deviceSize = device.geometry.size;
   const extentSize = request.extentSize ?? defaultExtentSize(deviceSize);
   const layout = planLayout(deviceSize, extentSize);
@@ -189,6 +203,7 @@ async function format(request: AttachCarvedRequest): Promise<Superblock> {
     epoch: 0,
     attachToken: randomHex(),
     attached: false,
+    takingOver: false,
     deviceSize,
     minimumGeneration,
     createdAt: now,
@@ -205,11 +220,14 @@ async function open(
   const { device, connection, options, parts } = request;
   const { log } = parts;
   const words = new DeviceWords();
+  const isForeign = found.owner !== connection.initiatorName;
+  const takingOver = found.attached && (isForeign || found.takingOver);
   const claimed = await writeSuperblock(device, found, {
     owner: connection.initiatorName,
     epoch: found.epoch + 1,
     attachToken: randomHex(),
     attached: true,
+    takingOver,
     attachedAt: Date.now(),
   });
   const ownership = new Ownership({
@@ -225,7 +243,7 @@ async function open(
     },
   });
   request.onOwned?.(() => ownership.verify());
-  if (found.attached && found.owner !== connection.initiatorName) {
+  if (takingOver) {
     log.warn({ owner: found.owner }, 'the device is taken over: waiting for its owner to notice');
     const wait = request.timing?.takeOverWaitMs ?? TAKE_OVER_WAIT_MS;
     await sleep(wait, undefined, { signal: options.signal }).catch(() => {
@@ -267,7 +285,7 @@ async function restart(
   const { formatId, region } = superblock;
   const journal = new Journal({ device, formatId, region, state, complete, newest });
   const minimumGeneration = await journal.restart();
-  await ownership.update({ minimumGeneration });
+  await ownership.update({ minimumGeneration, takingOver: false });
   return { state, journal };
 }
 

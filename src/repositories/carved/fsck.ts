@@ -18,6 +18,7 @@ import type { MetadataState } from './metadata-state.ts';
 import { arrayErrorOf, writeSuperblock } from './ownership.ts';
 import { type RecoveredMetadata, readMetadata } from './recover-metadata.ts';
 import type { Superblock } from './superblock.ts';
+import { type Wanted, whileWanted } from './while-wanted.ts';
 
 export interface FsckOptions {
   /** Write anew what is damaged in one copy, and leave out what nobody can reach. */
@@ -32,6 +33,9 @@ export interface FsckOptions {
   readonly readFresh?: ReadFresh | undefined;
   /** As in AttachCarvedRequest: a change that waited for a path is made only when nobody took the device meanwhile. */
   readonly onOwned?: (stillOurs: () => Promise<void>) => void;
+  /** A repair that has begun is not cancelled. */
+  readonly signal?: AbortSignal;
+  readonly giveUp?: Wanted['giveUp'];
 }
 
 /**
@@ -60,29 +64,15 @@ async function check(
 ): Promise<CheckReport> {
   const size = currentSizeOf(device);
   const read = readerOf(device, options.readFresh);
-  const copies = await readSuperblocks(read, size);
-  const findings = superblockFindings(copies);
-  const superblock = copies.newest;
-  if (superblock === undefined) return report(findings, undefined, undefined, false);
-  await claim(superblock, options, claims);
-  if (size < superblock.deviceSize) {
-    const message = `the device has ${size} bytes, it had ${superblock.deviceSize}`;
-    findings.push({ code: 'device-shrunk', severity: 'fatal', message });
-  }
-  const { region } = superblock;
-  if (region.start + regionBytes(region) > size) {
-    return report(findings, superblock, undefined, false);
-  }
-  const reading = await readMetadata(device, superblock);
-  findings.push(...reading.findings);
-  const [newest, older] = reading.recovered;
-  findings.push(...(newest?.findings ?? []));
-  if (newest !== undefined && older !== undefined) compare(superblock, newest, older, findings);
+  const { signal, giveUp } = options;
+  const { findings, superblock, newest } = await whileWanted({ signal, giveUp }, async () =>
+    look(device, await readSuperblocks(read, size), options, claims),
+  );
   const fatal = findings.some(({ severity }) => severity === 'fatal');
   const wanted = findings.some(({ severity }) => severity === 'repairable');
-  if (options.repair !== true || fatal || !wanted || newest === undefined) {
+  const mayRepair = superblock !== undefined && newest !== undefined && !fatal && wanted;
+  if (options.repair !== true || !mayRepair)
     return report(findings, superblock, newest?.state, false);
-  }
   if (superblock.attached && options.force !== true) {
     const message = 'a server has the device attached';
     throw new ArrayError('EXCLUSIVE_ATTACHED', message, {
@@ -95,6 +85,40 @@ async function check(
   options.onOwned?.(unchanged);
   await repair(device, superblock, newest, unchanged);
   return report(findings, superblock, newest.state, true);
+}
+
+interface Seen {
+  readonly findings: readonly Finding[];
+  readonly superblock: Superblock | undefined;
+  readonly newest: RecoveredMetadata | undefined;
+}
+
+/** Changes nothing. */
+async function look(
+  device: BlockDevice,
+  copies: SuperblockCopies,
+  options: FsckOptions,
+  claims: Claims,
+): Promise<Seen> {
+  const findings = superblockFindings(copies);
+  const superblock = copies.newest;
+  if (superblock === undefined) return { findings, superblock, newest: undefined };
+  await claim(superblock, options, claims);
+  const size = currentSizeOf(device);
+  if (size < superblock.deviceSize) {
+    const message = `the device has ${size} bytes, it had ${superblock.deviceSize}`;
+    findings.push({ code: 'device-shrunk', severity: 'fatal', message });
+  }
+  const { region } = superblock;
+  if (region.start + regionBytes(region) > size) {
+    return { findings, superblock, newest: undefined };
+  }
+  const reading = await readMetadata(device, superblock);
+  findings.push(...reading.findings);
+  const [newest, older] = reading.recovered;
+  findings.push(...(newest?.findings ?? []));
+  if (newest !== undefined && older !== undefined) compare(superblock, newest, older, findings);
+  return { findings, superblock, newest };
 }
 
 /** A device that is attached is in motion: what is read of it would be of several moments. */

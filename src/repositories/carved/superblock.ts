@@ -31,6 +31,8 @@ export interface Superblock extends Layout {
   readonly attachToken: string;
   /** false: its owner has closed it. */
   readonly attached: boolean;
+  /** Its owner has taken it from another server, and has not waited yet until that one has noticed. Only of one that is attached. */
+  readonly takingOver: boolean;
   /** Bytes, as far as extents are counted. */
   readonly deviceSize: number;
   /** Checkpoints of generations below it are of an earlier life. */
@@ -49,6 +51,11 @@ export type SuperblockReading =
   | { readonly kind: 'damaged'; readonly reason: string };
 
 const CHECKSUM = 12;
+const STATE = 64;
+/** What lies at STATE. A program that does not know the last one takes it for the one before. */
+const CLOSED = 0;
+const ATTACHED = 1;
+const TAKING_OVER = 2;
 const REPOSITORY = 144;
 const OWNER = 352;
 
@@ -60,7 +67,7 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   block.write(superblock.formatId, 24, 16, 'hex');
   writeNumber(block, superblock.epoch, 40);
   block.write(superblock.attachToken, 48, 16, 'hex');
-  block.writeUInt32LE(superblock.attached ? 1 : 0, 64);
+  block.writeUInt32LE(stateOf(superblock), STATE);
   block.writeUInt32LE(superblock.extentSize, 68);
   writeNumber(block, superblock.deviceSize, 72);
   writeNumber(block, superblock.dataStart, 80);
@@ -75,6 +82,11 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   writeText(block, superblock.owner, OWNER);
   block.writeUInt32LE(crc32(block), CHECKSUM);
   return block;
+}
+
+function stateOf({ attached, takingOver }: Superblock): number {
+  if (!attached) return CLOSED;
+  return takingOver ? TAKING_OVER : ATTACHED;
 }
 
 /** @param block METADATA_BLOCK_BYTES bytes; any content */
@@ -117,7 +129,8 @@ function readFields(bytes: Buffer): Superblock | undefined {
     owner,
     epoch,
     attachToken: bytes.toString('hex', 48, 64),
-    attached: bytes.readUInt32LE(64) !== 0,
+    attached: bytes.readUInt32LE(STATE) !== CLOSED,
+    takingOver: bytes.readUInt32LE(STATE) === TAKING_OVER,
     extentSize: bytes.readUInt32LE(68),
     deviceSize,
     dataStart,

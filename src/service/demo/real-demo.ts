@@ -4,7 +4,7 @@ import type { MachineView } from '../../control/index.ts';
 import { ensureDebianImage } from './debian-image.ts';
 import type { DemoSession } from './demo-session.ts';
 import { FULL_DHCP, LabService } from './lab-service.ts';
-import { type Firmware, Machine } from './machine.ts';
+import { EMULATED_KERNEL_ARGUMENTS, type Firmware, Machine } from './machine.ts';
 import { NetworkNamespace } from './namespace.ts';
 import { formatMiB, formatSeconds, type MachineRow } from './progress-view.ts';
 
@@ -47,7 +47,7 @@ export async function realDemo(session: DemoSession): Promise<void> {
   for (const { name, mac } of MACHINES) {
     view.say(`   rootcast machine add ${name} --mac ${mac} --vdisk debian`);
     const add = ['machine', 'add', name, '--mac', mac, '--vdisk', 'debian'];
-    await service.cli([...add, '--kernel-arguments', 'console=ttyS0 quiet'], { signal });
+    await service.cli([...add, '--kernel-arguments', EMULATED_KERNEL_ARGUMENTS], { signal });
   }
 
   view.say(

@@ -1,16 +1,23 @@
 /** Cuts hosts off from an array that can do that, and lets them in again. */
-import { ownAddresses } from '../../base/index.ts';
+import { matchAddresses, ownAddresses } from '../../base/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { HostIdentity, MaskingControl } from '../../repositories/index.ts';
+import type { ArrayControl, HostIdentity, MaskingControl } from '../../repositories/index.ts';
 import { unsupported } from './native-snapshots.ts';
-import type { StorageParts } from './storage-parts.ts';
 
 type Fencing = MaskingControl & Required<Pick<MaskingControl, 'fence' | 'unfence' | 'fenced'>>;
 
-export class FenceOperations {
-  readonly #parts: Pick<StorageParts, 'repositories' | 'newId'>;
+interface FenceParts {
+  readonly repositories: {
+    readonly initiatorName: string;
+    of(repositoryId: string): { readonly array: Pick<ArrayControl, 'masking'> };
+  };
+  readonly newId: () => string;
+}
 
-  constructor(parts: Pick<StorageParts, 'repositories' | 'newId'>) {
+export class FenceOperations {
+  readonly #parts: FenceParts;
+
+  constructor(parts: FenceParts) {
     this.#parts = parts;
   }
 
@@ -38,10 +45,8 @@ export class FenceOperations {
   /** Every machine of this server would lose its disk. */
   #refuseSelf({ name, iqns, addresses }: HostIdentity): void {
     const { initiatorName } = this.#parts.repositories;
-    const ours = ownAddresses();
     const own =
-      iqns.find((iqn) => iqn === initiatorName) ??
-      addresses.find((address) => ours.includes(address));
+      iqns.find((iqn) => iqn === initiatorName) ?? addresses.find(matchAddresses(ownAddresses()));
     if (own === undefined) return;
     throw new Fault('INVALID_INPUT', `host ${name} is this server: it would cut itself off`, {
       field: 'host.name',

@@ -67,4 +67,6 @@ async function copyDisk(
     progress({ bytesDone: window.end, bytesTotal: size });
   });
   await file.sync();
+  // Zeroes at the end are stepped over, and all of a disk of zeroes.
+  progress({ bytesDone: size, bytesTotal: size });
 }

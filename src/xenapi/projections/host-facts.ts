@@ -9,6 +9,7 @@ import {
   totalmem,
   uptime,
 } from 'node:os';
+import { matchAddresses } from '../../base/index.ts';
 
 export interface HostFacts {
   hostname(): string;
@@ -44,14 +45,15 @@ export interface OwnInterface {
  */
 export function interfaceOf(facts: HostFacts, address: string): OwnInterface | undefined {
   const all = Object.entries(facts.interfaces()).map(([name, of]) => ({ name, of: of ?? [] }));
+  const isReached = matchAddresses([address]);
   const found =
-    all.find(({ of }) => of.some((each) => each.address === address)) ??
+    all.find(({ of }) => of.some((each) => isReached(each.address))) ??
     all.find(({ of }) => of.some(({ internal, family }) => !internal && family === 'IPv4')) ??
     all.find(({ of }) => of.length > 0);
   if (found === undefined) return undefined;
   const { name, of } = found;
   const v4 = of.filter(({ family }) => family === 'IPv4');
-  const ipv4 = v4.find((each) => each.address === address) ?? v4[0];
+  const ipv4 = v4.find((each) => isReached(each.address)) ?? v4[0];
   const ipv6 = of.filter((each) => each.family === 'IPv6' && !each.address.startsWith('fe80:'));
   return {
     ...{ name, mac: of[0]?.mac ?? '', ipv4 },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Drive,
+  EMULATED_KERNEL_ARGUMENTS,
   ensureDebianImage,
   type Firmware,
   type ImageOptions,
@@ -31,6 +32,8 @@ export const BOOT_NEEDS: readonly Need[] = [
 /** A boot takes about a minute alone; this is for three at once on a machine that has other work. */
 export const BOOT_MS = 600_000;
 export const COMMAND_MS = 60_000;
+/** On a host that is busy they tell the console of what took long, in the middle of what a command says there. */
+const SILENT = ['systemd.show_status=false', 'rcupdate.rcu_cpu_stall_suppress=1'];
 /** What an initramfs asks with. */
 const HTTP = new URL('../../../boot/lib/rootcast-http.sh', import.meta.url).pathname;
 
@@ -105,8 +108,7 @@ export class BootLab {
   async add(plan: GuestPlan): Promise<void> {
     const how = ['--vdisk', plan.vdisk ?? 'debian', '--cache', plan.cache];
     if (plan.loader !== undefined) how.push('--boot-loader', plan.loader);
-    // The check counts ticks, and a machine that is emulated on a busy host may lose them: the kernel would panic.
-    const words = ['console=ttyS0 quiet no_timer_check', plan.kernelArguments ?? ''];
+    const words = [EMULATED_KERNEL_ARGUMENTS, ...SILENT, plan.kernelArguments ?? ''];
     const console = ['--kernel-arguments', words.join(' ').trim()];
     await this.service.cli(['machine', 'add', plan.name, '--mac', plan.mac, ...how, ...console]);
   }

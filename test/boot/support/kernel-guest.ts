@@ -7,6 +7,7 @@ import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {
   type DebianImage,
+  EMULATED_KERNEL_ARGUMENTS,
   Machine,
   type NetworkNamespace,
   runProgram,
@@ -73,7 +74,7 @@ export async function startKernelGuest(
     Buffer.concat([padTo4(await readFile(image.initrd)), cpioArchive(entries)]),
   );
   const append = [
-    'console=ttyS0 quiet panic=-1 net.ifnames=0 rdinit=/rootcast-init',
+    `${EMULATED_KERNEL_ARGUMENTS} panic=-1 net.ifnames=0 rdinit=/rootcast-init`,
     ...commandLine,
   ].join(' ');
   const machine = await Machine.start({

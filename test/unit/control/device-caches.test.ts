@@ -1,9 +1,11 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { BootEnd } from '../../../src/control/catalog/records.ts';
 import {
   addMachine,
   type CacheReport,
+  deleteMachine,
   identityText,
+  listMachines,
   reportCache,
   requestBoot,
   resetMachine,
@@ -202,6 +204,23 @@ describe('the identity of a machine', () => {
       expect(ask('10.0.0.5')).toEqual({ kind: 'refused', why: 'pc-1 does not boot now' });
     },
   );
+
+  test('has its public keys in every list; private ones are read once, and none of a machine that is deleted', async () => {
+    const { control } = service;
+    const listed = () =>
+      listMachines(control).map(({ name, sshHostKeys }) => [name, ...sshHostKeys]);
+    expect(listed()).toEqual([['pc-1']]);
+    await requestBoot(control, MAC);
+    const mine = [...textOf('10.0.0.5').matchAll(/_pub='(.*)'/g)].map(([, line]) => line);
+    expect(mine).toHaveLength(2);
+    expect(listed()).toEqual([['pc-1', ...mine]]);
+    const read = vi.spyOn(control.catalog.secrets, 'of');
+    expect(listed()).toEqual([['pc-1', ...mine]]);
+    expect(read).not.toHaveBeenCalled();
+    expect(control.sshPublicKeys.size).toBe(1);
+    await deleteMachine(control, 'pc-1');
+    expect(control.sshPublicKeys.size).toBe(0);
+  });
 
   test('is another for every machine, and has keys only where the vDisk says so', async () => {
     addMachine(service.control, { name: 'pc-2', mac: '52:54:00:00:00:02', vdisk: 'debian' });

@@ -7,6 +7,7 @@ export class HostTable {
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
   readonly #delete: StatementSync;
+  readonly #byId: StatementSync;
   readonly #byName: StatementSync;
   readonly #all: StatementSync;
 
@@ -18,6 +19,7 @@ export class HostTable {
       'UPDATE hosts SET name = ?, description = ?, iqns = ?, addresses = ? WHERE id = ?',
     );
     this.#delete = database.prepare('DELETE FROM hosts WHERE id = ?');
+    this.#byId = database.prepare('SELECT * FROM hosts WHERE id = ?');
     this.#byName = database.prepare('SELECT * FROM hosts WHERE name = ?');
     this.#all = database.prepare('SELECT * FROM hosts ORDER BY name');
   }
@@ -33,6 +35,11 @@ export class HostTable {
 
   delete(id: string): void {
     this.#delete.run(id);
+  }
+
+  byId(id: string): HostRecord | undefined {
+    const row = this.#byId.get(id);
+    return row === undefined ? undefined : record(row);
   }
 
   byName(name: string): HostRecord | undefined {

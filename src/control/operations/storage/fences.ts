@@ -1,6 +1,8 @@
 /** Cuts a host off from a repository, and lets it in again: the array does it, and says whom it keeps out. */
+import { matchAddresses } from '../../../base/index.ts';
 import type { Control } from '../../control.ts';
 import type { FenceInput, FenceView } from '../../schemas/host.ts';
+import { currentHost } from '../../storage/current-host.ts';
 import { requireAttached } from '../../storage/names.ts';
 import { inTurn } from '../../storage/turns.ts';
 import { findHost, findRepository } from './find-storage.ts';
@@ -21,15 +23,15 @@ export function unfenceHost(control: Control, name: string, input: FenceInput): 
 
 async function change(
   control: Control,
-  name: string,
+  hostName: string,
   { repository: repositoryName }: FenceInput,
   what: 'fence' | 'unfence',
 ): Promise<void> {
-  const host = findHost(control.catalog, name, 'host.name');
+  const { id } = findHost(control.catalog, hostName, 'host.name');
   const repository = findRepository(control.catalog, repositoryName);
   requireAttached(control, repository);
-  const { iqns, addresses } = host;
-  await inTurn(control, [host.id], async () => {
+  await inTurn(control, [id], async () => {
+    const { name, iqns, addresses } = currentHost(control, id);
     await control.storage[what](repository.id, { name, iqns, addresses });
     const done = what === 'fence' ? 'is cut off from' : 'is let into';
     control.change((record) =>
@@ -50,11 +52,16 @@ export async function listFences(
 ): Promise<readonly FenceView[]> {
   const repository = findRepository(control.catalog, repositoryName);
   requireAttached(control, repository);
-  const hosts = control.catalog.hosts.all();
-  return (await control.storage.fenced(repository.id)).map((who) => ({
+  const fenced = await control.storage.fenced(repository.id);
+  const hosts = control.catalog.hosts.all().map(({ name, iqns, addresses }) => {
+    const hasAddress = matchAddresses(addresses);
+    const is = (who: string): boolean => {
+      return iqns.includes(who) || addresses.includes(who) || hasAddress(who);
+    };
+    return { name, is };
+  });
+  return fenced.map((who) => ({
     who,
-    hosts: hosts
-      .filter(({ iqns, addresses }) => iqns.includes(who) || addresses.includes(who))
-      .map(({ name }) => name),
+    hosts: hosts.filter(({ is }) => is(who)).map(({ name }) => name),
   }));
 }

@@ -2,6 +2,7 @@
 import type { Control } from '../../control.ts';
 import type { ForceInput } from '../../schemas/repository.ts';
 import type { MappingView, MapVolumeInput } from '../../schemas/stored-volume.ts';
+import { currentHost } from '../../storage/current-host.ts';
 import { currentVolume } from '../../storage/current-volume.ts';
 import { requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
 import { refuseReplica } from '../../storage/refuse-replica.ts';
@@ -30,26 +31,26 @@ export async function mapVolume(
 ): Promise<MappingView> {
   const { repository, volume } = findVolume(control.catalog, repositoryName, name);
   if (mode === 'rw') refuseReplica(volume, 'mapped to be written');
-  const host = findHost(control.catalog, hostName, 'mapping.host');
+  const { id: hostId } = findHost(control.catalog, hostName, 'mapping.host');
   requireAttached(control, repository);
-  const { iqns, addresses } = host;
-  const request = {
-    host: { name: hostName, iqns, addresses },
-    mode,
-    ...(chap === undefined ? {} : { chap }),
-  };
   const secrets = { password: chap?.password ?? '', mutual: chap?.mutual?.password ?? '' };
   return inTurn(control, [volume.id], async () => {
     const current = currentVolume(control, volume.id);
     if (mode === 'rw') refuseReplica(current, 'mapped to be written');
     const now = volumeNameOf(current);
+    const { name: host, iqns, addresses } = currentHost(control, hostId);
+    const request = {
+      host: { name: host, iqns, addresses },
+      mode,
+      ...(chap === undefined ? {} : { chap }),
+    };
     const mapping = await withoutSecrets(secrets, () => control.storage.map(now, request));
     control.change((record) =>
       record({
         kind: 'volume.mapped',
         subject: volumeSubject(repositoryName, name),
-        message: `volume ${repositoryName}/${name} is mapped to host ${hostName} (${mode})`,
-        data: { host: hostName, mode, chap: chap !== undefined },
+        message: `volume ${repositoryName}/${name} is mapped to host ${host} (${mode})`,
+        data: { host, mode, chap: chap !== undefined },
       }),
     );
     return mappingView(mapping);

@@ -57,3 +57,13 @@ it('cuts a host off, its clients too, and lets it in again, however its address 
   await masking.unfence({ opId: 'u', host: HOST });
   expect((await changes()).slice(2)).toEqual(['rm fd00::7']);
 });
+
+it('blocks a client of IPv4 as Ceph knows it, and never this server as a whole', async () => {
+  const masking = new Masking(cluster, new Images(cluster), async () => undefined);
+  const host = (address: string) => ({ name: 'other', iqns: [], addresses: [address] });
+  await masking.fence({ opId: 'f', host: host('0:0:0:0:0:FFFF:10.0.0.7') });
+  expect(await changes()).toEqual(['add 10.0.0.7']);
+  await masking.fence({ opId: 'g', host: host('::ffff:127.0.0.1') });
+  await masking.unfence({ opId: 'u', host: host('::ffff:10.0.0.7') });
+  expect((await changes()).slice(1)).toEqual(['rm 10.0.0.7']);
+});

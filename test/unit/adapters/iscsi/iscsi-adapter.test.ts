@@ -12,6 +12,7 @@ import {
 import { PLAIN } from '../../../../src/block/index.ts';
 import { IscsiTarget, type TargetScript } from '../../../support/iscsi-target.ts';
 import { type DiskOptions, TargetDisk } from '../../../support/iscsi-target-disk.ts';
+import { until } from '../../../support/until.ts';
 
 const IQN = 'iqn.2026-01.test:target';
 const WWID = '3600140500000000000000000000000aa';
@@ -215,6 +216,36 @@ describe('the iSCSI adapter', () => {
       code: 'CANCELLED',
     });
   });
+
+  it.each(['attach', 'check'] as const)(
+    'is not waited for any more when %s is cancelled while the LUN does not answer',
+    async (what) => {
+      const target = await start({}, { size: 16 * 2 ** 20 });
+      const given = { target: target.portal, targetIQN: IQN, LUNid: 1 };
+      const reach = { ...connection(given), repositoryId: `silent-${what}` };
+      await (await iscsiAdapter.attach(reach, parts, { create: true, signal })).close();
+      const before = Buffer.from(target.disk.content);
+
+      const cancel = new AbortController();
+      target.script.tamper = ({ pdu, data }) => {
+        if (pdu.kind !== 'data-in' || data.length < 4096) return undefined;
+        setImmediate(() => cancel.abort());
+        return []; // a superblock never comes
+      };
+      const options = { signal: cancel.signal };
+      const working =
+        what === 'attach'
+          ? iscsiAdapter.attach(reach, parts, options)
+          : iscsiAdapter.check?.(reach, parts, { ...options, repair: true, force: false });
+      // In two minutes, if nobody gave up.
+      await expect(working).rejects.toMatchObject({ code: 'CANCELLED' });
+      await until('its sessions have ended', () => target.connections.size === 0);
+      expect(target.disk.content.equals(before)).toBe(true);
+
+      delete target.script.tamper;
+      await (await iscsiAdapter.attach(reach, parts, { signal })).close();
+    },
+  );
 
   it('refuses locators of others', async () => {
     const reach = { ...connection({ target: 'a' }), repositoryId: 'r1' };

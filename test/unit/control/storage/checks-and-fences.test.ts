@@ -6,10 +6,12 @@ import {
   checkRepository,
   checkStorage,
   createRepository,
+  deleteHost,
   detachRepository,
   fenceHost,
   listFences,
   unfenceHost,
+  updateHost,
 } from '../../../../src/control/index.ts';
 import { Fault } from '../../../../src/errors/index.ts';
 import type { CheckReport } from '../../../../src/repositories/index.ts';
@@ -122,6 +124,47 @@ describe('a host', () => {
     await unfenceHost(control, 'web7', { repository });
     expect(await listFences(control, repository)).toEqual([]);
     expect(kinds(service).slice(-2)).toEqual(['host.fenced', 'host.unfenced']);
+  });
+
+  test('is told by its addresses however the storage writes them', async () => {
+    const { control, storage } = service;
+    await withRepository(service);
+    addHost(control, { name: 'web7', iqns: [iqn], addresses: ['FD00:0:0::7', '::ffff:192.0.2.7'] });
+    addHost(control, { name: 'web8', addresses: ['fd00:8::/64'] });
+    const id = control.catalog.repositories.byName('san1')?.id;
+    const fenced = ['192.0.2.7', '192.0.2.8', 'fd00:8::/64', 'fd00::7', iqn];
+    for (const who of fenced) storage.fences.add(`${id} ${who}`);
+    const told = await listFences(control, 'san1');
+    expect(told.map(({ who, hosts }) => [who, ...hosts])).toEqual([
+      ['192.0.2.7', 'web7'],
+      ['192.0.2.8'],
+      ['fd00:8::/64', 'web8'],
+      ['fd00::7', 'web7'],
+      [iqn, 'web7'],
+    ]);
+  });
+
+  test('is cut off by what it is when its turn comes', async () => {
+    const { control, storage } = service;
+    await withRepository(service);
+    addHost(control, { name: 'web7', addresses: ['192.0.2.7'] });
+    const repository = 'san1';
+    const goOn = Promise.withResolvers<void>();
+    storage.waits.set('unfence', () => goOn.promise);
+    const before = unfenceHost(control, 'web7', { repository });
+    const fencing = fenceHost(control, 'web7', { repository });
+    updateHost(control, 'web7', { name: 'web8', addresses: ['192.0.2.8'] });
+    goOn.resolve();
+    await Promise.all([before, fencing]);
+    expect(await listFences(control, repository)).toEqual([{ who: '192.0.2.8', hosts: ['web8'] }]);
+    expect(service.told.at(-1)).toMatchObject({ kind: 'host.fenced', subject: 'host/web8' });
+
+    storage.waits.set('fence', () => Promise.resolve(deleteHost(control, 'web8')));
+    const last = fenceHost(control, 'web8', { repository });
+    const late = unfenceHost(control, 'web8', { repository });
+    await last;
+    await expect(late).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await listFences(control, repository)).toEqual([{ who: '192.0.2.8', hosts: [] }]);
   });
 
   test('stays as it is when the storage cannot, or is away; and nothing is told', async () => {

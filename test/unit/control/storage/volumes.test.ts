@@ -355,4 +355,19 @@ describe('hosts and mappings', () => {
     expect(await listMappings(control, 'san1', 'db')).toEqual([]);
     expect(kinds(service).slice(-2)).toEqual(['volume.mapped', 'volume.unmapped']);
   });
+
+  test('a volume is mapped to what the host is when its turn comes', async () => {
+    const { control, storage } = service;
+    const goOn = Promise.withResolvers<void>();
+    storage.waits.set('unmap', () => goOn.promise);
+    const before = unmapVolume(control, 'san1', 'db', undefined);
+    const mapping = mapVolume(control, 'san1', 'db', { host: 'h1' });
+    updateHost(control, 'h1', { name: 'h9', addresses: ['192.0.2.9'], iqns: [] });
+    goOn.resolve();
+    await before;
+    expect(await mapping).toMatchObject({ host: 'h9' });
+    expect(storage.mapRequests).toEqual([
+      { host: { name: 'h9', iqns: [], addresses: ['192.0.2.9'] }, mode: 'rw' },
+    ]);
+  });
 });

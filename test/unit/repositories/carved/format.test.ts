@@ -85,6 +85,7 @@ function superblock(): Superblock {
     epoch: 3,
     attachToken: FORMAT,
     attached: true,
+    takingOver: false,
     deviceSize: 64 * MIB,
     minimumGeneration: 5,
     createdAt: 1,
@@ -104,11 +105,16 @@ function damaged(bytes: Buffer, look: (bytes: Buffer) => void): void {
 
 describe('a superblock', () => {
   it('comes back as it was', () => {
-    const given = superblock();
-    expect(decodeSuperblock(encodeSuperblock(given))).toEqual({
-      kind: 'superblock',
-      superblock: given,
-    });
+    for (const given of [
+      superblock(),
+      { ...superblock(), attached: false },
+      { ...superblock(), takingOver: true },
+    ]) {
+      expect(decodeSuperblock(encodeSuperblock(given))).toEqual({
+        kind: 'superblock',
+        superblock: given,
+      });
+    }
   });
 
   it('is foreign or damaged when a bit is wrong', () => {

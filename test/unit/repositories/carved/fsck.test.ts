@@ -15,7 +15,9 @@ import {
 import { fsckCarved } from '../../../../src/repositories/index.ts';
 import {
   attachForTest,
+  cancelledAtRead,
   codeOf,
+  contentOf,
   handle,
   KIB,
   MIB,
@@ -253,6 +255,27 @@ describe('fsck of a carved device', () => {
     expect((await superblock()).attachToken).toBe(taken.attachToken);
   });
 
+  it('that is cancelled while it reads repairs nothing; once it repairs, it ends', async () => {
+    spoil(MIB);
+    const before = contentOf(device);
+    const look = cancelledAtRead(device, 0);
+    await fsckCarved(look.device);
+    expect(look.counts.reads).toBeGreaterThan(4);
+    for (let which = 1; which <= look.counts.reads; which++) {
+      const { device: watched, signal, giveUp, counts } = cancelledAtRead(device, which);
+      expect(await codeOf(fsckCarved(watched, { repair: true, signal, giveUp }))).toBe('CANCELLED');
+      expect(counts.gaveUp).toBe(1);
+      expect(contentOf(device).equals(before)).toBe(true);
+    }
+    const late = new AbortController();
+    const giveUp = (): void => {
+      throw new Error('in the middle of a repair');
+    };
+    const onOwned = (): void => late.abort();
+    const options = { repair: true, signal: late.signal, giveUp, onOwned };
+    expect((await fsckCarved(device, options)).repaired).toBe(true);
+  });
+
   it('finds that the device has become smaller', async () => {
     const shorter = memory(7 * MIB);
     const piece = Buffer.alloc(7 * MIB);
@@ -274,6 +297,7 @@ describe('fsck of a carved device', () => {
       epoch: 1,
       attachToken: '00'.repeat(16),
       attached: false,
+      takingOver: false,
       deviceSize: 8 * MIB,
       minimumGeneration: 1,
       createdAt: 1,

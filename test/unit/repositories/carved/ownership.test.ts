@@ -1,18 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { type BlockDevice, MemoryDevice, PLAIN } from '../../../../src/block/index.ts';
 import { readDeviceContent } from '../../../../src/repositories/carved/device-content.ts';
+import { readSuperblocks } from '../../../../src/repositories/carved/metadata-io.ts';
 import { OwnerLease } from '../../../../src/repositories/carved/owner-lease.ts';
 import { DeviceWords } from '../../../../src/repositories/carved/shared-words.ts';
-
 import {
   attachForTest,
+  cancelledAtRead,
   codeOf,
+  contentOf,
   errnoOf,
   handle,
   KIB,
   MIB,
   makeVolume,
   memory,
+  SILENT,
   workerOf,
 } from '../../../support/carved.ts';
 
@@ -163,6 +166,72 @@ describe('a device that is somebody’s', () => {
     expect(await errnoOf(() => writer.write(Buffer.alloc(4096, 2), 0, PLAIN))).toBe('ESTALE');
     await writer.close();
     await old.close();
+  });
+});
+
+describe('an attach that is cancelled while it looks', () => {
+  it.each([true, false])('changes nothing (create: %s)', async (create) => {
+    const device = memory(8 * MIB);
+    const named = { repositoryId: 'cancelled', owner: ONE };
+    if (!create) {
+      await (await attachForTest({ ...named, device: handle(device), create: true })).close();
+    }
+    const before = contentOf(device);
+    for (const which of [1, 2]) {
+      const { signal, counts, ...watched } = cancelledAtRead(device, which);
+      const attaching = attachForTest({ ...named, ...watched, options: { create, signal } });
+      expect(await codeOf(attaching)).toBe('CANCELLED');
+      expect(counts.gaveUp).toBe(1);
+      expect(contentOf(device).equals(before)).toBe(true);
+    }
+    await (await attachForTest({ ...named, device: handle(device), create })).close();
+  });
+});
+
+describe('a take-over that is cut short', () => {
+  /** @param cancelled while it waits */
+  async function attach(device: BlockDevice, options: { takeOver?: boolean; cancelled?: boolean }) {
+    const waits: string[] = [];
+    const giveUp = new AbortController();
+    const warn = (_: object, message: string): void => {
+      waits.push(message);
+      if (options.cancelled === true) setImmediate(() => giveUp.abort());
+    };
+    const { takeOver = false, cancelled = false } = options;
+    const attaching = attachForTest({
+      device: handle(device),
+      repositoryId: 'short',
+      owner: TWO,
+      parts: { log: { ...SILENT, warn }, clock: () => performance.now() },
+      options: { takeOver, signal: giveUp.signal },
+      timing: { ownerCheckMs: 60_000, takeOverWaitMs: cancelled ? 60_000 : 0 },
+    });
+    return { attaching, waits };
+  }
+
+  it('waits anew at the next attach: the old owner may not have noticed yet', async () => {
+    const device = memory(8 * MIB);
+    const made = { device: handle(device), repositoryId: 'short', owner: ONE, create: true };
+    const old = await attachForTest(made);
+    const died = memory(8 * MIB);
+    died.write(contentOf(device), 0, PLAIN);
+    await old.close();
+
+    for (const takeOver of [true, false]) {
+      const { attaching, waits } = await attach(died, { takeOver, cancelled: true });
+      expect(await codeOf(attaching)).toBe('CANCELLED');
+      expect(waits).toHaveLength(1);
+    }
+    const { attaching, waits } = await attach(died, {});
+    const control = await attaching;
+    expect(waits).toHaveLength(1);
+    // One that dies now has waited: it is its own past that it finds.
+    const { newest } = await readSuperblocks((to, at) => died.read(to, at), 8 * MIB);
+    expect(newest).toMatchObject({ owner: TWO, attached: true, takingOver: false });
+    await control.close();
+    const again = await attach(died, {});
+    await (await again.attaching).close();
+    expect(again.waits).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -43,6 +43,15 @@ test('an image is copied as it is, filled up to whole sectors, and its holes sta
   expect(copy.subarray(content.length).every((byte) => byte === 0)).toBe(true);
   expect((await stat(join(folder, 'raw'))).blocks * 512).toBeLessThan(MIB);
   expect(last).toBe(8 * MIB + 512);
+});
+
+test.each([0, 10])('is all done at its end when zeroes follow %i bytes', async (dataBytes) => {
+  await writeFile(join(folder, 'image'), Buffer.alloc(dataBytes, 65));
+  await truncate(join(folder, 'image'), 64 * MIB);
+  const told: number[] = [];
+  await imageToRaw(request(), ({ bytesDone }) => told.push(bytesDone), never);
+  expect(told.at(-1)).toBe(64 * MIB);
+  expect((await stat(join(folder, 'raw'))).size).toBe(64 * MIB);
 });
 
 test('what cannot be copied is said', async () => {
