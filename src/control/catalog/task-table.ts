@@ -14,9 +14,10 @@ export class TaskTable {
       INSERT OR REPLACE INTO tasks
         (id, kind, subject, actor, state, percent, message, result, error, created_at, ended_at)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    // A row that is saved anew gets the highest rowid: of those that have ended they are in the order of their ends.
     this.#prune = database.prepare(`
-      DELETE FROM tasks WHERE state <> 'running' AND id NOT IN (
-        SELECT id FROM tasks WHERE state <> 'running' ORDER BY created_at DESC LIMIT ?)`);
+      DELETE FROM tasks WHERE state <> 'running' AND rowid <= (
+        SELECT rowid FROM tasks WHERE state <> 'running' ORDER BY rowid DESC LIMIT 1 OFFSET ?)`);
     this.#byId = database.prepare('SELECT * FROM tasks WHERE id = ?');
     this.#all = database.prepare('SELECT * FROM tasks ORDER BY created_at DESC, id');
     this.#running = database.prepare("SELECT * FROM tasks WHERE state = 'running'");
@@ -38,7 +39,7 @@ export class TaskTable {
     );
   }
 
-  /** Keeps the newest `keep` finished ones. */
+  /** Keeps the `keep` that have ended last, whatever the clock said: who waits for one that has just ended finds it. */
   prune(keep: number): void {
     this.#prune.run(keep);
   }

@@ -107,14 +107,16 @@ export class VolumeOperations {
   }
 
   async listForeign(repositoryId: string): Promise<readonly ForeignVolume[]> {
-    const { array } = this.#parts.repositories.of(repositoryId);
+    const { catalog, repositories } = this.#parts;
+    const { array } = repositories.of(repositoryId);
     const foreign: ForeignVolume[] = [];
+    // What is deleted meanwhile, and may be listed still, was known before; what is made meanwhile is afterwards.
+    const before = knownTags(catalog, repositoryId);
     const found: ArrayVolume[] = [];
     for await (const volume of everyVolume(array, { ownedOnly: false })) found.push(volume);
-    // Afterwards: what was made meanwhile is known by now.
-    const known = knownTags(this.#parts.catalog, repositoryId);
+    const after = knownTags(catalog, repositoryId);
     for (const { tag, ref, size, wwid } of found) {
-      if (tag !== undefined && known.has(tag)) continue;
+      if (tag !== undefined && (before.has(tag) || after.has(tag))) continue;
       foreign.push({ nativeId: ref.nativeId, name: ref.name, size, wwid, tag });
     }
     return foreign;

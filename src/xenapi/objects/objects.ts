@@ -136,6 +136,11 @@ export class Objects {
     return entry === undefined ? undefined : this.#whole(table, entry);
   }
 
+  /** As it was put, and nothing is completed for it: of many objects a field that follows from nothing else. */
+  stored(className: string, ref: Ref): AnyRecord | undefined {
+    return this.#settled(className).entries.get(ref)?.base;
+  }
+
   /** @throws XenError HANDLE_INVALID */
   origin(className: string, ref: Ref): Origin {
     const entry = this.#settled(className).entries.get(ref);
@@ -168,6 +173,12 @@ export class Objects {
   *allAny(className: string): Iterable<readonly [Ref, AnyRecord]> {
     const table = this.#settled(className);
     for (const entry of table.entries.values()) yield [entry.ref, this.#whole(table, entry)];
+  }
+
+  /** What one of the fields that others refer by says (`VBDs` of a VDI), also of an object that is not there (any more). */
+  referrers(className: string, ref: Ref, field: string): readonly Ref[] {
+    this.#beforeRead();
+    return this.#reverse.of(className, ref)[field] ?? [];
   }
 
   count(className: string): number {

@@ -2,6 +2,9 @@
  * Keeps the database of objects a picture of the catalog. The catalog says which rows have changed; each projection
  * makes the objects of some tables anew. It is done when somebody reads, or in a later turn when somebody waits
  * for events, so that a hundred changes of one row are made a picture of once.
+ *
+ * What projections change in the catalog themselves (what was kept of objects that are gone) is one transaction for all
+ * that is due: with one for each of 10,000 volumes that are forgotten together, each would wait for the disk.
  */
 import type { Catalog } from '../../control/index.ts';
 import type { Objects } from './objects.ts';
@@ -22,6 +25,7 @@ export interface Projection {
 }
 
 export class Projector {
+  readonly #catalog: Catalog;
   readonly #projections: readonly Projection[];
   readonly #failed: (error: unknown) => void;
   /** `table/id` of what is due, in the order in which it changed. */
@@ -36,13 +40,16 @@ export class Projector {
     projections: readonly Projection[],
     failed: (error: unknown) => void,
   ) {
+    this.#catalog = catalog;
     this.#projections = projections;
     this.#failed = failed;
     this.#unfollow = catalog.onRowsChanged((changes) => {
       for (const change of changes) this.#due.set(`${change.table}/${change.id}`, change);
       this.#schedule();
     });
-    for (const projection of projections) projection.load();
+    catalog.transaction(() => {
+      for (const projection of projections) projection.load();
+    });
     objects.beforeRead = () => this.settle();
   }
 
@@ -60,7 +67,7 @@ export class Projector {
       while (this.#due.size > 0) {
         const due = this.#due;
         this.#due = new Map();
-        for (const { table, id } of due.values()) this.#apply(table, id);
+        this.#applyAll([...due.values()]);
       }
     } finally {
       this.#isSettling = false;
@@ -74,6 +81,16 @@ export class Projector {
       this.#isScheduled = false;
       this.settle();
     });
+  }
+
+  #applyAll(due: readonly { readonly table: FollowedTable; readonly id: string }[]): void {
+    try {
+      this.#catalog.transaction(() => {
+        for (const { table, id } of due) this.#apply(table, id);
+      });
+    } catch (error) {
+      this.#failed(error); // the pictures are made; what was to go is there still, and goes at the next start
+    }
   }
 
   #apply(table: FollowedTable, id: string): void {

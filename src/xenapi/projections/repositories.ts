@@ -141,7 +141,7 @@ class RepositoriesProjection implements Projection {
   #volumeChanged(id: string): void {
     const { objects, control } = this.#xen;
     const volume = control.catalog.volumes.byId(id);
-    const shown = objects.find(VDI.name, refOf(VDI.name, id))?.['virtual_size'];
+    const shown = objects.stored(VDI.name, refOf(VDI.name, id))?.['virtual_size'];
     if (volume === undefined || shown === undefined || shown === volume.size) return;
     objects.touch(SR.name, refOfSr(volume.repositoryId));
   }
@@ -163,7 +163,7 @@ class RepositoriesProjection implements Projection {
     const sizes = this.#sizes.get(String(record['uuid']));
     let allocation = 0;
     for (const vdi of record['VDIs'] as readonly Ref[]) {
-      allocation += Number(objects.find('VDI', vdi)?.['virtual_size'] ?? 0);
+      allocation += Number(objects.stored('VDI', vdi)?.['virtual_size'] ?? 0);
     }
     return {
       ...record,

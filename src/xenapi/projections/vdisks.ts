@@ -16,6 +16,7 @@ import type { AnyRecord } from '../objects/objects.ts';
 import type { FollowedTable, Projection } from '../objects/projector.ts';
 import { refOf, uuidOf } from '../objects/refs.ts';
 import type { Xen } from '../xen.ts';
+import { dropVbdsOf } from './control-domain.ts';
 import { UNKNOWN_SIZE } from './repository-records.ts';
 import { HOST_REF } from './site-records.ts';
 
@@ -70,12 +71,12 @@ class VdisksProjection implements Projection {
     for (const id of this.#shown.get(vdiskId) ?? []) {
       if (there.has(id)) continue;
       this.#owners.delete(id);
-      objects.delete(VDI.name, refOf(VDI.name, id));
+      this.#remove(refOf(VDI.name, id));
     }
     this.#shown.set(vdiskId, there);
     if (vdisk === undefined) {
       this.#shown.delete(vdiskId);
-      objects.delete(VDI.name, ref);
+      this.#remove(ref);
       return;
     }
     objects.put(VDI.name, ref, this.#ofVdisk(vdisk, versions), { kind: 'vdisk', id: vdiskId });
@@ -87,6 +88,11 @@ class VdisksProjection implements Projection {
         id: version.id,
       });
     }
+  }
+
+  #remove(ref: Ref): void {
+    this.#xen.objects.delete(VDI.name, ref);
+    dropVbdsOf(this.#xen, ref);
   }
 
   #ofVdisk(vdisk: VdiskRecord, versions: readonly VersionRecord[]): AnyRecord {

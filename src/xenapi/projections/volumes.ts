@@ -14,7 +14,6 @@ import {
 } from '../../control/index.ts';
 import { isMetadata } from '../cbt/index.ts';
 import type { Ref } from '../datamodel/description.ts';
-import { VBD } from '../datamodel/vbd.ts';
 import { VDI } from '../datamodel/vdi.ts';
 import { DIFFERENCE } from '../disks/differences.ts';
 import { FORGOTTEN, isForgotten } from '../disks/forgotten.ts';
@@ -27,6 +26,7 @@ import type { AnyRecord } from '../objects/objects.ts';
 import type { FollowedTable, Projection } from '../objects/projector.ts';
 import { NULL_REF, refOf } from '../objects/refs.ts';
 import type { Xen } from '../xen.ts';
+import { dropVbdsOf } from './control-domain.ts';
 
 /** Rows of a table that are read at once. */
 const PAGE_ROWS = 1_000;
@@ -135,17 +135,13 @@ class VolumesProjection implements Projection {
 
   /** What was kept of it is of no use any more, and its VBDs show nothing. */
   #forget(id: string): void {
-    const { kept, objects, control } = this.#xen;
-    const ref = refOf(VDI.name, id);
+    const { kept, control } = this.#xen;
     control.catalog.transaction(() => {
       if (kept.get(VDI, id) !== undefined) kept.delete(VDI, id);
       if (isForgotten(this.#xen, id)) kept.delete(FORGOTTEN, id);
       if (kept.get(DIFFERENCE, id) !== undefined) kept.delete(DIFFERENCE, id);
       markFinished(this.#xen, id);
-      if (!objects.has(VBD.name)) return;
-      for (const [vbd, { VDI: shown }] of objects.allAny(VBD.name)) {
-        if (shown === ref) kept.delete(VBD, objects.origin(VBD.name, vbd).id);
-      }
+      dropVbdsOf(this.#xen, refOf(VDI.name, id));
     });
   }
 

@@ -15,7 +15,7 @@ import {
   showTask,
   showVdisk,
 } from '../../../src/control/index.ts';
-import { MAX_RUNNING_TASKS } from '../../../src/control/limits.ts';
+import { MAX_FINISHED_TASKS, MAX_RUNNING_TASKS } from '../../../src/control/limits.ts';
 import { Fault } from '../../../src/errors/index.ts';
 import { type FakeService, fakeService, kinds, withVdisk } from './support/fake-service.ts';
 
@@ -276,6 +276,26 @@ describe('tasks over the end of the service', () => {
     });
     expect(listEvents(next)[0]).toMatchObject({ kind: 'task.interrupted', data: { taskId: id } });
     await closeControl(control);
+  });
+
+  test('one that took long is there when it has ended, however many came and went meanwhile', async () => {
+    const { tasks, catalog } = service.control;
+    const { promise: wait, resolve: go } = Promise.withResolvers<void>();
+    const long = tasks.start('long', 's', () => wait);
+    catalog.transaction(() => {
+      // Some of them by a clock that was ahead.
+      for (let number = 0; number <= MAX_FINISHED_TASKS; number += 1) {
+        const at = long.createdAt + number * 1000;
+        const times = { createdAt: at, endedAt: at };
+        catalog.tasks.save({ ...long, id: `short-${number}`, state: 'succeeded', ...times });
+      }
+    });
+    go();
+    await tasks.settled(long.id);
+    expect(tasks.get(long.id)).toMatchObject({ state: 'succeeded' });
+    expect(tasks.get('short-1')).toBeUndefined();
+    expect(tasks.get('short-2')).toBeDefined();
+    expect(catalog.tasks.all()).toHaveLength(MAX_FINISHED_TASKS);
   });
 
   test('an unknown one is not found', () => {

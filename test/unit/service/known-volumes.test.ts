@@ -4,7 +4,7 @@ import type { StoredVolume } from '../../../src/control/index.ts';
 import { Fault } from '../../../src/errors/index.ts';
 import { NativeMoments } from '../../../src/service/storage/native-moments.ts';
 import { MemoryArray } from '../../support/memory-array.ts';
-import { VolumeRig } from '../../support/volume-rig.ts';
+import { CALL, VolumeRig } from '../../support/volume-rig.ts';
 
 let rig: VolumeRig;
 beforeEach(async () => {
@@ -30,6 +30,19 @@ test('a volume that the catalog has forgotten is found and taken over again, onc
   expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   expect(await foreign()).toEqual([]);
   await expect(adopt(nativeId, 'three')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+});
+
+test('what is deleted while the array lists it is no stranger', async () => {
+  for (const name of ['db', 'web']) await rig.createVolume('a', name, 65_536);
+  const { array } = rig.storage.repositories.of('a');
+  const list = array.listVolumes.bind(array);
+  array.listVolumes = async (query) => {
+    const page = await list(query);
+    const { storage } = rig.storage;
+    await storage.deleteVolume(rig.volume('db'), () => rig.catalog.volumes.delete('db'), CALL);
+    return page;
+  };
+  expect(await foreign()).toEqual([]);
 });
 
 test('what layers are made of is known, and so is what is still to be deleted', async () => {

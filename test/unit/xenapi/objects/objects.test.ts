@@ -57,6 +57,15 @@ describe('the database of objects', () => {
     expect(objects.require(SHELF, SHELF_1).books).toEqual([BOOK_1]);
   });
 
+  it('knows who refers to an object that is gone', () => {
+    const objects = library();
+    objects.put('Book', BOOK_1, book('1', SHELF_1), OWN);
+    objects.delete('Shelf', SHELF_1);
+    expect(objects.referrers('Shelf', SHELF_1, 'books')).toEqual([BOOK_1]);
+    objects.delete('Book', BOOK_1);
+    expect(objects.referrers('Shelf', SHELF_1, 'books')).toEqual([]);
+  });
+
   it('tells nothing of a record that is put as it was', () => {
     const objects = library();
     const before = objects.generation;
@@ -77,6 +86,20 @@ describe('the database of objects', () => {
     expect(objects.touch('Shelf', SHELF_1)).toBe(true);
     expect(objects.require(SHELF, SHELF_1).tags).toEqual(['b']);
     expect(objects.touch('Book', BOOK_1)).toBe(false);
+  });
+
+  it('shows what was put without completing it', () => {
+    const objects = library();
+    let completed = 0;
+    objects.completeWith('Shelf', (_ref, record) => {
+      completed++;
+      return { ...record, name_label: 'completed' };
+    });
+    expect(objects.stored('Shelf', SHELF_1)).toEqual(shelf('1'));
+    expect(objects.stored('Shelf', refOf('Shelf', '2'))).toBeUndefined();
+    expect(completed).toBe(0);
+    expect(objects.find('Shelf', SHELF_1)).toMatchObject({ name_label: 'completed' });
+    expect(objects.stored('Shelf', SHELF_1)).toEqual(shelf('1'));
   });
 
   it('follows a uuid that changes', () => {

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createVolume, openCatalog } from '../../../../src/control/index.ts';
 import type { Ref } from '../../../../src/xenapi/datamodel/description.ts';
 import { NULL_REF } from '../../../../src/xenapi/objects/refs.ts';
 import { CONTROL_DOMAIN } from '../../../../src/xenapi/projections/control-domain.ts';
@@ -59,6 +61,43 @@ describe('VBD', () => {
     expect(await rig.refusal('VBD.unplug', vbd)).toEqual(['DEVICE_ALREADY_DETACHED', vbd]);
     await rig.call('VDI.destroy', vdi);
     expect(await rig.call('VBD.get_all')).toEqual([]);
+  });
+
+  it('goes with its VDI, whoever deletes that, unless it is plugged', async () => {
+    const [gone, stays] = [await rig.vdi(sr), await rig.vdi(sr)];
+    const [vbd, other, ofOther] = [await make(gone), await make(gone), await make(stays)];
+    await rig.call('VBD.plug', vbd);
+    const { location } = await rig.record(gone);
+    const { catalog } = rig.rig.control;
+    catalog.transaction(() => catalog.volumes.delete(location)); // as if its storage had lost it
+    expect(await rig.call('VBD.get_all')).toEqual([vbd, ofOther]);
+    expect((await rig.refusal('VBD.get_record', other))[0]).toBe('HANDLE_INVALID');
+    await rig.call('VBD.unplug', vbd);
+    await rig.call('VBD.destroy', vbd);
+    expect(await rig.call('VBD.get_all')).toEqual([ofOther]);
+  });
+
+  it('goes with its VDI when the service ended between the two', async () => {
+    const path = join(rig.folder.path, 'catalog');
+    const first = await VdiRig.open({ path, folder: rig.folder });
+    const firstSr = await first.sr('shelf');
+    const { control } = first.rig;
+    // By REST: nothing is kept of the VDI itself.
+    const { id } = createVolume(control, 'shelf', { name: 'gone', size: MIB });
+    await control.tasks.settled(id);
+    const [vdi] = (await first.call('VDI.get_by_name_label', 'gone')) as [Ref];
+    const { location } = await first.record(vdi);
+    const given = { VM: CONTROL_DOMAIN, mode: 'RW' };
+    await first.call('VBD.create', { ...given, VDI: vdi });
+    const stays = await first.call('VBD.create', { ...given, VDI: await first.vdi(firstSr) });
+    await first.rig.close();
+    const catalog = openCatalog(path);
+    catalog.transaction(() => catalog.volumes.delete(location));
+    catalog.close();
+    const second = await VdiRig.open({ path, folder: rig.folder });
+    expect(await second.call('VBD.get_all')).toEqual([stays]);
+    expect(second.rig.troubles).toEqual([]);
+    await second.rig.close();
   });
 
   it('lets one write or many read', async () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Ref } from '../../../../src/xenapi/datamodel/description.ts';
 import { VDISK_SR } from '../../../../src/xenapi/disks/vdisk-sr.ts';
 import { NULL_REF, refOf } from '../../../../src/xenapi/objects/refs.ts';
+import { CONTROL_DOMAIN } from '../../../../src/xenapi/projections/control-domain.ts';
 import { HOST_REF } from '../../../../src/xenapi/projections/site-records.ts';
 import { LAYER, VDISK, VERSION } from '../../control/catalog/rows.ts';
 import { VdiRig } from './vdi-rig.ts';
@@ -65,6 +66,16 @@ describe('vDisks', () => {
     catalog.transaction(() => catalog.vdisks.delete('v'));
     expect(await rig.call('VDI.get_all')).toEqual([]);
     expect(await rig.call('SR.get_VDIs', VDISK_SR)).toEqual([]);
+  });
+
+  it('take the VBDs that show them along', async () => {
+    const make = (vdi: Ref) => rig.call('VBD.create', { VM: CONTROL_DOMAIN, VDI: vdi, mode: 'RO' });
+    const vbds = [await make(vdisk), await make(version('v1')), await make(version('v2'))];
+    const { catalog } = rig.rig.control;
+    catalog.transaction(() => catalog.versions.delete(VERSION));
+    expect(await rig.call('VBD.get_all')).toEqual([vbds[0], vbds[2]]);
+    catalog.transaction(() => catalog.vdisks.delete('v'));
+    expect(await rig.call('VBD.get_all')).toEqual([]);
   });
 
   it('are changed by nothing', async () => {
