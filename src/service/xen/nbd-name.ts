@@ -4,6 +4,8 @@
  *
  * The session is a secret: what is said of such a connection names the disk alone (`shown`).
  */
+import { percentDecoded } from '../../base/index.ts';
+
 export interface DiskExportName {
   readonly uuid: string;
   /** Undefined: none was given. */
@@ -24,7 +26,7 @@ export function parseDiskExport(name: string): DiskExportName {
   const question = beforeFragment.indexOf('?');
   const path = question === -1 ? beforeFragment : beforeFragment.slice(0, question);
   const query = question === -1 ? '' : beforeFragment.slice(question + 1);
-  const uuid = unescaped(path.slice(1));
+  const uuid = percentDecoded(path.slice(1));
   return { uuid, session: sessionOf(query), shown: `/${shownOf(uuid)}` };
 }
 
@@ -32,20 +34,11 @@ function sessionOf(query: string): string | undefined {
   for (const pair of query.split(/[&;]/)) {
     const equals = pair.indexOf('=');
     const key = equals === -1 ? pair : pair.slice(0, equals);
-    if (unescaped(key) !== 'session_id') continue;
+    if (percentDecoded(key) !== 'session_id') continue;
     const value = equals === -1 ? '' : pair.slice(equals + 1);
-    return unescaped(value.replaceAll('+', ' '));
+    return percentDecoded(value.replaceAll('+', ' '));
   }
   return undefined;
-}
-
-/** An escape that is none stands for itself. */
-function unescaped(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** A name that is no UUID may be anything, a session that somebody put in the wrong place among it. */

@@ -1,4 +1,5 @@
 /** What headers of a request say of whose it is. Pure. */
+import { percentDecoded } from '../../base/index.ts';
 
 /**
  * Of `name=value` each, percent-encoded or not; the first of a name counts.
@@ -10,18 +11,9 @@ export function cookiesIn(pairs: readonly string[]): ReadonlyMap<string, string>
     const equals = pair.indexOf('=');
     if (equals === -1) continue;
     const name = pair.slice(0, equals).trim();
-    if (!cookies.has(name)) cookies.set(name, decoded(pair.slice(equals + 1).trim()));
+    if (!cookies.has(name)) cookies.set(name, percentDecoded(pair.slice(equals + 1).trim()));
   }
   return cookies;
-}
-
-/** As it is, when it is not percent-encoded well. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** `Authorization: Basic` (RFC 7617). @returns undefined: it says nothing of a name and a password */
