@@ -14,7 +14,7 @@ import {
 } from '../control/index.ts';
 import type { Config } from './config/index.ts';
 import type { Log } from './log.ts';
-import { type Observer, sparingly, TICK_MS, Ticker } from './ticker.ts';
+import { type Observer, TICK_MS, Ticker, tellLog } from './ticker.ts';
 
 /** @param add of what is closed at the end, last first */
 export function startTicker(
@@ -23,10 +23,7 @@ export function startTicker(
   add: (name: string, close: () => unknown) => void,
   log: Log,
 ): void {
-  const failed = sparingly(
-    (name, err) => log.error({ err }, `observing ${name}`),
-    () => control.clock.now(),
-  );
+  const failed = tellLog(log, () => control.clock.now());
   const versions = new VersionObserver(control, (err) => failed('versions', err));
   const replications = new ReplicationObserver(control, (err) => failed('replications', err));
   const replicas = new VdiskReplicaObserver(control, (err) => failed('replicas of vDisks', err));

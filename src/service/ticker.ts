@@ -3,6 +3,7 @@
  * perhaps, keeps no other from its turn, and none of them from being closed.
  */
 import { OBSERVER_TOLD_EVERY_MS } from './limits.ts';
+import type { Log } from './log.ts';
 
 /** Milliseconds between two ticks. */
 export const TICK_MS = 1000;
@@ -48,6 +49,11 @@ export class Ticker {
       }
     }
   }
+}
+
+/** Tells the log of failures, the same one sparingly. @param now milliseconds */
+export function tellLog(log: Pick<Log, 'error'>, now: () => number): TellFailure {
+  return sparingly((name, err) => log.error({ err }, `observing ${name}`), now);
 }
 
 /** Tells the same failure again only when it has gone on for a while. */

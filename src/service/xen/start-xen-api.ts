@@ -5,7 +5,7 @@ import { type Config, splitHostPort, xenapiListen } from '../config/index.ts';
 import { closeHttp, listenHttp } from '../listen-http.ts';
 import type { Log } from '../log.ts';
 import type { OpenStorage } from '../storage/index.ts';
-import { sparingly, TICK_MS, Ticker } from '../ticker.ts';
+import { TICK_MS, Ticker, tellLog } from '../ticker.ts';
 import { tlsFiles, xenapiTls } from '../tls-files.ts';
 import { xenapiAddress } from '../xenapi-address.ts';
 import type { ServiceDisks } from './disk-port.ts';
@@ -68,10 +68,7 @@ export async function startXenApi(
   });
   parts.dataPlane.resolveWith((asked) => api.diskOf(asked));
   const url = await listenHttp(api.app, listen, 'xenapi.listen');
-  const failed = sparingly(
-    (name, err) => log.error({ err }, `observing ${name}`),
-    () => control.clock.now(),
-  );
+  const failed = tellLog(log, () => control.clock.now());
   const ticker = new Ticker([{ name: 'XenAPI', observe: (now) => api.observe(now) }], failed);
   const timer = setInterval(() => ticker.tick(control.clock.now()), TICK_MS);
   add('XenAPI', async () => {
