@@ -64,7 +64,7 @@ async function askAll(
       const client = question.client === 'fio' ? fio : own;
       if (client === undefined) continue;
       const job = jobFor(workload, options, round, (machine) => running.uri(machine));
-      if (options.warmUp > 0) await touchMemory(workload.pattern, plan.signal);
+      if (options.warmUp > 0) await touchMemory(workload, plan.signal);
       const asked: Asked = running;
       const measured = await measureCell(asked, client, job, {
         patience: options.patience,
