@@ -14,12 +14,8 @@
  * read-only. What it does not know it refuses; what breaks the protocol ends the connection.
  */
 #define _GNU_SOURCE
-#include "protocol.h"
-#include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
+#include "threads.h"
 #include <sys/epoll.h>
-#include <sys/stat.h>
 
 enum {
   MAX_BATCH = IOV_MAX / 2,  /* requests answered by one writev: header and data each */
@@ -27,8 +23,6 @@ enum {
 };
 #define TRANSMISSION_FLAGS (FLAG_HAS_FLAGS | FLAG_READ_ONLY | FLAG_CAN_MULTI_CONN)
 
-static uint8_t *image;
-static uint64_t image_bytes;
 static bool polls;
 
 static uint32_t error_of(uint16_t type, uint64_t offset, uint32_t length) {
@@ -103,17 +97,6 @@ static void *serve(void *argument) {
   return NULL;
 }
 
-static void load(const char *path) {
-  struct stat status;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0 || fstat(file, &status) < 0) fail(path);
-  image_bytes = status.st_size;
-  image = malloc(image_bytes);
-  if (image == NULL) fail("memory for the image");
-  if (!read_all(file, image, image_bytes)) fail(path);
-  close(file);
-}
-
 int main(int count, char **arguments) {
   polls = count == 4 && strcmp(arguments[3], "poll") == 0;
   if (count != 3 && !polls) {
@@ -122,10 +105,5 @@ int main(int count, char **arguments) {
   }
   signal(SIGPIPE, SIG_IGN);
   load(arguments[2]);
-  for (int listener = listen_on(arguments[1]);;) {
-    int client = accept_from(listener);
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)client) == 0) pthread_detach(thread);
-    else close(client);
-  }
+  serve_each(arguments[1], serve);
 }

@@ -11,11 +11,7 @@
  * the process: which blocks were written is a byte each, in memory. A flush has nothing to do.
  */
 #define _GNU_SOURCE
-#include "protocol.h"
-#include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <sys/stat.h>
+#include "threads.h"
 
 enum {
   BLOCK_BYTES = 4096,
@@ -26,8 +22,7 @@ enum {
 };
 #define TRANSMISSION_FLAGS (FLAG_HAS_FLAGS | FLAG_SEND_FLUSH)
 
-static uint8_t *image, *written;
-static uint64_t image_bytes;
+static uint8_t *written; /* whether each block was */
 static int file;
 
 static bool write_at(const uint8_t *bytes, size_t length, uint64_t offset) {
@@ -126,18 +121,6 @@ static void *serve(void *argument) {
   return NULL;
 }
 
-static void load(const char *path) {
-  struct stat status;
-  int source = open(path, O_RDONLY | O_CLOEXEC);
-  if (source < 0 || fstat(source, &status) < 0) fail(path);
-  image_bytes = status.st_size;
-  image = malloc(image_bytes);
-  written = calloc(image_bytes / BLOCK_BYTES + 1, 1);
-  if (image == NULL || written == NULL) fail("memory for the image");
-  if (!read_all(source, image, image_bytes)) fail(path);
-  close(source);
-}
-
 int main(int count, char **arguments) {
   if (count != 4) {
     fprintf(stderr, "usage: sparse-floor PORT IMAGE FILE\n");
@@ -145,12 +128,9 @@ int main(int count, char **arguments) {
   }
   signal(SIGPIPE, SIG_IGN);
   load(arguments[2]);
+  written = calloc(image_bytes / BLOCK_BYTES + 1, 1);
+  if (written == NULL) fail("memory for what was written");
   file = open(arguments[3], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0 || ftruncate(file, image_bytes) < 0) fail(arguments[3]);
-  for (int listener = listen_on(arguments[1]);;) {
-    int client = accept_from(listener);
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)client) == 0) pthread_detach(thread);
-    else close(client);
-  }
+  serve_each(arguments[1], serve);
 }
