@@ -92,6 +92,9 @@ export const COMMAND_DOUBTS = 3;
 /** Wait before a path whose LUN is missing, not ready, smaller or another disk is looked at again, in milliseconds. */
 export const RECHECK_MS = 1_000;
 
+/** Looks in a row of one path that see another disk at the LUN, before requests fail for it. */
+export const OTHER_DISK_LOOKS = 2;
+
 /** Looks in a row at which every path says that the LUN is smaller than it was, before that is believed. */
 export const SHRUNK_LOOKS = 10;
 

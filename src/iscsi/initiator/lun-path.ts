@@ -42,6 +42,8 @@ export class LunPath implements SessionUser {
   #cancelRecheck: (() => void) | undefined;
   /** The target may still do writes that were sent on an earlier connection of this path. */
   ghosts = false;
+  /** Of LunPaths alone: looks in a row that have seen another disk. */
+  otherDiskLooks = 0;
   /** Of LunSize alone: blocks at the last look, and looks in a row that have shown fewer than are in use. */
   blocks: number | undefined;
   smallerLooks = 0;

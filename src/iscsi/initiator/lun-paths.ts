@@ -8,18 +8,26 @@
  *   was sent again on another path, on top of a later write. So before anything is sent on the other path the LUN is reset,
  *   which ends every command that it still has; also when the other path is in use already. The same path needs none: its next login does that (session.ts).
  * - Nobody sees an error while a command is younger than the patience; then ETIMEDOUT. Another disk under our
- *   number, and no path to ours: ESTALE at once.
+ *   number, and no path to ours: ESTALE, once it has been seen twice. A target that makes its LUNs anew may give them their
+ *   names in a second step (tgt does), and has other disks for a moment.
  */
 import { BlockError } from '../../errors/index.ts';
 import type { Lun, Sense } from '../wire/index.ts';
 import type { Connection } from './connection.ts';
 import { IscsiError } from './iscsi-error.ts';
-import { BUSY_RETRY_MS, COMMAND_DOUBTS, COMMAND_RETRIES, TICK_MS } from './limits.ts';
+import {
+  BUSY_RETRY_MS,
+  COMMAND_DOUBTS,
+  COMMAND_RETRIES,
+  OTHER_DISK_LOOKS,
+  TICK_MS,
+} from './limits.ts';
 import type { LunLook } from './lun-facts.ts';
 import type { LunIdentity } from './lun-identity.ts';
 import { type Judgement, LunPath, type PathOwner, type PathState } from './lun-path.ts';
 import { type LunRequest, movedAll, type RequestOwner } from './lun-request.ts';
 import { LunSize } from './lun-size.ts';
+import { openingFailure } from './opening-failure.ts';
 import { outcomeOf } from './scsi-outcome.ts';
 import type { IscsiLog, Session } from './session.ts';
 import type { Timers } from './timers.ts';
@@ -47,11 +55,6 @@ export interface LunPathsOptions {
   /** @param size bytes that every path agrees on */
   readonly onResize: (size: number) => void;
   readonly onPaths: () => void;
-}
-
-/** No path leads to the disk that was asked for, but one leads to another. */
-export class OtherDisk extends Error {
-  override readonly name = 'OtherDisk';
 }
 
 export class LunPaths implements RequestOwner, PathOwner {
@@ -195,18 +198,19 @@ export class LunPaths implements RequestOwner, PathOwner {
   }
 
   judge(look: LunLook, path: LunPath): Judgement {
-    const before = this.#look;
-    const { expectWwid } = this.#options;
-    if (before === undefined) {
-      if (expectWwid !== undefined && !look.identity.isCalled(expectWwid)) return 'other-disk';
-    } else if (
-      !look.identity.agrees(before.identity) ||
-      look.capacity.blockSize !== before.capacity.blockSize
-    ) {
-      return 'other-disk';
-    }
+    path.otherDiskLooks = this.#isOurDisk(look) ? 0 : path.otherDiskLooks + 1;
+    if (path.otherDiskLooks > 0) return 'other-disk';
     this.#look = look;
     return this.#size.seen(path, look.capacity.blocks) ? 'ready' : 'smaller';
+  }
+
+  #isOurDisk({ identity, capacity }: LunLook): boolean {
+    const before = this.#look;
+    if (before !== undefined) {
+      return identity.agrees(before.identity) && capacity.blockSize === before.capacity.blockSize;
+    }
+    const { expectWwid } = this.#options;
+    return expectWwid === undefined || identity.isCalled(expectWwid);
   }
 
   changed(path: LunPath): void {
@@ -240,16 +244,13 @@ export class LunPaths implements RequestOwner, PathOwner {
       opening.resolve();
     } else if (!this.#fencing && this.#paths.every(hasFailed)) {
       this.#opening = undefined;
-      if (this.#elsewhere()) {
-        const found = this.#paths.find(({ state }) => state === 'other-disk')?.failure?.message;
-        opening.reject(new OtherDisk(`not the disk ${this.#wwid}: ${found}`));
-      } else opening.reject(worstOf(this.#paths));
+      opening.reject(openingFailure(this.#paths, this.#wwid));
     }
   }
 
-  /** No path leads to our disk, and one leads to another. */
+  /** No path leads to our disk, and one leads to another, not for a moment only. */
   #elsewhere(): boolean {
-    return this.#paths.some(({ state }) => state === 'other-disk') && !this.#paths.some(mayBeOurs);
+    return this.#paths.some(isElsewhere) && !this.#paths.some(mayBeOurs);
   }
 
   #choose(): void {
@@ -384,14 +385,8 @@ const hasFailed = ({ state, failure }: LunPath): boolean =>
 
 const isOurs = ({ state }: LunPath): boolean => state === 'ready' || state === 'smaller';
 
+const isElsewhere = ({ state, otherDiskLooks }: LunPath): boolean =>
+  state === 'other-disk' && otherDiskLooks >= OTHER_DISK_LOOKS;
+
 /** Not known to lead elsewhere, and connected. */
 const mayBeOurs = (path: LunPath): boolean => isOurs(path) || path.state === 'looking';
-
-/** What tells most about why nothing works. */
-function worstOf(paths: readonly LunPath[]): Error {
-  const failures = paths.flatMap(({ failure }) => failure ?? []);
-  const telling = failures.find(
-    (error) => !(error instanceof IscsiError) || error.failure !== 'unreachable',
-  );
-  return telling ?? failures[0] ?? new IscsiError('unreachable', 'there is no path');
-}

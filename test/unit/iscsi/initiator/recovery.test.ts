@@ -2,12 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { PLAIN } from '../../../../src/block/index.ts';
 import type { IscsiDevice } from '../../../../src/iscsi/index.ts';
-import { COMMAND_DOUBTS } from '../../../../src/iscsi/initiator/limits.ts';
+import { COMMAND_DOUBTS, RECHECK_MS } from '../../../../src/iscsi/initiator/limits.ts';
 import type { IscsiTarget } from '../../../support/iscsi-target.ts';
 import { until } from '../../../support/until.ts';
 import { benchOfTargets, ManualTime } from './bench.ts';
 
 const bench = benchOfTargets();
+const OTHER_WWID = '600140500000000000000000000000bb';
 const ATTENTION = (asc: number) => ({ status: 2, sense: (6 << 16) | asc });
 const block = (fill: number) => Buffer.alloc(512, fill);
 
@@ -112,10 +113,7 @@ describe('a command is sent again', () => {
 
 describe('paths', () => {
   it('are joined only when they lead to the same disk', async () => {
-    const [first, other] = [
-      await bench.target(),
-      await bench.target({}, { wwid: '600140500000000000000000000000bb' }),
-    ];
+    const [first, other] = [await bench.target(), await bench.target({}, { wwid: OTHER_WWID })];
     const device = await bench.open([first, other]);
     await until('the other was seen', () => device.paths[1]?.state === 'other-disk');
     await device.write(block(1), 0, PLAIN);
@@ -123,6 +121,40 @@ describe('paths', () => {
     first.cut();
     await first.stop();
     await expect(device.read(block(0), 0)).rejects.toMatchObject({ errno: 'ESTALE' });
+  });
+
+  it('that lead to another disk for a moment, while the target names its LUNs, fail nothing', async () => {
+    const time = new ManualTime();
+    const target = await bench.target();
+    const device = await bench.open([target], {}, time);
+    const unnamed = { wwid: OTHER_WWID, serial: 'beaf11' };
+    const named = target.disk.options;
+    target.disk.options = { ...named, ...unnamed };
+    target.disk.pending.push(ATTENTION(0x3f0e));
+    const write = device.write(block(7), 0, PLAIN);
+    await until('the other was seen', () => device.paths[0]?.state === 'other-disk');
+    const read = reads(device); // comes while it is there
+    target.disk.options = named;
+    await until('it was looked at again', async () => {
+      await time.pass(RECHECK_MS);
+      return device.paths[0]?.up === true;
+    });
+    await write;
+    expect(await read).toBe(7);
+  });
+
+  it('that lead to another disk again when they are looked at again, fail: nothing was written', async () => {
+    const time = new ManualTime();
+    const target = await bench.target();
+    const device = await bench.open([target], {}, time);
+    target.disk.options = { ...target.disk.options, wwid: OTHER_WWID };
+    target.disk.pending.push(ATTENTION(0x3f0e));
+    const write = Promise.allSettled([device.write(block(7), 0, PLAIN)]);
+    await until('the other was seen', () => device.paths[0]?.state === 'other-disk');
+    await time.pass(RECHECK_MS);
+    expect(await write).toMatchObject([{ status: 'rejected', reason: { errno: 'ESTALE' } }]);
+    await expect(reads(device)).rejects.toMatchObject({ errno: 'ESTALE' });
+    expect(target.disk.content.every((byte) => byte === 0)).toBe(true);
   });
 
   it('are changed only after the LUN was reset, when a write may still be under way', async () => {
