@@ -27,6 +27,9 @@ export const LEAVE_GRACE_MS = 2_000;
 /** Memory that is touched before a cell that writes: as much as a hundred boots write. */
 export const TOUCHED_BYTES = 3 * 2 ** 30;
 
+/** A warm-up, unless it is told otherwise: until a compiler that learns while it runs has come to rest. */
+export const WARM_UP_SECONDS = 10;
+
 /** Connections of a warm-up, at most. */
 export const WARM_CONNECTIONS = 16;
 

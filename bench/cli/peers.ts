@@ -8,6 +8,7 @@ import { judge } from '../bars.ts';
 import { type Conditions, type RunOptions, readConditions } from '../conditions.ts';
 import { writeImage, writeTraceImage } from '../image.ts';
 import { TRACE } from '../job-for.ts';
+import { WARM_UP_SECONDS } from '../limits.ts';
 import {
   CLIENT_CHOICES,
   type ClientChoice,
@@ -63,7 +64,7 @@ export function peersCommand(io: CliIo): Command {
     )
     .option(
       '--warm-up <n>',
-      'seconds for which every server is warmed up before it is measured (3)',
+      'seconds for which every server is warmed up before it is measured (10)',
       wholeFrom(0),
     )
     .option('--patience <n>', 'seconds that a cell waits for a quiet machine (20)', wholeFrom(0))
@@ -92,7 +93,7 @@ function runOptions(options: PeersOptions): RunOptions {
   return {
     rounds: options.rounds ?? (quick ? 1 : 5),
     seconds: options.seconds ?? (quick ? 1 : 3),
-    warmUp: options.warmUp ?? (quick ? QUICK_WARM_UP_SECONDS : 3),
+    warmUp: options.warmUp ?? (quick ? QUICK_WARM_UP_SECONDS : WARM_UP_SECONDS),
     patience: options.patience ?? (quick ? 0 : 20),
     imageBytes: imageMib * MIB,
     writeBytes: writeMib * MIB,
