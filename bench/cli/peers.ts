@@ -64,7 +64,7 @@ export function peersCommand(io: CliIo): Command {
     )
     .option(
       '--warm-up <n>',
-      'seconds for which every server is warmed up before it is measured (10)',
+      `seconds for which every server is warmed up before it is measured (${WARM_UP_SECONDS})`,
       wholeFrom(0),
     )
     .option('--patience <n>', 'seconds that a cell waits for a quiet machine (20)', wholeFrom(0))

@@ -167,12 +167,10 @@ async function send(
     () => undefined,
   );
   const iterator = pieces[Symbol.asyncIterator]();
-  let isOver = false;
   try {
     for (;;) {
       const step = await Promise.race([iterator.next(), answered]);
       if (step === undefined) return;
-      isOver = step.done === true;
       if (step.done === true) break;
       if (request.write(step.value)) continue;
       const drained = new Promise<void>((resolve) => request.once('drain', resolve));
@@ -180,7 +178,7 @@ async function send(
     }
   } finally {
     // A file is closed. Not waited for: standard input that gives nothing would not end before it does.
-    if (!isOver) iterator.return?.().catch(() => undefined);
+    iterator.return?.().catch(() => undefined);
   }
   request.end();
 }
