@@ -125,6 +125,7 @@ export type {
   ForeignVolume,
   RepositorySpaceNow,
   RepositoryTarget,
+  Settlement,
   SnapshotName,
   Storage,
   StorageHandle,

@@ -48,6 +48,7 @@ export const NO_STORAGE: Storage = {
   createVolume: refuseLater,
   deleteVolume: refuseLater,
   resizeVolume: refuseLater,
+  settle: refuseLater,
   listForeign: refuseLater,
   adopt: refuseLater,
   volumeLive: refuseLater,

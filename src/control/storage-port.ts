@@ -125,6 +125,13 @@ export interface ChangedRange {
   readonly kind: 'data' | 'hole';
 }
 
+/** What has become of something: called in the transaction in which it is settled. */
+export interface Settlement {
+  /** As the storage has it now; it may be what it was. */
+  readonly changed: (volumeId: string, volume: StoredVolume) => void;
+  readonly gone: (what: 'volume' | 'snapshot', id: string) => void;
+}
+
 /** Every method fails with a Fault. */
 export interface Storage {
   kinds(): readonly AdapterKind[];
@@ -178,6 +185,12 @@ export interface Storage {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T>;
+  /**
+   * Looks at what storage was asked to change or delete when no `keep` was told what came of it: the service had ended,
+   * or the answer was lost. What cannot be seen now, or what `keep` refuses, is left for the next call.
+   * @throws Fault UNAVAILABLE: it is not attached
+   */
+  settle(repositoryId: string, keep: Settlement): Promise<void>;
   listForeign(repositoryId: string): Promise<readonly ForeignVolume[]>;
   adopt<T>(
     request: {

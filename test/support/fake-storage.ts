@@ -11,6 +11,7 @@ import type {
   ForeignVolume,
   RepositorySpaceNow,
   RepositoryTarget,
+  Settlement,
   SnapshotName,
   Storage,
   StoredSnapshot,
@@ -19,56 +20,14 @@ import type {
   VolumeName,
 } from '../../src/control/index.ts';
 import { Fault } from '../../src/errors/index.ts';
-import {
-  type ArrayHealth,
-  type ArrayInfo,
-  type CheckReport,
-  capabilities,
-  type HostIdentity,
-  type ProbeAnswer,
+import type {
+  ArrayHealth,
+  ArrayInfo,
+  CheckReport,
+  HostIdentity,
+  ProbeAnswer,
 } from '../../src/repositories/index.ts';
-
-const GRANULARITY = 2 ** 20;
-
-export const KIND: AdapterKind = {
-  kind: 'iscsi',
-  description: 'LUNs of an iSCSI target',
-  settings: [
-    setting('target', 'text', true, 'address of the target, as 192.0.2.1:3260'),
-    setting('targetIQN', 'text', false, 'name of the target'),
-    setting('port', 'integer', false, 'TCP port; 3260 unless given'),
-    setting('digests', 'boolean', false, 'whether data has checksums'),
-    setting('portals', 'list', false, 'addresses of its portals'),
-    setting('chapuser', 'text', false, 'user of CHAP'),
-    setting('chappassword', 'text', false, 'password of CHAP', true),
-  ],
-};
-
-function setting(
-  name: string,
-  type: 'text' | 'integer' | 'boolean' | 'list',
-  required: boolean,
-  description: string,
-  secret = false,
-) {
-  return { name, type, required, secret, description } as const;
-}
-
-const CAN = capabilities({ thin: 'yes', snapshot: 'emulated', resizeOnline: 'yes' });
-
-function infoOf(sizeMaximum = 2 ** 44): ArrayInfo {
-  const sizes = { sizeGranularity: GRANULARITY, sizeMinimum: GRANULARITY, sizeMaximum };
-  return {
-    ...{ vendor: 'Fake', product: 'Array', version: '1', serial: '7' },
-    capabilities: CAN,
-    limits: { ...sizes, nameLength: 64 },
-  };
-}
-
-const WHOLE: CheckReport = {
-  ...{ clean: true, repaired: false, attached: false, findings: [], volumes: 2 },
-  ...{ repositoryId: 'r-old', owner: 'iqn.2026-01.test:server', extents: { total: 90, mapped: 7 } },
-};
+import { CAN, infoOf, KIND, stored, WHOLE } from './fake-array.ts';
 
 interface FakeVolume {
   readonly repositoryId: string;
@@ -90,6 +49,8 @@ export class FakeStorage implements Storage {
   /** Volumes that are open: not deleted, not reverted. */
   readonly open = new Set<string>();
   foreign: ForeignVolume[] = [];
+  /** What became of volumes and snapshots, and nobody was told, by id; undefined: they are gone. */
+  readonly unsettled = new Map<string, StoredVolume | undefined>();
   spaceNow: RepositorySpaceNow | undefined = { total: 1000, free: 900 };
   /** Of a device that carries the repositories. */
   deviceBytes: number | undefined;
@@ -261,6 +222,20 @@ export class FakeStorage implements Storage {
     return this.#keepVolume(repositoryId, volume.volumeId, after, keep);
   }
 
+  async settle(repositoryId: string, keep: Settlement): Promise<void> {
+    await this.#begin('settle');
+    for (const [id, stored] of this.unsettled) {
+      const object = this.volumes.get(id) ?? this.snapshots.get(id);
+      if (object?.repositoryId !== repositoryId) continue;
+      if (stored === undefined) {
+        keep.gone(this.volumes.has(id) ? 'volume' : 'snapshot', id);
+        this.volumes.delete(id);
+        this.snapshots.delete(id);
+      } else this.#keepVolume(repositoryId, id, stored, (volume) => keep.changed(id, volume));
+      this.unsettled.delete(id);
+    }
+  }
+
   async listForeign(): Promise<readonly ForeignVolume[]> {
     await this.#begin('listForeign');
     return this.foreign;
@@ -391,9 +366,4 @@ export class FakeStorage implements Storage {
     await this.#begin('mappings');
     return this.maps.get(volume.volumeId) ?? [];
   }
-}
-
-function stored(volumeId: string, size: number, thin: boolean): StoredVolume {
-  const rounded = Math.ceil(size / GRANULARITY) * GRANULARITY;
-  return { handle: { volumeId, size: rounded }, size: rounded, thin, wwid: `naa.${volumeId}` };
 }

@@ -31,6 +31,7 @@ import { ScheduleTable } from './storage/schedule-table.ts';
 import { SecretTable } from './storage/secret-table.ts';
 import { SnapshotTable } from './storage/snapshot-table.ts';
 import { TrackedDiskTable } from './storage/tracked-disk-table.ts';
+import { UnsettledTable } from './storage/unsettled-table.ts';
 import { LeftoverTable, VolumeNodeTable } from './storage/volume-node-table.ts';
 import { VolumeTable } from './storage/volume-table.ts';
 import { TaskTable } from './task-table.ts';
@@ -64,6 +65,7 @@ export class Catalog {
   readonly secrets: SecretTable;
   readonly volumes: VolumeTable;
   readonly volumeNodes: VolumeNodeTable;
+  readonly unsettled: UnsettledTable;
   readonly arrayLeftovers: LeftoverTable;
   readonly overlayPlaces: OverlayPlaceTable;
   readonly snapshots: SnapshotTable;
@@ -104,6 +106,7 @@ export class Catalog {
     this.secrets = new SecretTable(database);
     this.volumes = new VolumeTable(database);
     this.volumeNodes = new VolumeNodeTable(database);
+    this.unsettled = new UnsettledTable(database);
     this.arrayLeftovers = new LeftoverTable(database);
     this.overlayPlaces = new OverlayPlaceTable(database);
     this.snapshots = new SnapshotTable(database);

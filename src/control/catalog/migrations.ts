@@ -15,6 +15,7 @@ import { LIFECYCLE } from './schema/lifecycle.ts';
 import { OVERLAY_PLACES } from './schema/overlay-places.ts';
 import { REPLICATION } from './schema/replication.ts';
 import { STORAGE } from './schema/storage.ts';
+import { UNSETTLED_OBJECTS } from './schema/unsettled-objects.ts';
 import { VDISK_REPLICAS } from './schema/vdisk-replicas.ts';
 import { VOLUME_NODES } from './schema/volume-nodes.ts';
 import { XENAPI } from './schema/xenapi.ts';
@@ -43,6 +44,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 11, sql: BOOT_STORMS },
   { number: 12, sql: XENAPI },
   { number: 13, sql: CHANGED_BLOCKS },
+  { number: 14, sql: UNSETTLED_OBJECTS },
 ];
 
 /**

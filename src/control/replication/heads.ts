@@ -8,6 +8,7 @@ import type { PointRecord, ReplicationRecord, Side } from '../catalog/replicatio
 import type { Control } from '../control.ts';
 import { currentVolume } from '../storage/current-volume.ts';
 import { repositoryName, snapshotNameOf, volumeNameOf, volumeSubject } from '../storage/names.ts';
+import { storedFacts } from '../storage/stored-facts.ts';
 import { inTurn } from '../storage/turns.ts';
 import type { Call, StoredVolume } from '../storage-port.ts';
 import { changeReplication } from './change-replication.ts';
@@ -59,10 +60,11 @@ export function keepReplica(
   repositoryId: string,
   id: string,
   name: string,
-  { handle, size, thin, wwid }: StoredVolume,
+  stored: StoredVolume,
 ): void {
   catalog.volumes.insert({
-    ...{ id, repositoryId, name, size, thin, wwid, handle, role: 'replica', description: '' },
+    ...storedFacts(stored),
+    ...{ id, repositoryId, name, role: 'replica', description: '' },
     ...{ parentSnapshotId: undefined, parentVolumeId: undefined, headSnapshotId: undefined },
     createdAt: clock.now(),
   });
@@ -146,13 +148,13 @@ export async function growHeads(
 function keepHead(
   { catalog }: Control,
   volumeId: string,
-  { handle, size, thin, wwid }: StoredVolume,
+  stored: StoredVolume,
   headSnapshotId: string | undefined,
 ): void {
   catalog.transaction(() => {
     const latest = catalog.volumes.byId(volumeId);
     if (latest === undefined) return;
-    catalog.volumes.update({ ...latest, handle, size, thin, wwid, headSnapshotId });
+    catalog.volumes.update({ ...latest, ...storedFacts(stored), headSnapshotId });
   });
 }
 

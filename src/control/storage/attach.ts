@@ -3,6 +3,7 @@ import { Fault } from '../../errors/index.ts';
 import type { RepositoryRecord } from '../catalog/storage/records.ts';
 import type { Control, RecordEvent } from '../control.ts';
 import { repositorySubject } from './names.ts';
+import { settleStorage } from './settle-storage.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 export interface AttachOptions {
@@ -24,6 +25,7 @@ export async function attachNow(
   const { info, capabilities } = await withoutSecrets(secrets, () =>
     storage.attach(request, signal),
   );
+  await settleStorage(control, repositoryId);
   return control.change((record) => {
     const before = current(control, repositoryId);
     const after: RepositoryRecord = {

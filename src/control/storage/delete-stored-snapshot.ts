@@ -62,7 +62,8 @@ export function currentSnapshot({ catalog }: Control, id: string): SnapshotRecor
   throw new Fault('NOT_FOUND', 'the snapshot is gone', { field: 'snapshot.id', value: id });
 }
 
-function forgetSnapshot({ catalog }: Control, snapshot: SnapshotRecord): void {
+/** Its storage is gone. Within a transaction. */
+export function forgetSnapshot({ catalog }: Control, snapshot: SnapshotRecord): void {
   catalog.volumes.moveHead(snapshot.id, snapshot.parentId);
   for (const clone of catalog.volumes.clonesOfSnapshot(snapshot.id)) {
     catalog.volumes.update({ ...clone, ...parentAfter(snapshot) });

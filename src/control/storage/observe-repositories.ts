@@ -7,6 +7,7 @@ import type { Control, RecordEvent } from '../control.ts';
 import { ATTACH_RETRY_FIRST_MS, ATTACH_RETRY_LONGEST_MS, SPACE_EVERY_MS } from '../limits.ts';
 import { attachNow, markUnreachable } from './attach.ts';
 import { repositorySubject } from './names.ts';
+import { settleStorage } from './settle-storage.ts';
 import { inTurn } from './turns.ts';
 import { levelOf, usedPercent } from './watermarks.ts';
 import { withoutSecrets } from './without-secrets.ts';
@@ -95,6 +96,7 @@ export class RepositoryObserver {
     this.#measuredAt.set(id, now);
     try {
       await measureSpace(this.#control, id);
+      await settleStorage(this.#control, id);
     } catch (error) {
       if (this.#abort.signal.aborted || !this.#control.storage.isAttached(id)) return;
       markUnreachable(this.#control, id, error);

@@ -4,11 +4,11 @@ import { Fault } from '../../errors/index.ts';
 import type { ArraySnapshot, ArrayVolume } from '../../repositories/index.ts';
 import { copyDevice, type NodeVolume, volumeKey, withVolume } from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
-import { objectOf } from './handles.ts';
+import { objectOf, storedArray, storedLayers } from './handles.ts';
 import { NativeMoments, nothingTaken } from './native-moments.ts';
 import { Sources } from './sources.ts';
 import type { StorageParts } from './storage-parts.ts';
-import { storedArray, storedLayers, type VolumeOperations } from './volume-operations.ts';
+import type { VolumeOperations } from './volume-operations.ts';
 
 type CloneRequest = Parameters<Storage['clone']>[0];
 

@@ -1,7 +1,8 @@
 /** What the service knows volumes and snapshots by, as control keeps it for us. */
-import type { StorageHandle } from '../../control/index.ts';
+import type { StorageHandle, StoredVolume } from '../../control/index.ts';
 import { Fault } from '../../errors/index.ts';
-import type { NodeVolume } from '../../volumes/index.ts';
+import type { ArrayVolume } from '../../repositories/index.ts';
+import { type NodeVolume, nodeVolume } from '../../volumes/index.ts';
 
 /**
  * array: an object of the array. layers: what it is made of say our own records (volume_nodes), which also
@@ -44,4 +45,13 @@ export function objectOf(handle: StorageHandle): NodeVolume {
   const read = readHandle(handle);
   if (read.kind === 'array') return read.object;
   throw new Fault('INTERNAL', 'a volume of layers without its layers', { field: 'handle' });
+}
+
+export function storedArray(tag: string, volume: ArrayVolume): StoredVolume {
+  const { size, thin, wwid } = volume;
+  return { handle: arrayHandle(nodeVolume(tag, volume)), size, thin, wwid };
+}
+
+export function storedLayers(size: number): StoredVolume {
+  return { handle: LAYERS, size, thin: true, wwid: undefined };
 }

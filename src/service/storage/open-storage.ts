@@ -12,11 +12,13 @@ import {
   VolumeTrees,
   volumeKey,
 } from '../../volumes/index.ts';
+import { ArrayChanges } from './array-changes.ts';
 import { AttachedRepositories, type RepositoryWorkers } from './attached-repositories.ts';
 import { catalogNodes } from './catalog-nodes.ts';
 import { type EndExport, endConnections } from './end-connections.ts';
 import { NativeSnapshots } from './native-snapshots.ts';
 import { ServiceStorage } from './service-storage.ts';
+import { Settlements } from './settlements.ts';
 import { inFaults } from './storage-fault.ts';
 import type { StorageParts } from './storage-parts.ts';
 import { TrafficBook } from './traffic-book.ts';
@@ -82,9 +84,12 @@ export function openStorage(options: StorageOptions): OpenStorage {
   const diff = new NodeDiff(shared);
   const traffic = new TrafficBook({ catalog, isAttached, workers });
   const exports = new VolumeExports({ catalog, repositories, trees, open, traffic, troubled });
+  const changes = new ArrayChanges({ catalog, open });
   const parts: StorageParts = {
     ...{ catalog, repositories, arrays, trees, diff, open, clock, newId, troubled },
     native: new NativeSnapshots(arrays, newId),
+    changes,
+    settlements: new Settlements({ catalog, open, trees, changes, troubled }),
     endKey: (key) => {
       for (const name of exports.namesOf(key)) options.endExport(name, true);
     },

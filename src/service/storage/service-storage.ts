@@ -11,6 +11,7 @@ import type {
   Call,
   RepositorySpaceNow,
   RepositoryTarget,
+  Settlement,
   SnapshotName,
   Storage,
   StoredSnapshot,
@@ -241,6 +242,11 @@ export class ServiceStorage implements Storage {
   ): Promise<T> {
     const work = () => this.#volumes.resize(volume, size, keep, call);
     return this.#changing([volume.repositoryId], work, call.signal);
+  }
+
+  settle(repositoryId: string, keep: Settlement): Promise<void> {
+    const { repositories, settlements } = this.#options;
+    return inFaults(async () => settlements.settle(repositories.of(repositoryId), keep));
   }
 
   listForeign(repositoryId: string) {

@@ -9,15 +9,15 @@ import type {
   VolumeName,
 } from '../../control/index.ts';
 import { ArrayError, Fault } from '../../errors/index.ts';
-import type { ArraySnapshot } from '../../repositories/index.ts';
+import type { ArraySnapshot, ArrayVolume } from '../../repositories/index.ts';
 import { snapshotKey, volumeKey } from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
-import { arrayHandle, LAYERS, objectOf } from './handles.ts';
+import { arrayHandle, LAYERS, objectOf, storedLayers } from './handles.ts';
 import { NativeMoments, nothingTaken } from './native-moments.ts';
 import { snapshotsOf, unsupported } from './native-snapshots.ts';
 import { Sources } from './sources.ts';
 import type { StorageParts } from './storage-parts.ts';
-import { storedArray, storedLayers, type VolumeOperations } from './volume-operations.ts';
+import type { VolumeOperations } from './volume-operations.ts';
 
 type SnapshotRequest = Parameters<Storage['snapshot']>[0]['of'][number];
 type DiffRequest = Parameters<Storage['diff']>[0];
@@ -72,13 +72,15 @@ export class SnapshotOperations {
   }
 
   async delete(snapshot: SnapshotName, keep: () => void): Promise<void> {
-    const { trees, open, native, catalog } = this.#parts;
-    if (this.#sources.isLayers(snapshot)) return trees.deleteSnapshot(snapshot.snapshotId, keep);
-    const key = snapshotKey(snapshot.snapshotId);
+    const { trees, open, native, changes } = this.#parts;
+    const { snapshotId: id, handle } = snapshot;
+    if (this.#sources.isLayers(snapshot)) return trees.deleteSnapshot(id, keep);
+    const key = snapshotKey(id);
     await open.lock([key], async () => {
       open.refuseOpen(key, 'the snapshot');
-      await native.delete(this.#sources.portsOf(snapshot), objectOf(snapshot.handle));
-      catalog.transaction(keep);
+      const ports = this.#sources.portsOf(snapshot);
+      const ask = (): Promise<void> => native.delete(ports, objectOf(handle));
+      await changes.delete(ports, { kind: 'snapshot', id, handle }, ask, keep);
     });
   }
 
@@ -88,7 +90,7 @@ export class SnapshotOperations {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T> {
-    const { trees, open, native, catalog } = this.#parts;
+    const { trees, open, native, changes } = this.#parts;
     if (this.#sources.isLayers(snapshot)) {
       const layered = this.#volumes.layered(volume);
       return trees.revert(layered, snapshot.snapshotId, (size) => keep(storedLayers(size)));
@@ -100,13 +102,13 @@ export class SnapshotOperations {
       open.refuseOpen(key, 'the volume');
       await this.#volumes.refuseUsed(volume);
       const to = objectOf(snapshot.handle);
-      const reverted = await native.revert(ports, object, to, call.signal);
-      return catalog.transaction(() => keep(storedArray(object.tag, reverted)));
+      const ask = (): Promise<ArrayVolume> => native.revert(ports, object, to, call.signal);
+      return changes.change(ports, volume, { ask }, keep);
     });
   }
 
   async split<T>(volume: VolumeName, keep: (volume: StoredVolume) => T, call: Call): Promise<T> {
-    const { trees, native, open, catalog } = this.#parts;
+    const { trees, native, open, catalog, changes } = this.#parts;
     if (this.#sources.isLayered(volume)) {
       const layered = this.#volumes.layered(volume);
       if (!trees.has(volume.volumeId)) {
@@ -116,10 +118,11 @@ export class SnapshotOperations {
       }
       return trees.split(layered, (now) => keep(storedLayers(now)), call);
     }
+    const ports = this.#sources.portsOf(volume);
     const object = objectOf(volume.handle);
     return open.lock([volumeKey(volume.volumeId)], async () => {
-      const now = await native.split(this.#sources.portsOf(volume), object, call);
-      return catalog.transaction(() => keep(storedArray(object.tag, now)));
+      const ask = (): Promise<ArrayVolume> => native.split(ports, object, call);
+      return changes.change(ports, volume, { ask }, keep);
     });
   }
 

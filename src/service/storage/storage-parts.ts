@@ -1,7 +1,9 @@
 import type { Catalog, Clock } from '../../control/index.ts';
 import type { ArrayVolumes, NodeDiff, OpenVolumes, VolumeTrees } from '../../volumes/index.ts';
+import type { ArrayChanges } from './array-changes.ts';
 import type { AttachedRepositories } from './attached-repositories.ts';
 import type { NativeSnapshots } from './native-snapshots.ts';
+import type { Settlements } from './settlements.ts';
 
 /** What the service's implementation of the control plane's storage port stands on. */
 export interface StorageParts {
@@ -12,6 +14,8 @@ export interface StorageParts {
   readonly diff: NodeDiff;
   readonly open: OpenVolumes;
   readonly native: NativeSnapshots;
+  readonly changes: ArrayChanges;
+  readonly settlements: Settlements;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly troubled: (what: string, error: unknown) => void;

@@ -15,15 +15,9 @@ import {
   everyVolume,
   type MaskingControl,
 } from '../../repositories/index.ts';
-import {
-  type NodeVolume,
-  nodeVolume,
-  refuseShrink,
-  roundedSize,
-  volumeKey,
-} from '../../volumes/index.ts';
+import { type NodeVolume, refuseShrink, roundedSize, volumeKey } from '../../volumes/index.ts';
 import type { AttachedArray } from './attached-repositories.ts';
-import { arrayHandle, LAYERS, objectOf } from './handles.ts';
+import { objectOf, storedArray, storedLayers } from './handles.ts';
 import { knownTags } from './known-tags.ts';
 import { unsupported } from './native-snapshots.ts';
 import type { StorageParts } from './storage-parts.ts';
@@ -63,14 +57,16 @@ export class VolumeOperations {
   }
 
   async delete(volume: VolumeName, keep: () => void): Promise<void> {
-    const { trees, open, catalog, newId, repositories } = this.#parts;
-    if (trees.has(volume.volumeId)) return trees.deleteVolume(volume.volumeId, keep);
-    const key = volumeKey(volume.volumeId);
+    const { trees, open, changes, newId, repositories } = this.#parts;
+    const { volumeId: id, handle } = volume;
+    if (trees.has(id)) return trees.deleteVolume(id, keep);
+    const key = volumeKey(id);
     await open.lock([key], async () => {
       open.refuseOpen(key, 'the volume');
-      const { array } = repositories.of(volume.repositoryId);
-      await array.deleteVolume({ ref: objectOf(volume.handle).ref, opId: newId() });
-      catalog.transaction(keep);
+      const ports = repositories.of(volume.repositoryId);
+      const request = { ref: objectOf(handle).ref, opId: newId() };
+      const ask = (): Promise<void> => ports.array.deleteVolume(request);
+      await changes.delete(ports, { kind: 'volume', id, handle }, ask, keep);
     });
   }
 
@@ -80,29 +76,22 @@ export class VolumeOperations {
     keep: (volume: StoredVolume) => T,
     call: Call,
   ): Promise<T> {
-    const { trees, open, catalog, newId, repositories } = this.#parts;
+    const { trees, open, changes, newId, repositories } = this.#parts;
     if (trees.has(volume.volumeId)) {
       const layered = this.layered(volume);
       return trees.grow(layered, size, (grown) => keep(storedLayers(grown)));
     }
     const ports = repositories.of(volume.repositoryId);
-    const { tag, ref } = objectOf(volume.handle);
+    const { ref } = objectOf(volume.handle);
     const key = volumeKey(volume.volumeId);
     const rounded = roundedSize(ports, size);
     refuseShrink(this.layered(volume).plain.size, rounded);
     return open.lock([key], async () => {
       if (ports.capabilities.resizeOnline === 'no') open.refuseOpen(key, 'the volume');
-      const now = await ports.array.resizeVolume({ ref, size: rounded, opId: newId() }, call);
-      const result = catalog.transaction(() => keep(storedArray(tag, now)));
-      // Whoever connects from now on sees its new size; who is connected has what it had.
-      const content = { kind: 'plain', locator: now.locator } as const;
-      await open.exchange(
-        [key],
-        { flush: false },
-        async () => {},
-        () => content,
-      );
-      return result;
+      const request = { ref, size: rounded, opId: newId() };
+      const ask = (): Promise<ArrayVolume> => ports.array.resizeVolume(request, call);
+      const isDone = (found: ArrayVolume): boolean => found.size >= rounded;
+      return changes.change(ports, volume, { ask, isDone }, keep);
     });
   }
 
@@ -281,15 +270,6 @@ export class VolumeOperations {
     }
     return { masking, object: objectOf(volume.handle) };
   }
-}
-
-export function storedArray(tag: string, volume: ArrayVolume): StoredVolume {
-  const { size, thin, wwid } = volume;
-  return { handle: arrayHandle(nodeVolume(tag, volume)), size, thin, wwid };
-}
-
-export function storedLayers(size: number): StoredVolume {
-  return { handle: LAYERS, size, thin: true, wwid: undefined };
 }
 
 function told({ host, mode, lun, sessions, target }: ArrayMapping): VolumeMapping {

@@ -5,12 +5,13 @@ import { MAX_VOLUME_BYTES, MAX_VOLUMES_PER_REPOSITORY } from '../../limits.ts';
 import type { TaskView } from '../../schemas/activity.ts';
 import type { CreateVolumeInput, VolumeView } from '../../schemas/stored-volume.ts';
 import { requireAttached, volumeSubject } from '../../storage/names.ts';
+import { storedFacts } from '../../storage/stored-facts.ts';
 import type { StoredVolume } from '../../storage-port.ts';
 import { parseByteSize } from '../../values/byte-size.ts';
 import { parseName } from '../../values/name.ts';
 import { taskView } from '../task-view.ts';
 import { findRepository, refuseBeyond, refuseTaken } from './find-storage.ts';
-import { callOf, NOTHING_MORE, storedFacts, type WhenKept } from './volume-tasks.ts';
+import { callOf, NOTHING_MORE, type WhenKept } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /** The volume, and what its size was to be: the storage may have rounded it up. */

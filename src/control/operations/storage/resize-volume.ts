@@ -5,12 +5,13 @@ import type { ResizeVolumeInput } from '../../schemas/stored-volume.ts';
 import { currentVolume } from '../../storage/current-volume.ts';
 import { requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
 import { refuseReplica } from '../../storage/refuse-replica.ts';
+import { storedFacts } from '../../storage/stored-facts.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { StoredVolume } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { parseVolumeSize, type SizedVolume } from './create-volume.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, storedFacts } from './volume-tasks.ts';
+import { callOf } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /** Larger, also while it is open. @throws Fault NOT_FOUND, INVALID_INPUT (smaller), UNREACHABLE */

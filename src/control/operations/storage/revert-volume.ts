@@ -11,11 +11,12 @@ import {
   volumeSubject,
 } from '../../storage/names.ts';
 import { refuseReplica } from '../../storage/refuse-replica.ts';
+import { storedFacts } from '../../storage/stored-facts.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { StoredVolume } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, storedFacts } from './volume-tasks.ts';
+import { callOf } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /**

@@ -4,11 +4,12 @@ import type { VolumeView } from '../../schemas/stored-volume.ts';
 import { currentVolume } from '../../storage/current-volume.ts';
 import { requireAttached, volumeNameOf, volumeSubject } from '../../storage/names.ts';
 import { refuseReplica } from '../../storage/refuse-replica.ts';
+import { storedFacts } from '../../storage/stored-facts.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { StoredVolume } from '../../storage-port.ts';
 import { taskView } from '../task-view.ts';
 import { findVolume } from './find-storage.ts';
-import { callOf, storedFacts } from './volume-tasks.ts';
+import { callOf } from './volume-tasks.ts';
 import { volumeView } from './volume-view.ts';
 
 /** A linked clone gets all of its blocks for itself; one that has them already stays as it is. @throws Fault NOT_FOUND, UNREACHABLE */

@@ -1,5 +1,5 @@
 /** What the tasks on volumes have in common. */
-import type { Call, StoredVolume } from '../../storage-port.ts';
+import type { Call } from '../../storage-port.ts';
 import type { ReportProgress } from '../../tasks/task-runner.ts';
 
 /** As the storage takes it; 100 % is for when it is done. */
@@ -11,8 +11,3 @@ export function callOf(report: ReportProgress, signal: AbortSignal, message: str
 export type WhenKept<T> = (made: T) => void;
 
 export const NOTHING_MORE = (): void => undefined;
-
-/** What the storage says of a volume, as its record has it. */
-export function storedFacts({ handle, size, thin, wwid }: StoredVolume) {
-  return { handle, size, thin, wwid };
-}

@@ -23,6 +23,7 @@ import {
   trackedDisk,
   untrackChanges,
 } from '../../../../src/control/index.ts';
+import { settleStorage } from '../../../../src/control/storage/settle-storage.ts';
 import type { OpenExport } from '../../../../src/exports/index.ts';
 import { MemoryArray } from '../../../support/memory-array.ts';
 import { seededRandom } from '../../../support/seed.ts';
@@ -98,6 +99,8 @@ export class TrackedLife {
     this.#reaper = new ChangeLogObserver(this.#control, (error) => {
       if (this.#killed === killedBefore) this.failures.push(error);
     });
+    // As when the service attaches it (attachNow).
+    await settleStorage(this.#control, 'one');
   }
 
   async step(): Promise<void> {
