@@ -123,17 +123,17 @@ export class ArrayChanges {
   }
 }
 
+/** An array that knows no snapshots says nothing of one that it once had. */
 export async function isOnArray(
   array: ArrayControl,
   kind: ArrayObject['kind'],
   handle: StorageHandle,
 ): Promise<boolean> {
   const { ref } = objectOf(handle);
-  const found =
-    kind === 'volume'
-      ? await array.findVolume({ ref })
-      : await array.snapshots?.findSnapshot({ ref });
-  return found !== undefined;
+  if (kind === 'volume') return (await array.findVolume({ ref })) !== undefined;
+  return (
+    array.snapshots === undefined || (await array.snapshots.findSnapshot({ ref })) !== undefined
+  );
 }
 
 /** Where the answer was lost. @returns undefined where it was not, or where the look fails as well */

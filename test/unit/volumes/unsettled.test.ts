@@ -218,6 +218,14 @@ describe('what was to be deleted', () => {
     });
   });
 
+  test('and of which the array knows nothing any more stays', async () => {
+    rig.catalog.unsettled.add({ id: 's', repositoryId: 'one', kind: 'snapshot', mayBeGone: true });
+    const { array: control } = rig.storage.repositories.of('one');
+    Object.defineProperty(control, 'snapshots', { value: undefined });
+    expect(await settle()).toEqual([]);
+    expect(rig.catalog.snapshots.byId('s')).toBeDefined();
+  });
+
   test('and that was only to grow since is not taken for deleted, whatever the array says', async () => {
     rig.catalog.unsettled.add({ id: 'v', repositoryId: 'one', kind: 'volume', mayBeGone: false });
     const held = [...array.held].find(([, { tag }]) => tag === 'v');
