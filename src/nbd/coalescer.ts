@@ -4,9 +4,9 @@
  *
  * A client that keeps many requests in flight and sends them one by one wakes the server for each: one
  * epoll_wait, one read and one write a request, and most of the time of a request is spent there.
- * When such clients are all there is to serve, the thread sleeps for the shortest time the kernel
- * knows (about 60 µs) after a round of the event loop. The next round then finds a dozen requests, and
- * their answers leave in one write.
+ * When such clients are all there is to serve, the thread sleeps for a moment (60 µs, or a little longer:
+ * nap-length.ts) after a round of the event loop. The next round then finds a dozen requests, and their
+ * answers leave in one write.
  *
  * It must never cost throughput, and never touch a client that waits for each answer. So:
  * - only events of connections that lately had several requests at once count; an event of any other
@@ -19,13 +19,13 @@
  */
 import {
   COALESCE_LARGE_BYTES,
-  COALESCE_NAP_MS,
   COALESCE_NAP_WINDOWS,
   COALESCE_OFF_LONGEST_MS,
   COALESCE_OFF_MS,
   COALESCE_SHALLOW_TURNS,
   COALESCE_WINDOW_MS,
 } from './limits.ts';
+import { NapLength } from './nap-length.ts';
 
 /** A window with sleep must bring at least this share of what one without brings. */
 const LEAST_THROUGHPUT = 0.9;
@@ -72,6 +72,8 @@ export class Coalescer {
   #bytes = 0;
   #waiting = 0;
   #shallowTurns = 0;
+  #napped = false;
+  readonly #nap = new NapLength();
   #lastTurnAt = Number.NEGATIVE_INFINITY;
   #offUntil = Number.NEGATIVE_INFINITY;
   #offFor = COALESCE_OFF_MS;
@@ -84,9 +86,14 @@ export class Coalescer {
     this.#host = host;
   }
 
+  /** Whether the thread has slept before what arrives now: what could gather has gathered. */
+  get napped(): boolean {
+    return this.#napped;
+  }
+
   /**
    * A read event was handled.
-   * @param deep whether its connection lately had several requests at once
+   * @param deep whether its connection lately had several requests at once (depth.ts)
    * @param bytes of the requests
    */
   event(deep: boolean, requests: number, bytes: number): void {
@@ -115,6 +122,7 @@ export class Coalescer {
     this.#requests = 0;
     this.#events = 0;
     this.#bytes = 0;
+    this.#napped = false;
     if (this.#shallowTurns > 0) {
       this.#shallowTurns -= 1;
       this.#window = undefined;
@@ -124,7 +132,8 @@ export class Coalescer {
       this.#window = undefined;
       return;
     }
-    if (this.#naps(requests, events)) this.#host.sleep(COALESCE_NAP_MS);
+    this.#napped = this.#naps(requests, events);
+    if (this.#napped) this.#host.sleep(this.#nap.milliseconds);
   }
 
   /** Counts the turn, judges the window when it is over, and says whether to sleep now. */
@@ -174,19 +183,23 @@ export class Coalescer {
       pace.perMs >= plain.perMs * LEAST_THROUGHPUT &&
       pace.perEvent >= plain.perEvent * LEAST_GATHERING;
     this.#badWindows = worthIt ? 0 : this.#badWindows + 1;
+    if (worthIt) this.#nap.worthIt(pace.perEvent, now);
     if (this.#badWindows >= BAD_WINDOWS) this.#stop(now);
     else if (this.#napWindows === COALESCE_NAP_WINDOWS) this.#offFor = COALESCE_OFF_MS;
   }
 
+  /** Shorter naps, or none. */
   #stop(now: number): void {
+    this.#badWindows = 0;
+    if (this.#nap.shorten(now)) return;
     this.#offUntil = now + this.#offFor;
     this.#offFor = Math.min(this.#offFor * 2, COALESCE_OFF_LONGEST_MS);
-    this.#badWindows = 0;
   }
 
   #resume(): void {
     this.#offUntil = Number.NEGATIVE_INFINITY;
     this.#offFor = COALESCE_OFF_MS;
+    this.#nap.reset();
   }
 }
 

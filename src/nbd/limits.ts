@@ -99,17 +99,21 @@ export const TURN_BYTES = MIB;
 export const TURN_QUIET_REQUESTS = 32;
 export const TURN_QUIET_BYTES = 128 * KIB;
 
-/** Events for which a connection counts as deep after one brought several requests. */
-export const DEEP_EVENTS = 64;
+/** Read events of single requests in a row after which a connection is one that waits for each answer. */
+export const SHALLOW_EVENTS = 64;
+export const DEEP_EVENTS = 4096;
 
-/** What the coalescer asks the kernel to sleep; timer slack makes it about 60 µs. */
-export const COALESCE_NAP_MS = 0.001;
+/** As so many of those counts one before which the thread has slept: then requests come together if they can. */
+export const NAP_EVENTS = DEEP_EVENTS / SHALLOW_EVENTS;
+
+/** What the coalescer asks the kernel to sleep, one longer than the other; timer slack adds some 60 µs. */
+export const COALESCE_NAPS_MS: readonly number[] = [0.001, 0.05, 0.1];
 
 /** How long throughput with and without sleep is measured each time. */
 export const COALESCE_WINDOW_MS = 20;
 
 /** Windows with sleep for each one without. */
-export const COALESCE_NAP_WINDOWS = 15;
+export const COALESCE_NAP_WINDOWS = 31;
 
 /** No sleep for this long after it turned out to cost throughput; doubles each time. */
 export const COALESCE_OFF_MS = 1_000;

@@ -12,10 +12,11 @@ import type { Duplex } from 'node:stream';
 import { isPromise } from '../base/index.ts';
 import { WriteBatch } from '../block/index.ts';
 import type { Counters } from './counters.ts';
+import { Depth } from './depth.ts';
 import { FailureLog } from './failure.ts';
 import { Flow } from './flow.ts';
 import type { Entered } from './handshake-session.ts';
-import { DEEP_EVENTS, WATCHED_PAYLOAD } from './limits.ts';
+import { WATCHED_PAYLOAD } from './limits.ts';
 import type { MachineTurn } from './machine-turn.ts';
 import { Replies } from './replies.ts';
 import { ReplyBatch } from './reply-batch.ts';
@@ -60,8 +61,7 @@ export class TransmissionPhase implements RequestConsumer {
   /** Requests and bytes of the read event that is being handled. */
   #eventRequests = 0;
   #eventBytes = 0;
-  /** Above 0 while the client is known to keep several requests in flight. */
-  #deepEvents = 0;
+  readonly #depth = new Depth();
   /** Why the connection ends as soon as everything is answered; undefined while it lives on. */
   #leaving: string | undefined;
   #flushing: NodeJS.Immediate | undefined;
@@ -128,11 +128,10 @@ export class TransmissionPhase implements RequestConsumer {
     this.#stream.push(chunk);
     this.#afterRequests();
     const requests = this.#eventRequests;
-    if (requests > 1) this.#deepEvents = DEEP_EVENTS;
-    else if (this.#deepEvents > 0) this.#deepEvents -= 1;
-    const deep = this.#deepEvents > 0;
-    this.#shared.coalescer?.event(deep, requests, this.#eventBytes);
-    if (!deep) this.#shared.busyPoll?.answered();
+    const { coalescer, busyPoll } = this.#shared;
+    this.#depth.event(requests, coalescer?.napped === true);
+    coalescer?.event(this.#depth.mayBeDeep, requests, this.#eventBytes);
+    if (!this.#depth.isDeep) busyPoll?.answered();
   }
 
   /**
