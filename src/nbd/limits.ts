@@ -99,8 +99,10 @@ export const TURN_BYTES = MIB;
 export const TURN_QUIET_REQUESTS = 32;
 export const TURN_QUIET_BYTES = 128 * KIB;
 
-/** Read events of single requests in a row after which a connection is one that waits for each answer. */
+/** Read events of single requests in a row after which a connection seems to wait for each answer. */
 export const SHALLOW_EVENTS = 64;
+
+/** The same, after which it surely does: chance makes long rows where each is answered at once. */
 export const DEEP_EVENTS = 4096;
 
 /** As so many of those counts one before which the thread has slept: then requests come together if they can. */
