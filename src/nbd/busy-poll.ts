@@ -15,6 +15,7 @@ import {
   BUSY_POLL_OFF_MS,
   BUSY_POLL_WORTH,
 } from './limits.ts';
+import { Rest } from './rest.ts';
 
 export interface BusyPollHost {
   /** Milliseconds, monotonic. */
@@ -30,8 +31,7 @@ export class BusyPoll {
   #until = 0;
   #answered = 0;
   #badMoments = 0;
-  #offUntil = Number.NEGATIVE_INFINITY;
-  #offFor = BUSY_POLL_OFF_MS;
+  readonly #off = new Rest(BUSY_POLL_OFF_MS, BUSY_POLL_OFF_LONGEST_MS);
 
   constructor(host: BusyPollHost) {
     this.#host = host;
@@ -40,7 +40,7 @@ export class BusyPoll {
   /** A request of a client that waits for each answer was answered. */
   answered(): void {
     const now = this.#host.now();
-    if (now < this.#offUntil) return;
+    if (!this.#off.isOver(now)) return;
     this.#until = now + BUSY_POLL_MS;
     if (this.#awake) {
       this.#answered += 1;
@@ -60,13 +60,12 @@ export class BusyPoll {
     this.#awake = false;
     if (this.#answered >= BUSY_POLL_WORTH) {
       this.#badMoments = 0;
-      this.#offFor = BUSY_POLL_OFF_MS;
+      this.#off.paid();
       return;
     }
     this.#badMoments += 1;
     if (this.#badMoments < BUSY_POLL_BAD_MOMENTS) return;
     this.#badMoments = 0;
-    this.#offUntil = now + this.#offFor;
-    this.#offFor = Math.min(this.#offFor * 2, BUSY_POLL_OFF_LONGEST_MS);
+    this.#off.begin(now);
   }
 }

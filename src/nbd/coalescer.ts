@@ -26,6 +26,7 @@ import {
   COALESCE_WINDOW_MS,
 } from './limits.ts';
 import { NapLength } from './nap-length.ts';
+import { Rest } from './rest.ts';
 
 /** A window with sleep must bring at least this share of what one without brings. */
 const LEAST_THROUGHPUT = 0.9;
@@ -75,8 +76,7 @@ export class Coalescer {
   #napped = false;
   readonly #nap = new NapLength();
   #lastTurnAt = Number.NEGATIVE_INFINITY;
-  #offUntil = Number.NEGATIVE_INFINITY;
-  #offFor = COALESCE_OFF_MS;
+  readonly #off = new Rest(COALESCE_OFF_MS, COALESCE_OFF_LONGEST_MS);
   #window: Window | undefined;
   #plain: Pace | undefined;
   #napWindows = 0;
@@ -156,7 +156,7 @@ export class Coalescer {
 
   #open(now: number): Window {
     const naps =
-      now >= this.#offUntil &&
+      this.#off.isOver(now) &&
       this.#plain !== undefined &&
       this.#plain.perEvent < GATHERED &&
       this.#napWindows < COALESCE_NAP_WINDOWS;
@@ -185,20 +185,17 @@ export class Coalescer {
     this.#badWindows = worthIt ? 0 : this.#badWindows + 1;
     if (worthIt) this.#nap.worthIt(pace.perEvent, now);
     if (this.#badWindows >= BAD_WINDOWS) this.#stop(now);
-    else if (this.#napWindows === COALESCE_NAP_WINDOWS) this.#offFor = COALESCE_OFF_MS;
+    else if (this.#napWindows === COALESCE_NAP_WINDOWS) this.#off.paid();
   }
 
   /** Shorter naps, or none. */
   #stop(now: number): void {
     this.#badWindows = 0;
-    if (this.#nap.shorten(now)) return;
-    this.#offUntil = now + this.#offFor;
-    this.#offFor = Math.min(this.#offFor * 2, COALESCE_OFF_LONGEST_MS);
+    if (!this.#nap.shorten(now)) this.#off.begin(now);
   }
 
   #resume(): void {
-    this.#offUntil = Number.NEGATIVE_INFINITY;
-    this.#offFor = COALESCE_OFF_MS;
+    this.#off.end();
     this.#nap.reset();
   }
 }

@@ -4,6 +4,7 @@
  * and twice as many after twice the time. One that is faster, or has fewer, waits for us by then.
  */
 import { COALESCE_NAPS_MS, COALESCE_OFF_LONGEST_MS, COALESCE_OFF_MS } from './limits.ts';
+import { Rest } from './rest.ts';
 
 /** Windows in a row over which it is judged what naps of one length gather. */
 const JUDGED_WINDOWS = 4;
@@ -20,8 +21,7 @@ export class NapLength {
   #perEvent = 0;
   /** What the shorter nap gathered, while the longer one is on trial. */
   #before: number | undefined;
-  #longerFrom = Number.NEGATIVE_INFINITY;
-  #restsFor = COALESCE_OFF_MS;
+  readonly #rest = new Rest(COALESCE_OFF_MS, COALESCE_OFF_LONGEST_MS);
 
   get milliseconds(): number {
     return COALESCE_NAPS_MS[this.#at] ?? 0;
@@ -38,10 +38,10 @@ export class NapLength {
       this.shorten(now);
       return;
     }
-    if (this.#before !== undefined) this.#restsFor = COALESCE_OFF_MS;
+    if (this.#before !== undefined) this.#rest.paid();
     this.#before = undefined;
     const longest = this.#at === COALESCE_NAPS_MS.length - 1;
-    if (longest || gathered >= ENOUGH || now < this.#longerFrom) return;
+    if (longest || gathered >= ENOUGH || !this.#rest.isOver(now)) return;
     this.#before = gathered;
     this.#at += 1;
   }
@@ -52,8 +52,7 @@ export class NapLength {
     this.#before = undefined;
     if (this.#at === 0) return false;
     this.#at -= 1;
-    this.#longerFrom = now + this.#restsFor;
-    this.#restsFor = Math.min(this.#restsFor * 2, COALESCE_OFF_LONGEST_MS);
+    this.#rest.begin(now);
     return true;
   }
 
@@ -62,8 +61,7 @@ export class NapLength {
     this.#forgetWindows();
     this.#before = undefined;
     this.#at = 0;
-    this.#longerFrom = Number.NEGATIVE_INFINITY;
-    this.#restsFor = COALESCE_OFF_MS;
+    this.#rest.end();
   }
 
   #forgetWindows(): void {

@@ -40,7 +40,7 @@ export interface NbdServerOptions {
   readonly log?: Logger;
   readonly timers?: Timers;
   /**
-   * Let requests gather by putting the thread to sleep for some 60 µs while only clients with many
+   * Let requests gather by putting the thread to sleep for 60 to 160 µs while only clients with many
    * requests in flight are served (coalescer.ts). For threads that do nothing else. Default: false.
    */
   readonly coalesce?: boolean;

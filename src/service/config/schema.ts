@@ -73,7 +73,7 @@ const nbd = Type.Object({
   coalesce: Type.Boolean({
     default: true,
     description:
-      'let the requests of busy clients gather for some 60 µs where that costs no throughput; saves CPU',
+      'let the requests of busy clients gather for 60 to 160 µs where that costs no throughput; saves CPU',
   }),
   tls,
 });
