@@ -89,3 +89,8 @@ export class ArrayError extends Error {
     this.details = details;
   }
 }
+
+/** Whether it was done is not known: a look at the array tells. */
+export function isAnswerLost(error: unknown): error is ArrayError {
+  return error instanceof ArrayError && error.retry === 're-read';
+}

@@ -5,6 +5,7 @@ export {
   type ArrayErrorCode,
   type ArrayErrorDetails,
   type ArrayRetry,
+  isAnswerLost,
 } from './array-error.ts';
 export { BlockError, type BlockOperation } from './block-error.ts';
 export { ERRNOS, type Errno } from './errno.ts';

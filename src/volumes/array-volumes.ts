@@ -3,7 +3,7 @@
  * a tag is written down before the array is asked, and taken back together with the record of what was
  * made. Whatever tag is still there after a crash names what must go.
  */
-import { ArrayError } from '../errors/index.ts';
+import { isAnswerLost } from '../errors/index.ts';
 import type {
   ArrayControl,
   ArrayRef,
@@ -65,7 +65,7 @@ export class ArrayVolumes {
     try {
       return await array.createVolume(request, options);
     } catch (error) {
-      if (!(error instanceof ArrayError && error.retry === 're-read')) throw error;
+      if (!isAnswerLost(error)) throw error;
       const found = await array.findVolume({ tag: volume.tag });
       if (found !== undefined) return found;
       this.mayCome(volume.tag);

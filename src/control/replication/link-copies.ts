@@ -6,6 +6,7 @@
 import type { ReplicationMember, ReplicationRecord, Side } from '../catalog/replication/records.ts';
 import type { Control } from '../control.ts';
 import { volumeNameOf } from '../storage/names.ts';
+import { storedFacts } from '../storage/stored-facts.ts';
 import type { StoredVolume } from '../storage-port.ts';
 import { keepReplica } from './heads.ts';
 import { eachLink, linksOf, statusOfLink } from './links.ts';
@@ -56,6 +57,5 @@ async function adopt(
 function keepAgain({ catalog }: Control, volumeId: string, stored: StoredVolume): void {
   const latest = catalog.volumes.byId(volumeId);
   if (latest === undefined) return;
-  const { handle, size, thin, wwid } = stored;
-  catalog.volumes.update({ ...latest, handle, size, thin, wwid });
+  catalog.volumes.update({ ...latest, ...storedFacts(stored) });
 }

@@ -4,7 +4,7 @@ import { snapshotGone } from '../changes/going.ts';
 import type { Control, RecordEvent } from '../control.ts';
 import type { Call } from '../storage-port.ts';
 import { whileDying } from './dying.ts';
-import { snapshotNameOf } from './names.ts';
+import { repositoryName, snapshotNameOf, snapshotSubject } from './names.ts';
 import { namingClones } from './naming-clones.ts';
 
 export interface SnapshotDeletion {
@@ -70,6 +70,22 @@ export function forgetSnapshot({ catalog }: Control, snapshot: SnapshotRecord): 
   }
   catalog.snapshots.delete(snapshot);
   snapshotGone(catalog, snapshot.id);
+}
+
+/** @param how what is said of it besides */
+export function tellDeleted(
+  { catalog }: Control,
+  record: RecordEvent,
+  snapshot: SnapshotRecord,
+  how = '',
+): void {
+  const repository = repositoryName(catalog, snapshot.repositoryId);
+  record({
+    kind: 'snapshot.deleted',
+    subject: snapshotSubject(repository, snapshot),
+    message: `snapshot ${repository}/${snapshot.volumeName}@${snapshot.name} deleted${how}`,
+    data: { snapshotId: snapshot.id },
+  });
 }
 
 /** A clone that the storage could part from it shares its blocks with what it came after, or with its volume. */

@@ -9,9 +9,9 @@ import {
   currentSnapshot,
   deleteStoredSnapshot,
   type SnapshotDeletion,
+  tellDeleted,
   turnsOf,
 } from './delete-stored-snapshot.ts';
-import { repositoryName, snapshotSubject } from './names.ts';
 import { inTurn } from './turns.ts';
 
 /**
@@ -23,15 +23,8 @@ export async function removeSnapshot(control: Control, id: string, call: Call): 
     refuseHeld(snapshot);
     refuseReplicated(control.catalog, { snapshotId: id });
   };
-  const deleted = (record: RecordEvent, snapshot: SnapshotRecord): void => {
-    const repository = repositoryName(control.catalog, snapshot.repositoryId);
-    record({
-      kind: 'snapshot.deleted',
-      subject: snapshotSubject(repository, snapshot),
-      message: `snapshot ${repository}/${snapshot.volumeName}@${snapshot.name} deleted`,
-      data: { snapshotId: id },
-    });
-  };
+  const deleted = (record: RecordEvent, snapshot: SnapshotRecord): void =>
+    tellDeleted(control, record, snapshot);
   await deleteInTurn(control, id, { refuse, deleted }, call);
 }
 

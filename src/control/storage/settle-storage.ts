@@ -1,9 +1,9 @@
 import { isGoing } from '../changes/settle.ts';
 import type { Control } from '../control.ts';
 import type { StoredVolume } from '../storage-port.ts';
-import { forgetSnapshot } from './delete-stored-snapshot.ts';
+import { forgetSnapshot, tellDeleted } from './delete-stored-snapshot.ts';
 import { forgetVolume } from './forget-volume.ts';
-import { repositoryName, snapshotSubject, volumeSubject } from './names.ts';
+import { repositoryName, volumeSubject } from './names.ts';
 import { storedFacts } from './stored-facts.ts';
 
 /**
@@ -46,12 +46,6 @@ function keepSnapshotGone(control: Control, id: string): void {
     forgetSnapshot(control, snapshot);
     // Whoever discarded or deleted it was told when they did.
     if (disk !== undefined && isGoing(disk)) return;
-    const repository = repositoryName(catalog, snapshot.repositoryId);
-    record({
-      kind: 'snapshot.deleted',
-      subject: snapshotSubject(repository, snapshot),
-      message: `snapshot ${repository}/${snapshot.volumeName}@${snapshot.name} deleted: nobody was told when it went`,
-      data: { snapshotId: id },
-    });
+    tellDeleted(control, record, snapshot, ': nobody was told when it went');
   });
 }

@@ -6,7 +6,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Catalog, StorageHandle, StoredVolume, VolumeName } from '../../control/index.ts';
-import { ArrayError } from '../../errors/index.ts';
+import { isAnswerLost } from '../../errors/index.ts';
 import type { ArrayControl, ArrayVolume } from '../../repositories/index.ts';
 import { type OpenVolumes, type RepositoryPorts, volumeKey } from '../../volumes/index.ts';
 import { objectOf, storedArray } from './handles.ts';
@@ -138,6 +138,5 @@ export async function isOnArray(
 
 /** Where the answer was lost. @returns undefined where it was not, or where the look fails as well */
 async function lookAfter<T>(error: unknown, look: () => Promise<T>): Promise<T | undefined> {
-  if (!(error instanceof ArrayError && error.retry === 're-read')) return undefined;
-  return look().catch(() => undefined);
+  return isAnswerLost(error) ? look().catch(() => undefined) : undefined;
 }

@@ -2,7 +2,7 @@
  * Snapshots and clones that the array makes itself. A lost answer is looked up by tag; whatever was made and
  * is not kept is deleted.
  */
-import { ArrayError, Fault } from '../../errors/index.ts';
+import { Fault, isAnswerLost } from '../../errors/index.ts';
 import type {
   ArraySnapshot,
   ArrayVolume,
@@ -49,7 +49,7 @@ export class NativeSnapshots {
       try {
         made.push(...(await snapshots.createSnapshots(request, { signal })));
       } catch (error) {
-        if (!isLost(error)) throw error;
+        if (!isAnswerLost(error)) throw error;
         for (const { tag } of batch) {
           const found = await snapshots.findSnapshot({ tag });
           if (found === undefined) {
@@ -93,7 +93,7 @@ export class NativeSnapshots {
     try {
       return await clones.clone({ ...request, opId: this.#newId() }, options);
     } catch (error) {
-      if (!isLost(error)) throw error;
+      if (!isAnswerLost(error)) throw error;
       const found = await ports.array.findVolume({ tag: request.tag });
       if (found !== undefined) return found;
       this.#arrays.mayCome(request.tag);
@@ -120,8 +120,4 @@ export function snapshotsOf({ array }: RepositoryPorts): SnapshotControl {
 
 export function unsupported(what: string): Fault {
   return new Fault('UNSUPPORTED', `this storage cannot ${what}`, { field: 'repository' });
-}
-
-function isLost(error: unknown): boolean {
-  return error instanceof ArrayError && error.retry === 're-read';
 }

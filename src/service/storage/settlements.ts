@@ -47,19 +47,20 @@ export class Settlements {
   }
 
   async #settleOne(ports: RepositoryPorts, one: Unsettled, keep: Settlement): Promise<void> {
-    const { catalog } = this.#parts;
     const { id, kind, mayBeGone } = one;
     const handle = this.#handleOf(one);
-    const isGone =
-      handle !== undefined && mayBeGone && !(await isOnArray(ports.array, kind, handle));
-    if (isGone || handle === undefined || kind === 'snapshot') {
-      catalog.transaction(() => {
-        catalog.unsettled.remove(id);
-        if (isGone) keep.gone(kind, id);
-      });
-      return;
-    }
-    await this.#settleVolume(ports, id, handle, keep);
+    if (handle === undefined) return this.#settled(id, () => undefined);
+    if (kind === 'volume') return this.#settleVolume(ports, one, handle, keep);
+    const isGone = mayBeGone && !(await isOnArray(ports.array, kind, handle));
+    this.#settled(id, () => isGone && keep.gone(kind, id));
+  }
+
+  #settled(id: string, record: () => void): void {
+    const { catalog } = this.#parts;
+    catalog.transaction(() => {
+      catalog.unsettled.remove(id);
+      record();
+    });
   }
 
   /** undefined: it has no record any more, or layers have taken it over, and no array says what is in those. */
@@ -72,18 +73,16 @@ export class Settlements {
 
   async #settleVolume(
     { array }: RepositoryPorts,
-    id: string,
+    { id, kind, mayBeGone }: Unsettled,
     handle: StorageHandle,
     keep: Settlement,
   ): Promise<void> {
     const { catalog, changes } = this.#parts;
     const { ref, tag } = objectOf(handle);
     const found = await array.findVolume({ ref });
+    if (found === undefined) return this.#settled(id, () => mayBeGone && keep.gone(kind, id));
     const before = catalog.volumes.byId(id);
-    catalog.transaction(() => {
-      catalog.unsettled.remove(id);
-      if (found !== undefined) keep.changed(id, storedArray(tag, found));
-    });
-    if (found !== undefined) await changes.exchange(id, before, found);
+    this.#settled(id, () => keep.changed(id, storedArray(tag, found)));
+    await changes.exchange(id, before, found);
   }
 }

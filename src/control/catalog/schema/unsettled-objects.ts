@@ -6,5 +6,4 @@ CREATE TABLE unsettled_objects (
   kind TEXT NOT NULL CHECK (kind IN ('volume', 'snapshot')),
   may_be_gone INTEGER NOT NULL CHECK (may_be_gone IN (0, 1)) -- its deletion was asked for
 ) STRICT;
-CREATE INDEX unsettled_objects_by_repository ON unsettled_objects (repository_id, id);
 `;

@@ -24,6 +24,7 @@ import type { TaskView } from '../../schemas/activity.ts';
 import type { TestFailoverInput, VerifyReplicationInput } from '../../schemas/replication.ts';
 import { turnsOf } from '../../storage/delete-stored-snapshot.ts';
 import { repositoryName, snapshotNameOf } from '../../storage/names.ts';
+import { storedFacts } from '../../storage/stored-facts.ts';
 import { inTurn } from '../../storage/turns.ts';
 import type { Call, StoredVolume } from '../../storage-port.ts';
 import { parseName } from '../../values/name.ts';
@@ -74,12 +75,13 @@ async function cloneMember(
   refuse();
   const volumeId = control.newId();
   const request = { repositoryId: replica.repositoryId, volumeId, name: cloneName, kind };
-  const keep = ({ handle, size, thin, wwid }: StoredVolume): string =>
+  const keep = (stored: StoredVolume): string =>
     control.change((record) => {
       refuse();
       const volume: VolumeRecord = {
-        ...{ id: volumeId, repositoryId: replica.repositoryId, name: cloneName, handle, size },
-        ...{ thin, wwid, role: 'volume', description: `test failover of ${name}` },
+        ...storedFacts(stored),
+        ...{ id: volumeId, repositoryId: replica.repositoryId, name: cloneName },
+        ...{ role: 'volume', description: `test failover of ${name}` },
         parentSnapshotId: kind === 'linked' ? snapshot.id : undefined,
         ...{ parentVolumeId: undefined, headSnapshotId: undefined },
         createdAt: control.clock.now(),

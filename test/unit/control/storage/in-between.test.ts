@@ -30,17 +30,12 @@ import {
   FakeHooks,
   result,
   type StorageService,
-  storageService,
-  withRepository,
-  withVolume,
+  serviceWithVolume,
 } from '../support/storage-service.ts';
 
 let service: StorageService;
 beforeEach(async () => {
-  service = storageService();
-  await withRepository(service);
-  await withVolume(service, 'db');
-  service.told.length = 0;
+  service = await serviceWithVolume('db');
 });
 
 const inUse = expect.objectContaining({ code: 'IN_USE' });

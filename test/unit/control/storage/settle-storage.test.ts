@@ -15,21 +15,11 @@ import { SPACE_EVERY_MS } from '../../../../src/control/limits.ts';
 import { stored } from '../../../support/fake-array.ts';
 import { CALL } from '../../../support/volume-rig.ts';
 import { kinds } from '../support/fake-service.ts';
-import {
-  GIB,
-  result,
-  type StorageService,
-  storageService,
-  withRepository,
-  withVolume,
-} from '../support/storage-service.ts';
+import { GIB, result, type StorageService, serviceWithVolume } from '../support/storage-service.ts';
 
 let service: StorageService;
 beforeEach(async () => {
-  service = storageService();
-  await withRepository(service);
-  await withVolume(service, 'db');
-  service.told.length = 0;
+  service = await serviceWithVolume('db');
 });
 
 const idOf = (name: string): string => {

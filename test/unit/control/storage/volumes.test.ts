@@ -36,17 +36,14 @@ import {
   refused,
   result,
   type StorageService,
-  storageService,
+  serviceWithVolume,
   withRepository,
   withVolume,
 } from '../support/storage-service.ts';
 
 let service: StorageService;
 beforeEach(async () => {
-  service = storageService();
-  await withRepository(service);
-  await withVolume(service, 'db');
-  service.told.length = 0;
+  service = await serviceWithVolume('db');
 });
 
 const names = () => listVolumes(service.control, 'san1').items.map(({ name }) => name);

@@ -87,3 +87,12 @@ export async function withVolume(
 ): Promise<void> {
   await result(control, createVolume(control, repository, { name, size: GIB }));
 }
+
+/** With a repository `san1`, and one volume in it; nothing of that is among what was told. */
+export async function serviceWithVolume(volume: string): Promise<StorageService> {
+  const service = storageService();
+  await withRepository(service);
+  await withVolume(service, volume);
+  service.told.length = 0;
+  return service;
+}
