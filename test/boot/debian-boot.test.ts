@@ -111,8 +111,7 @@ describeWith(BOOT_NEEDS, 'machines that boot one Debian image', () => {
   test(
     'after a reboot a server machine is clean, a server-persistent one is not, the third notices nothing',
     async () => {
-      for (const name of ['alpha', 'beta'])
-        running().guest(name).console.type('systemctl reboot\n');
+      for (const name of ['alpha', 'beta']) running().guest(name).shell.type('systemctl reboot\n');
       await Promise.all(['alpha', 'beta'].map((name) => running().multiUser(name)));
       const list = 'ls -1 /root; [ ! -e /root/sum ] || sha256sum -c /root/sum';
       expect(await running().shell('alpha', list)).toBe('');
@@ -129,7 +128,7 @@ describeWith(BOOT_NEEDS, 'machines that boot one Debian image', () => {
 
   test('a machine that turns itself off is off', async () => {
     const gamma = running().guest('gamma');
-    gamma.console.type('systemctl poweroff\n');
+    gamma.shell.type('systemctl poweroff\n');
     await gamma.off(60_000);
     // Nothing says goodbye for a root file system: the server's TCP keep-alive finds out (20 s + 10 s).
     await expect

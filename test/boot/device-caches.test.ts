@@ -68,12 +68,10 @@ describeWith(NEEDS, 'a write cache on the machine', () => {
   let guest: Machine;
   let disksBefore: readonly string[] = [];
 
-  /** What the kernel says meanwhile would stand in the middle of an answer: a full disk makes it talk. */
-  const shell = (command: string): Promise<string> =>
-    guest.console.run(`dmesg -n 1; ${command}`, STEP_MS);
+  const shell = (command: string): Promise<string> => guest.shell.run(command, STEP_MS);
   /** A boot of the machine; @returns what it says, also when it refuses. */
   const boot = (words: string): Promise<string> =>
-    guest.console.run(`dmesg -n 7; . /scene; boot ${words} 2>&1; echo`, STEP_MS);
+    guest.shell.run(`. /scene; boot ${words} 2>&1; echo`, STEP_MS);
   const fill = (name: string, mebibytes: number): Promise<string> =>
     shell(
       `dd if=/dev/urandom of=/mnt/${name} bs=1M count=${mebibytes} conv=fsync 2>&1; echo code $?`,

@@ -130,7 +130,7 @@ cat /etc/rootcast/personality.json; systemd-machine-id-setup --print`,
   });
 
   test('turns itself off', async () => {
-    running().guest('delta').console.type('systemctl poweroff\n');
+    running().guest('delta').shell.type('systemctl poweroff\n');
     await running().guest('delta').off(60_000);
   }, 90_000);
 });

@@ -10,6 +10,7 @@ import {
   ensureDebianImage,
   FULL_DHCP,
   imageFiles,
+  PARTITION_OFFSET,
   runProgram,
 } from '../../src/service/demo/index.ts';
 import { describeWith, program, slow } from '../support/requires.ts';
@@ -44,7 +45,7 @@ describeWith(NEEDS, 'an image that was prepared on import', () => {
       ...[...ours, wanted].map((path) => `rm /${path}`),
       ...[`rm ${conf}`, `write ${packing} ${conf}`],
     ];
-    await runProgram(['debugfs', '-w', '-f', '-', `${disk}?offset=1048576`], {
+    await runProgram(['debugfs', '-w', '-f', '-', `${disk}?offset=${PARTITION_OFFSET}`], {
       input: `${commands.join('\n')}\n`,
     });
     return disk;

@@ -17,8 +17,6 @@ const STAY: GuestPlan = {
   mac: '52:54:00:00:0e:01',
   firmware: 'bios',
   cache: 'server',
-  // What fails while it shuts down is told on the console.
-  kernelArguments: 'systemd.show_status=auto',
 };
 const NEXT: GuestPlan = { ...STAY, name: 'next', mac: '52:54:00:00:0e:02' };
 /** They only ask for their boots. */
@@ -68,7 +66,7 @@ describeWith(BOOT_NEEDS, 'a machine whose server goes away', () => {
       expect(keepers).toMatch(/^@bd-client 10\.77\.0\.1 10809 /m);
       expect(keepers).toMatch(/^@sh \/stay\.sh $/m);
       expect(keepers).not.toContain('rootcast-p1');
-      set = await VerifiedSet.start(running().guest('stay'), '/root/set');
+      set = await VerifiedSet.start(running().guest('stay').shell, '/root/set');
     },
     // On a busy host the boot alone takes its whole time.
     2 * BOOT_MS,
@@ -123,8 +121,8 @@ describeWith(BOOT_NEEDS, 'a machine whose server goes away', () => {
   }, 300_000);
 
   test('turns itself off in an orderly way', async () => {
-    const { console } = running().guest('stay');
-    console.type('systemctl poweroff\n');
+    const { console, shell } = running().guest('stay');
+    shell.type('systemctl poweroff\n');
     await running().guest('stay').off(120_000);
     expect(console.transcript).not.toMatch(/Failed unmounting|Failed to (re|u)mount/);
     // It was written back and left clean.

@@ -68,7 +68,7 @@ describeWith(BOOT_NEEDS, 'versions with real machines', () => {
 
   async function turnOff(name: string): Promise<void> {
     const guest = running().guest(name);
-    guest.console.type('systemctl poweroff\n');
+    guest.shell.type('systemctl poweroff\n');
     await guest.off(60_000);
     await expect
       .poll(async () => (await running().service.machine(name)).connections.length, {
@@ -78,7 +78,7 @@ describeWith(BOOT_NEEDS, 'versions with real machines', () => {
   }
 
   async function reboot(name: string): Promise<void> {
-    running().guest(name).console.type('systemctl reboot\n');
+    running().guest(name).shell.type('systemctl reboot\n');
     await running().multiUser(name);
   }
 

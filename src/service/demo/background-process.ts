@@ -1,8 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { Duplex } from 'node:stream';
 
 const END_GRACE_MS = 5_000;
 /** How much of a process's output is kept for whoever asks what it said. */
 const OUTPUT_LIMIT = 1024 * 1024;
+
+export interface BackgroundOptions {
+  /** Added to our own environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** true: it gets a socket to us as its file descriptor 3 (CHANNEL). */
+  readonly channel?: boolean;
+}
+
+/** The file descriptor of the channel, in the program. */
+export const CHANNEL = 3;
 
 /** A program that runs beside us and never outlives us: the kernel kills it when we die. */
 export class BackgroundProcess {
@@ -19,11 +30,11 @@ export class BackgroundProcess {
 
   static start(
     command: readonly [string, ...string[]],
-    environment: Readonly<Record<string, string>> = {},
+    { environment = {}, channel = false }: BackgroundOptions = {},
   ): BackgroundProcess {
     const [program, ...args] = tiedToUs(command);
     const child = spawn(program, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(channel ? (['pipe'] as const) : [])],
       env: { ...process.env, ...environment },
     });
     return new BackgroundProcess(child);
@@ -32,6 +43,13 @@ export class BackgroundProcess {
   /** What it has written so far to standard output and standard error (the end of it, if it is long). */
   get output(): string {
     return this.#output;
+  }
+
+  /** Our end of its channel. @throws Error when it was started without one */
+  get channel(): Duplex {
+    const end = this.process.stdio[CHANNEL];
+    if (!(end instanceof Duplex)) throw new Error('the program was started without a channel');
+    return end;
   }
 
   get running(): boolean {

@@ -88,24 +88,24 @@ const BOOT_FILES: readonly (readonly [from: string, to: string])[] = [
 ];
 
 /**
- * A root shell on the serial console for whoever drives the machine. No echo and no prompt, so that a
- * program which writes a command reads its output and nothing else.
+ * A root shell on the second serial port for whoever drives the machine. No echo and no prompt, and the kernel has the first
+ * port for what it has to say, so that a program which writes a command reads its output and nothing else.
  */
-const CONSOLE_UNIT = `[Unit]
-Description=Root shell on the serial console
+const SHELL_UNIT = `[Unit]
+Description=Root shell on the second serial port
 After=basic.target
-ConditionPathExists=/dev/ttyS0
+ConditionPathExists=/dev/ttyS1
 
 [Service]
 Type=simple
 Environment=HOME=/root TERM=dumb PS1= PS2= PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 WorkingDirectory=/root
-ExecStartPre=/bin/stty -F /dev/ttyS0 -echo -onlcr
+ExecStartPre=/bin/stty -F /dev/ttyS1 -echo -onlcr
 ExecStart=/bin/bash --noprofile --norc
 StandardInput=tty-force
 StandardOutput=tty
 StandardError=tty
-TTYPath=/dev/ttyS0
+TTYPath=/dev/ttyS1
 Restart=always
 RestartSec=0
 # bash at a terminal takes no notice of SIGTERM.
@@ -156,7 +156,8 @@ export interface ImageRecipe {
 /** Of the root file system; an installed Debian names it in /etc/fstab, so this one does too. */
 const FILE_SYSTEM_ID = '5f0c7a3e-52c1-4d0b-9a56-726f6f746362';
 const DISK_BYTES = 1024 * 1024 * 1024;
-const PARTITION_OFFSET = 1024 * 1024;
+/** Where the image's only partition begins, in bytes. */
+export const PARTITION_OFFSET = 1024 * 1024;
 
 export async function imageRecipe(
   codename: string,
@@ -165,7 +166,7 @@ export async function imageRecipe(
   const { packing, bootFiles } = INITRAMFS[initramfs];
   const files: RecipeFile[] = [
     { ...packing, mode: 0o644 },
-    { path: 'etc/systemd/system/rootcast-console.service', content: CONSOLE_UNIT, mode: 0o644 },
+    { path: 'etc/systemd/system/rootcast-shell.service', content: SHELL_UNIT, mode: 0o644 },
     { path: 'etc/fstab', content: `UUID=${FILE_SYSTEM_ID} / ext4 defaults 0 0\n`, mode: 0o644 },
   ];
   for (const [from, to] of [...bootFiles, ...BOOT_FILES]) {
@@ -173,7 +174,7 @@ export async function imageRecipe(
     files.push({ path: to, content, mode: content.startsWith('#!') ? 0o755 : 0o644 });
   }
   const finish = [
-    'chroot "$1" systemctl enable rootcast-ready.service rootcast-console.service',
+    'chroot "$1" systemctl enable rootcast-ready.service rootcast-shell.service',
     `chroot "$1" systemctl mask ${MASKED_UNITS.join(' ')}`,
     'chroot "$1" passwd -d root',
     // An empty machine-id is made anew at every boot; without /etc/hostname DHCP's name holds.

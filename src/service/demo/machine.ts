@@ -1,10 +1,10 @@
 /**
  * A QEMU machine on a bridge of a NetworkNamespace: network boot by the iPXE ROM (BIOS) or by OVMF
- * (UEFI), no disk of its own unless it is given one, a serial console that can be read and typed at.
+ * (UEFI), no disk of its own unless it is given one, two serial ports that can be read and typed at.
  */
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BackgroundProcess } from './background-process.ts';
+import { BackgroundProcess, CHANNEL } from './background-process.ts';
 import { findOvmf } from './machine-needs.ts';
 import type { NetworkNamespace } from './namespace.ts';
 import { SerialConsole } from './serial-console.ts';
@@ -47,14 +47,19 @@ export interface MachineOptions {
 }
 
 export class Machine {
+  /** Its first serial port, where firmware, boot loader, kernel and whoever else likes to say something. */
   readonly console: SerialConsole;
+  /** Its second one: in the demo image a root shell (debian-recipe.ts), whose answers nobody talks into. */
+  readonly shell: SerialConsole;
   readonly mac: string;
   readonly #child: BackgroundProcess;
 
   private constructor(mac: string, child: BackgroundProcess) {
     this.mac = mac;
     this.#child = child;
-    this.console = new SerialConsole(child.process);
+    const { stdin, stdout, stderr } = child.process;
+    this.console = new SerialConsole(child.process, [stdout, stderr], stdin);
+    this.shell = new SerialConsole(child.process, [child.channel], child.channel);
   }
 
   static async start(options: MachineOptions): Promise<Machine> {
@@ -64,14 +69,24 @@ export class Machine {
       ...(await firmwareArguments(options)),
       ...['-accel', 'tcg,thread=single', '-cpu', 'qemu64,-svm', '-smp', '1'],
       ...['-m', String(options.memoryMiB), '-nodefaults', '-nographic'],
-      ...['-serial', 'stdio', '-monitor', 'none', '-device', 'virtio-rng-pci,romfile='],
+      ...[
+        '-serial',
+        'stdio',
+        '-chardev',
+        `socket,id=shell,fd=${CHANNEL}`,
+        '-serial',
+        'chardev:shell',
+      ],
+      ...['-monitor', 'none', '-device', 'virtio-rng-pci,romfile='],
       ...['-netdev', network === 'user' ? 'user,id=boot' : await tapNetwork(network)],
       ...['-device', networkCard(options)],
       ...driveArguments(options.drive),
       ...bootArguments(options),
       ...(options.disks ?? []).flatMap((path) => ['-drive', `file=${path},format=raw,if=virtio`]),
     ];
-    const child = network === 'user' ? BackgroundProcess.start(command) : network.start(command);
+    const how = { channel: true };
+    const child =
+      network === 'user' ? BackgroundProcess.start(command, how) : network.start(command, how);
     return new Machine(options.mac, child);
   }
 

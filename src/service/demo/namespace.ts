@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BackgroundProcess, endProcess } from './background-process.ts';
+import { type BackgroundOptions, BackgroundProcess, endProcess } from './background-process.ts';
 import { runProgram } from './run-program.ts';
 
 /** The server's address and the network of every laboratory; a namespace each, so they never meet. */
@@ -66,8 +66,8 @@ export class NetworkNamespace {
   }
 
   /** Starts a process that lives in the namespace and ends with us, however we end. */
-  start(command: Command, environment: Readonly<Record<string, string>> = {}): BackgroundProcess {
-    const child = BackgroundProcess.start(this.inside(command), environment);
+  start(command: Command, options: BackgroundOptions = {}): BackgroundProcess {
+    const child = BackgroundProcess.start(this.inside(command), options);
     this.#children.add(child);
     child.process.once('close', () => this.#children.delete(child));
     return child;

@@ -116,7 +116,7 @@ const STAGES: Readonly<Record<Stage, string>> = {
 
 async function showIsolation({ view }: DemoSession, machines: readonly Machine[]): Promise<void> {
   const shell = (command: string): Promise<string[]> =>
-    Promise.all(machines.map(({ console }) => console.run(command, COMMAND_TIMEOUT_MS)));
+    Promise.all(machines.map(({ shell }) => shell.run(command, COMMAND_TIMEOUT_MS)));
   await shell('hostname > "/root/written-by-$(hostname)"; sync');
   const seen = await shell('ls -1 /root');
   for (const [at, files] of seen.entries()) {

@@ -1,5 +1,6 @@
-/** Reads a machine's serial console and types at it: waits for what it prints, runs commands in its shell. */
+/** Reads a serial port of a machine and types at it: waits for what it prints, runs commands in its shell. */
 import type { ChildProcess } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 
 /** More than any boot prints; what is older is forgotten. */
 const TRANSCRIPT_LIMIT = 4 * 1024 * 1024;
@@ -15,7 +16,7 @@ export class ConsoleError extends Error {
 }
 
 export class SerialConsole {
-  readonly #process: ChildProcess;
+  readonly #input: Writable | null;
   readonly #waiters = new Set<Waiter>();
   #transcript = '';
   /** Characters of the transcript that an earlier wait has already consumed. */
@@ -23,12 +24,17 @@ export class SerialConsole {
   #ended = false;
   #commands = 0;
 
-  constructor(machine: ChildProcess) {
-    this.#process = machine;
-    for (const stream of [machine.stdout, machine.stderr]) {
+  /** @param outputs what the port says; @param input what is typed at it */
+  constructor(
+    machine: ChildProcess,
+    outputs: readonly (Readable | null)[],
+    input: Writable | null,
+  ) {
+    this.#input = input;
+    for (const stream of outputs) {
       stream?.setEncoding('utf8').on('data', (text: string) => this.#hear(text));
     }
-    machine.stdin?.on('error', () => {
+    input?.on('error', () => {
       // The machine is gone; whoever waits for its answer is told by `close`.
     });
     machine.once('close', () => {
@@ -71,7 +77,7 @@ export class SerialConsole {
   }
 
   /**
-   * Runs a command in the root shell of the demo image (debian-recipe.ts: no echo, no prompt).
+   * Runs a command in the root shell that listens there (no echo, no prompt).
    * @returns what it wrote
    * @throws ConsoleError when it fails, or gives no answer in `timeoutMs`
    */
@@ -87,7 +93,7 @@ export class SerialConsole {
   }
 
   type(text: string): void {
-    this.#process.stdin?.write(text);
+    this.#input?.write(text);
   }
 
   #hear(text: string): void {

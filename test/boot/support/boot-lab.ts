@@ -32,8 +32,6 @@ export const BOOT_NEEDS: readonly Need[] = [
 /** A boot takes about a minute alone; this is for three at once on a machine that has other work. */
 export const BOOT_MS = 600_000;
 export const COMMAND_MS = 60_000;
-/** On a host that is busy they tell the console of what took long, in the middle of what a command says there. */
-const SILENT = ['systemd.show_status=false', 'rcupdate.rcu_cpu_stall_suppress=1'];
 /** What an initramfs asks with. */
 const HTTP = new URL('../../../boot/lib/rootcast-http.sh', import.meta.url).pathname;
 
@@ -108,7 +106,7 @@ export class BootLab {
   async add(plan: GuestPlan): Promise<void> {
     const how = ['--vdisk', plan.vdisk ?? 'debian', '--cache', plan.cache];
     if (plan.loader !== undefined) how.push('--boot-loader', plan.loader);
-    const words = [EMULATED_KERNEL_ARGUMENTS, ...SILENT, plan.kernelArguments ?? ''];
+    const words = [EMULATED_KERNEL_ARGUMENTS, plan.kernelArguments ?? ''];
     const console = ['--kernel-arguments', words.join(' ').trim()];
     await this.service.cli(['machine', 'add', plan.name, '--mac', plan.mac, ...how, ...console]);
   }
@@ -135,7 +133,7 @@ export class BootLab {
 
   /** Runs a command in a root shell of the machine. */
   shell(name: string, command: string): Promise<string> {
-    return this.guest(name).console.run(command, COMMAND_MS);
+    return this.guest(name).shell.run(command, COMMAND_MS);
   }
 
   /** Until the machine reports multi-user on its console. */

@@ -1,7 +1,7 @@
 /**
  * A Linux kernel without a disk: the Debian image's own kernel and initramfs (it has nbd, virtio-net,
  * nbd-client and busybox), with an archive on top that brings a few programs of this host and an init
- * that gives a shell on the serial console instead of looking for a root file system.
+ * that gives a shell on the second serial port instead of looking for a root file system.
  */
 import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -48,8 +48,8 @@ mount -t sysfs sys /sys
 for module in virtio_pci virtio_net nbd crc32c_generic ${modules.join(' ')}; do modprobe $module; done
 ifconfig lo up
 ifconfig eth0 ${address} netmask 255.255.255.0 up
-stty -F /dev/ttyS0 -echo -onlcr
-exec < /dev/ttyS0 > /dev/ttyS0 2>&1
+stty -F /dev/ttyS1 -echo -onlcr
+exec < /dev/ttyS1 > /dev/ttyS1 2>&1
 echo GUEST-READY
 while :; do setsid sh; done
 `;
@@ -87,7 +87,7 @@ export async function startKernelGuest(
     direct: { kernel: image.kernel, initrd, append },
   });
   try {
-    await machine.console.waitFor(/GUEST-READY/, 90_000);
+    await machine.shell.waitFor(/GUEST-READY/, 90_000);
   } catch (error) {
     await machine.kill();
     throw error;

@@ -2,10 +2,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type DebianImage, runProgram } from '../../../src/service/demo/index.ts';
+import { type DebianImage, PARTITION_OFFSET, runProgram } from '../../../src/service/demo/index.ts';
 
-/** Where the image's only partition begins (src/service/demo/debian-recipe.ts), in bytes. */
-const PARTITION_OFFSET = 1024 * 1024;
 const INDEXES = ['modules.dep', 'modules.dep.bin', 'modules.alias.bin', 'modules.builtin.bin'];
 
 export interface ModuleFile {

@@ -88,7 +88,7 @@ export class LioGuest {
   }
 
   shell(command: string): Promise<string> {
-    return this.#machine.console.run(command, STEP_MS);
+    return this.#machine.shell.run(command, STEP_MS);
   }
 
   /** Thin: takes UNMAP, and WRITE SAME with UNMAP. @returns its folder in configfs */

@@ -80,7 +80,7 @@ export class NetemRouter {
   }
 
   #shell(command: string): Promise<string> {
-    return this.#machine.console.run(command, STEP_MS);
+    return this.#machine.shell.run(command, STEP_MS);
   }
 
   async #setUp(): Promise<void> {

@@ -1,6 +1,6 @@
 /** A guest that writes files on its disk and checks them again and again, from the disk and not from memory. */
 import { expect } from 'vitest';
-import type { Machine } from '../../../src/service/demo/index.ts';
+import type { SerialConsole } from '../../../src/service/demo/index.ts';
 import { until } from '../../support/until.ts';
 
 const COMMAND_MS = 120_000;
@@ -24,15 +24,15 @@ touch /dev/shm/stopped
 `;
 
 export class VerifiedSet {
-  readonly #machine: Machine;
+  readonly #guest: SerialConsole;
 
-  private constructor(machine: Machine) {
-    this.#machine = machine;
+  private constructor(guest: SerialConsole) {
+    this.#guest = guest;
   }
 
-  /** @param folder on the disk of the guest, whose shell is at its console */
-  static async start(machine: Machine, folder: string): Promise<VerifiedSet> {
-    const set = new VerifiedSet(machine);
+  /** @param guest its root shell; @param folder on its disk */
+  static async start(guest: SerialConsole, folder: string): Promise<VerifiedSet> {
+    const set = new VerifiedSet(guest);
     const script = Buffer.from(SCRIPT(folder)).toString('base64');
     await set.#shell(`mkdir -p /dev/shm; echo ${script} | base64 -d > /dev/shm/load`);
     await set.#shell('echo 0 > /dev/shm/rounds; : > /dev/shm/errors');
@@ -44,16 +44,13 @@ export class VerifiedSet {
 
   /** Until it has written and checked so many more rounds. */
   async advance(rounds: number): Promise<void> {
-    const before = (await this.rounds()) ?? (await this.rounds()) ?? 0;
+    const before = await this.rounds();
     const what = `the guest has checked ${before + rounds} rounds`;
-    await until(what, async () => ((await this.rounds()) ?? 0) >= before + rounds, GOES_ON_MS);
+    await until(what, async () => (await this.rounds()) >= before + rounds, GOES_ON_MS);
   }
 
-  /** Undefined when the kernel spoke at the same moment, on the same console. */
-  async rounds(): Promise<number | undefined> {
-    const [, digits] =
-      /^rounds (\d+) end$/m.exec(await this.#shell('echo rounds $(cat /dev/shm/rounds) end')) ?? [];
-    return digits === undefined ? undefined : Number(digits);
+  async rounds(): Promise<number> {
+    return Number(await this.#shell('cat /dev/shm/rounds'));
   }
 
   async stop(): Promise<void> {
@@ -70,6 +67,6 @@ export class VerifiedSet {
   }
 
   #shell(command: string): Promise<string> {
-    return this.#machine.console.run(command, COMMAND_MS);
+    return this.#guest.run(command, COMMAND_MS);
   }
 }
