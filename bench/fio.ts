@@ -13,20 +13,16 @@ const RW: Readonly<Partial<Record<Pattern, string>>> = {
   'sequential-read': 'read',
   'random-write': 'randwrite',
   'sequential-write': 'write',
+  'write-flush': 'randwrite',
 };
 
 /** @throws Error when fio cannot do it */
 export function fioArguments(job: LoadJob): string[] {
   const { workload, uris, seconds, areaOffset, areaBytes, seed } = job;
   const rw = RW[workload.pattern];
-  const [uri] = uris;
-  if (rw === undefined || uri === undefined || uris.length > 1) {
-    throw new Error(`fio cannot ask ${uris.length} disks for ${workload.pattern}`);
-  }
-  const shared = [
-    '--name=bench',
+  if (rw === undefined) throw new Error(`fio cannot ask for ${workload.pattern}`);
+  const common = [
     '--ioengine=nbd',
-    `--uri=${uri}`,
     '--thread',
     `--rw=${rw}`,
     `--bs=${workload.blockBytes}`,
@@ -38,9 +34,21 @@ export function fioArguments(job: LoadJob): string[] {
     '--output-format=json',
     ...(areaOffset === 0 ? [] : [`--offset=${areaOffset}`]),
     ...(areaBytes === 0 ? [] : [`--size=${areaBytes}`]),
+    ...(workload.pattern === 'write-flush' ? ['--fsync=1'] : []),
+    ...(workload.extent === 'once'
+      ? []
+      : ['--time_based', `--runtime=${seconds}`, '--norandommap']),
   ];
-  if (workload.extent === 'once') return shared;
-  return [...shared, '--time_based', `--runtime=${seconds}`, '--norandommap'];
+  // What comes before the first name is said of every job.
+  return [...common, ...uris.flatMap((uri, disk) => [`--name=disk${disk}`, `--uri=${uri}`])];
+}
+
+const LEAST_FLUSHED = 0.99;
+
+interface Nanoseconds {
+  readonly mean?: number;
+  readonly max?: number;
+  readonly percentile?: Readonly<Record<string, number>>;
 }
 
 interface Side {
@@ -48,11 +56,7 @@ interface Side {
   readonly io_bytes: number;
   readonly iops: number;
   readonly runtime: number;
-  readonly clat_ns: {
-    readonly mean?: number;
-    readonly max?: number;
-    readonly percentile?: Readonly<Record<string, number>>;
-  };
+  readonly clat_ns: Nanoseconds;
 }
 
 interface FioOutput {
@@ -60,26 +64,30 @@ interface FioOutput {
     readonly error: number;
     readonly read: Side;
     readonly write: Side;
+    readonly sync: { readonly total_ios: number; readonly lat_ns: Nanoseconds };
   }[];
 }
 
-function latencyOf({ clat_ns }: Side): Latency {
+function latencyOf(nanoseconds: Nanoseconds): Latency {
   const micros = (nanos: number | undefined): number => (nanos ?? 0) / 1e3;
-  const percentile = (name: string): number => micros(clat_ns.percentile?.[name]);
+  const percentile = (name: string): number => micros(nanoseconds.percentile?.[name]);
   return {
-    mean: micros(clat_ns.mean),
+    mean: micros(nanoseconds.mean),
     p50: percentile('50.000000'),
     p90: percentile('90.000000'),
     p99: percentile('99.000000'),
     p999: percentile('99.900000'),
-    max: micros(clat_ns.max),
+    max: micros(nanoseconds.max),
   };
 }
 
 /**
+ * Of a write and its flush fio counts the writes, and times the two apart: the latency is the flush's, which is where
+ * the time goes.
+ *
  * @param text fio's standard output; lines before the JSON are notes of its engine
  * @throws Error when the job failed, or ended without a request: fio counts a dropped connection as a
- *   run with no data
+ *   run with no data; or when it did not flush what it wrote
  */
 export function parseFioOutput(text: string, pattern: Pattern): LoadResult {
   const start = text.indexOf('{');
@@ -87,8 +95,13 @@ export function parseFioOutput(text: string, pattern: Pattern): LoadResult {
   const job = (JSON.parse(text.slice(start)) as FioOutput).jobs[0];
   if (job === undefined) throw new Error('fio ran no job');
   if (job.error !== 0) throw new Error(`fio ended with error ${job.error}`);
-  const side = pattern.endsWith('-write') ? job.write : job.read;
+  const flushes = pattern === 'write-flush';
+  const side = flushes || pattern.endsWith('-write') ? job.write : job.read;
   if (side.total_ios === 0) throw new Error('fio completed no request');
+  // The last ones of each job may be cut off by the end of the time.
+  if (flushes && job.sync.total_ios < side.total_ios * LEAST_FLUSHED) {
+    throw new Error(`fio flushed ${job.sync.total_ios} of ${side.total_ios} writes`);
+  }
   // A run can be shorter than the millisecond that fio counts in.
   const seconds = Math.max(1, side.runtime) / 1e3;
   return {
@@ -97,7 +110,7 @@ export function parseFioOutput(text: string, pattern: Pattern): LoadResult {
     seconds,
     perSecond: side.total_ios / seconds,
     bytesPerSecond: side.io_bytes / seconds,
-    latency: latencyOf(side),
+    latency: latencyOf(flushes ? job.sync.lat_ns : side.clat_ns),
     intervals: [],
     groups: [],
     verified: undefined,

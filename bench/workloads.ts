@@ -170,6 +170,7 @@ const writes: readonly Workload[] = [
     title: 'one machine: 4 KiB random writes, each flushed (a request is the pair)',
     access: 'persistent',
     pattern: 'write-flush',
+    fio: true,
   },
   {
     ...BASE,
@@ -177,6 +178,7 @@ const writes: readonly Workload[] = [
     title: '32 machines at once: 4 KiB random writes, each flushed (a request is the pair)',
     access: 'persistent',
     pattern: 'write-flush',
+    fio: true,
     machines: 32,
   },
 ];

@@ -54,6 +54,32 @@ describe('what fio says', () => {
   });
 });
 
+describe('what fio says of flushed writes', () => {
+  const said = (flushes: number): string => {
+    const write = {
+      ...{ total_ios: 30_000, io_bytes: 122_880_000, iops: 15_000, runtime: 2000 },
+      clat_ns: { mean: 61_000, max: 900_000, percentile: {} },
+    };
+    const sync = {
+      total_ios: flushes,
+      lat_ns: { mean: 1_600_000, max: 9_000_000, percentile: { '99.000000': 4_000_000 } },
+    };
+    return JSON.stringify({ jobs: [{ error: 0, read: { ...write, total_ios: 0 }, write, sync }] });
+  };
+
+  it('is how many it wrote, and how long a flush took', () => {
+    expect(parseFioOutput(said(29_990), 'write-flush')).toMatchObject({
+      requests: 30_000,
+      perSecond: 15_000,
+      latency: { mean: 1600, p99: 4000, max: 9000 },
+    });
+  });
+
+  it('is an error when it did not flush them', () => {
+    expect(() => parseFioOutput(said(20), 'write-flush')).toThrow('flushed 20 of 30000 writes');
+  });
+});
+
 describe('what fio is told', () => {
   const mine = WORKLOADS.filter(({ fio }) => fio);
 
@@ -62,8 +88,9 @@ describe('what fio is told', () => {
       const args = fioArguments(
         makeJob({ workload, areaBytes: workload.extent === 'once' ? 8192 : 0 }),
       );
-      expect(args.includes('--time_based')).toBe(workload.access === 'image');
+      expect(args.includes('--time_based')).toBe(workload.access !== 'overlay');
       expect(args.includes('--size=8192')).toBe(workload.access === 'overlay');
+      expect(args.includes('--fsync=1')).toBe(workload.access === 'persistent');
       expect(args).toContain('--ioengine=nbd');
       expect(args).toContain(`--numjobs=${workload.connections}`);
       expect(args).toContain('--group_reporting');
@@ -75,7 +102,21 @@ describe('what fio is told', () => {
       'read-128k-qd8',
       'write-4k-first',
       'write-4k-again',
+      'flush-1',
+      'flush-32',
     ]);
+  });
+
+  it('is to ask every disk at once, and of each the same', () => {
+    const [workload] = WORKLOADS.filter(({ id }) => id === 'flush-32');
+    if (workload === undefined) throw new Error('no such workload');
+    const args = fioArguments(makeJob({ workload, uris: ['nbd://a', 'nbd://b'] }));
+    const first = args.indexOf('--name=disk0');
+    // What stands before the first name is said of every job.
+    expect(args.slice(first)).toEqual([
+      ...['--name=disk0', '--uri=nbd://a', '--name=disk1', '--uri=nbd://b'],
+    ]);
+    expect(args.slice(0, first)).toContain('--fsync=1');
   });
 
   it('is nothing that it cannot do', () => {
