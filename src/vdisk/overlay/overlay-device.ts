@@ -139,6 +139,8 @@ class OverlayDevice implements BlockDevice {
     for (let block = from; block < to; ) {
       const runKind = this.#kindAt(block);
       const next = this.#runEnd(runKind, block, to);
+      // Another worker has changed what the block is since we looked.
+      if (next === block) continue;
       const start = Math.max(offset, block * BLOCK_BYTES);
       const end = Math.min(offset + length, next * BLOCK_BYTES);
       const piece = target.subarray(start - offset, end - offset);
@@ -305,6 +307,8 @@ class OverlayDevice implements BlockDevice {
       const to = Math.floor((end - 1) / BLOCK_BYTES) + 1;
       const kind = this.#kindAt(block);
       const next = Math.min(end, this.#runEnd(kind, block, to) * BLOCK_BYTES);
+      // Another worker has changed what the block is since we looked.
+      if (next <= at) continue;
       if (kind === 'parent') {
         // The parent may stop early: go on from where it stopped.
         return chain(this.#base.extents(at, next - at, limit), (extents) =>

@@ -1,5 +1,6 @@
 /** Races between two handles of one overlay, forced: each stops at the worst moment. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { SharedBitmap } from '../../../../src/base/index.ts';
 import {
   type BlockDevice,
   FaultyDevice,
@@ -50,6 +51,22 @@ async function twoHandles(wrap: { data?: string; base?: string }) {
   });
   const b = openOverlay({ state, base, data, map, worker: 1, onFull });
   return { a, b, stopped };
+}
+
+/** Has block 0 written by `other` just after the n-th look at whose it is. */
+function writeAfterLook(n: number, other: BlockDevice): void {
+  const { test: look } = SharedBitmap.prototype;
+  let looks = 0;
+  const spy = vi.spyOn(SharedBitmap.prototype, 'test');
+  spy.mockImplementation(function (this: SharedBitmap, bit) {
+    const was = look.call(this, bit);
+    if (this.length === SIZE / 4096 && bit === 0) looks += 1;
+    if (looks === n) {
+      spy.mockRestore();
+      other.write(Buffer.alloc(4096, 7), 0, PLAIN);
+    }
+    return was;
+  });
 }
 
 async function byteAt(device: BlockDevice, offset: number): Promise<number> {
@@ -122,5 +139,23 @@ describe('two handles of one overlay', () => {
     expect([await byteAt(a, 0), await byteAt(a, 60), await byteAt(a, 200)]).toEqual([
       0xb0, 9, 0xb0,
     ]);
+  });
+
+  test('a block that is written while a read looks at it brings no other block of the parent’s', async () => {
+    const { a, b, stopped } = await twoHandles({ base: 'read' });
+    await b.write(Buffer.alloc(4096, 6), 4096, PLAIN);
+    writeAfterLook(2, b);
+    const target = Buffer.alloc(7680);
+    const read = a.read(target, 512);
+    stopped.open();
+    await read;
+    expect(target.subarray(0, 3584).equals(Buffer.alloc(3584, 7))).toBe(true);
+    expect(target.subarray(3584).equals(Buffer.alloc(4096, 6))).toBe(true);
+  });
+
+  test('… nor an extent of less than nothing', async () => {
+    const { a, b } = await twoHandles({});
+    writeAfterLook(1, b);
+    expect(await a.extents(512, 3584, 10)).toEqual([{ offset: 512, length: 3584, kind: 'data' }]);
   });
 });
