@@ -16,6 +16,7 @@ export { KeyedMutex } from './keyed-mutex.ts';
 export { mapInOrder } from './map-in-order.ts';
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts';
 export { ownAddresses } from './own-addresses.ts';
+export { PagedBitmap } from './paged-bitmap.ts';
 export { percentDecoded } from './percent-decoded.ts';
 export { RangeLock } from './range-lock.ts';
 export { type ProgramEnd, type RunProgramOptions, runProgram } from './run-program.ts';

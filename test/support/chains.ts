@@ -126,11 +126,12 @@ export class BuiltChain {
 
 /** The bits of an overlay, with garbage beyond the disk's end, as a sealed layer has them. */
 function mapOf(buffer: SharedArrayBuffer): { owned: Uint8Array; zeroed: Uint8Array } {
-  const { mapBytes, geometry } = new OverlayState(buffer);
-  const zeroedStart = geometry.ownedPages * 4096;
-  const owned = Uint8Array.from(mapBytes.subarray(0, Math.ceil(geometry.blocks / 8)));
-  const units = Math.ceil(geometry.units / 8);
-  const zeroed = Uint8Array.from(mapBytes.subarray(zeroedStart, zeroedStart + units));
+  const state = new OverlayState(buffer);
+  const { geometry } = state;
+  const owned = new Uint8Array(Math.ceil(geometry.blocks / 8));
+  state.copyMap(owned, 0);
+  const zeroed = new Uint8Array(Math.ceil(geometry.units / 8));
+  state.copyMap(zeroed, geometry.ownedPages * 4096);
   for (let bit = geometry.blocks; bit < owned.length * 8; bit++) setBit(owned, bit);
   for (let bit = geometry.units; bit < zeroed.length * 8; bit++) setBit(zeroed, bit);
   return { owned, zeroed };

@@ -53,7 +53,8 @@ export function scanAll(map: MemoryDevice, size: number, sameBoot: boolean): Fou
 
 export function foundBy(buffer: SharedArrayBuffer): Found {
   const state = new OverlayState(buffer);
-  const bits = Buffer.from(state.mapBytes);
+  const bits = Buffer.alloc(state.geometry.mapBytes);
+  state.copyMap(bits, 0);
   return {
     bits,
     dirty: pagesWhere(bits, (from) => state.dirty.test(from / PAGE)),

@@ -237,11 +237,12 @@ export class DurableMap implements JournalUser {
    * store, or has stored, must not be "reserved" by writing zeroes over it.
    */
   #take(from: number, to: number): Pages[] {
-    const { dirty, reserved, mapBytes } = this.#state;
+    const { dirty, reserved } = this.#state;
     const taken: Pages[] = [];
     for (let first = dirty.nextSet(from, to); first < to; ) {
       const end = dirty.nextClear(first, to);
-      const bytes = Buffer.from(mapBytes.slice(first * MAP_PAGE_BYTES, end * MAP_PAGE_BYTES));
+      const bytes = Buffer.alloc((end - first) * MAP_PAGE_BYTES);
+      this.#state.copyMap(bytes, first * MAP_PAGE_BYTES);
       taken.push({ first, bytes });
       reserved.set(first, end);
       first = dirty.nextSet(end, to);

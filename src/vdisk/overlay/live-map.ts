@@ -4,7 +4,7 @@
  * that a restarted process finds. Before the first change of a page, the summary says that there is
  * something to be found (touched-summary.ts). Every method is called under the state mutex.
  */
-import { chain, isPromise, type MaybePromise, type SharedBitmap } from '../../base/index.ts';
+import { chain, isPromise, type MaybePromise, type PagedBitmap } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
@@ -117,16 +117,16 @@ export class LiveMap {
       from = Math.min(from, range.from);
       to = Math.max(to, range.to);
     }
-    const { mapBytes, dirty } = this.#state;
+    const { dirty, geometry } = this.#state;
     const unit = this.#map.geometry.minimumIo;
     const first = start + (from >>> 3);
     const end = start + ((to + 7) >>> 3);
     const alignedFirst = first - (first % unit);
-    const alignedEnd = Math.min(mapBytes.length, Math.ceil(end / unit) * unit);
+    const alignedEnd = Math.min(geometry.mapBytes, Math.ceil(end / unit) * unit);
     const length = alignedEnd - alignedFirst;
     const bytes =
       length <= this.#scratch.length ? this.#scratch.subarray(0, length) : Buffer.alloc(length);
-    bytes.set(mapBytes.subarray(alignedFirst, alignedEnd));
+    this.#state.copyMap(bytes, alignedFirst);
     const shift = (start - alignedFirst) * 8;
     for (const range of ranges) fillBits(bytes, range.from + shift, range.to + shift, value);
     const firstPage = Math.floor(first / MAP_PAGE_BYTES);
@@ -144,10 +144,12 @@ export class LiveMap {
    * the new ones or the disk is failing.
    */
   #writeOrRevert(bytes: Buffer, at: number): MaybePromise<void> {
-    const { mapBytes, geometry } = this.#state;
-    const offset = geometry.liveOffset + at;
-    const revert = (): MaybePromise<void> =>
-      this.#map.write(Buffer.from(mapBytes.slice(at, at + bytes.length)), offset, PLAIN);
+    const offset = this.#state.geometry.liveOffset + at;
+    const revert = (): MaybePromise<void> => {
+      const before = Buffer.alloc(bytes.length);
+      this.#state.copyMap(before, at);
+      return this.#map.write(before, offset, PLAIN);
+    };
     try {
       const written = this.#map.write(bytes, offset, PLAIN);
       return isPromise(written) ? written.catch((error) => afterwards(revert, error)) : undefined;
@@ -188,10 +190,15 @@ async function afterwards(undo: () => MaybePromise<void>, error: unknown): Promi
 }
 
 /** The end of the last run of set bits in [from, to), of which `from` is set. */
-function lastSetEnd(bitmap: SharedBitmap, from: number, to: number): number {
-  let end = from;
-  for (let at = from; at < to; at = bitmap.nextSet(end, to)) end = bitmap.nextClear(at, to);
-  return end;
+function lastSetEnd(bitmap: PagedBitmap, from: number, to: number): number {
+  let last = from;
+  for (let end = to; last + 1 < end; ) {
+    const middle = Math.floor((last + 1 + end) / 2);
+    const found = bitmap.nextSet(middle, end);
+    if (found < end) last = found;
+    else end = middle;
+  }
+  return last + 1;
 }
 
 /** Sets or clears bits [from, to), the lowest bit of the first byte being bit 0. */

@@ -78,12 +78,12 @@ export class MapLoader {
   }
 
   #take(page: number, livePage: Buffer, durablePage: Buffer): MaybePromise<void> {
-    const { mapBytes, reserved, dirty, touched, geometry } = this.#state;
+    const { reserved, dirty, touched, geometry } = this.#state;
     const differ = !livePage.equals(durablePage);
     const trusted = this.#sameBoot ? livePage : durablePage;
     const hasTrusted = !trusted.equals(EMPTY_PAGE);
     const hasDurable = this.#sameBoot && differ ? !durablePage.equals(EMPTY_PAGE) : hasTrusted;
-    if (hasTrusted) mapBytes.set(trusted, page * MAP_PAGE_BYTES);
+    if (hasTrusted) this.#state.loadMapPage(page, trusted);
     if (hasDurable) reserved.set(page, page + 1);
     if (hasTrusted || hasDurable) {
       const group = Math.floor(page / geometry.groupPages);

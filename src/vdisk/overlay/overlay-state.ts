@@ -17,19 +17,20 @@
  *     …      dirty: one bit for each page of the map changed since the last flush
  *     …      reserved: one bit for each page of the durable map known to have space of its own
  *     …      touched: the summary, as it is on disk (touched-summary.ts)
- *     …      owned and zeroed bits, laid out as in the map volume (map-layout.ts)
+ *     …      owned: by pages of the map, each as small as its bits allow (base/paged-bitmap.ts)
+ *     …      zeroed bits, laid out as in the map volume (map-layout.ts)
  *
  * Everything after the statistics is untouched zero memory until bits are set: an overlay that
- * nobody wrote to costs a few KiB, and each page of the map in use one page of memory.
+ * nobody wrote to costs a few KiB, and each page of the map in use 1 or 4 KiB.
  */
-import { SharedBitmap, SharedMutex } from '../../base/index.ts';
+import { PagedBitmap, SharedBitmap, SharedMutex } from '../../base/index.ts';
 import { ERRNOS, type Errno } from '../../errors/index.ts';
 import { DIRTY_COUNTER_WORDS, DIRTY_RING_WORDS, DirtyRing } from './dirty-ring.ts';
 import { MAP_PAGE_BYTES, MAXIMUM_WORKERS, RECLAIMS_AT_ONCE, SUMMARY_BYTES } from './limits.ts';
 import { type MapGeometry, mapGeometry } from './map-layout.ts';
 
 const MAGIC = 0x52434f56; // "RCOV"
-const LAYOUT_VERSION = 2;
+const LAYOUT_VERSION = 3;
 
 const WORD = {
   magic: 0,
@@ -83,7 +84,7 @@ export class OverlayState {
   readonly workers: number;
   readonly geometry: MapGeometry;
   readonly words: Int32Array;
-  readonly owned: SharedBitmap;
+  readonly owned: PagedBitmap;
   readonly zeroed: SharedBitmap;
   readonly dirty: SharedBitmap;
   readonly reserved: SharedBitmap;
@@ -91,12 +92,11 @@ export class OverlayState {
   readonly touched: SharedBitmap;
   /** The bytes of touched, as they are on disk. */
   readonly summaryBytes: Uint8Array;
-  /** The bytes of owned and zeroed, as they are on disk. */
-  readonly mapBytes: Uint8Array;
   readonly stateMutex: SharedMutex;
   readonly flushMutex: SharedMutex;
   /** What was written since the last flush. */
   readonly ring: DirtyRing;
+  readonly #zeroedBytes: Uint8Array;
   readonly #doubles: Float64Array;
   readonly #integers: BigUint64Array;
   readonly #reclaims: Int32Array;
@@ -120,14 +120,14 @@ export class OverlayState {
     this.workers = this.words[WORD.workers] ?? 0;
     this.geometry = mapGeometry(this.size);
     const at = offsets(this.geometry, this.workers);
-    const { blocks, units, ownedPages, zeroedPages, groups } = this.geometry;
+    const { units, ownedPages, zeroedPages, groups } = this.geometry;
     this.dirty = new SharedBitmap(buffer, at.dirty, ownedPages + zeroedPages);
     this.reserved = new SharedBitmap(buffer, at.reserved, ownedPages + zeroedPages);
     this.touched = new SharedBitmap(buffer, at.touched, groups);
     this.summaryBytes = new Uint8Array(buffer, at.touched, SUMMARY_BYTES);
-    this.owned = new SharedBitmap(buffer, at.maps, blocks);
-    this.zeroed = new SharedBitmap(buffer, at.maps + ownedPages * MAP_PAGE_BYTES, units);
-    this.mapBytes = new Uint8Array(buffer, at.maps, this.geometry.mapBytes);
+    this.owned = new PagedBitmap(buffer, at.owned, ownedPages);
+    this.zeroed = new SharedBitmap(buffer, at.zeroed, units);
+    this.#zeroedBytes = new Uint8Array(buffer, at.zeroed, zeroedPages * MAP_PAGE_BYTES);
     this.stateMutex = new SharedMutex(this.words, WORD.stateMutex);
     this.flushMutex = new SharedMutex(this.words, WORD.flushMutex);
   }
@@ -142,7 +142,7 @@ export class OverlayState {
       throw new RangeError(`an overlay for ${workers} workers: 1 to ${MAXIMUM_WORKERS}`);
     }
     const geometry = mapGeometry(size);
-    const bytes = offsets(geometry, workers).maps + geometry.mapBytes;
+    const { end: bytes } = offsets(geometry, workers);
     // Growable, though it never grows: that memory is mapped on its own, from the start of a page, and
     // given back when it is let go. Any other comes from malloc, where a page of the map lies across
     // two of memory, and where what was used before is filled with zeroes, that is, touched.
@@ -164,6 +164,28 @@ export class OverlayState {
     }
     const start = STATISTICS_BYTES + worker * STATISTICS_SLOT_BYTES;
     return new Float64Array(this.#buffer, start, STATISTICS_SLOT_BYTES / 8);
+  }
+
+  /**
+   * Bytes of owned and zeroed as they are on disk, from byte `first` of the map on. Under the state mutex.
+   * @param target becomes them
+   */
+  copyMap(target: Uint8Array, first: number): void {
+    const zeroedAt = this.geometry.ownedPages * MAP_PAGE_BYTES;
+    const owned = Math.max(0, Math.min(target.length, zeroedAt - first));
+    const { length } = target;
+    if (owned > 0)
+      this.owned.copyBytes(owned === length ? target : target.subarray(0, owned), first);
+    if (owned === length) return;
+    const from = first + owned - zeroedAt;
+    target.set(this.#zeroedBytes.subarray(from, from + length - owned), owned);
+  }
+
+  /** The page of the map, empty so far, is this. Before any worker has the state. */
+  loadMapPage(page: number, bytes: Uint8Array): void {
+    const { ownedPages } = this.geometry;
+    if (page < ownedPages) this.owned.loadPage(page, bytes);
+    else this.#zeroedBytes.set(bytes, (page - ownedPages) * MAP_PAGE_BYTES);
   }
 
   get quotaBytes(): number {
@@ -318,11 +340,13 @@ export class OverlayState {
 function offsets(
   geometry: MapGeometry,
   workers: number,
-): { dirty: number; reserved: number; touched: number; maps: number } {
+): Record<'dirty' | 'reserved' | 'touched' | 'owned' | 'zeroed' | 'end', number> {
   const dirty = STATISTICS_BYTES + workers * STATISTICS_SLOT_BYTES;
   const bitmapBytes = SharedBitmap.bytesFor(geometry.ownedPages + geometry.zeroedPages);
   const reserved = dirty + bitmapBytes;
   const touched = reserved + bitmapBytes;
-  const end = touched + SUMMARY_BYTES;
-  return { dirty, reserved, touched, maps: Math.ceil(end / MAP_PAGE_BYTES) * MAP_PAGE_BYTES };
+  const owned = Math.ceil((touched + SUMMARY_BYTES) / MAP_PAGE_BYTES) * MAP_PAGE_BYTES;
+  const zeroed = owned + PagedBitmap.bytesFor(geometry.ownedPages);
+  const end = zeroed + geometry.zeroedPages * MAP_PAGE_BYTES;
+  return { dirty, reserved, touched, owned, zeroed, end };
 }

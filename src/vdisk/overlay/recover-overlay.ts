@@ -8,11 +8,10 @@
  * The summary says which pages there is anything to read of, and is believed under the same condition
  * (touched-summary.ts). Where it is not, everything is read, and it is made anew.
  */
-import { SharedBitmap } from '../../base/index.ts';
 import type { BlockDevice } from '../../block/index.ts';
 import { PLAIN } from '../../block/index.ts';
 import { newIncarnation, readJournalMark, writeJournalMark } from './journal-mark.ts';
-import { MAP_PAGE_BYTES } from './limits.ts';
+import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import {
   BOOT_RECORD_BYTES,
   BOOT_RECORD_OFFSET,
@@ -90,11 +89,6 @@ async function loadMark(state: OverlayState, map: BlockDevice): Promise<void> {
 
 /** A map never has bits beyond the disk's end; one that has would count them as owned. */
 function clearBeyondEnd(state: OverlayState): void {
-  const { blocks } = state.geometry;
-  const lastWordEnd = SharedBitmap.bytesFor(blocks) * 8;
-  for (let bit = blocks; bit < lastWordEnd; bit++) {
-    const index = Math.floor(bit / 8);
-    const byte = state.mapBytes[index] ?? 0;
-    if (byte !== 0) state.mapBytes[index] = byte & ~(1 << (bit % 8));
-  }
+  const { blocks, ownedPages } = state.geometry;
+  state.owned.clear(blocks, ownedPages * BLOCKS_PER_MAP_PAGE);
 }

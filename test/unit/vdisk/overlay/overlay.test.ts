@@ -27,6 +27,26 @@ const BLOCK = 4096;
 const base = (): ZeroDevice => new ZeroDevice(SIZE);
 const block = (fill: number): Buffer => Buffer.alloc(BLOCK, fill);
 
+describe('a disk that ends where a page of the map does', () => {
+  const size = 128 * 1024 * 1024;
+
+  test.each([4096, 65_536])('can be trimmed and zeroed at its end, %i bytes', async (length) => {
+    const parent = new ZeroDevice(size);
+    for (const change of ['trim', 'zero'] as const) {
+      const { device } = await openFresh({ base: parent });
+      await device.write(block(1), size - BLOCK, PLAIN);
+      await device[change](size - length, length, PLAIN_ZERO);
+      const target = Buffer.alloc(BLOCK, 9);
+      await device.read(target, size - BLOCK);
+      expect(target.equals(block(0))).toBe(true);
+      await device.write(block(2), size - BLOCK, PLAIN);
+      await device.read(target, size - BLOCK);
+      expect(target.equals(block(2))).toBe(true);
+      await device.close();
+    }
+  });
+});
+
 describe('quota', () => {
   test('is exact: the last block fits, the next gets ENOSPC, rewrites go on', async () => {
     const told: string[] = [];

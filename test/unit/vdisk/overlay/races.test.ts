@@ -1,6 +1,6 @@
 /** Races between two handles of one overlay, forced: each stops at the worst moment. */
 import { describe, expect, test, vi } from 'vitest';
-import { SharedBitmap } from '../../../../src/base/index.ts';
+import { PagedBitmap, SharedBitmap } from '../../../../src/base/index.ts';
 import {
   type BlockDevice,
   FaultyDevice,
@@ -9,6 +9,7 @@ import {
   PLAIN_ZERO,
 } from '../../../../src/block/index.ts';
 import { openOverlay, recoverOverlay } from '../../../../src/vdisk/index.ts';
+import { OverlayState } from '../../../../src/vdisk/overlay/overlay-state.ts';
 import { eventLoopTurns } from '../../../support/content.ts';
 import { overlayVolumes } from '../../../support/overlays.ts';
 
@@ -50,24 +51,28 @@ async function twoHandles(wrap: { data?: string; base?: string }) {
     onFull,
   });
   const b = openOverlay({ state, base, data, map, worker: 1, onFull });
-  return { a, b, stopped };
+  return { a, b, stopped, state: new OverlayState(state) };
 }
 
-/** Has block 0 written by `other` just after the n-th look at whose it is. */
-function writeAfterLook(n: number, other: BlockDevice): void {
-  const { test: look } = SharedBitmap.prototype;
+/** Does something just after the n-th look at bit 0 of a bitmap. */
+function afterLook(bitmap: typeof PagedBitmap | typeof SharedBitmap, n: number, act: () => void) {
+  const { test: look } = bitmap.prototype;
   let looks = 0;
-  const spy = vi.spyOn(SharedBitmap.prototype, 'test');
-  spy.mockImplementation(function (this: SharedBitmap, bit) {
+  const spy = vi.spyOn(bitmap.prototype, 'test');
+  spy.mockImplementation(function (this: PagedBitmap & SharedBitmap, bit) {
     const was = look.call(this, bit);
-    if (this.length === SIZE / 4096 && bit === 0) looks += 1;
+    if (bit === 0) looks += 1;
     if (looks === n) {
       spy.mockRestore();
-      other.write(Buffer.alloc(4096, 7), 0, PLAIN);
+      act();
     }
     return was;
   });
 }
+
+const writeFirstBlock = (other: BlockDevice) => () => {
+  other.write(Buffer.alloc(4096, 7), 0, PLAIN);
+};
 
 async function byteAt(device: BlockDevice, offset: number): Promise<number> {
   const target = Buffer.alloc(1);
@@ -144,7 +149,7 @@ describe('two handles of one overlay', () => {
   test('a block that is written while a read looks at it brings no other block of the parent’s', async () => {
     const { a, b, stopped } = await twoHandles({ base: 'read' });
     await b.write(Buffer.alloc(4096, 6), 4096, PLAIN);
-    writeAfterLook(2, b);
+    afterLook(PagedBitmap, 2, writeFirstBlock(b));
     const target = Buffer.alloc(7680);
     const read = a.read(target, 512);
     stopped.open();
@@ -155,7 +160,7 @@ describe('two handles of one overlay', () => {
 
   test('… nor an extent of less than nothing', async () => {
     const { a, b } = await twoHandles({});
-    writeAfterLook(1, b);
+    afterLook(PagedBitmap, 1, writeFirstBlock(b));
     expect(await a.extents(512, 3584, 10)).toEqual([{ offset: 512, length: 3584, kind: 'data' }]);
   });
 });

@@ -1,0 +1,378 @@
+/**
+ * A SharedBitmap for a few bits of very many: memory is used for what is set, not for where it is. A page of 32,768 bits is
+ *
+ *     empty    nothing
+ *     listed   up to 768 bits, 1 KiB (bit-lists.ts)
+ *     plain    4 KiB, one bit each; once a page is, it stays so
+ *
+ * A directory says which, and where in a pool of frames of 4 KiB: a frame is a plain page, or four lists. Changes are made
+ * under a lock of the caller's. Reading needs none: a list is never changed in place. The new one is written beside the old one,
+ * the directory turns to it, a counter goes up, and only then may the old one's memory be used again. Who has read a
+ * list finds the counter as it was, or reads again.
+ *
+ *     0    changes of the directory | frames ever used | first free frame + 1 | frame that lately had room for a list |
+ *          frames that have
+ *     64   directory, 4 bytes a page: 0 empty; list + 1; −1 − frame of a plain page
+ *     …    1 byte a frame: which of its four lists are in use
+ *     …    frames, from a page of memory on, as many as there are pages, and one more: every page that is not plain has at most
+ *          a frame to itself, and the one that is being changed has two lists
+ *
+ * Bit numbers stay below 2^31.
+ */
+import {
+  BitLists,
+  LIST_BITS,
+  LIST_BYTES,
+  PAGE_BITS,
+  PAGE_BYTES,
+  PAGE_WORDS,
+  pack,
+} from './bit-lists.ts';
+import { SharedBitmap } from './shared-bitmap.ts';
+
+const EMPTY = 0;
+
+const CHANGES = 0;
+const FRAMES_USED = 1;
+const FREE_FRAME = 2;
+const LATELY = 3;
+const ROOMY = 4;
+const CONTROL_BYTES = 64;
+
+const LISTS_OF_FRAME = PAGE_BYTES / LIST_BYTES;
+const ALL_LISTS = 2 ** LISTS_OF_FRAME - 1;
+
+/** The bits of a page while it is put together: nothing here waits. */
+const words = new Int32Array(PAGE_WORDS);
+const wordBytes = new Uint8Array(words.buffer);
+
+export class PagedBitmap {
+  readonly #control: Int32Array;
+  readonly #directory: Int32Array;
+  /** Of each frame, a bit for each of its lists that is in use. */
+  readonly #inUse: Uint8Array;
+  readonly #lists: BitLists;
+  /** All frames as bits; as words: the first word of a frame that is free is the next such frame + 1. */
+  readonly #plain: SharedBitmap;
+  readonly #frameWords: Int32Array;
+  readonly #frameBytes: Uint8Array;
+
+  /** @param byteOffset at which a page of memory begins */
+  constructor(buffer: SharedArrayBuffer, byteOffset: number, pages: number) {
+    const frames = pages + 1;
+    const at = byteOffset + CONTROL_BYTES;
+    this.#control = new Int32Array(buffer, byteOffset, CONTROL_BYTES / 4);
+    this.#directory = new Int32Array(buffer, at, pages);
+    this.#inUse = new Uint8Array(buffer, at + pages * 4, frames);
+    const pool = byteOffset + poolOffset(pages);
+    this.#lists = new BitLists(buffer, pool, frames * LISTS_OF_FRAME);
+    this.#plain = new SharedBitmap(buffer, pool, frames * PAGE_BITS);
+    this.#frameWords = new Int32Array(buffer, pool, frames * PAGE_WORDS);
+    this.#frameBytes = new Uint8Array(buffer, pool, frames * PAGE_BYTES);
+  }
+
+  /** Bytes of a bitmap of so many pages; whole pages of memory. */
+  static bytesFor(pages: number): number {
+    return poolOffset(pages) + (pages + 1) * PAGE_BYTES;
+  }
+
+  test(bit: number): boolean {
+    const entry = this.#entry(pageOf(bit));
+    if (entry < EMPTY) return this.#plain.test(bit + shiftOf(entry, pageOf(bit)));
+    if (entry === EMPTY) return false;
+    return this.nextSet(bit, bit + 1) === bit;
+  }
+
+  /** The first set bit in [from, to), or `to`. */
+  nextSet(from: number, to: number): number {
+    for (let at = from; at < to; at = pageEnd(at, to)) {
+      const end = pageEnd(at, to);
+      const found = this.#nextSetOfPage(at, end);
+      if (found < end) return found;
+    }
+    return to;
+  }
+
+  /** The first clear bit in [from, to), or `to`. */
+  nextClear(from: number, to: number): number {
+    for (let at = from; at < to; at = pageEnd(at, to)) {
+      const end = pageEnd(at, to);
+      const found = this.#nextClearOfPage(at, end);
+      if (found < end) return found;
+    }
+    return to;
+  }
+
+  /** Number of set bits in [from, to). */
+  count(from: number, to: number): number {
+    let total = 0;
+    for (let at = from; at < to; at = pageEnd(at, to))
+      total += this.#countPage(at, pageEnd(at, to));
+    return total;
+  }
+
+  /** Under the lock, as everything below. */
+  set(from: number, to: number): void {
+    for (let at = from; at < to; at = pageEnd(at, to)) this.#setInPage(at, pageEnd(at, to));
+  }
+
+  clear(from: number, to: number): void {
+    for (let at = from; at < to; at = pageEnd(at, to)) this.#clearInPage(at, pageEnd(at, to));
+  }
+
+  /** @param target becomes the bitmap's bytes from `first` on, as a SharedBitmap has them */
+  copyBytes(target: Uint8Array, first: number): void {
+    for (let done = 0; done < target.length; ) {
+      const page = Math.floor((first + done) / PAGE_BYTES);
+      const inPage = first + done - page * PAGE_BYTES;
+      const length = Math.min(target.length - done, PAGE_BYTES - inPage);
+      this.#copyOfPage(
+        page,
+        inPage,
+        length === target.length ? target : target.subarray(done, done + length),
+      );
+      done += length;
+    }
+  }
+
+  #copyOfPage(page: number, first: number, target: Uint8Array): void {
+    const entry = this.#entry(page);
+    if (entry < EMPTY) {
+      const at = (-1 - entry) * PAGE_BYTES + first;
+      target.set(this.#frameBytes.subarray(at, at + target.length));
+    } else if (entry === EMPTY) target.fill(0);
+    else this.#lists.load(entry - 1, target, first);
+  }
+
+  /** @param bytes all of a page, which was empty */
+  loadPage(page: number, bytes: Uint8Array): void {
+    if (bytes.length !== PAGE_BYTES) throw new RangeError(`${bytes.length} bytes of a page`);
+    if (this.#entry(page) !== EMPTY) throw new RangeError(`page ${page} is not empty`);
+    wordBytes.set(bytes);
+    this.#replace(page, EMPTY);
+  }
+
+  #entry(page: number): number {
+    return Atomics.load(this.#directory, page);
+  }
+
+  /** Whether nothing was changed since the counter was so: what was read of a list meanwhile is right. */
+  #isUnchanged(changes: number): boolean {
+    return Atomics.load(this.#control, CHANGES) === changes;
+  }
+
+  #nextSetOfPage(from: number, to: number): number {
+    const page = pageOf(from);
+    const base = page * PAGE_BITS;
+    for (;;) {
+      const changes = Atomics.load(this.#control, CHANGES);
+      const entry = this.#entry(page);
+      if (entry === EMPTY) return to;
+      if (entry < EMPTY) {
+        const shift = shiftOf(entry, page);
+        return this.#plain.nextSet(from + shift, to + shift) - shift;
+      }
+      const found = this.#lists.nextSet(entry - 1, from - base, to - base);
+      if (this.#isUnchanged(changes)) return base + found;
+    }
+  }
+
+  #nextClearOfPage(from: number, to: number): number {
+    const page = pageOf(from);
+    const base = page * PAGE_BITS;
+    for (;;) {
+      const changes = Atomics.load(this.#control, CHANGES);
+      const entry = this.#entry(page);
+      if (entry === EMPTY) return from;
+      if (entry < EMPTY) {
+        const shift = shiftOf(entry, page);
+        return this.#plain.nextClear(from + shift, to + shift) - shift;
+      }
+      const found = this.#lists.nextClear(entry - 1, from - base, to - base);
+      if (this.#isUnchanged(changes)) return base + found;
+    }
+  }
+
+  #countPage(from: number, to: number): number {
+    const page = pageOf(from);
+    const base = page * PAGE_BITS;
+    for (;;) {
+      const changes = Atomics.load(this.#control, CHANGES);
+      const entry = this.#entry(page);
+      if (entry === EMPTY) return 0;
+      if (entry < EMPTY) {
+        const shift = shiftOf(entry, page);
+        return this.#plain.count(from + shift, to + shift);
+      }
+      const found =
+        this.#lists.below(entry - 1, to - base) - this.#lists.below(entry - 1, from - base);
+      if (this.#isUnchanged(changes)) return found;
+    }
+  }
+
+  #setInPage(from: number, to: number): void {
+    const page = pageOf(from);
+    const entry = this.#entry(page);
+    if (entry < EMPTY) {
+      const shift = shiftOf(entry, page);
+      this.#plain.set(from + shift, to + shift);
+      return;
+    }
+    this.#change(page, entry, from, to, true);
+  }
+
+  #clearInPage(from: number, to: number): void {
+    const page = pageOf(from);
+    const entry = this.#entry(page);
+    if (entry === EMPTY) return;
+    if (entry < EMPTY) {
+      const shift = shiftOf(entry, page);
+      this.#plain.clear(from + shift, to + shift);
+      return;
+    }
+    this.#change(page, entry, from, to, false);
+  }
+
+  /** Sets or clears bits [from, to) of a page that is not plain. */
+  #change(page: number, entry: number, from: number, to: number, value: boolean): void {
+    const first = from - page * PAGE_BITS;
+    const end = to - page * PAGE_BITS;
+    if (entry !== EMPTY) {
+      const size = this.#lists.sizeWith(entry - 1, first, end, value);
+      if (size === this.#lists.size(entry - 1)) return;
+      if (size === 0) {
+        this.#turn(page, EMPTY, entry);
+        return;
+      }
+      if (size <= LIST_BITS) {
+        const list = this.#takeList();
+        this.#lists.copyWith(entry - 1, list, first, end, value);
+        this.#turn(page, list + 1, entry);
+        return;
+      }
+    }
+    this.#unpack(entry);
+    fill(first, end);
+    this.#replace(page, entry);
+  }
+
+  /** Puts the bits of a page that is not plain into `words`. */
+  #unpack(entry: number): void {
+    if (entry === EMPTY) words.fill(0);
+    else this.#lists.load(entry - 1, wordBytes, 0);
+  }
+
+  /** The page is what `words` says; it was not plain. */
+  #replace(page: number, entry: number): void {
+    const bits = pack(words);
+    if (bits === 0) {
+      if (entry !== EMPTY) this.#turn(page, EMPTY, entry);
+    } else if (bits > LIST_BITS) {
+      const frame = this.#takeFrame();
+      this.#frameWords.set(words, frame * PAGE_WORDS);
+      this.#turn(page, -1 - frame, entry);
+    } else {
+      const list = this.#takeList();
+      this.#lists.store(list);
+      this.#turn(page, list + 1, entry);
+    }
+  }
+
+  #turn(page: number, entry: number, before: number): void {
+    Atomics.store(this.#directory, page, entry);
+    Atomics.add(this.#control, CHANGES, 1);
+    // On ARM a plain store may be seen before an addition that stands in front of it, but not before a load: the counter
+    // must have gone up for everybody when the old list's memory becomes something else.
+    Atomics.load(this.#control, CHANGES);
+    if (before !== EMPTY) this.#giveList(before - 1);
+  }
+
+  #takeList(): number {
+    const frame = this.#frameWithRoom() ?? this.#takeFrame();
+    const inUse = this.#inUse[frame] ?? 0;
+    const slot = 31 - Math.clz32(~inUse & -~inUse);
+    this.#use(frame, inUse | (1 << slot));
+    return frame * LISTS_OF_FRAME + slot;
+  }
+
+  #giveList(list: number): void {
+    const frame = Math.floor(list / LISTS_OF_FRAME);
+    const inUse = (this.#inUse[frame] ?? 0) & ~(1 << (list % LISTS_OF_FRAME));
+    this.#use(frame, inUse);
+    if (inUse === 0) this.#giveFrame(frame);
+  }
+
+  /** Of the frame's lists these are in use. */
+  #use(frame: number, inUse: number): void {
+    const more = Number(hasRoom(inUse)) - Number(hasRoom(this.#inUse[frame] ?? 0));
+    this.#inUse[frame] = inUse;
+    this.#control[ROOMY] = (this.#control[ROOMY] ?? 0) + more;
+    if (hasRoom(inUse)) this.#control[LATELY] = frame;
+  }
+
+  /** A frame of lists of which one is free. */
+  #frameWithRoom(): number | undefined {
+    if (this.#control[ROOMY] === 0) return undefined;
+    const lately = this.#control[LATELY] ?? 0;
+    if (hasRoom(this.#inUse[lately] ?? 0)) return lately;
+    const frames = this.#inUse.length;
+    for (let further = 1; further < frames; further += 1) {
+      const frame = (lately + further) % frames;
+      if (hasRoom(this.#inUse[frame] ?? 0)) return frame;
+    }
+    return undefined;
+  }
+
+  #takeFrame(): number {
+    const free = this.#control[FREE_FRAME] ?? 0;
+    if (free !== 0) {
+      this.#control[FREE_FRAME] = this.#frameWords[(free - 1) * PAGE_WORDS] ?? 0;
+      return free - 1;
+    }
+    const frame = this.#control[FRAMES_USED] ?? 0;
+    // What is stored beyond the end of an array is lost without a word.
+    if (frame >= this.#inUse.length) throw new RangeError(`frame ${frame} of ${frame}`);
+    this.#control[FRAMES_USED] = frame + 1;
+    return frame;
+  }
+
+  #giveFrame(frame: number): void {
+    this.#frameWords[frame * PAGE_WORDS] = this.#control[FREE_FRAME] ?? 0;
+    this.#control[FREE_FRAME] = frame + 1;
+  }
+}
+
+/** Whether some of a frame's lists are in use and some are free. */
+function hasRoom(inUse: number): boolean {
+  return inUse !== 0 && inUse !== ALL_LISTS;
+}
+
+/** Where the frames begin, in bytes. */
+function poolOffset(pages: number): number {
+  return Math.ceil((CONTROL_BYTES + pages * 5 + 1) / PAGE_BYTES) * PAGE_BYTES;
+}
+
+/** What makes a bit of a plain page one of its frame. */
+function shiftOf(entry: number, page: number): number {
+  return (-1 - entry - page) * PAGE_BITS;
+}
+
+function pageOf(bit: number): number {
+  return bit >>> 15;
+}
+
+/** Where the page that holds `bit` ends, or `to` if that is earlier. */
+function pageEnd(bit: number, to: number): number {
+  return Math.min(to, bit - (bit & (PAGE_BITS - 1)) + PAGE_BITS);
+}
+
+/** Sets bits [from, to) of `words`. */
+function fill(from: number, to: number): void {
+  for (let bit = from; bit < to; ) {
+    const index = bit >>> 5;
+    const end = Math.min(to, index * 32 + 32);
+    const mask = (-1 >>> (32 - (end - bit))) << (bit & 31);
+    words[index] = (words[index] ?? 0) | mask;
+    bit = end;
+  }
+}
