@@ -139,8 +139,9 @@ class OverlayDevice implements BlockDevice {
     for (let block = from; block < to; ) {
       const runKind = this.#kindAt(block);
       const next = this.#runEnd(runKind, block, to);
-      // Another worker has changed what the block is since we looked.
-      if (next === block) continue;
+      // Another worker has changed what the block is since we looked: the run ends where it begins, or
+      // before, where the unit of 16 blocks does.
+      if (next <= block) continue;
       const start = Math.max(offset, block * BLOCK_BYTES);
       const end = Math.min(offset + length, next * BLOCK_BYTES);
       const piece = target.subarray(start - offset, end - offset);

@@ -158,6 +158,19 @@ describe('two handles of one overlay', () => {
     expect(target.subarray(3584).equals(Buffer.alloc(4096, 6))).toBe(true);
   });
 
+  test('nor does a unit that is zeroed while a read looks at a block in its middle', async () => {
+    const { a, b, stopped, state } = await twoHandles({ base: 'read' });
+    await b.write(Buffer.alloc(UNIT, 6), UNIT, PLAIN);
+    // As a trim of the unit does it; a trim takes turns of the event loop, and there is none in between.
+    afterLook(SharedBitmap, 2, () => state.zeroed.set(0, 1));
+    const target = Buffer.alloc(2 * UNIT - 3 * 4096);
+    const read = a.read(target, 3 * 4096);
+    stopped.open();
+    await read;
+    expect(target.subarray(0, 13 * 4096).equals(Buffer.alloc(13 * 4096))).toBe(true);
+    expect(target.subarray(13 * 4096).equals(Buffer.alloc(UNIT, 6))).toBe(true);
+  });
+
   test('… nor an extent of less than nothing', async () => {
     const { a, b } = await twoHandles({});
     afterLook(PagedBitmap, 1, writeFirstBlock(b));
