@@ -18,7 +18,7 @@ export interface CliIo {
   readonly user: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Calls `handler` at each Ctrl-C instead of ending the program. @returns how to stop that */
+  /** Calls `handler` at each Ctrl-C or SIGTERM instead of ending the program. @returns how to stop that */
   onInterrupt(handler: () => void): () => void;
   sleep(ms: number): Promise<void>;
   readonly fetch: typeof globalThis.fetch;

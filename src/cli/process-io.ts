@@ -10,6 +10,9 @@ import type { CliIo } from './cli-io.ts';
 /** As a shell says it of a program that SIGINT has ended. */
 const EXIT_INTERRUPTED = 130;
 
+/** Ctrl-C, and what `kill`, `timeout` and service managers say. */
+const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const;
+
 /** The real thing. */
 export function processIo(): CliIo {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endUnheard);
@@ -35,8 +38,10 @@ export function processIo(): CliIo {
     env: process.env,
     cwd: process.cwd(),
     onInterrupt: (handler) => {
-      process.on('SIGINT', handler);
-      return () => process.off('SIGINT', handler);
+      for (const signal of INTERRUPTS) process.on(signal, handler);
+      return () => {
+        for (const signal of INTERRUPTS) process.off(signal, handler);
+      };
     },
     sleep: async (ms) => {
       await sleep(ms);

@@ -1,5 +1,6 @@
 /** The benchmark works, on the real program and its peers. Never what it measures: machines are noisy. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -27,6 +28,49 @@ const needs = [
   program('nbdkit', 'nbdkit'),
   program('qemu-storage-daemon', 'qemu-system-common'),
 ];
+
+/** Programs that were started with something of this folder. */
+function programsOf(path: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      } catch {
+        return ''; // gone meanwhile
+      }
+    })
+    .filter((line) => line.includes(path));
+}
+
+describeWith([program('nbdkit', 'nbdkit')], 'rootcast bench peers that is stopped', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'by %s leaves no server and no folder',
+    async (signal) => {
+      const place = join(folder, signal);
+      mkdirSync(place);
+      const args = [
+        '--quick',
+        '--image-mib',
+        '16',
+        '--write-mib',
+        '4',
+        '--only',
+        'nbdkit-file,read-4k-qd1',
+      ];
+      const env = { ...process.env, TMPDIR: place };
+      const child = spawn(PROGRAM, ['bench', 'peers', ...args], { env, stdio: 'pipe' });
+      const exited = once(child, 'exit');
+      child.stdout.resume();
+      child.stderr.resume();
+      await expect.poll(() => programsOf(place).length, { timeout: 60_000 }).toBeGreaterThan(0);
+      child.kill(signal);
+      expect(await exited).toEqual([1, null]);
+      expect(readdirSync(place)).toEqual([]);
+      expect(programsOf(place)).toEqual([]);
+    },
+  );
+});
 
 describeWith(needs, 'rootcast bench peers', () => {
   const ours = ['rootcast-vdisk', 'rootcast-machine'];

@@ -68,26 +68,29 @@ describe('an orderly end', () => {
     expect(await service.json('vdisk', 'list')).toEqual([]);
   });
 
-  test('Ctrl-C at the CLI ends the import on the server, of which nothing is left', async () => {
-    const image = join(folder.path, 'large.img');
-    writePatternImage(image, 1536 * 2 ** 20);
-    const args = ['vdisk', 'import', image, '--name', 'large', '--json', '--data', service.data];
-    const cli = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    const told: string[] = [];
-    cli.stderr.on('data', (chunk: Buffer) => told.push(chunk.toString()));
-    const exited = once(cli, 'exit');
-    await once(cli.stderr, 'data'); // its first line of progress: it listens for the signal
-    cli.kill('SIGINT');
-    const [code] = await exited;
-    expect(told.join('')).toMatch(/cancelling ….*rootcast: CANCELLED: cancelled/s);
-    expect(code).toBe(1);
-    expect(cli.stdout.read()).toBeNull(); // JSON or nothing
-    expect(await service.json<readonly TaskAnswer[]>('task', 'list')).toEqual([
-      expect.objectContaining({ kind: 'vdisk.import', state: 'cancelled' }),
-    ]);
-    expect(readdirSync(join(service.data, 'layers'))).toEqual([]);
-    expect(service.volumes()).toEqual([]);
-  });
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s at the CLI ends the import on the server, of which nothing is left',
+    async (signal) => {
+      const image = join(folder.path, 'large.img');
+      writePatternImage(image, 1536 * 2 ** 20);
+      const args = ['vdisk', 'import', image, '--name', 'large', '--json', '--data', service.data];
+      const cli = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+      const told: string[] = [];
+      cli.stderr.on('data', (chunk: Buffer) => told.push(chunk.toString()));
+      const exited = once(cli, 'exit');
+      await once(cli.stderr, 'data'); // its first line of progress: it listens for the signal
+      cli.kill(signal);
+      const [code] = await exited;
+      expect(told.join('')).toMatch(/cancelling ….*rootcast: CANCELLED: cancelled/s);
+      expect(code).toBe(1);
+      expect(cli.stdout.read()).toBeNull(); // JSON or nothing
+      expect(await service.json<readonly TaskAnswer[]>('task', 'list')).toEqual([
+        expect.objectContaining({ kind: 'vdisk.import', state: 'cancelled' }),
+      ]);
+      expect(readdirSync(join(service.data, 'layers'))).toEqual([]);
+      expect(service.volumes()).toEqual([]);
+    },
+  );
 
   test('a full disk under the output of the CLI is an error in one line', async () => {
     const result = await runProgram('sh', [
