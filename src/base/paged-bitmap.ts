@@ -42,9 +42,11 @@ const CONTROL_BYTES = 64;
 const LISTS_OF_FRAME = PAGE_BYTES / LIST_BYTES;
 const ALL_LISTS = 2 ** LISTS_OF_FRAME - 1;
 
-/** The bits of a page while it is put together: nothing here waits. */
-const words = new Int32Array(PAGE_WORDS);
-const wordBytes = new Uint8Array(words.buffer);
+/** The bits of a page while it is put together: nothing here waits, and every thread has its own. */
+const scratch = new SharedArrayBuffer(PAGE_BYTES);
+const scratchBits = new SharedBitmap(scratch, 0, PAGE_BITS);
+const words = new Int32Array(scratch);
+const wordBytes = new Uint8Array(scratch);
 
 export class PagedBitmap {
   readonly #control: Int32Array;
@@ -85,22 +87,12 @@ export class PagedBitmap {
 
   /** The first set bit in [from, to), or `to`. */
   nextSet(from: number, to: number): number {
-    for (let at = from; at < to; at = pageEnd(at, to)) {
-      const end = pageEnd(at, to);
-      const found = this.#nextSetOfPage(at, end);
-      if (found < end) return found;
-    }
-    return to;
+    return this.#next(from, to, true);
   }
 
   /** The first clear bit in [from, to), or `to`. */
   nextClear(from: number, to: number): number {
-    for (let at = from; at < to; at = pageEnd(at, to)) {
-      const end = pageEnd(at, to);
-      const found = this.#nextClearOfPage(at, end);
-      if (found < end) return found;
-    }
-    return to;
+    return this.#next(from, to, false);
   }
 
   /** Number of set bits in [from, to). */
@@ -113,11 +105,11 @@ export class PagedBitmap {
 
   /** Under the lock, as everything below. */
   set(from: number, to: number): void {
-    for (let at = from; at < to; at = pageEnd(at, to)) this.#setInPage(at, pageEnd(at, to));
+    for (let at = from; at < to; at = pageEnd(at, to)) this.#change(at, pageEnd(at, to), true);
   }
 
   clear(from: number, to: number): void {
-    for (let at = from; at < to; at = pageEnd(at, to)) this.#clearInPage(at, pageEnd(at, to));
+    for (let at = from; at < to; at = pageEnd(at, to)) this.#change(at, pageEnd(at, to), false);
   }
 
   /** @param target becomes the bitmap's bytes from `first` on, as a SharedBitmap has them */
@@ -161,34 +153,30 @@ export class PagedBitmap {
     return Atomics.load(this.#control, CHANGES) === changes;
   }
 
-  #nextSetOfPage(from: number, to: number): number {
-    const page = pageOf(from);
-    const base = page * PAGE_BITS;
-    for (;;) {
-      const changes = Atomics.load(this.#control, CHANGES);
-      const entry = this.#entry(page);
-      if (entry === EMPTY) return to;
-      if (entry < EMPTY) {
-        const shift = shiftOf(entry, page);
-        return this.#plain.nextSet(from + shift, to + shift) - shift;
-      }
-      const found = this.#lists.nextSet(entry - 1, from - base, to - base);
-      if (this.#isUnchanged(changes)) return base + found;
+  #next(from: number, to: number, value: boolean): number {
+    for (let at = from; at < to; at = pageEnd(at, to)) {
+      const end = pageEnd(at, to);
+      const found = this.#nextOfPage(at, end, value);
+      if (found < end) return found;
     }
+    return to;
   }
 
-  #nextClearOfPage(from: number, to: number): number {
+  #nextOfPage(from: number, to: number, value: boolean): number {
     const page = pageOf(from);
     const base = page * PAGE_BITS;
+    const [plain, lists] = [this.#plain, this.#lists];
     for (;;) {
       const changes = Atomics.load(this.#control, CHANGES);
       const entry = this.#entry(page);
-      if (entry === EMPTY) return from;
+      if (entry === EMPTY) return value ? to : from;
       if (entry < EMPTY) {
         const shift = shiftOf(entry, page);
-        return this.#plain.nextClear(from + shift, to + shift) - shift;
+        const [first, end] = [from + shift, to + shift];
+        return (value ? plain.nextSet(first, end) : plain.nextClear(first, end)) - shift;
       }
-      const found = this.#lists.nextClear(entry - 1, from - base, to - base);
+      const [list, first, end] = [entry - 1, from - base, to - base];
+      const found = value ? lists.nextSet(list, first, end) : lists.nextClear(list, first, end);
       if (this.#isUnchanged(changes)) return base + found;
     }
   }
@@ -210,64 +198,47 @@ export class PagedBitmap {
     }
   }
 
-  #setInPage(from: number, to: number): void {
+  /** Sets or clears bits [from, to) of one page. */
+  #change(from: number, to: number, value: boolean): void {
     const page = pageOf(from);
     const entry = this.#entry(page);
     if (entry < EMPTY) {
       const shift = shiftOf(entry, page);
-      this.#plain.set(from + shift, to + shift);
+      if (value) this.#plain.set(from + shift, to + shift);
+      else this.#plain.clear(from + shift, to + shift);
       return;
     }
-    this.#change(page, entry, from, to, true);
-  }
-
-  #clearInPage(from: number, to: number): void {
-    const page = pageOf(from);
-    const entry = this.#entry(page);
-    if (entry === EMPTY) return;
-    if (entry < EMPTY) {
-      const shift = shiftOf(entry, page);
-      this.#plain.clear(from + shift, to + shift);
-      return;
-    }
-    this.#change(page, entry, from, to, false);
-  }
-
-  /** Sets or clears bits [from, to) of a page that is not plain. */
-  #change(page: number, entry: number, from: number, to: number, value: boolean): void {
     const first = from - page * PAGE_BITS;
     const end = to - page * PAGE_BITS;
-    if (entry !== EMPTY) {
-      const size = this.#lists.sizeWith(entry - 1, first, end, value);
-      if (size === this.#lists.size(entry - 1)) return;
-      if (size === 0) {
-        this.#turn(page, EMPTY, entry);
-        return;
-      }
-      if (size <= LIST_BITS) {
-        const list = this.#takeList();
-        this.#lists.copyWith(entry - 1, list, first, end, value);
-        this.#turn(page, list + 1, entry);
-        return;
-      }
+    if (entry === EMPTY) {
+      if (!value) return;
+      words.fill(0);
+    } else {
+      if (this.#changeList(page, entry, first, end, value)) return;
+      this.#lists.load(entry - 1, wordBytes, 0);
     }
-    this.#unpack(entry);
-    fill(first, end);
+    scratchBits.set(first, end);
     this.#replace(page, entry);
   }
 
-  /** Puts the bits of a page that is not plain into `words`. */
-  #unpack(entry: number): void {
-    if (entry === EMPTY) words.fill(0);
-    else this.#lists.load(entry - 1, wordBytes, 0);
+  /** The same of a page that is a list. @returns false: it is too many for a list, and nothing was done */
+  #changeList(page: number, entry: number, first: number, end: number, value: boolean): boolean {
+    const size = this.#lists.sizeWith(entry - 1, first, end, value);
+    if (size > LIST_BITS) return false;
+    if (size === 0) this.#turn(page, EMPTY, entry);
+    else if (size !== this.#lists.size(entry - 1)) {
+      const list = this.#takeList();
+      this.#lists.copyWith(entry - 1, list, first, end, value);
+      this.#turn(page, list + 1, entry);
+    }
+    return true;
   }
 
   /** The page is what `words` says; it was not plain. */
   #replace(page: number, entry: number): void {
     const bits = pack(words);
-    if (bits === 0) {
-      if (entry !== EMPTY) this.#turn(page, EMPTY, entry);
-    } else if (bits > LIST_BITS) {
+    if (bits === 0) return; // as loaded: it was empty
+    if (bits > LIST_BITS) {
       const frame = this.#takeFrame();
       this.#frameWords.set(words, frame * PAGE_WORDS);
       this.#turn(page, -1 - frame, entry);
@@ -331,7 +302,7 @@ export class PagedBitmap {
     }
     const frame = this.#control[FRAMES_USED] ?? 0;
     // What is stored beyond the end of an array is lost without a word.
-    if (frame >= this.#inUse.length) throw new RangeError(`frame ${frame} of ${frame}`);
+    if (frame >= this.#inUse.length) throw new RangeError(`no frame of ${frame} is free`);
     this.#control[FRAMES_USED] = frame + 1;
     return frame;
   }
@@ -364,15 +335,4 @@ function pageOf(bit: number): number {
 /** Where the page that holds `bit` ends, or `to` if that is earlier. */
 function pageEnd(bit: number, to: number): number {
   return Math.min(to, bit - (bit & (PAGE_BITS - 1)) + PAGE_BITS);
-}
-
-/** Sets bits [from, to) of `words`. */
-function fill(from: number, to: number): void {
-  for (let bit = from; bit < to; ) {
-    const index = bit >>> 5;
-    const end = Math.min(to, index * 32 + 32);
-    const mask = (-1 >>> (32 - (end - bit))) << (bit & 31);
-    words[index] = (words[index] ?? 0) | mask;
-    bit = end;
-  }
 }
