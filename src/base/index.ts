@@ -15,6 +15,7 @@ export {
 export { KeyedMutex } from './keyed-mutex.ts';
 export { mapInOrder } from './map-in-order.ts';
 export { chain, isPromise, type MaybePromise } from './maybe-promise.ts';
+export { monotonicMs } from './monotonic.ts';
 export { ownAddresses } from './own-addresses.ts';
 export { PagedBitmap } from './paged-bitmap.ts';
 export { percentDecoded } from './percent-decoded.ts';

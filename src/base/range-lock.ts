@@ -16,9 +16,15 @@ export class RangeLock {
   /** In order of arrival. Short: as many as requests that wait for a disk. */
   readonly #tickets: Ticket[] = [];
 
-  /** Nothing runs: a caller may skip `run` altogether for work that settles at once. */
+  /** Nothing runs: a caller may skip `run` for work that settles at once, and tell of it by `joined` if it did not. */
   get idle(): boolean {
     return this.#tickets.length === 0;
+  }
+
+  /** Work on [start, end) that was begun while nothing ran, and waits: what comes later waits for it. */
+  joined<T>(start: number, end: number, work: Promise<T>): Promise<T> {
+    this.#register(start, end, work);
+    return work;
   }
 
   /** Runs `work` on [start, end) after everything asked for earlier that overlaps it. */

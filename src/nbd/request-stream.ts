@@ -228,7 +228,9 @@ export class RequestStream {
   }
 
   #execute(request: Request, buffer: Buffer): void {
-    const payload = buffer.subarray(0, request.payloadLength);
+    const length = request.payloadLength;
+    // Most payloads are as long as a buffer is; a view costs as much as the copy of a short one.
+    const payload = length === buffer.length ? buffer : buffer.subarray(0, length);
     this.#consumer.execute(request, payload, () => this.#buffers.give(buffer));
   }
 

@@ -1,5 +1,6 @@
 import { accessSync, close, constants, open as openFile } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { monotonicMs } from '../../base/index.ts';
 import type { BlockDevice, Clock } from '../../block/index.ts';
 import { BlockError } from '../../errors/index.ts';
 import type { VolumeData, VolumeLocator } from '../../repositories/index.ts';
@@ -13,7 +14,7 @@ export interface Warnings {
 }
 
 export interface LocalVolumeDataOptions {
-  /** Milliseconds, monotonic; performance.now unless given. */
+  /** Milliseconds, monotonic; monotonicMs unless given. */
   readonly clock?: Clock;
   readonly log: Warnings;
   /** The PATH in which to look for `fallocate`. */
@@ -30,7 +31,7 @@ export class LocalVolumeData implements VolumeData {
   #warned = false;
 
   constructor(options: LocalVolumeDataOptions) {
-    this.#clock = options.clock ?? (() => performance.now());
+    this.#clock = options.clock ?? monotonicMs;
     this.#log = options.log;
     this.#puncher = options.puncher ?? new HolePuncher();
     this.#canPunch = installed('fallocate', options.path ?? process.env['PATH'] ?? '');

@@ -4,6 +4,7 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { LocalVolumeData } from '../../adapters/local/index.ts';
+import { monotonicMs } from '../../base/index.ts';
 import { ReadCache, SharedCache } from '../../block/index.ts';
 import { Fault } from '../../errors/index.ts';
 import { type ChainTable, chainTable, ExportTable, stackBuilder } from '../../exports/index.ts';
@@ -74,7 +75,7 @@ class DataWorker {
     this.#sources = new VolumeSources({
       own: new LocalVolumeData({ log }),
       adapterOf,
-      parts: { log, clock: () => performance.now() },
+      parts: { log, clock: monotonicMs },
       ask: (repositoryId, question) => this.#asking.ask(repositoryId, question),
     });
     this.#readCache = new ReadCache({ capacityBytes: start.readCacheBytes });

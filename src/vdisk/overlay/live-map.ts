@@ -45,8 +45,9 @@ export class LiveMap {
   /** Whether noting ownership of these blocks needs no space that the map does not have yet. */
   isPrepared(from: number, to: number): boolean {
     const first = Math.floor(from / BLOCKS_PER_MAP_PAGE);
-    const end = Math.floor((to - 1) / BLOCKS_PER_MAP_PAGE) + 1;
-    return this.#state.reserved.nextClear(first, end) === end;
+    const last = Math.floor((to - 1) / BLOCKS_PER_MAP_PAGE);
+    const { reserved } = this.#state;
+    return first === last ? reserved.test(first) : reserved.nextClear(first, last + 1) > last;
   }
 
   /** The same for many ranges, with one write for each page of the map. */

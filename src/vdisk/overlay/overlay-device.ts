@@ -23,6 +23,7 @@ import {
   MAXIMUM_IO_BYTES,
   PLAIN,
   type ReadableBlockDevice,
+  type WriteBatch,
   type WriteOptions,
   type ZeroOptions,
 } from '../../block/index.ts';
@@ -168,16 +169,16 @@ class OverlayDevice implements BlockDevice {
     this.#countWrite(length);
     const from = Math.floor(offset / BLOCK_BYTES);
     const to = Math.floor((offset + length - 1) / BLOCK_BYTES) + 1;
+    const { batch } = options;
     let written: MaybePromise<void>;
     try {
-      written =
-        this.#ranges.idle && this.#state.owned.nextClear(from, to) === to
-          ? this.#data.write(source, offset, PLAIN)
-          : this.#ranges.run(from * BLOCK_BYTES, to * BLOCK_BYTES, () =>
-              this.#state.owned.nextClear(from, to) === to
-                ? this.#data.write(source, offset, PLAIN)
-                : this.#writer.write(source, offset, options.batch),
-            );
+      written = this.#ranges.idle
+        ? this.#writeNow(source, offset, from, to, batch)
+        : this.#ranges.run(from * BLOCK_BYTES, to * BLOCK_BYTES, () =>
+            this.#owns(from, to)
+              ? this.#data.write(source, offset, PLAIN)
+              : this.#writer.write(source, offset, batch),
+          );
     } catch (error) {
       throw this.#failed(error);
     }
@@ -228,6 +229,12 @@ class OverlayDevice implements BlockDevice {
     });
   }
 
+  /** Whether all of the blocks are the machine's own. */
+  #owns(from: number, to: number): boolean {
+    const { owned } = this.#state;
+    return to - from === 1 ? owned.test(from) : owned.nextClear(from, to) === to;
+  }
+
   #kindAt(block: number): BlockKind {
     if (this.#state.owned.test(block)) return 'owned';
     return this.#state.zeroed.test(Math.floor(block / BLOCKS_PER_UNIT)) ? 'zeroed' : 'parent';
@@ -256,6 +263,21 @@ class OverlayDevice implements BlockDevice {
       case 'parent':
         return this.#base.read(target, offset);
     }
+  }
+
+  /** A write that has nothing to wait for. */
+  #writeNow(
+    source: Buffer,
+    offset: number,
+    from: number,
+    to: number,
+    batch: WriteBatch | undefined,
+  ): MaybePromise<void> {
+    if (this.#owns(from, to)) return this.#data.write(source, offset, PLAIN);
+    const written = this.#writer.write(source, offset, batch);
+    return isPromise(written)
+      ? this.#ranges.joined(from * BLOCK_BYTES, to * BLOCK_BYTES, written)
+      : written;
   }
 
   #inOrder(offset: number, length: number, work: () => Promise<void>): MaybePromise<void> {

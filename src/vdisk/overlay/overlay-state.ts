@@ -207,7 +207,7 @@ export class OverlayState {
 
   /** Why the last write that needed space did not fit; undefined when there is room. */
   get full(): FullReason | undefined {
-    return FULL_REASONS[Atomics.load(this.words, WORD.full) - 1];
+    return named(FULL_REASONS, Atomics.load(this.words, WORD.full));
   }
 
   /** @returns whether it changed. */
@@ -274,7 +274,7 @@ export class OverlayState {
   }
 
   get flushFailure(): Errno | undefined {
-    return ERRNOS[Atomics.load(this.words, WORD.flushFailure) - 1];
+    return named(ERRNOS, Atomics.load(this.words, WORD.flushFailure));
   }
 
   set flushFailure(errno: Errno) {
@@ -335,6 +335,11 @@ export class OverlayState {
     const sleep = Atomics.waitAsync(this.words, WORD.reclaimEpoch, epoch);
     if (sleep.async) await sleep.value;
   }
+}
+
+/** The name with this number, the first being 1. An array that is asked for -1 looks for a property of that name: 0.3 µs. */
+function named<Name>(names: readonly Name[], number: number): Name | undefined {
+  return number === 0 ? undefined : names[number - 1];
 }
 
 function offsets(

@@ -197,9 +197,11 @@ export class OverlayWriter {
 
   #isOverQuota({ from, to }: FirstTouch): boolean {
     const state = this.#state;
+    const room = state.quotaBytes / BLOCK_BYTES - state.ownedBlocks - this.#first.blocks;
+    // Which of them are owned already is worth a look only where it matters.
+    if (to - from <= room) return false;
     const fresh = to - from - state.owned.count(from, to);
-    const wanted = (state.ownedBlocks + this.#first.blocks + fresh) * BLOCK_BYTES;
-    return fresh > 0 && wanted > state.quotaBytes;
+    return fresh > 0 && fresh > room;
   }
 
   #checkQuota(write: FirstTouch): void {
