@@ -28,7 +28,7 @@ import {
   PAGE_WORDS,
   pack,
 } from './bit-lists.ts';
-import { SharedBitmap } from './shared-bitmap.ts';
+import { ones, SharedBitmap } from './shared-bitmap.ts';
 
 const EMPTY = 0;
 
@@ -136,12 +136,15 @@ export class PagedBitmap {
     else this.#lists.load(entry - 1, target, first);
   }
 
-  /** @param bytes all of a page, which was empty */
-  loadPage(page: number, bytes: Uint8Array): void {
-    if (bytes.length !== PAGE_BYTES) throw new RangeError(`${bytes.length} bytes of a page`);
+  /**
+   * @param bits all words of a page, which was empty
+   * @returns how many of them are set
+   */
+  loadPage(page: number, bits: Int32Array): number {
+    if (bits.length !== PAGE_WORDS) throw new RangeError(`${bits.length} words of a page`);
     if (this.#entry(page) !== EMPTY) throw new RangeError(`page ${page} is not empty`);
-    wordBytes.set(bytes);
-    this.#replace(page, EMPTY);
+    const packed = this.#replace(page, EMPTY, bits);
+    return packed > LIST_BITS ? bits.reduce((total, word) => total + ones(word), 0) : packed;
   }
 
   #entry(page: number): number {
@@ -218,7 +221,7 @@ export class PagedBitmap {
       this.#lists.load(entry - 1, wordBytes, 0);
     }
     scratchBits.set(first, end);
-    this.#replace(page, entry);
+    this.#replace(page, entry, words);
   }
 
   /** The same of a page that is a list. @returns false: it is too many for a list, and nothing was done */
@@ -234,19 +237,22 @@ export class PagedBitmap {
     return true;
   }
 
-  /** The page is what `words` says; it was not plain. */
-  #replace(page: number, entry: number): void {
-    const bits = pack(words);
-    if (bits === 0) return; // as loaded: it was empty
-    if (bits > LIST_BITS) {
+  /**
+   * The page has these bits; it was not plain.
+   * @returns how many, as far as a list has room for them (bit-lists.ts)
+   */
+  #replace(page: number, entry: number, bits: Int32Array): number {
+    const packed = pack(bits);
+    if (packed > LIST_BITS) {
       const frame = this.#takeFrame();
-      this.#frameWords.set(words, frame * PAGE_WORDS);
+      this.#frameWords.set(bits, frame * PAGE_WORDS);
       this.#turn(page, -1 - frame, entry);
-    } else {
+    } else if (packed > 0) {
       const list = this.#takeList();
       this.#lists.store(list);
       this.#turn(page, list + 1, entry);
-    }
+    } // else it was loaded, and is as empty as it was
+    return packed;
   }
 
   #turn(page: number, entry: number, before: number): void {

@@ -79,7 +79,8 @@ function mask(from: number, to: number): number {
   return (-1 >>> (32 - (to - from))) << (from & 31);
 }
 
-function ones(word: number): number {
+/** Set bits of a word of 32. */
+export function ones(word: number): number {
   let n = word - ((word >>> 1) & 0x55555555);
   n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
   return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;

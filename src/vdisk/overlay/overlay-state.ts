@@ -181,11 +181,16 @@ export class OverlayState {
     target.set(this.#zeroedBytes.subarray(from, from + length - owned), owned);
   }
 
-  /** The page of the map, empty so far, is this. Before any worker has the state. */
-  loadMapPage(page: number, bytes: Uint8Array): void {
+  /**
+   * The page of the map, empty so far, is this. Before any worker has the state.
+   * @returns how many blocks it says are owned
+   */
+  loadMapPage(page: number, words: Int32Array): number {
     const { ownedPages } = this.geometry;
-    if (page < ownedPages) this.owned.loadPage(page, bytes);
-    else this.#zeroedBytes.set(bytes, (page - ownedPages) * MAP_PAGE_BYTES);
+    if (page < ownedPages) return this.owned.loadPage(page, words);
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    this.#zeroedBytes.set(bytes, (page - ownedPages) * MAP_PAGE_BYTES);
+    return 0;
   }
 
   get quotaBytes(): number {

@@ -65,8 +65,7 @@ export async function recoverOverlay(options: RecoverOptions): Promise<SharedArr
     await new TouchedSummary(state, map).store();
     await map.write(encodeBootRecord(bootId), BOOT_RECORD_OFFSET, PLAIN);
   }
-  clearBeyondEnd(state);
-  state.ownedBlocks = loader.ownedBlocks;
+  state.ownedBlocks = loader.ownedBlocks - clearBeyondEnd(state);
   await loadMark(state, map);
   // What was written and not flushed before is listed nowhere.
   state.ring.noteUnlisted();
@@ -87,8 +86,13 @@ async function loadMark(state: OverlayState, map: BlockDevice): Promise<void> {
   state.checkpointed = mark.sequence;
 }
 
-/** A map never has bits beyond the disk's end; one that has would count them as owned. */
-function clearBeyondEnd(state: OverlayState): void {
-  const { blocks, ownedPages } = state.geometry;
-  state.owned.clear(blocks, ownedPages * BLOCKS_PER_MAP_PAGE);
+/**
+ * A map never has bits beyond the disk's end; one that has would count them as owned.
+ * @returns how many there were
+ */
+function clearBeyondEnd({ owned, geometry }: OverlayState): number {
+  const end = geometry.ownedPages * BLOCKS_PER_MAP_PAGE;
+  const beyond = owned.count(geometry.blocks, end);
+  owned.clear(geometry.blocks, end);
+  return beyond;
 }

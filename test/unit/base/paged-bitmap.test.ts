@@ -101,7 +101,9 @@ describe('PagedBitmap', () => {
           const bytes = bytesOf(first, MODEL_PAGES);
           const second = paged(MODEL_PAGES);
           for (let page = 0; page < MODEL_PAGES; page += 1) {
-            second.loadPage(page, bytes.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES));
+            const words = new Int32Array(bytes.buffer, bytes.byteOffset + page * PAGE_BYTES, 1024);
+            const bits = first.count(page * PAGE_BITS, (page + 1) * PAGE_BITS);
+            expect(second.loadPage(page, words)).toBe(bits);
           }
           expect(bytesOf(second, MODEL_PAGES).equals(bytes)).toBe(true);
           const piece = Buffer.alloc(Math.abs(a - b));
@@ -155,9 +157,9 @@ describe('PagedBitmap', () => {
 
   test('takes all of a page, and only of an empty one', () => {
     const bitmap = paged(2);
-    expect(() => bitmap.loadPage(0, new Uint8Array(16))).toThrow('16 bytes of a page');
+    expect(() => bitmap.loadPage(0, new Int32Array(16))).toThrow('16 words of a page');
     bitmap.set(PAGE_BITS, PAGE_BITS + 1000);
-    expect(() => bitmap.loadPage(1, new Uint8Array(PAGE_BYTES))).toThrow('page 1 is not empty');
+    expect(() => bitmap.loadPage(1, new Int32Array(PAGE_BYTES / 4))).toThrow('page 1 is not empty');
     expect([bitmap.count(0, PAGE_BITS), bitmap.count(PAGE_BITS, 2 * PAGE_BITS)]).toEqual([0, 1000]);
   });
 
