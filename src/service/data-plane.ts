@@ -32,6 +32,7 @@ import { FENCE_ASK_MS, FENCE_TELL_MS } from './limits.ts';
 import { MachineSessions, machineExport, type SessionTicket } from './machine-sessions.ts';
 import type { Generation, OverlayBook } from './overlay-book.ts';
 import { OverlayFigures } from './overlay-figures.ts';
+import type { RecoveryThreads } from './recovery/index.ts';
 import type { AttachedRepositories } from './storage/attached-repositories.ts';
 import type { TrafficBook } from './storage/traffic-book.ts';
 import type { VolumeExports } from './storage/volume-exports.ts';
@@ -42,6 +43,8 @@ import { type DiskResolver, isDiskExport, openNbdDisk } from './xen/index.ts';
 export interface ServiceDataPlaneOptions {
   readonly catalog: Catalog;
   readonly overlays: OverlayBook;
+  /** Where the book has the maps of many overlays opened; absent: in this thread. */
+  readonly recovery?: RecoveryThreads;
   readonly layers: LayerShelf;
   readonly readCacheBytesMax: number;
   readonly maintenanceLeaseMs: number;

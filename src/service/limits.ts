@@ -1,5 +1,9 @@
 /** Write caches that are opened at the same time when the service starts. */
-export const OVERLAYS_OPENED_AT_ONCE = 8;
+export const OVERLAYS_OPENED_AT_ONCE = 16;
+/** Write caches that are worth threads of their own to open them: a thread takes as long to start as 20 caches take to open. */
+export const OVERLAYS_WORTH_THREADS = 64;
+/** Threads that open write caches, at most; as many as there are processors. */
+export const RECOVERY_THREADS_MAX = 8;
 
 /** Memory for the indices of chains that are kept, though nobody has them open: 7 MiB for 100 GiB. */
 export const CHAIN_INDEX_BYTES = 256 * 1024 * 1024;

@@ -2,12 +2,15 @@
 import { forEachOf } from '../base/index.ts';
 import type { Catalog } from '../control/index.ts';
 import { listOwners } from './disk-owner.ts';
-import { OVERLAYS_OPENED_AT_ONCE } from './limits.ts';
+import { OVERLAYS_OPENED_AT_ONCE, OVERLAYS_WORTH_THREADS } from './limits.ts';
 import type { OverlayBook } from './overlay-book.ts';
+import type { RecoveryThreads } from './recovery/index.ts';
 
 export interface OverlayFiguresOptions {
   readonly catalog: Catalog;
   readonly overlays: Pick<OverlayBook, 'facts' | 'load' | 'settle'>;
+  /** Where the book has maps opened; absent: in this thread. */
+  readonly recovery?: Pick<RecoveryThreads, 'during'>;
   /** Something of one owner failed; the others are not concerned. */
   readonly troubled: (subject: string, what: string, error: unknown) => void;
 }
@@ -43,12 +46,21 @@ export class OverlayFigures {
   }
 
   async #load(repositoryId: string | undefined): Promise<void> {
-    const { catalog, overlays, troubled } = this.#options;
-    await forEachOf(listOwners(catalog), OVERLAYS_OPENED_AT_ONCE, async ({ name, ...owner }) => {
+    const { catalog, overlays, recovery } = this.#options;
+    const owners = listOwners(catalog).filter(({ ownerId }) => {
+      const there = overlays.facts(ownerId);
+      return there && (repositoryId === undefined || there.repositoryId === repositoryId);
+    });
+    const load = (): Promise<void> => this.#loadAll(owners);
+    // Those in other repositories are opened by this thread anyway.
+    const many = repositoryId === undefined && owners.length >= OVERLAYS_WORTH_THREADS;
+    await (many && recovery ? recovery.during(load) : load());
+  }
+
+  async #loadAll(owners: ReturnType<typeof listOwners>): Promise<void> {
+    const { overlays, troubled } = this.#options;
+    await forEachOf(owners, OVERLAYS_OPENED_AT_ONCE, async ({ name, ...owner }) => {
       if (this.#isEnding) return;
-      if (repositoryId !== undefined) {
-        if (overlays.facts(owner.ownerId)?.repositoryId !== repositoryId) return;
-      }
       try {
         await overlays.load(owner);
       } catch (error) {

@@ -22,6 +22,7 @@ import {
   type StoredOverlay,
   settleVolumes,
 } from './overlay-volumes.ts';
+import type { RecoverMap } from './recovery/index.ts';
 import type { Repository } from './repository.ts';
 
 export interface OverlayStorageParts {
@@ -35,6 +36,8 @@ export interface OverlayStorageParts {
   readonly unrestored?: ReadonlyMap<string, unknown>;
   /** Those in other repositories; absent: there are none. */
   readonly elsewhere?: OverlayPlaces;
+  /** Opens maps; in this thread unless given. */
+  readonly recover?: RecoverMap;
   /** What went wrong with one, and keeps nobody from anything. */
   readonly troubled?: (key: string, what: string, error: unknown) => void;
 }
@@ -84,14 +87,14 @@ export class OverlayStorage {
 
   /** @throws Fault NOT_FOUND, UNAVAILABLE; BlockError */
   async open(overlay: StoredOverlay, quotaBytes: number | undefined): Promise<Entry> {
-    const { repository, layers, unrestored } = this.#parts;
+    const { repository, layers, unrestored, recover } = this.#parts;
     refuseUnrestored(unrestored, overlay.dataVolume);
     // Before anything of it is read: what is there then is of this attachment, or fails.
     const attachment = this.attachment(overlay.repositoryId);
     const readsFrom = layers.resolve(overlay.layerId);
     const size = layers.sizeOf(readsFrom);
     const opening = this.#opening(size, quotaBytes);
-    const opened = await openOverlayVolumes(repository, overlay, opening);
+    const opened = await openOverlayVolumes(repository, overlay, opening, recover);
     return entryOf(overlay, { ...opened, size, readsFrom, attachment });
   }
 

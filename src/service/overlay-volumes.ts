@@ -19,10 +19,10 @@ import {
   BLOCK_BYTES,
   formatOverlay,
   overlayMapBytes,
-  type RecoverOptions,
   recoverOverlay,
   settleOverlay,
 } from '../vdisk/index.ts';
+import { type Opening, type RecoverMap, recoverMap } from './recovery/index.ts';
 import type { Repository } from './repository.ts';
 
 /** A generation, as its volumes name it. */
@@ -92,8 +92,6 @@ export interface OpenedOverlay {
   readonly state: SharedArrayBuffer;
 }
 
-type Opening = Omit<RecoverOptions, 'map'>;
-
 /**
  * A fresh overlay, in which every block is the parent's. Nothing of it is left when it fails, or goes when its
  * repository is attached next.
@@ -157,19 +155,22 @@ function refuseUnits(size: number, { minimumIo }: Geometry): void {
   });
 }
 
-/** One that is there. @throws Fault NOT_FOUND, UNAVAILABLE; BlockError */
+/**
+ * One that is there.
+ * @param recover opens the map, in this thread or in another
+ * @throws Fault NOT_FOUND, UNAVAILABLE; BlockError
+ */
 export async function openOverlayVolumes(
   { volumes, data: volumeData }: Repository,
   { dataVolume, mapVolume }: StoredOverlay,
   opening: Opening,
+  recover: RecoverMap = recoverMap,
 ): Promise<OpenedOverlay> {
   const [data, map] = await Promise.all([
     volumes.showVolume(dataVolume),
     volumes.showVolume(mapVolume),
   ]);
-  const state = await withDevice(volumeData, map.locator, (device) =>
-    recoverOverlay({ map: device, ...opening }),
-  );
+  const state = await recover(volumeData, map.locator, opening);
   return { data: data.locator, map: map.locator, state };
 }
 

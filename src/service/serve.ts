@@ -14,9 +14,7 @@ import {
   type Control,
   closeControl,
   createControl,
-  layerVolumes,
   openCatalog,
-  overlayOwners,
   recordEvent,
   recoverControl,
 } from '../control/index.ts';
@@ -35,9 +33,9 @@ import { LayerStore, sweepLayers } from './layer-store.ts';
 import { FENCE_MS } from './limits.ts';
 import { closeHttp, listenHttp } from './listen-http.ts';
 import { createLog, type Log } from './log.ts';
+import { openOverlays } from './open-overlays.ts';
 import { openRepositories, replicationParts } from './open-repositories.ts';
-import { OverlayBook } from './overlay-book.ts';
-import { OverlayPlaces } from './overlay-places.ts';
+import type { OverlayBook } from './overlay-book.ts';
 import { ServiceImagePreparer } from './prepare/index.ts';
 import { inTermsOfSettings, pxeConfig } from './pxe-config.ts';
 import type { ReplicationThread } from './replication/index.ts';
@@ -254,16 +252,18 @@ function announce(
   });
 }
 
+interface DataPathParts {
+  readonly folder: DataFolder;
+  readonly catalog: Catalog;
+  readonly repository: LayerRepositories;
+  readonly bootId: string;
+  readonly log: Log;
+  readonly fail: (error: Error) => void;
+}
+
 async function startDataPath(
   config: Config,
-  parts: {
-    readonly folder: DataFolder;
-    readonly catalog: Catalog;
-    readonly repository: LayerRepositories;
-    readonly bootId: string;
-    readonly log: Log;
-    readonly fail: (error: Error) => void;
-  },
+  parts: DataPathParts,
   closers: Closers,
 ): Promise<{
   readonly dataPlane: ServiceDataPlane;
@@ -284,12 +284,9 @@ async function startDataPath(
   );
   const troubled = (subject: string, what: string, err: unknown): void =>
     parts.log.error({ err, subject }, what);
-  const overlays = await OverlayBook.open({
-    ...{ repository, bootId, workers, layers, troubled, unrestored: journals.unrestored },
-    elsewhere: new OverlayPlaces({ catalog, repository, newId: randomUUID }),
-    owners: overlayOwners(catalog),
-    sealed: layerVolumes(catalog),
-  });
+  const { unrestored } = journals;
+  const own = { catalog, repository, bootId, workers, layers, unrestored, troubled };
+  const { overlays, recovery } = await openOverlays(config.log.level, own);
   const opened = openRepositories({ ...parts, layers, clock: systemClock, workers });
   const { storage, replicator, barrier } = opened;
   const { exports, repositories, traffic } = storage;
@@ -301,6 +298,7 @@ async function startDataPath(
     bootReads,
     catalog,
     overlays,
+    recovery,
     layers,
     storage: { exports, repositories, traffic, barrier },
     readCacheBytesMax: config.cache.read,

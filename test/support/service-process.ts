@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const PROGRAM = fileURLToPath(new URL('../../bin/rootcast', import.meta.url));
+/** What users start. */
+export const PROGRAM = fileURLToPath(new URL('../../bin/rootcast', import.meta.url));
 
 export interface ServiceOptions {
   /** Kept from an earlier service; default: a fresh one, removed by `remove`. */
