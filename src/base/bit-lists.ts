@@ -1,7 +1,8 @@
 /**
- * Pages of a bitmap that have few bits set, each as a sorted list of them (paged-bitmap.ts).
+ * Pages of a bitmap that have little to say, each as a sorted list of bits (paged-bitmap.ts): of those that are set, or of those
+ * that differ from the one before them.
  *
- *     0     128 × 2 bytes: how many bits are set up to the end of each group of 256
+ *     0     128 × 2 bytes: how many bits are listed up to the end of each group of 256
  *     256   768 × 1 byte: the lower eight bits of each, in order
  *
  * What is found in a list that is written anew meanwhile is wrong, and never out of bounds: whoever reads without the lock
@@ -28,6 +29,16 @@ const packed = new Uint8Array(LIST_BYTES);
 const packedCounts = new Uint16Array(packed.buffer, 0, GROUPS);
 /** The values of `packed`, and of a group more that it has no room for. */
 const values = new Uint8Array(LIST_BITS + GROUP_BITS + 1);
+
+/** Makes `changes` the bits of a page that differ from the one before them; the first one if it is set. */
+export function changesOf(words: Int32Array, changes: Int32Array): void {
+  let carry = 0;
+  for (let index = 0; index < PAGE_WORDS; index += 1) {
+    const word = words[index] ?? 0;
+    changes[index] = word ^ ((word << 1) | carry);
+    carry = word >>> 31;
+  }
+}
 
 /**
  * Puts a list together.
@@ -63,7 +74,7 @@ export class BitLists {
     this.#counts = new Uint16Array(buffer, byteOffset, lists * COUNTS_OF_LIST);
   }
 
-  /** How many bits below this one (0 … PAGE_BITS) are set. */
+  /** How many bits below this one (0 … PAGE_BITS) are listed. */
   below(list: number, bit: number): number {
     if (bit >= PAGE_BITS) return this.#end(list, GROUPS - 1);
     const group = bit >>> 8;
@@ -77,21 +88,22 @@ export class BitLists {
     return from;
   }
 
-  /** The first set bit in [from, to), or `to`. */
-  nextSet(list: number, from: number, to: number): number {
+  /** The first listed bit in [from, to), or `to`. */
+  next(list: number, from: number, to: number): number {
     const at = this.below(list, from);
     for (let group = from >>> 8; group * GROUP_BITS < to; group += 1) {
       if (at >= this.#end(list, group)) continue;
-      return Math.min(to, group * GROUP_BITS + this.#value(list, at));
+      // Of a list that is written anew meanwhile the value may be anything: whoever goes on from it must get on.
+      return Math.max(from, Math.min(to, group * GROUP_BITS + this.#value(list, at)));
     }
     return to;
   }
 
-  /** The first clear bit in [from, to), or `to`. */
-  nextClear(list: number, from: number, to: number): number {
+  /** The first bit in [from, to) that is not listed, or `to`. */
+  nextUnlisted(list: number, from: number, to: number): number {
     const at = this.below(list, from);
     const isFull = (end: number): boolean => this.below(list, end) - at === end - from;
-    // Bits up to `full` are set; from there it is looked twice as far each time, then between the last two looks.
+    // Bits up to `full` are listed; from there it is looked twice as far each time, then between the last two looks.
     let full = from;
     let end = from + 1;
     for (; end < to && isFull(end); end = from + 2 * (end - from)) full = end;
@@ -109,35 +121,44 @@ export class BitLists {
 
   // What follows is done under the lock, where nothing is read while it changes.
 
-  /** Bits of the list. */
+  /** Bits that are listed. */
   size(list: number): number {
     return this.#counts[list * COUNTS_OF_LIST + GROUPS - 1] ?? 0;
   }
 
-  /** How many bits the list has with all or none of [from, to) set. */
-  sizeWith(list: number, from: number, to: number, value: boolean): number {
-    const rest = this.size(list) - (this.below(list, to) - this.below(list, from));
-    return value ? rest + to - from : rest;
+  /** How many of [from, to) are listed. */
+  count(list: number, from: number, to: number): number {
+    return this.below(list, to) - this.below(list, from);
   }
 
-  /** Makes `target` what `source` is with all or none of [from, to) set: sizeWith, at most LIST_BITS. */
-  copyWith(source: number, target: number, from: number, to: number, value: boolean): void {
+  /**
+   * Makes `target` what `source` is with other bits of [from, to) listed.
+   * @param instead in order; with the others at most LIST_BITS
+   */
+  copyWith(
+    source: number,
+    target: number,
+    from: number,
+    to: number,
+    instead: readonly number[],
+  ): void {
     const [head, tail] = [this.below(source, from), this.below(source, to)];
-    const added = value ? to - from : 0;
+    const added = instead.length;
     const more = added - (tail - head);
     const bytes = this.#bytes;
     const [first, copy] = [source * LIST_BYTES + VALUES_AT, target * LIST_BYTES + VALUES_AT];
     bytes.copyWithin(copy, first, first + head);
     for (let index = 0; index < added; index += 1)
-      bytes[copy + head + index] = (from + index) & 255;
+      bytes[copy + head + index] = (instead[index] ?? 0) & 255;
     bytes.copyWithin(copy + head + added, first + tail, first + this.size(source));
     const counts = this.#counts;
+    let inside = 0;
     for (let group = 0; group < GROUPS; group += 1) {
       const end = (group + 1) * GROUP_BITS;
       const before = counts[source * COUNTS_OF_LIST + group] ?? 0;
-      const inside = value ? head + end - from : head;
+      while (inside < added && (instead[inside] ?? 0) < end) inside += 1;
       counts[target * COUNTS_OF_LIST + group] =
-        end <= from ? before : end >= to ? before + more : inside;
+        end <= from ? before : end >= to ? before + more : head + inside;
     }
   }
 
@@ -147,7 +168,7 @@ export class BitLists {
   }
 
   /**
-   * The bits of a page from byte `first` on, as they are in a bitmap.
+   * The listed bits from byte `first` on, as they are in a bitmap.
    * @param target becomes them
    */
   load(list: number, target: Uint8Array, first: number): void {

@@ -1,5 +1,6 @@
 /** Small named helpers, one concept each. Imports nothing of ours. */
 export { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
+export { fillBits } from './fill-bits.ts';
 export { forEachOf } from './for-each-of.ts';
 export { Gather } from './gather.ts';
 export { GroupCommit } from './group-commit.ts';

@@ -1,8 +1,9 @@
 /**
- * A SharedBitmap for a few bits of very many: memory is used for what is set, not for where it is. A page of 32,768 bits is
+ * A SharedBitmap for a few bits, or a few runs of bits, of very many: memory is used for what is set, not for where it is. A page
+ * of 32,768 bits is
  *
  *     empty    nothing
- *     listed   up to 768 bits, 1 KiB (bit-lists.ts)
+ *     listed   up to 768 bits, or 384 runs of them, 1 KiB (bit-lists.ts, list-forms.ts)
  *     plain    4 KiB, one bit each; once a page is, it stays so
  *
  * A directory says which, and where in a pool of frames of 4 KiB: a frame is a plain page, or four lists. Changes are made
@@ -12,7 +13,7 @@
  *
  *     0    changes of the directory | frames ever used | first free frame + 1 | frame that lately had room for a list |
  *          frames that have
- *     64   directory, 4 bytes a page: 0 empty; list + 1; −1 − frame of a plain page
+ *     64   directory, 4 bytes a page: 0 empty; 1 + 2 × list of bits; 2 + 2 × list of runs; −1 − frame of a plain page
  *     …    1 byte a frame: which of its four lists are in use
  *     …    frames, from a page of memory on, as many as there are pages, and one more: every page that is not plain has at most
  *          a frame to itself, and the one that is being changed has two lists
@@ -21,6 +22,7 @@
  */
 import {
   BitLists,
+  changesOf,
   LIST_BITS,
   LIST_BYTES,
   PAGE_BITS,
@@ -28,6 +30,7 @@ import {
   PAGE_WORDS,
   pack,
 } from './bit-lists.ts';
+import { type ListForm, Runs, SetBits } from './list-forms.ts';
 import { ones, SharedBitmap } from './shared-bitmap.ts';
 
 const EMPTY = 0;
@@ -47,6 +50,7 @@ const scratch = new SharedArrayBuffer(PAGE_BYTES);
 const scratchBits = new SharedBitmap(scratch, 0, PAGE_BITS);
 const words = new Int32Array(scratch);
 const wordBytes = new Uint8Array(scratch);
+const begins = new Int32Array(PAGE_WORDS);
 
 export class PagedBitmap {
   readonly #control: Int32Array;
@@ -54,6 +58,8 @@ export class PagedBitmap {
   /** Of each frame, a bit for each of its lists that is in use. */
   readonly #inUse: Uint8Array;
   readonly #lists: BitLists;
+  readonly #bits: ListForm;
+  readonly #runs: ListForm;
   /** All frames as bits; as words: the first word of a frame that is free is the next such frame + 1. */
   readonly #plain: SharedBitmap;
   readonly #frameWords: Int32Array;
@@ -68,6 +74,8 @@ export class PagedBitmap {
     this.#inUse = new Uint8Array(buffer, at + pages * 4, frames);
     const pool = byteOffset + poolOffset(pages);
     this.#lists = new BitLists(buffer, pool, frames * LISTS_OF_FRAME);
+    this.#bits = new SetBits(this.#lists);
+    this.#runs = new Runs(this.#lists);
     this.#plain = new SharedBitmap(buffer, pool, frames * PAGE_BITS);
     this.#frameWords = new Int32Array(buffer, pool, frames * PAGE_WORDS);
     this.#frameBytes = new Uint8Array(buffer, pool, frames * PAGE_BYTES);
@@ -133,7 +141,7 @@ export class PagedBitmap {
       const at = (-1 - entry) * PAGE_BYTES + first;
       target.set(this.#frameBytes.subarray(at, at + target.length));
     } else if (entry === EMPTY) target.fill(0);
-    else this.#lists.load(entry - 1, target, first);
+    else this.#formOf(entry).load(listOf(entry), target, first);
   }
 
   /**
@@ -145,6 +153,10 @@ export class PagedBitmap {
     if (this.#entry(page) !== EMPTY) throw new RangeError(`page ${page} is not empty`);
     const packed = this.#replace(page, EMPTY, bits);
     return packed > LIST_BITS ? bits.reduce((total, word) => total + ones(word), 0) : packed;
+  }
+
+  #formOf(entry: number): ListForm {
+    return isOfRuns(entry) ? this.#runs : this.#bits;
   }
 
   #entry(page: number): number {
@@ -168,7 +180,7 @@ export class PagedBitmap {
   #nextOfPage(from: number, to: number, value: boolean): number {
     const page = pageOf(from);
     const base = page * PAGE_BITS;
-    const [plain, lists] = [this.#plain, this.#lists];
+    const plain = this.#plain;
     for (;;) {
       const changes = Atomics.load(this.#control, CHANGES);
       const entry = this.#entry(page);
@@ -178,8 +190,7 @@ export class PagedBitmap {
         const [first, end] = [from + shift, to + shift];
         return (value ? plain.nextSet(first, end) : plain.nextClear(first, end)) - shift;
       }
-      const [list, first, end] = [entry - 1, from - base, to - base];
-      const found = value ? lists.nextSet(list, first, end) : lists.nextClear(list, first, end);
+      const found = this.#formOf(entry).next(listOf(entry), from - base, to - base, value);
       if (this.#isUnchanged(changes)) return base + found;
     }
   }
@@ -195,8 +206,7 @@ export class PagedBitmap {
         const shift = shiftOf(entry, page);
         return this.#plain.count(from + shift, to + shift);
       }
-      const found =
-        this.#lists.below(entry - 1, to - base) - this.#lists.below(entry - 1, from - base);
+      const found = this.#formOf(entry).count(listOf(entry), from - base, to - base);
       if (this.#isUnchanged(changes)) return found;
     }
   }
@@ -218,21 +228,29 @@ export class PagedBitmap {
       words.fill(0);
     } else {
       if (this.#changeList(page, entry, first, end, value)) return;
-      this.#lists.load(entry - 1, wordBytes, 0);
+      this.#formOf(entry).load(listOf(entry), wordBytes, 0);
     }
-    scratchBits.set(first, end);
+    if (value) scratchBits.set(first, end);
+    else scratchBits.clear(first, end);
     this.#replace(page, entry, words);
   }
 
-  /** The same of a page that is a list. @returns false: it is too many for a list, and nothing was done */
-  #changeList(page: number, entry: number, first: number, end: number, value: boolean): boolean {
-    const size = this.#lists.sizeWith(entry - 1, first, end, value);
+  /** The same of a page that is a list. @returns false: it is too much for such a list, and nothing was done */
+  #changeList(page: number, entry: number, from: number, to: number, value: boolean): boolean {
+    const list = listOf(entry);
+    const form = this.#formOf(entry);
+    const edit = form.edit(list, from, to, value);
+    if (edit === undefined) return false;
+    const lists = this.#lists;
+    const before = lists.size(list);
+    const size = before - lists.count(list, edit.from, edit.to) + edit.instead.length;
     if (size > LIST_BITS) return false;
+    if (size === before && form.next(list, from, to, !value) === to) return true; // it is so already
     if (size === 0) this.#turn(page, EMPTY, entry);
-    else if (size !== this.#lists.size(entry - 1)) {
-      const list = this.#takeList();
-      this.#lists.copyWith(entry - 1, list, first, end, value);
-      this.#turn(page, list + 1, entry);
+    else {
+      const copy = this.#takeList();
+      lists.copyWith(list, copy, edit.from, edit.to, edit.instead);
+      this.#turn(page, entryOf(copy, isOfRuns(entry)), entry);
     }
     return true;
   }
@@ -243,16 +261,26 @@ export class PagedBitmap {
    */
   #replace(page: number, entry: number, bits: Int32Array): number {
     const packed = pack(bits);
-    if (packed > LIST_BITS) {
+    if (packed <= LIST_BITS) {
+      // Else it was loaded, and is as empty as it was.
+      if (packed > 0) this.#turn(page, this.#storeList(false), entry);
+      return packed;
+    }
+    changesOf(bits, begins);
+    if (pack(begins) <= LIST_BITS) this.#turn(page, this.#storeList(true), entry);
+    else {
       const frame = this.#takeFrame();
       this.#frameWords.set(bits, frame * PAGE_WORDS);
       this.#turn(page, -1 - frame, entry);
-    } else if (packed > 0) {
-      const list = this.#takeList();
-      this.#lists.store(list);
-      this.#turn(page, list + 1, entry);
-    } // else it was loaded, and is as empty as it was
+    }
     return packed;
+  }
+
+  /** @returns the entry of a list of what was packed */
+  #storeList(runs: boolean): number {
+    const list = this.#takeList();
+    this.#lists.store(list);
+    return entryOf(list, runs);
   }
 
   #turn(page: number, entry: number, before: number): void {
@@ -261,7 +289,7 @@ export class PagedBitmap {
     // On ARM a plain store may be seen before an addition that stands in front of it, but not before a load: the counter
     // must have gone up for everybody when the old list's memory becomes something else.
     Atomics.load(this.#control, CHANGES);
-    if (before !== EMPTY) this.#giveList(before - 1);
+    if (before !== EMPTY) this.#giveList(listOf(before));
   }
 
   #takeList(): number {
@@ -322,6 +350,18 @@ export class PagedBitmap {
 /** Whether some of a frame's lists are in use and some are free. */
 function hasRoom(inUse: number): boolean {
   return inUse !== 0 && inUse !== ALL_LISTS;
+}
+
+function entryOf(list: number, runs: boolean): number {
+  return 1 + list * 2 + Number(runs);
+}
+
+function listOf(entry: number): number {
+  return (entry - 1) >> 1;
+}
+
+function isOfRuns(entry: number): boolean {
+  return (entry & 1) === 0;
 }
 
 /** Where the frames begin, in bytes. */

@@ -4,7 +4,13 @@
  * that a restarted process finds. Before the first change of a page, the summary says that there is
  * something to be found (touched-summary.ts). Every method is called under the state mutex.
  */
-import { chain, isPromise, type MaybePromise, type PagedBitmap } from '../../base/index.ts';
+import {
+  chain,
+  fillBits,
+  isPromise,
+  type MaybePromise,
+  type PagedBitmap,
+} from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
 import { BLOCKS_PER_MAP_PAGE, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
@@ -200,20 +206,4 @@ function lastSetEnd(bitmap: PagedBitmap, from: number, to: number): number {
     else end = middle;
   }
   return last + 1;
-}
-
-/** Sets or clears bits [from, to), the lowest bit of the first byte being bit 0. */
-function fillBits(bytes: Uint8Array, from: number, to: number, value: boolean): void {
-  for (let bit = from; bit < to; ) {
-    const index = bit >>> 3;
-    if ((bit & 7) === 0 && to - bit >= 8) {
-      const whole = (to - bit) >>> 3;
-      bytes.fill(value ? 0xff : 0, index, index + whole);
-      bit += whole * 8;
-    } else {
-      const mask = 1 << (bit & 7);
-      bytes[index] = value ? (bytes[index] ?? 0) | mask : (bytes[index] ?? 0) & ~mask;
-      bit += 1;
-    }
-  }
 }

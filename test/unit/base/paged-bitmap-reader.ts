@@ -17,10 +17,26 @@ export const anchorOf = (page: number, group: number): number =>
 export const guestOf = (page: number, n: number): number =>
   page * PAGE_BITS + ((n * 129 + page * 257) % (PAGE_BITS / 2)) * 2 + 1;
 
-/** Pages whose guests come and go; those after them get more and more until they are plain; the last one has no anchors. */
+/**
+ * Pages whose guests come and go; those after them get more and more until they are plain; then one has no anchors, and the last
+ * one has walls, runs of bits that are always set, and one run that comes and goes between or at the end of them.
+ */
 export const STEADY = 6;
-export const PAGES = 16;
-export const BARE = PAGES - 1;
+export const PAGES = 17;
+export const BARE = PAGES - 2;
+const WALLED = PAGES - 1;
+const WALL = 64;
+
+export const wallOf = (group: number): [from: number, to: number] => {
+  const from = WALLED * PAGE_BITS + group * 256;
+  return [from, from + WALL];
+};
+
+/** Never the 16 bits behind a wall, but for those that are the wall's next ones. */
+export const besideWalls = (n: number): [from: number, to: number] => {
+  const [from, end] = wallOf((n * 37) % 128);
+  return n % 3 === 0 ? [end, end + 3] : [from + 80 + (n % 90), from + 80 + (n % 90) + 1 + (n % 70)];
+};
 
 /** Guests of a page when nothing is changed; while it is, one more. */
 export const STAY = 4;
@@ -45,11 +61,27 @@ function read({ shared, stop }: ReadingTask): { reads: number; wrong: string[] }
     const bits = bitmap.count(page * PAGE_BITS, (page + 1) * PAGE_BITS);
     const most = page < STEADY ? 128 + STAY + 1 : PAGE_BITS / 2 + 128;
     if (bits < 128 || bits > most) wrong.push(`page ${page} has ${bits} bits`);
-    const bare = bitmap.count(BARE * PAGE_BITS, PAGES * PAGE_BITS);
+    const bare = bitmap.count(BARE * PAGE_BITS, WALLED * PAGE_BITS);
     if (bare > 1) wrong.push(`the page that has one bit or none has ${bare}`);
     if (bitmap.test(BARE * PAGE_BITS + 2 * (reads % 9_000))) wrong.push('an even bit of it is set');
+    wrong.push(...readWalls(bitmap, reads));
   }
   return { reads, wrong };
+}
+
+function readWalls(bitmap: PagedBitmap, reads: number): string[] {
+  const [from, to] = wallOf((reads * 11) % 128);
+  const wrong: string[] = [];
+  const inside = from + (reads % WALL);
+  if (!bitmap.test(inside)) wrong.push(`bit ${inside} of a wall is clear`);
+  if (bitmap.test(to + 3 + (reads % 12))) wrong.push(`a bit behind the wall at ${from} is set`);
+  const end = bitmap.nextClear(inside, from + 256);
+  if (end !== to && end !== to + 3) wrong.push(`the wall at ${from} ends at ${end}`);
+  const next = bitmap.nextSet(to + 3, to + 16);
+  if (next !== to + 16) wrong.push(`there is a bit at ${next}`);
+  const bits = bitmap.count(WALLED * PAGE_BITS, PAGES * PAGE_BITS);
+  if (bits < 128 * WALL || bits > 128 * WALL + 70) wrong.push(`the walls have ${bits} bits`);
+  return wrong;
 }
 
 if (parentPort !== null) parentPort.postMessage(read(workerData as ReadingTask));

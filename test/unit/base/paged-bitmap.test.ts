@@ -7,12 +7,14 @@ import { SEED } from '../../support/seed.ts';
 import {
   anchorOf,
   BARE,
+  besideWalls,
   guestOf,
   PAGE_BITS,
   PAGES,
   type ReadingTask,
   STAY,
   STEADY,
+  wallOf,
 } from './paged-bitmap-reader.ts';
 
 const PAGE_BYTES = PAGE_BITS / 8;
@@ -35,20 +37,54 @@ function bytesOf(bitmap: PagedBitmap, pages: number): Buffer {
   return bytes;
 }
 
-type Step = readonly [change: 'set' | 'clear', from: number, to: number];
+function bytesOfModel(model: SharedBitmap): Buffer {
+  const bytes = Buffer.alloc(model.length / 8);
+  for (let bit = 0; bit < model.length; bit += 1) {
+    const byte = bit >>> 3;
+    if (model.test(bit)) bytes[byte] = (bytes[byte] ?? 0) | (1 << (bit & 7));
+  }
+  return bytes;
+}
 
-/** Single bits, runs, and runs so long that they fill a list; often at the same places. */
-const step: fc.Arbitrary<Step> = fc
+type Change = 'set' | 'clear';
+type Step = readonly [change: Change, from: number, to: number];
+
+const change = fc.constantFrom<Change[]>('set', 'set', 'clear');
+const place = fc.oneof(
+  fc.nat(BITS - 1),
+  fc.nat(40),
+  fc.nat(40).map((n) => PAGE_BITS - 20 + n),
+);
+
+/** Single bits, runs, and runs so long that no list of bits has room for them; often at the same places. */
+const single: fc.Arbitrary<Step[]> = fc
   .tuple(
-    fc.constantFrom('set', 'set', 'clear'),
-    fc.oneof(
-      fc.nat(BITS - 1),
-      fc.nat(40),
-      fc.nat(40).map((n) => PAGE_BITS - 20 + n),
-    ),
+    change,
+    place,
     fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 2_000 })),
   )
-  .map(([change, from, length]) => [change, from, Math.min(BITS, from + length)]);
+  .map(([how, from, length]) => [[how, from, Math.min(BITS, from + length)]]);
+
+/** Many runs: up to and beyond what a list of bits, and one of runs, has room for. */
+const comb: fc.Arbitrary<Step[]> = fc
+  .record({
+    how: change,
+    from: place,
+    length: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 70 })),
+    gap: fc.integer({ min: 1, max: 90 }),
+    count: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 370, max: 800 })),
+  })
+  .map(({ how, from, length, gap, count }) =>
+    Array.from({ length: count }, (_, n): Step => {
+      const at = from + n * (length + gap);
+      return [how, Math.min(BITS, at), Math.min(BITS, at + length)];
+    }),
+  );
+
+const steps = (most: number): fc.Arbitrary<Step[][]> =>
+  fc.array(fc.oneof({ weight: 5, arbitrary: single }, { weight: 1, arbitrary: comb }), {
+    maxLength: most,
+  });
 
 describe('PagedBitmap', () => {
   test('does what a bitmap does, whatever its pages are', () => {
@@ -56,35 +92,30 @@ describe('PagedBitmap', () => {
       .tuple(fc.nat(BITS), fc.nat(BITS))
       .map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
     fc.assert(
-      fc.property(
-        fc.array(step, { maxLength: 40 }),
-        fc.array(span, { maxLength: 8 }),
-        (steps, spans) => {
-          const bitmap = paged(MODEL_PAGES);
-          const model = plain(MODEL_PAGES);
-          for (const [change, from, to] of steps) {
-            bitmap[change](from, to);
-            model[change](from, to);
-            const around: [number, number] = [Math.max(0, from - 3), Math.min(BITS, to + 3)];
-            expect(bitmap.nextSet(...around)).toBe(model.nextSet(...around));
-            expect(bitmap.nextClear(...around)).toBe(model.nextClear(...around));
-            expect(bitmap.count(...around)).toBe(model.count(...around));
-            for (let bit = around[0]; bit < Math.min(around[1], around[0] + 8); bit += 1) {
-              expect(bitmap.test(bit)).toBe(model.test(bit));
-            }
+      fc.property(steps(40), fc.array(span, { maxLength: 8 }), (made, spans) => {
+        const bitmap = paged(MODEL_PAGES);
+        const model = plain(MODEL_PAGES);
+        for (const together of made) {
+          for (const [how, from, to] of together) {
+            bitmap[how](from, to);
+            model[how](from, to);
           }
-          for (const [from, to] of spans) {
-            expect(bitmap.nextSet(from, to)).toBe(model.nextSet(from, to));
-            expect(bitmap.nextClear(from, to)).toBe(model.nextClear(from, to));
-            expect(bitmap.count(from, to)).toBe(model.count(from, to));
+          const [, from, to] = together.at(-1) ?? ['set', 0, 0];
+          const around: [number, number] = [Math.max(0, from - 3), Math.min(BITS, to + 3)];
+          expect(bitmap.nextSet(...around)).toBe(model.nextSet(...around));
+          expect(bitmap.nextClear(...around)).toBe(model.nextClear(...around));
+          expect(bitmap.count(...around)).toBe(model.count(...around));
+          for (let bit = around[0]; bit < Math.min(around[1], around[0] + 8); bit += 1) {
+            expect(bitmap.test(bit)).toBe(model.test(bit));
           }
-          const bytes = bytesOf(bitmap, MODEL_PAGES);
-          for (let bit = 0; bit < BITS; bit += 1) {
-            const isSet = ((bytes[bit >>> 3] ?? 0) >>> (bit & 7)) & 1;
-            if (isSet !== Number(model.test(bit))) expect.fail(`bit ${bit} is ${isSet}`);
-          }
-        },
-      ),
+        }
+        for (const [from, to] of spans) {
+          expect(bitmap.nextSet(from, to)).toBe(model.nextSet(from, to));
+          expect(bitmap.nextClear(from, to)).toBe(model.nextClear(from, to));
+          expect(bitmap.count(from, to)).toBe(model.count(from, to));
+        }
+        expect(bytesOf(bitmap, MODEL_PAGES).equals(bytesOfModel(model))).toBe(true);
+      }),
       { seed: SEED, numRuns: 150 },
     );
   });
@@ -92,12 +123,12 @@ describe('PagedBitmap', () => {
   test('has the same bits after it was loaded page by page, and any piece of its bytes can be had', () => {
     fc.assert(
       fc.property(
-        fc.array(step, { maxLength: 20 }),
+        steps(20),
         fc.nat(MODEL_PAGES * PAGE_BYTES),
         fc.nat(MODEL_PAGES * PAGE_BYTES),
-        (steps, a, b) => {
+        (made, a, b) => {
           const first = paged(MODEL_PAGES);
-          for (const [change, from, to] of steps) first[change](from, to);
+          for (const [how, from, to] of made.flat()) first[how](from, to);
           const bytes = bytesOf(first, MODEL_PAGES);
           const second = paged(MODEL_PAGES);
           for (let page = 0; page < MODEL_PAGES; page += 1) {
@@ -119,17 +150,23 @@ describe('PagedBitmap', () => {
     const pages = 64;
     const bitmap = paged(pages);
     const model = plain(pages);
-    const each = (change: 'set' | 'clear', page: number, from: number, to: number): void => {
-      bitmap[change](page * PAGE_BITS + from, page * PAGE_BITS + to);
-      model[change](page * PAGE_BITS + from, page * PAGE_BITS + to);
+    const each = (how: Change, page: number, from: number, to: number): void => {
+      bitmap[how](page * PAGE_BITS + from, page * PAGE_BITS + to);
+      model[how](page * PAGE_BITS + from, page * PAGE_BITS + to);
+    };
+    const scatter = (page: number): void => {
+      for (let bit = 0; bit < 1_600; bit += 2) each('set', page, bit, bit + 1);
     };
     for (let page = 0; page < pages; page += 1) each('set', page, 5, 6);
     // Three of four lists of each frame go, and the pages become plain: nowhere is there more room than needed.
-    for (let page = 0; page < pages; page += 1) if (page % 4 !== 1) each('set', page, 0, 800);
+    for (let page = 0; page < pages; page += 1) if (page % 4 !== 1) scatter(page);
     for (let page = 0; page < pages; page += 1) if (page % 4 === 1) each('set', page, 100, 300);
     for (let page = 1; page < pages; page += 4) each('clear', page, 0, PAGE_BITS);
     for (let page = 1; page < pages; page += 4) each('set', page, 40, 50);
     for (let page = 1; page < pages; page += 4) each('set', page, 0, 1_000);
+    for (let page = 1; page < pages; page += 4) scatter(page);
+    for (let page = 1; page < pages; page += 4) each('clear', page, 990, 999);
+    for (let page = 1; page < pages; page += 8) scatter(page);
     expect(bitmap.count(0, pages * PAGE_BITS)).toBe(model.count(0, pages * PAGE_BITS));
     for (let page = 0; page < pages; page += 1) {
       const [from, to] = [page * PAGE_BITS, (page + 1) * PAGE_BITS];
@@ -138,13 +175,17 @@ describe('PagedBitmap', () => {
     }
   });
 
-  test('takes a kibibyte for a page with a few bits, wherever they are', () => {
+  test.each([
+    { what: 'few bits', length: 1, stride: 50 },
+    { what: 'few runs', length: 64, stride: 100 },
+    { what: 'one run', length: PAGE_BITS, stride: PAGE_BITS },
+  ])('takes a kibibyte for a page with $what, wherever they are', ({ length, stride }) => {
     const pages = 256;
     const buffer = new SharedArrayBuffer(PagedBitmap.bytesFor(pages));
     const bitmap = new PagedBitmap(buffer, 0, pages);
     for (let page = 0; page < pages; page += 1) {
-      for (let bit = 0; bit < PAGE_BITS; bit += 50)
-        bitmap.set(page * PAGE_BITS + bit, page * PAGE_BITS + bit + 1);
+      for (let bit = 0; bit + length <= PAGE_BITS; bit += stride)
+        bitmap.set(page * PAGE_BITS + bit, page * PAGE_BITS + bit + length);
     }
     const bytes = new Uint8Array(buffer);
     let touched = 0;
@@ -188,6 +229,35 @@ describe('PagedBitmap', () => {
     expect(bitmap.nextSet(0, 2 * PAGE_BITS)).toBe(2 * PAGE_BITS);
   });
 
+  test('is a list of 384 runs, and a plain page with one more; what is so already changes nothing', () => {
+    const bitmap = paged(1);
+    const model = plain(1);
+    const both = (how: Change, from: number, to: number): void => {
+      for (let twice = 0; twice < 2; twice += 1) bitmap[how](from, to);
+      model[how](from, to);
+      expect(bitmap.count(0, PAGE_BITS)).toBe(model.count(0, PAGE_BITS));
+    };
+    both('set', 0, 1_000);
+    for (let run = 1; run < 386; run += 1) both('set', 1_000 + run * 80, 1_000 + run * 80 + 9);
+    expect(bytesOf(bitmap, 1).equals(bytesOfModel(model))).toBe(true);
+    both('clear', 0, PAGE_BITS);
+    expect(bitmap.nextSet(0, PAGE_BITS)).toBe(PAGE_BITS);
+    // A list of runs: it is split, joined, moved at either end, and gone.
+    const runs = paged(1);
+    runs.set(0, PAGE_BITS);
+    runs.clear(100, 200);
+    expect([runs.nextClear(0, PAGE_BITS), runs.nextSet(100, PAGE_BITS)]).toEqual([100, 200]);
+    runs.set(100, 150);
+    runs.clear(200, 250);
+    expect([runs.nextClear(0, PAGE_BITS), runs.nextSet(150, PAGE_BITS)]).toEqual([150, 250]);
+    runs.set(140, 260);
+    expect(runs.nextClear(0, PAGE_BITS)).toBe(PAGE_BITS);
+    runs.clear(PAGE_BITS - 1, PAGE_BITS);
+    expect(runs.count(0, PAGE_BITS)).toBe(PAGE_BITS - 1);
+    runs.clear(0, PAGE_BITS - 1);
+    expect([runs.count(0, PAGE_BITS), runs.nextSet(0, PAGE_BITS)]).toEqual([0, PAGE_BITS]);
+  });
+
   test('works at the last bit of the largest bitmap', () => {
     const pages = 2 ** 15;
     const bitmap = paged(pages);
@@ -211,6 +281,7 @@ describe('PagedBitmap', () => {
     }
     const workerData: ReadingTask = { shared, stop };
     const url = new URL('./paged-bitmap-reader.ts', import.meta.url);
+    for (let group = 0; group < 128; group += 1) bitmap.set(...wallOf(group));
     const readers = [0, 1].map(() => new Worker(url, { workerData }));
     const answers = readers.map((reader) => once(reader, 'message'));
     await Promise.all(readers.map((reader) => once(reader, 'online')));
@@ -222,6 +293,7 @@ describe('PagedBitmap', () => {
       if (n >= STEADY * STAY) guest(page, n - STEADY * STAY, 'clear');
       if (n % 30 === 0) guest(STEADY + Math.floor((n * (BARE - STEADY)) / ROUNDS), n / 30, 'set');
       guest(BARE, n >>> 1, n % 2 === 0 ? 'set' : 'clear');
+      bitmap[n % 2 === 0 ? 'set' : 'clear'](...besideWalls(n >>> 1));
     }
     Atomics.store(new Int32Array(stop), 0, 1);
     for (const [answer] of await Promise.all(answers)) {
