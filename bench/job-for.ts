@@ -22,6 +22,7 @@ export function jobFor(
     seconds: options.seconds,
     areaOffset: second ? options.writeBytes : 0,
     areaBytes: once && !replaysTrace(workload) ? options.writeBytes : 0,
+    discard: false,
     seed: round + 1,
     imageKnown: true,
     readBack: true,

@@ -30,6 +30,9 @@ export const TOUCHED_BYTES = 3 * 2 ** 30;
 /** A warm-up, unless it is told otherwise: until a compiler that learns while it runs has come to rest. */
 export const WARM_UP_SECONDS = 10;
 
+/** Times that a warm-up writes its area for the first time: the code for that comes to rest after 200,000 blocks or so. */
+export const WARM_FIRST_PASSES = 8;
+
 /** Connections of a warm-up, at most. */
 export const WARM_CONNECTIONS = 16;
 

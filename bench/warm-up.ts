@@ -4,13 +4,14 @@
  * of our cells) come to rest. A storage server runs for months; its first seconds say nothing.
  *
  *   reads           a pass over the whole image, then random reads
- *   writes          the same on a third area of the disk, which no workload writes
+ *   writes          the same on a third area of the disk, which no workload writes: for the first time, again and again
+ *                   where it can be let go of in between, then over and over
  *   write, flush    the workload itself, on its machines
  *   boots           the trace, again and again, on machines that are not measured
  */
 import type { RunOptions } from './conditions.ts';
 import { jobFor } from './job-for.ts';
-import { WARM_CONNECTIONS, WARM_MACHINES } from './limits.ts';
+import { WARM_CONNECTIONS, WARM_FIRST_PASSES, WARM_MACHINES } from './limits.ts';
 import type { LoadJob } from './load/job.ts';
 import type { Setup } from './setups.ts';
 import type { Workload } from './workloads.ts';
@@ -78,7 +79,8 @@ export function warmUpJobs(
     areaOffset: 2 * options.writeBytes,
     areaBytes: options.imageBytes - 2 * options.writeBytes,
   };
-  const first = job({ ...READS, pattern: 'random-write', extent: 'once' });
-  const again = job({ ...READS, pattern: 'random-write' });
-  return [pass, reads, { ...first, ...area }, { ...again, ...area }];
+  const first = { ...job({ ...READS, pattern: 'random-write', extent: 'once' }), ...area };
+  const firsts = Array.from({ length: WARM_FIRST_PASSES }, () => ({ ...first, discard: true }));
+  const again = { ...job({ ...READS, pattern: 'random-write' }), ...area };
+  return [pass, reads, ...firsts, again];
 }

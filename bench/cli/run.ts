@@ -187,6 +187,7 @@ function jobFor(workload: Workload, named: NamedTarget, flags: RunFlags, round: 
     seconds: flags.seconds,
     areaOffset: 0,
     areaBytes: workload.extent === 'once' && trace === undefined ? flags.areaMib * MIB : 0,
+    discard: false,
     seed: round + 1,
     imageKnown: false,
     readBack: true,

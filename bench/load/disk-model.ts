@@ -88,6 +88,14 @@ export class DiskModel {
     }
   }
 
+  /** Nobody knows what is there until it is written again. */
+  forget(offset: number, length: number): void {
+    const end = Math.ceil((offset + length) / BLOCK);
+    for (let block = Math.floor(offset / BLOCK); block < end; block += 1) {
+      this.#written.set(block, UNKNOWN);
+    }
+  }
+
   /** The first block that is not what it must be; undefined when all that can be known are right. */
   check(source: Buffer, offset: number): Fault | undefined {
     for (let at = 0; at < source.length; ) {

@@ -25,6 +25,8 @@ export interface LoadJob {
   /** Where blocks are asked for; 0 bytes: from there to the end of the disk. */
   readonly areaOffset: number;
   readonly areaBytes: number;
+  /** First lets go of everything in the area, where the disk can: what is written is written for the first time again. */
+  readonly discard: boolean;
   /** Order of the random blocks. */
   readonly seed: number;
   /** What nobody wrote is the benchmark's own image, so reads can be checked. */

@@ -1,5 +1,5 @@
 /** One machine of a job: its connections, what its disk must hold, and the check at the end. */
-import type { BlockDevice } from '../../src/block/index.ts';
+import { type BlockDevice, PLAIN } from '../../src/block/index.ts';
 import { BLOCK } from './content.ts';
 import type { DiskModel } from './disk-model.ts';
 import type { OpenDisk } from './open-disk.ts';
@@ -49,6 +49,14 @@ export class Machine implements Disk {
         return new Slot(index, device, this, script(), longest, start);
       }),
     );
+  }
+
+  /** Lets go of a part of the disk, where it can; what is there then, nobody knows until it is written. */
+  async discard(offset: number, bytes: number): Promise<void> {
+    if (!this.#first.capabilities.trim) return;
+    const length = Math.min(this.size - offset, bytes);
+    await this.#first.trim(offset, length, PLAIN);
+    this.model.forget(offset, length);
   }
 
   /** Reads again everything that was written and can be known. @throws Error at a difference */

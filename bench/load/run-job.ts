@@ -136,6 +136,10 @@ export class JobRunner {
         );
       });
       for (const machine of machines) checkMachine(machine, job, trace);
+      if (job.discard) {
+        const { areaOffset, areaBytes } = job;
+        await inParallel(machines, (machine) => machine.discard(areaOffset, areaBytes));
+      }
       const checkedBefore = checkedBytes(machines);
       await stages.ready();
       const finished = await this.#measure(machines, job, trace);

@@ -52,6 +52,20 @@ describe('what a disk must hold', () => {
     });
   });
 
+  it('is not known where it was let go of, until it is written again', () => {
+    const model = new DiskModel(0, true);
+    const written = Buffer.alloc(4 * BLOCK);
+    model.prepareWrite(written, 0);
+    model.forget(BLOCK + 1, BLOCK);
+    expect(model.writtenBlocks()).toEqual([0, 3]);
+    expect(model.check(Buffer.alloc(2 * BLOCK), BLOCK)).toBeUndefined();
+    expect(model.checkedBytes).toBe(0);
+    const again = Buffer.alloc(BLOCK);
+    model.prepareWrite(again, BLOCK);
+    expect(model.check(again, BLOCK)).toBeUndefined();
+    expect(model.check(written.subarray(BLOCK, 2 * BLOCK), BLOCK)).toBeDefined();
+  });
+
   it("is neither another machine's block nor zeroes, and the difference is named", () => {
     const model = new DiskModel(0, true);
     const foreign = Buffer.concat([block(IMAGE_AUTHOR, 0, 5), block(8, 3, 6)]);

@@ -93,6 +93,40 @@ describe('the load generator', () => {
     }
   });
 
+  it('lets go of its area before it writes it again, where the disk can, and knows nothing of it then', async () => {
+    for (const trim of [true, false]) {
+      const memory = await imageDevice();
+      const trimmed: [offset: number, length: number][] = [];
+      const device = wrapped(memory, {
+        capabilities: { ...memory.capabilities, trim },
+        trim: async (offset, length) => {
+          trimmed.push([offset, length]);
+          for (let at = offset; at < offset + length; at += BLOCK) {
+            await memory.write(Buffer.alloc(BLOCK), at, PLAIN);
+          }
+        },
+      });
+      const area = { areaOffset: 2 ** 20, areaBytes: 2 ** 20, discard: true, readBack: false };
+      const uris = [await serve(device)];
+      const runner = new JobRunner({});
+      const first = { workload: workload('write-4k-first'), uris, ...area };
+      for (let pass = 0; pass < 2; pass += 1) {
+        expect((await run(first, runner)).requests).toBe(2 ** 20 / BLOCK);
+      }
+      expect(trimmed.reduce((sum, [, length]) => sum + length, 0)).toBe(trim ? 2 * 2 ** 20 : 0);
+      for (const [offset, length] of trimmed) {
+        expect(offset).toBeGreaterThanOrEqual(2 ** 20);
+        expect(offset + length).toBeLessThanOrEqual(2 * 2 ** 20);
+      }
+      // All of the disk, as the second pass left it.
+      const read = await run(
+        { workload: workload('read-128k-qd8'), uris, readBack: false },
+        runner,
+      );
+      expect(read.verified?.bytes).toBe(read.bytes);
+    }
+  });
+
   it('counts a write and its flush as one request, and tells them apart', async () => {
     const uris = [await serve(await imageDevice()), await serve(await imageDevice())];
     const result = await run({ workload: workload('flush-32'), uris });

@@ -15,6 +15,7 @@ export function makeJob(differences: Partial<LoadJob>): LoadJob {
     seconds: 0.1,
     areaOffset: 0,
     areaBytes: 0,
+    discard: false,
     seed: 1,
     imageKnown: true,
     readBack: true,
