@@ -40,7 +40,19 @@ export class Life {
   }
 
   async start(): Promise<void> {
-    this.#rig = await VolumeRig.open({ path: this.#path, arrays: this.arrays });
+    const rig = await VolumeRig.open({ path: this.#path, arrays: this.arrays });
+    this.#rig = rig;
+    // As control does when a repository is attached: what was asked of the array in the life before, and not recorded.
+    for (const id of Object.keys(this.arrays)) {
+      await rig.storage.storage.settle(id, {
+        changed: (volumeId, stored) => rig.keepVolume(id, volumeId, stored),
+        gone: (what, goneId) => {
+          const snapshot = rig.catalog.snapshots.byId(goneId);
+          if (what === 'volume') rig.catalog.volumes.delete(goneId);
+          else if (snapshot !== undefined) rig.catalog.snapshots.delete(snapshot);
+        },
+      });
+    }
   }
 
   /** Does something; cut off somewhere, one time in so many. */
