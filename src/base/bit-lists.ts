@@ -119,16 +119,16 @@ export class BitLists {
     return full;
   }
 
+  /** How many of [from, to) are listed. */
+  count(list: number, from: number, to: number): number {
+    return this.below(list, to) - this.below(list, from);
+  }
+
   // What follows is done under the lock, where nothing is read while it changes.
 
   /** Bits that are listed. */
   size(list: number): number {
     return this.#counts[list * COUNTS_OF_LIST + GROUPS - 1] ?? 0;
-  }
-
-  /** How many of [from, to) are listed. */
-  count(list: number, from: number, to: number): number {
-    return this.below(list, to) - this.below(list, from);
   }
 
   /**

@@ -7,14 +7,9 @@
  * name; what that layer is called now, the catalog knows. In other repositories than the service's own
  * volumes have names that say nothing, and the catalog knows all of it (overlay-places.ts).
  */
-import type { BlockDevice, Geometry } from '../block/index.ts';
+import type { Geometry } from '../block/index.ts';
 import { Fault } from '../errors/index.ts';
-import {
-  deleteVolumes,
-  type Volume,
-  type VolumeData,
-  type VolumeLocator,
-} from '../repositories/index.ts';
+import { deleteVolumes, type Volume, type VolumeLocator } from '../repositories/index.ts';
 import {
   BLOCK_BYTES,
   formatOverlay,
@@ -24,6 +19,7 @@ import {
 } from '../vdisk/index.ts';
 import { type Opening, type RecoverMap, recoverMap } from './recovery/index.ts';
 import type { Repository } from './repository.ts';
+import { withDevice } from './with-device.ts';
 
 /** A generation, as its volumes name it. */
 export interface OverlayName {
@@ -129,19 +125,6 @@ export async function createOverlayVolumes(
 function settledLater<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
-}
-
-async function withDevice<T>(
-  volumeData: VolumeData,
-  locator: VolumeLocator,
-  work: (device: BlockDevice) => Promise<T>,
-): Promise<T> {
-  const device = await volumeData.open(locator, { write: true });
-  try {
-    return await work(device);
-  } finally {
-    await device.close();
-  }
 }
 
 /** Blocks are rewritten in parts, and the last one of a disk may be short. @throws Fault UNSUPPORTED */

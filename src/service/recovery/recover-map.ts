@@ -1,5 +1,6 @@
 import type { VolumeData, VolumeLocator } from '../../repositories/index.ts';
 import { recoverOverlay } from '../../vdisk/index.ts';
+import { withDevice } from '../with-device.ts';
 import type { Opening } from './messages.ts';
 
 /** @throws BlockError as recoverOverlay does */
@@ -10,11 +11,5 @@ export type RecoverMap = (
 ) => Promise<SharedArrayBuffer>;
 
 /** In this thread. The volume is closed again. */
-export const recoverMap: RecoverMap = async (volumes, map, opening) => {
-  const device = await volumes.open(map, { write: true });
-  try {
-    return await recoverOverlay({ map: device, ...opening });
-  } finally {
-    await device.close();
-  }
-};
+export const recoverMap: RecoverMap = (volumes, map, opening) =>
+  withDevice(volumes, map, (device) => recoverOverlay({ map: device, ...opening }));

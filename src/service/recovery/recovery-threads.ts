@@ -5,16 +5,14 @@
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { BlockError } from '../../errors/index.ts';
 import { RECOVERY_THREADS_MAX } from '../limits.ts';
+import { PendingAnswers } from '../workers/pending-answers.ts';
 import type { RecoverAnswer, RecoverRequest, RecoveryStart } from './messages.ts';
 import { type RecoverMap, recoverMap } from './recover-map.ts';
 
-type Waiting = PromiseWithResolvers<unknown>;
-
 interface Thread {
   readonly worker: Worker;
-  readonly waiting: Map<number, Waiting>;
+  readonly pending: PendingAnswers;
 }
 
 const WORKER_FILE = new URL('./recovery-worker.ts', import.meta.url);
@@ -24,7 +22,6 @@ export class RecoveryThreads {
   readonly #troubled: (error: Error) => void;
   readonly #most: number;
   #threads: Thread[] = [];
-  #lastRequest = 0;
 
   /** @param troubled a thread died; the others go on */
   constructor(
@@ -55,27 +52,22 @@ export class RecoveryThreads {
       return recoverMap(volumes, map, opening);
     }
     const thread = others.reduce(
-      (least, other) => (other.waiting.size < least.waiting.size ? other : least),
+      (least, other) => (other.pending.size < least.pending.size ? other : least),
       first,
     );
-    this.#lastRequest += 1;
-    const request: RecoverRequest = { request: this.#lastRequest, map, opening };
-    const waiting: Waiting = Promise.withResolvers();
-    thread.waiting.set(request.request, waiting);
-    thread.worker.postMessage(request);
-    return (await waiting.promise) as SharedArrayBuffer;
+    const state = await thread.pending.ask((request) =>
+      thread.worker.postMessage({ request, map, opening } satisfies RecoverRequest),
+    );
+    return state as SharedArrayBuffer;
   };
 
   #startOne(): void {
     const worker = new Worker(WORKER_FILE, { workerData: this.#start, name: 'recovery' });
-    const thread: Thread = { worker, waiting: new Map() };
+    const thread: Thread = { worker, pending: new PendingAnswers() };
     this.#threads.push(thread);
-    worker.on('message', ({ request, answer }: RecoverAnswer) => {
-      const waiting = thread.waiting.get(request);
-      thread.waiting.delete(request);
-      if (answer.ok) waiting?.resolve(answer.value);
-      else waiting?.reject(new BlockError(answer.errno, 'open', 0, 0, answer.message));
-    });
+    worker.on('message', ({ request, answer }: RecoverAnswer) =>
+      thread.pending.receive(request, answer),
+    );
     worker.on('error', (error) => this.#died(thread, error as Error));
     worker.on('exit', (code) => this.#died(thread, new Error(`a thread left with code ${code}`)));
   }
@@ -85,18 +77,14 @@ export class RecoveryThreads {
     if (!this.#threads.includes(thread)) return; // told already, or ended
     this.#threads = this.#threads.filter((other) => other !== thread);
     this.#troubled(error);
-    for (const waiting of thread.waiting.values()) {
-      waiting.reject(BlockError.from(error, 'open', 0, 0));
-    }
-    thread.waiting.clear();
+    thread.pending.fail(error);
   }
 
   async #end(): Promise<void> {
     const threads = this.#threads;
     this.#threads = [];
     // A machine may have connected meanwhile, and wait for one of them.
-    const open = threads.flatMap(({ waiting }) => [...waiting.values()]);
-    await Promise.allSettled(open.map(({ promise }) => promise));
+    await Promise.all(threads.map(({ pending }) => pending.settled()));
     await Promise.all(threads.map(({ worker }) => worker.terminate()));
   }
 }
