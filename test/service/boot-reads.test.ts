@@ -46,7 +46,7 @@ describeWith(NEEDS, 'a repository whose answers are late', () => {
 
   beforeAll(async () => {
     folder = await temporaryFolder('boot-reads');
-    ganesha = await Ganesha.start(91);
+    ganesha = await Ganesha.start();
     late = await LateNfs.start({ host: ganesha.server, port: ganesha.port }, LATE_MS);
     service = await ServiceProcess.start({ arguments: ARGUMENTS });
     const mount = await LateNfs.start({ host: ganesha.server, port: ganesha.mountPort }, 0);

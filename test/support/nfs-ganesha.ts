@@ -4,10 +4,12 @@
  * do without; one server with both is less to wait for.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type CableNetwork, freeCableNetwork } from './cable-network.ts';
 import { run, succeed } from './run-program.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 import { until } from './until.ts';
@@ -25,6 +27,7 @@ export class Ganesha {
   readonly namespace: string;
   /** Our end of the cable to it, and its own end. */
   readonly cable: readonly [outer: string, inner: string];
+  readonly #network: CableNetwork;
   readonly #folder: string;
   readonly #removeFolder: () => Promise<void>;
   #rpcbind: ChildProcess | undefined;
@@ -32,26 +35,23 @@ export class Ganesha {
   #starts = 0;
   #startedIn = 0;
 
-  private constructor(
-    folder: string,
-    removeFolder: () => Promise<void>,
-    namespace: string,
-    server: string,
-  ) {
+  private constructor(folder: string, removeFolder: () => Promise<void>, network: CableNetwork) {
     this.#folder = folder;
     this.#removeFolder = removeFolder;
-    this.namespace = namespace;
-    this.cable = [`rcn${process.pid % 100_000}o`, `rcn${process.pid % 100_000}i`];
-    this.server = server;
+    const name = `rcn${randomBytes(4).toString('hex')}`;
+    this.namespace = name;
+    this.cable = [`${name}o`, `${name}i`];
+    this.#network = network;
+    this.server = network.inner;
   }
 
-  /** @param subnet third byte of the addresses: two servers at the same time need two */
-  static async start(subnet: number): Promise<Ganesha> {
+  static async start(network?: CableNetwork): Promise<Ganesha> {
+    const free = network ?? (await freeCableNetwork());
     const { path, remove } = await temporaryFolder('ganesha');
-    const namespace = `rcnfs${process.pid % 100_000}`;
-    const ganesha = new Ganesha(path, remove, namespace, `10.213.${subnet}.2`);
+    const ganesha = new Ganesha(path, remove, free);
+    const { namespace } = ganesha;
     try {
-      await ganesha.#makeNetwork(subnet);
+      await ganesha.#makeNetwork();
       await ganesha.#makeFolders();
       const script =
         'mount -t tmpfs tmpfs /run && mkdir -p /run/rpcbind /run/ganesha && exec rpcbind -f';
@@ -67,15 +67,16 @@ export class Ganesha {
     return ganesha;
   }
 
-  async #makeNetwork(subnet: number): Promise<void> {
-    const { namespace, server } = this;
+  async #makeNetwork(): Promise<void> {
+    const { namespace } = this;
+    const { outer: ours, inner: its, prefixLength } = this.#network;
     const [outer, inner] = this.cable;
     await succeed('ip', ['netns', 'add', namespace]);
     const peer = ['type', 'veth', 'peer', 'name', inner, 'netns', namespace];
     await succeed('ip', ['link', 'add', outer, ...peer]);
-    await succeed('ip', ['addr', 'add', `10.213.${subnet}.1/30`, 'dev', outer]);
+    await succeed('ip', ['addr', 'add', `${ours}/${prefixLength}`, 'dev', outer]);
     await succeed('ip', ['link', 'set', outer, 'up']);
-    await succeed('ip', ['-n', namespace, 'addr', 'add', `${server}/30`, 'dev', inner]);
+    await succeed('ip', ['-n', namespace, 'addr', 'add', `${its}/${prefixLength}`, 'dev', inner]);
     await succeed('ip', ['-n', namespace, 'link', 'set', inner, 'up']);
     await succeed('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
   }

@@ -2,8 +2,8 @@ import { Ganesha } from '../../support/nfs-ganesha.ts';
 import { succeed } from '../../support/run-program.ts';
 import {
   FAR_ADDRESS,
+  FAR_CABLE,
   FAR_NETWORK,
-  FAR_SUBNET,
   NEAR_ADDRESS,
   NEAR_NETWORK,
 } from './routed-networks.ts';
@@ -12,7 +12,7 @@ const ip = (command: string): Promise<unknown> => succeed('ip', command.split(' 
 
 /** Starts nfs-ganesha behind the router of netem-router.ts; called inside its namespace. @param segments as the router's */
 export async function startRoutedGanesha(segments: 'single' | 'joined'): Promise<Ganesha> {
-  const ganesha = await Ganesha.start(FAR_SUBNET);
+  const ganesha = await Ganesha.start(FAR_CABLE);
   try {
     const { namespace } = ganesha;
     const [outer, inner] = ganesha.cable;

@@ -29,7 +29,7 @@ async function stopAll(): Promise<void> {
 }
 
 async function start(): Promise<StorageServers> {
-  const ganesha = await Ganesha.start(7);
+  const ganesha = await Ganesha.start();
   stops.push(() => ganesha.stop());
   const tgtd = await Tgtd.start();
   stops.push(() => tgtd.stop());

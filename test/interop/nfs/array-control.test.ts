@@ -6,8 +6,6 @@ import { describeArrayControl } from '../../compliance/array-control.ts';
 import { Ganesha } from '../../support/nfs-ganesha.ts';
 import { describeWith, program, root } from '../../support/requires.ts';
 
-const SUBNETS = { '3': 42, '4': 43 } as const;
-
 const PARTS = {
   log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   clock: () => performance.now(),
@@ -23,7 +21,7 @@ const NEEDS = [
 describeWith(NEEDS, 'NFS', () => {
   for (const version of ['3', '4'] as const) {
     describeArrayControl(`nfs-ganesha, version ${version}`, async () => {
-      const ganesha = await Ganesha.start(SUBNETS[version]);
+      const ganesha = await Ganesha.start();
       const folder = join(ganesha.path(), 'repository');
       await mkdir(folder);
       const { server, port, mountPort } = ganesha;

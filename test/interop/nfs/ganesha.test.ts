@@ -48,7 +48,7 @@ describeWith(NEEDS, 'the NFS adapter and nfs-ganesha', () => {
   let ganesha: Ganesha;
 
   beforeAll(async () => {
-    ganesha = await Ganesha.start(41);
+    ganesha = await Ganesha.start();
   });
   afterAll(() => ganesha?.stop());
 

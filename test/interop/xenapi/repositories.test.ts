@@ -179,7 +179,7 @@ describeWith(GANESHA, 'an SR on nfs-ganesha', () => {
   let rig: XenRig;
 
   beforeAll(async () => {
-    ganesha = await Ganesha.start(47);
+    ganesha = await Ganesha.start();
     rig = await openRig(nfsAdapter);
   });
   afterAll(async () => {

@@ -104,7 +104,7 @@ export class Places {
     const { path, remove } = await temporaryFolder('storage');
     this.#stops.push(remove);
     const started = await Promise.allSettled([
-      this.#keep(Ganesha.start(12)),
+      this.#keep(Ganesha.start()),
       this.#keep(Tgtd.start()),
       this.#keep(CephCluster.start({ manager: true })),
       this.#keep(Tgtd.start()),

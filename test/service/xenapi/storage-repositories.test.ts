@@ -90,7 +90,7 @@ const NFS = [
 describeWith(NFS, 'an SR on nfs-ganesha', () => {
   let ganesha: Ganesha;
   beforeAll(async () => {
-    ganesha = await Ganesha.start(31);
+    ganesha = await Ganesha.start();
   });
   afterAll(() => ganesha?.stop());
 
