@@ -1,4 +1,5 @@
 /** Small named helpers, one concept each. Imports nothing of ours. */
+export { deadline } from './deadline.ts';
 export { type NeedMore, needMore, type Violation, violation } from './decoded.ts';
 export { fillBits } from './fill-bits.ts';
 export { forEachOf } from './for-each-of.ts';

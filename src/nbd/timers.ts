@@ -1,3 +1,5 @@
+import { deadline } from '../base/index.ts';
+
 /** Time as the server sees it, so that a test can own it. */
 export interface Timers {
   /** Milliseconds since the epoch. */
@@ -9,8 +11,8 @@ export interface Timers {
 export const REAL_TIME: Timers = {
   now: () => Date.now(),
   after(ms, action) {
-    const timer = setTimeout(action, ms);
+    const { timer, cancel } = deadline(ms, action);
     timer.unref();
-    return () => clearTimeout(timer);
+    return cancel;
   },
 };

@@ -1,3 +1,5 @@
+import { deadline } from '../../base/index.ts';
+
 /** Time as the initiator sees it, so that a test can own it. */
 export interface Timers {
   /** Milliseconds, monotonic. */
@@ -9,8 +11,8 @@ export interface Timers {
 export const REAL_TIME: Timers = {
   now: () => performance.now(),
   after(ms, action) {
-    const timer = setTimeout(action, ms);
+    const { timer, cancel } = deadline(ms, action);
     timer.unref();
-    return () => clearTimeout(timer);
+    return cancel;
   },
 };

@@ -1,3 +1,5 @@
+import { deadline } from '../../../base/index.ts';
+
 /** Time of a client, so that a test can own it. */
 export interface Time {
   /** Milliseconds, monotonic. */
@@ -9,9 +11,6 @@ export interface Time {
 export function realTime(clock: () => number): Time {
   return {
     now: clock,
-    after: (milliseconds, run) => {
-      const timer = setTimeout(run, milliseconds);
-      return () => clearTimeout(timer);
-    },
+    after: (milliseconds, run) => deadline(milliseconds, run).cancel,
   };
 }

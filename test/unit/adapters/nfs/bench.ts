@@ -4,6 +4,7 @@ import { OpenFiles } from '../../../../src/adapters/nfs/questions.ts';
 import type { Time } from '../../../../src/adapters/nfs/rpc/time.ts';
 import { nfsSettings } from '../../../../src/adapters/nfs/settings.ts';
 import { NfsVolumeData } from '../../../../src/adapters/nfs/volume-data.ts';
+import { deadline } from '../../../../src/base/index.ts';
 import type { BlockDevice } from '../../../../src/block/index.ts';
 import { ArrayError, BlockError } from '../../../../src/errors/index.ts';
 import type { Connection } from '../../../../src/repositories/index.ts';
@@ -14,10 +15,7 @@ const SPEED = 20;
 
 const FAST_TIME: Time = {
   now: () => performance.now() * SPEED,
-  after: (milliseconds, run) => {
-    const timer = setTimeout(run, milliseconds / SPEED);
-    return () => clearTimeout(timer);
-  },
+  after: (milliseconds, run) => deadline(milliseconds / SPEED, run).cancel,
 };
 
 export const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -19,7 +19,7 @@ describe('an NFS volume that several threads have open', () => {
   beforeEach(async () => {
     bench = await new NfsBench().start();
     bench.server.add('v.volume', Buffer.alloc(SIZE));
-    ports = [bench.data({ patience: 15 }), bench.data({ patience: 15 })];
+    ports = [bench.data(), bench.data()];
   });
   afterEach(() => bench.stop());
 
@@ -137,6 +137,7 @@ describe('an NFS volume that several threads have open', () => {
   });
 
   it('is not opened while what another thread wrote cannot be made stable, and is when it can', async () => {
+    ports = [bench.data({ patience: 15 }), bench.data({ patience: 15 })];
     const one = await open(0);
     await one.write(filled(1000), 0, PLAIN);
     bench.server.misdeed = ({ procedure }) =>
