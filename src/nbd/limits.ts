@@ -68,8 +68,11 @@ export const LOST_PEER_LOOK_MS = 5_000;
 /** How often one block status request may ask the device, which may stop early each time. */
 export const STATUS_CALLS = 64;
 
-/** What one read of a socket may bring. One buffer of this size serves all connections of a server. */
-export const READ_BUFFER_BYTES = 128 * KIB;
+/**
+ * What one read of a socket may bring: 32 writes of 4 KiB, which are a little more than 128 KiB, in one event. One buffer of this
+ * size serves all connections of a server.
+ */
+export const READ_BUFFER_BYTES = 256 * KIB;
 
 /** Reads up to this size are copied into the batch of replies; longer ones are lent or pooled. */
 export const COPIED_READ = 16 * KIB;

@@ -4,10 +4,22 @@
  */
 import { isPromise, type MaybePromise } from '../../base/index.ts';
 import { type BlockDevice, PLAIN, ZEROES } from '../../block/index.ts';
-import { MAP_LOAD_BYTES, MAP_PAGE_BYTES } from './limits.ts';
+import { MAP_LOAD_BYTES, MAP_LOADS_KEPT, MAP_PAGE_BYTES } from './limits.ts';
 import type { OverlayState } from './overlay-state.ts';
 
 const EMPTY_PAGE = ZEROES.subarray(0, MAP_PAGE_BYTES);
+
+/** A piece of either map, as it was read. */
+interface Piece {
+  readonly live: ArrayBuffer;
+  readonly durable: ArrayBuffer;
+}
+
+/**
+ * What the next one who loads reads into. Memory that nobody touched yet costs more than reading a map into it, and a
+ * start opens a thousand.
+ */
+const spare: Piece[] = [];
 
 const isEmpty = (bytes: Buffer): boolean => bytes.equals(ZEROES.subarray(0, bytes.length));
 
@@ -16,9 +28,6 @@ export class MapLoader {
   readonly #map: BlockDevice;
   readonly #sameBoot: boolean;
   #ownedBlocks = 0;
-  /** What was read, of either map; kept from one run of pages to the next. */
-  #live = new ArrayBuffer(MAP_PAGE_BYTES);
-  #durable = new ArrayBuffer(MAP_PAGE_BYTES);
 
   /** @param sameBoot the live map is the truth; otherwise the durable one is */
   constructor(state: OverlayState, map: BlockDevice, sameBoot: boolean) {
@@ -51,37 +60,41 @@ export class MapLoader {
 
   /** Bytes [from, end) of the map, whole pages. */
   async #load(from: number, end: number): Promise<void> {
-    const { liveOffset, durableOffset } = this.#state.geometry;
-    const most = Math.min(end - from, MAP_LOAD_BYTES);
-    if (this.#live.byteLength < most) {
-      this.#live = new ArrayBuffer(most);
-      this.#durable = new ArrayBuffer(most);
-    }
+    const piece = spare.pop() ?? {
+      live: new ArrayBuffer(MAP_LOAD_BYTES),
+      durable: new ArrayBuffer(MAP_LOAD_BYTES),
+    };
     for (let start = from; start < end; start += MAP_LOAD_BYTES) {
-      const length = Math.min(MAP_LOAD_BYTES, end - start);
-      const live = Buffer.from(this.#live, 0, length);
-      const durable = Buffer.from(this.#durable, 0, length);
-      await this.#map.read(live, liveOffset + start);
-      await this.#map.read(durable, durableOffset + start);
-      if (isEmpty(live) && isEmpty(durable)) continue;
-      for (let at = 0; at < length; at += MAP_PAGE_BYTES) {
-        const taken = this.#take(start + at, at);
-        if (isPromise(taken)) await taken;
-      }
+      await this.#loadPiece(start, Math.min(MAP_LOAD_BYTES, end - start), piece);
+    }
+    // One that a failed read was to fill may still be filled by it, and is not kept.
+    if (spare.length < MAP_LOADS_KEPT) spare.push(piece);
+  }
+
+  async #loadPiece(start: number, length: number, piece: Piece): Promise<void> {
+    const { liveOffset, durableOffset } = this.#state.geometry;
+    const live = Buffer.from(piece.live, 0, length);
+    const durable = Buffer.from(piece.durable, 0, length);
+    await this.#map.read(live, liveOffset + start);
+    await this.#map.read(durable, durableOffset + start);
+    if (isEmpty(live) && isEmpty(durable)) return;
+    for (let at = 0; at < length; at += MAP_PAGE_BYTES) {
+      const taken = this.#take(start + at, piece, at);
+      if (isPromise(taken)) await taken;
     }
   }
 
   /** Takes the page of the map at byte `first`, which is at byte `at` of what was read. */
-  #take(first: number, at: number): MaybePromise<void> {
+  #take(first: number, piece: Piece, at: number): MaybePromise<void> {
     const { reserved, dirty, touched, geometry } = this.#state;
     const page = first / MAP_PAGE_BYTES;
-    const live = Buffer.from(this.#live, at, MAP_PAGE_BYTES);
-    const durable = Buffer.from(this.#durable, at, MAP_PAGE_BYTES);
+    const live = Buffer.from(piece.live, at, MAP_PAGE_BYTES);
+    const durable = Buffer.from(piece.durable, at, MAP_PAGE_BYTES);
     const differ = !live.equals(durable);
     const hasTrusted = !(this.#sameBoot ? live : durable).equals(EMPTY_PAGE);
     const hasDurable = this.#sameBoot && differ ? !durable.equals(EMPTY_PAGE) : hasTrusted;
     if (hasTrusted) {
-      const trusted = this.#sameBoot ? this.#live : this.#durable;
+      const trusted = this.#sameBoot ? piece.live : piece.durable;
       const words = new Int32Array(trusted, at, MAP_PAGE_BYTES / Int32Array.BYTES_PER_ELEMENT);
       this.#ownedBlocks += this.#state.loadMapPage(page, words);
     }
