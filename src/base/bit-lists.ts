@@ -22,13 +22,16 @@ export const LIST_BYTES = 1024;
 export const LIST_BITS = LIST_BYTES - VALUES_AT;
 
 const WORDS_OF_GROUP = GROUP_BITS / 32;
+const GROUP_SHIFT = Math.log2(WORDS_OF_GROUP);
 const COUNTS_OF_LIST = LIST_BYTES / 2;
 
 /** A list while it is put together: nothing here waits. */
 const packed = new Uint8Array(LIST_BYTES);
 const packedCounts = new Uint16Array(packed.buffer, 0, GROUPS);
-/** The values of `packed`, and of a group more that it has no room for. */
-const values = new Uint8Array(LIST_BITS + GROUP_BITS + 1);
+/** The values of `packed`, and of a word more that it has no room for. */
+const values = new Uint8Array(LIST_BITS + 32 + 1);
+/** Which words of the page have bits. */
+const busy = new Uint16Array(PAGE_WORDS);
 
 /** Makes `changes` the bits of a page that differ from the one before them; the first one if it is set. */
 export function changesOf(words: Int32Array, changes: Int32Array): void {
@@ -46,23 +49,53 @@ export function changesOf(words: Int32Array, changes: Int32Array): void {
  * @returns how many there are; more than LIST_BITS, not all of them, if there are too many for a list
  */
 export function pack(words: Int32Array): number {
+  const most = findBusy(words);
   let at = 0;
-  for (let group = 0; group < GROUPS && at <= LIST_BITS; group += 1) {
-    for (let of = 0; of < WORDS_OF_GROUP; of += 1) {
-      const word = words[group * WORDS_OF_GROUP + of] ?? 0;
-      // Of scattered bits, most words have none or one, which no branch could foresee: the first is
-      // written in any case, and kept if it was one.
-      values[at] = of * 32 + 31 - Math.clz32(word & -word);
-      at += (word | -word) >>> 31;
-      for (let more = word & (word - 1); more !== 0; more &= more - 1) {
-        values[at] = of * 32 + 31 - Math.clz32(more & -more);
-        at += 1;
-      }
+  packedCounts.fill(0);
+  for (let next = 0; next < most && at <= LIST_BITS; next += 1) {
+    const index = busy[next] ?? 0;
+    const word = words[index] ?? 0;
+    const last = (index & (WORDS_OF_GROUP - 1)) * 32 + 31;
+    values[at] = last - Math.clz32(word & -word);
+    at += 1;
+    // Whether there is a second no branch could foresee either: it is written in any case, and kept if it was one.
+    const others = word & (word - 1);
+    values[at] = last - Math.clz32(others & -others);
+    at += isBusy(others);
+    for (let more = others & (others - 1); more !== 0; more &= more - 1) {
+      values[at] = last - Math.clz32(more & -more);
+      at += 1;
     }
-    packedCounts[group] = at;
+    packedCounts[index >>> GROUP_SHIFT] = at;
   }
-  if (at <= LIST_BITS) packed.set(values.subarray(0, at), VALUES_AT);
+  if (at > LIST_BITS) return at;
+  let before = 0;
+  for (let group = 0; group < GROUPS; group += 1) {
+    const end = packedCounts[group] ?? 0;
+    if (end > before) before = end;
+    packedCounts[group] = before;
+  }
+  packed.set(values.subarray(0, at), VALUES_AT);
   return at;
+}
+
+/**
+ * Puts together `busy`. Of scattered bits, half of the words have any, which no branch could foresee: each is written, and
+ * kept if it was one.
+ * @returns how many there are
+ */
+function findBusy(words: Int32Array): number {
+  let count = 0;
+  for (let index = 0; index < PAGE_WORDS; index += 1) {
+    busy[count] = index;
+    count += isBusy(words[index] ?? 0);
+  }
+  return count;
+}
+
+/** 1 if the word has any bit, 0 if not. */
+function isBusy(word: number): number {
+  return (word | -word) >>> 31;
 }
 
 export class BitLists {

@@ -31,7 +31,7 @@ import {
   pack,
 } from './bit-lists.ts';
 import { type ListForm, Runs, SetBits } from './list-forms.ts';
-import { ones, SharedBitmap } from './shared-bitmap.ts';
+import { onesOf, SharedBitmap } from './shared-bitmap.ts';
 
 const EMPTY = 0;
 
@@ -152,7 +152,7 @@ export class PagedBitmap {
     if (bits.length !== PAGE_WORDS) throw new RangeError(`${bits.length} words of a page`);
     if (this.#entry(page) !== EMPTY) throw new RangeError(`page ${page} is not empty`);
     const packed = this.#replace(page, EMPTY, bits);
-    return packed > LIST_BITS ? bits.reduce((total, word) => total + ones(word), 0) : packed;
+    return packed > LIST_BITS ? onesOf(bits) : packed;
   }
 
   #formOf(entry: number): ListForm {

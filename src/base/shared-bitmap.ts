@@ -79,8 +79,15 @@ function mask(from: number, to: number): number {
   return (-1 >>> (32 - (to - from))) << (from & 31);
 }
 
+/** Set bits of so many words of 32. */
+export function onesOf(words: Int32Array): number {
+  let total = 0;
+  for (let index = 0; index < words.length; index += 1) total += ones(words[index] ?? 0);
+  return total;
+}
+
 /** Set bits of a word of 32. */
-export function ones(word: number): number {
+function ones(word: number): number {
   let n = word - ((word >>> 1) & 0x55555555);
   n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
   return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
