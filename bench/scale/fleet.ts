@@ -147,6 +147,17 @@ export class Fleet {
     return times;
   }
 
+  /**
+   * The least that opening costs here, in ms a machine, by a C program (bench/floor/open-floor.c).
+   * @param program its path
+   */
+  async openFloor(program: string): Promise<number[]> {
+    const { mapBytes, liveOffset } = mapGeometry(this.#size);
+    const maps = this.#ids.map((_, machine) => this.#volume(machine, 'map'));
+    const { stdout } = await run(program, [String(mapBytes), String(liveOffset), ...maps]);
+    return stdout.trim().split('\n').map(Number);
+  }
+
   #openMap(machine: number) {
     const path = this.#volume(machine, 'map');
     return volumes.open({ adapter: 'local', volume: path, address: { path } }, { write: true });

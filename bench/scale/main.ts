@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compileFloor } from '../targets/floor.ts';
 import { DISTRIBUTIONS } from './distributions.ts';
 import { Fleet } from './fleet.ts';
 import { bareBytes, type Figures, measure } from './measure.ts';
@@ -13,13 +14,14 @@ async function run(options: Options): Promise<Result> {
   try {
     const say = (text: string): void => void process.stderr.write(`${text}\n`);
     say(`${options.machines} machines in ${folder}`);
+    const floor = await compileFloor('open-floor', folder);
     const fleet = await Fleet.create(folder, options.machines, options.diskBytes);
     const bare = await bareBytes(fleet);
     const figures: Figures[] = [];
     for (const id of [undefined, ...options.distributions]) {
       say(id ?? 'empty');
       const distribution = DISTRIBUTIONS.find((each) => each.id === id);
-      figures.push(await measure(fleet, distribution, options.written));
+      figures.push(await measure(fleet, distribution, options.written, floor));
     }
     return {
       date: new Date().toISOString(),

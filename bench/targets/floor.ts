@@ -1,4 +1,4 @@
-/** The C servers of bench/floor, compiled at each start: what no server can be cheaper than. */
+/** The C programs of bench/floor, compiled at each start: what no server can be cheaper than. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,13 +12,22 @@ const FLAGS = ['-O2', '-pthread'];
 
 const run = promisify(execFile);
 
+/** @returns the path of the program in `folder` */
+export async function compileFloor(
+  name: 'floor-server' | 'durable-floor' | 'sparse-floor' | 'open-floor',
+  folder: string,
+): Promise<string> {
+  const program = join(folder, name);
+  await run(COMPILER, [...FLAGS, '-o', program, join(SOURCES, `${name}.c`)]);
+  return program;
+}
+
 async function start(
   name: 'floor-server' | 'durable-floor' | 'sparse-floor',
   { image, scratch }: Stage,
   more: readonly string[],
 ): Promise<RunningTarget> {
-  const program = join(scratch, name);
-  await run(COMPILER, [...FLAGS, '-o', program, join(SOURCES, `${name}.c`)]);
+  const program = await compileFloor(name, scratch);
   const port = await findFreePort();
   const server = await startServerOnPort(program, [String(port), image, ...more], port);
   return runningOn(server, port, (machine) => `machine-${machine}`);
