@@ -36,11 +36,11 @@ export const SUMMARY_BYTES = 3584;
 /** The map is loaded in pieces of this many bytes. */
 export const MAP_LOAD_BYTES = 256 * 1024;
 
-/** Of loading, so many pieces of both maps are kept for the next map that this thread loads. */
-export const MAP_LOADS_KEPT = 4;
-
 /** … and so many of those are read before timers and sockets get their turn. */
 export const MAP_PIECES_PER_TURN = 16;
+
+/** Of so many maps that were loaded at once, what they were read into is kept for the next ones that the thread loads. */
+export const MAP_LOADS_KEPT = 4;
 
 /** Ranges written between two flushes that are noted one by one; a power of two. */
 export const DIRTY_RANGES = 64;
