@@ -2,12 +2,11 @@
  * One Debian image, three machines at once, each with its write cache on itself: in memory, on a local disk, in memory
  * and then on a disk. They come up as three different machines, fill their caches, and say so.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FULL_DHCP } from '../../src/service/demo/index.ts';
 import { describeWith, slow } from '../support/requires.ts';
+import { suiteFolder } from '../support/suite-folder.ts';
 import { until } from '../support/until.ts';
 import { BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
 import { markedDisk } from './support/local-disk.ts';
@@ -16,7 +15,7 @@ import { sharedLab } from './support/shared-lab.ts';
 /** Three at once take a minute and a half alone; this is for a machine that has much other work. */
 const UP_MS = 1_200_000;
 const FILL_MS = 300_000;
-const folder = mkdtempSync(join(tmpdir(), 'rootcast-cache-disks-'));
+const folder = suiteFolder('cache-disks');
 
 // So little memory that it is full soon; and a disk that has no room for much more.
 const RAM = 'rootcast.cache.ram=20';
@@ -38,7 +37,6 @@ const GUESTS: readonly GuestPlan[] = [
 const NAMES = GUESTS.map(({ name }) => name);
 
 describeWith([slow(), ...BOOT_NEEDS], 'machines with a write cache of their own', () => {
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const running = sharedLab({
     serve: FULL_DHCP,
     openMs: 1_200_000,

@@ -2,10 +2,9 @@
  * An image that has nothing of Rootcast's is prepared on import and boots: by PXE, with a write cache in its own memory
  * and an identity of its own, which is what only the hooks do.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   ensureDebianImage,
   FULL_DHCP,
@@ -14,6 +13,7 @@ import {
   runProgram,
 } from '../../src/service/demo/index.ts';
 import { describeWith, program, slow } from '../support/requires.ts';
+import { suiteFolder } from '../support/suite-folder.ts';
 import { BOOT_MS, BOOT_NEEDS, type GuestPlan } from './support/boot-lab.ts';
 import { sharedLab } from './support/shared-lab.ts';
 
@@ -28,8 +28,7 @@ const FOXTROT: GuestPlan = {
 };
 
 describeWith(NEEDS, 'an image that was prepared on import', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'rootcast-prepared-boot-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = suiteFolder('prepared-boot');
   const running = sharedLab({ serve: FULL_DHCP, openMs: 1_200_000 });
 
   /** The image of the tests without what makes it one of ours. */

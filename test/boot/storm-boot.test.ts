@@ -4,9 +4,6 @@
  * before. READs are counted at the server's door. Some minutes, so only with ROOTCAST_SLOW=1;
  * test/service/boot-reads.test.ts shows the same by replay at each run.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   EMULATED_KERNEL_ARGUMENTS,
@@ -17,6 +14,7 @@ import {
   type NetworkNamespace,
 } from '../../src/service/demo/index.ts';
 import { describeWith, program, slow } from '../support/requires.ts';
+import { suiteFolder } from '../support/suite-folder.ts';
 import { until } from '../support/until.ts';
 import { BOOT_NEEDS } from './support/boot-lab.ts';
 import { NetemRouter } from './support/netem-router.ts';
@@ -55,7 +53,7 @@ interface Boots {
 }
 
 describeWith(NEEDS, 'machines that boot from a repository whose answers are late', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'rootcast-storm-'));
+  const folder = suiteFolder('storm');
   let router: NetemRouter;
   let storage: ReturnType<NetworkNamespace['start']>;
   let service: LabService;
@@ -98,7 +96,6 @@ describeWith(NEEDS, 'machines that boot from a repository whose answers are late
     await service?.stop();
     await storage?.end();
     await router?.stop();
-    rmSync(folder, { recursive: true, force: true });
   }, 120_000);
 
   const macOf = (number: number): string => `52:54:00:00:0e:0${number}`;

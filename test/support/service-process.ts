@@ -88,7 +88,10 @@ export class ServiceProcess {
     });
     const stderr: string[] = [];
     child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk.toString()));
-    const stdout = await untilReady(child, exited, stderr);
+    const stdout = await untilReady(child, exited, stderr).catch((error: unknown) => {
+      if (options.data === undefined) rmSync(data, { recursive: true, force: true });
+      throw error;
+    });
     const http = /^api (\S+)$/m.exec(stdout)?.[1] ?? '';
     const nbdPort = Number(/^nbd nbd:\/\/.*:(\d+)$/m.exec(stdout)?.[1]);
     const boot = /^boot (\S+)$/m.exec(stdout)?.[1] ?? '';
