@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compileFloor } from '../targets/floor.ts';
+import { compileFloor, floor as floorServer } from '../targets/floor.ts';
 import { DISTRIBUTIONS } from './distributions.ts';
 import { Fleet } from './fleet.ts';
 import { bareBytes, type Figures, measure } from './measure.ts';
@@ -14,7 +14,8 @@ async function run(options: Options): Promise<Result> {
   try {
     const say = (text: string): void => void process.stderr.write(`${text}\n`);
     say(`${options.machines} machines in ${folder}`);
-    const floor = await compileFloor('open-floor', folder);
+    const canCompile = floorServer.missing === undefined;
+    const floor = canCompile ? await compileFloor('open-floor', folder) : undefined;
     const fleet = await Fleet.create(folder, options.machines, options.diskBytes);
     const bare = await bareBytes(fleet);
     const figures: Figures[] = [];

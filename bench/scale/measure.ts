@@ -22,8 +22,8 @@ export interface Figures {
   readonly recoverMs: Quantiles;
   /** The same, as after a restart of the host: nothing but the durable map is believed. */
   readonly rebootedRecoverMs: Quantiles;
-  /** The least that reading such maps and touching the memory for them costs in C, in ms a machine. */
-  readonly floorMs: Quantiles;
+  /** The least that reading such maps and touching the memory for them costs in C, in ms a machine; undefined: there is no compiler. */
+  readonly floorMs: Quantiles | undefined;
   /** From kill -9 until the service is ready again, in ms … */
   readonly restartMs: number;
   /** … and until all machines are connected again. */
@@ -43,13 +43,13 @@ export async function bareBytes(fleet: Fleet): Promise<number> {
 
 /**
  * @param distribution undefined: overlays with nothing in them
- * @param floor the path of open-floor
+ * @param floor the path of open-floor, where it could be compiled
  */
 export async function measure(
   fleet: Fleet,
   distribution: Distribution | undefined,
   written: number,
-  floor: string,
+  floor: string | undefined,
 ): Promise<Figures> {
   const pages = await fleet.makeOverlays(distribution, written);
   let service = await startService(fleet.data);
@@ -81,7 +81,7 @@ export async function measure(
       connectMs: quantiles(connectTimes),
       recoverMs: quantiles(await fleet.recoverAll(fleet.machines.length, true)),
       rebootedRecoverMs: quantiles(await fleet.recoverAll(FULL_SCANS, false)),
-      floorMs: quantiles(await fleet.openFloor(floor)),
+      floorMs: floor === undefined ? undefined : quantiles(await fleet.openFloor(floor)),
       restartMs,
       reconnectedMs,
     };

@@ -45,7 +45,7 @@ export function formatResult(result: Result): string {
     ['RSS of the service, all connected', (each) => mib(each.connectedBytes)],
     ['start to ready', (each) => seconds(each.readyMs)],
     ['recoverOverlay, ms p50 / p99 / max', (each) => spread(each.recoverMs)],
-    ['… in C, the least that it takes here', (each) => spread(each.floorMs)],
+    ['… in C, the least that it takes here', (each) => (each.floorMs ? spread(each.floorMs) : '—')],
     ['recoverOverlay after a restart of the host', (each) => spread(each.rebootedRecoverMs)],
     ['connect and open over NBD, ms p50 / p99 / max', (each) => spread(each.connectMs)],
     ['kill -9 to ready', (each) => seconds(each.restartMs)],

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Result } from '../../bench/scale/report.ts';
+import { floor } from '../../bench/targets/floor.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../bench/scale/main.ts');
 const run = promisify(execFile);
@@ -27,6 +28,7 @@ describe('the benchmark of many machines', () => {
       expect(each.reconnectedMs, each.distribution).toBeGreaterThan(each.restartMs);
       expect(each.connectMs.max).toBeGreaterThan(0);
       expect(each.recoverMs.max).toBeGreaterThan(0);
+      if (floor.missing === undefined) expect(each.floorMs?.max).toBeGreaterThan(0);
     }
     const pages = figures.map(({ pagesPerMachine }) => pagesPerMachine);
     // 164 MiB written: a few groups of 128 MiB, or every one of 64.
