@@ -26,5 +26,6 @@ export { type ProgramEnd, type RunProgramOptions, runProgram } from './run-progr
 export { SharedBitmap } from './shared-bitmap.ts';
 export { SharedMutex } from './shared-mutex.ts';
 export { syncPath } from './sync-path.ts';
+export { realTimers, type Timers } from './timers.ts';
 export { writeAt } from './write-at.ts';
 export { writeNow } from './write-now.ts';

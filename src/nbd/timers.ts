@@ -1,18 +1,6 @@
-import { deadline } from '../base/index.ts';
+import { realTimers, type Timers } from '../base/index.ts';
 
-/** Time as the server sees it, so that a test can own it. */
-export interface Timers {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** Calls `action` after `ms`; the function returned cancels it. Does not keep the process alive. */
-  after(ms: number, action: () => void): () => void;
-}
+export type { Timers };
 
-export const REAL_TIME: Timers = {
-  now: () => Date.now(),
-  after(ms, action) {
-    const { timer, cancel } = deadline(ms, action);
-    timer.unref();
-    return cancel;
-  },
-};
+/** Milliseconds since the epoch. */
+export const REAL_TIME: Timers = realTimers(() => Date.now());
